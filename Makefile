@@ -1,0 +1,38 @@
+# Each target does all it needs on a machine that has Python 3.11 to 3.13 and a package index.
+PYTHON ?= python3
+VENV   ?= .venv
+EXTRA  ?= cpu
+# Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
+
+.PHONY: install demo test lint wheel clean help
+help:
+	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
+	@echo "make demo      draw cars, train, evaluate and report both tasks on them"
+	@echo "make test      run every test"
+	@echo "make lint      ruff"
+	@echo "make wheel     build dist/kcars-*.whl"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
+	@$(PYTHON) tools/check_python.py
+	$(PYTHON) -m venv $(VENV)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRA),test]'
+	@touch $@
+
+demo: install
+	$(VENV)/bin/kcars train --task verify --target model --difficulty hard --strategy demo/verify --out runs/demo-verify --force
+	$(VENV)/bin/kcars train --task classify --target model --strategy demo/classify --out runs/demo-classify --force
+
+test: install
+	$(VENV)/bin/python -m pytest
+
+lint: install
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+wheel: install
+	$(VENV)/bin/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

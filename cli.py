@@ -1,0 +1,5 @@
+"""`python cli.py ...` from a checkout runs the same commands as the installed `kcars`."""
+
+from kcars.cli import main
+
+main()

@@ -1,0 +1,61 @@
+"""A confusion matrix kept on the device while training, and the balanced metrics read from it without a second pass."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kcars import metrics
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class ConfusionMatrix(keras.metrics.Metric):
+    """Counts (classes, classes), row = label, column = prediction; `result()` gives the scalars read from them."""
+
+    def __init__(self, classes: int, name: str = "confusion", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.classes = classes
+        self.matrix = self.add_weight(shape=(classes, classes), initializer="zeros", name="matrix", dtype="int32")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Count a batch: integer labels (n,), scores (n, classes)."""
+        label = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        place = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        counts = ops.bincount(place, minlength=self.classes**2)
+        self.matrix.assign_add(ops.cast(ops.reshape(counts, (self.classes, self.classes)), "int32"))
+
+    def result(self):
+        """accuracy and balanced_accuracy (mean recall of the classes seen), as scalars."""
+        matrix = ops.cast(self.matrix, "float32")
+        right, seen = ops.diagonal(matrix), ops.sum(matrix, axis=1)
+        present = ops.cast(seen > 0, "float32")
+        recall = right / ops.maximum(seen, 1.0)
+        return {
+            "accuracy": ops.sum(right) / ops.maximum(ops.sum(matrix), 1.0),
+            "balanced_accuracy": ops.sum(recall * present) / ops.maximum(ops.sum(present), 1.0),
+        }
+
+    def reset_state(self):
+        self.matrix.assign(ops.zeros_like(self.matrix))
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+class BalancedMetrics(keras.callbacks.Callback):
+    """Adds macro F1 of the training batches to the logs and keeps the per-class recall of the last epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.class_recall: np.ndarray | None = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Read the epoch's training matrix once; `class_recall` (classes,) is nan where a class was not seen."""
+        for metric in _metrics(self.model):
+            matrix = np.asarray(metric.matrix).astype(np.int64)
+            self.class_recall = metrics.class_recall(matrix)
+            logs["macro_f1"] = metrics.macro_f1(matrix)
+
+
+def _metrics(model):
+    compiled = getattr(model, "_compile_metrics", None)
+    return [metric for metric in getattr(compiled, "metrics", []) if isinstance(metric, ConfusionMatrix)]

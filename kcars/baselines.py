@@ -1,0 +1,88 @@
+"""Trivial rivals for every score table: what colour or a thumbnail alone achieves on the same photos.
+
+A drawn data set can be easy for reasons that have nothing to do with cars; a network that does not beat these
+has shown no skill. Both features have unit length, so for pairs their dot product is the score.
+"""
+
+import hashlib
+
+import cv2
+import numpy as np
+
+from kcars.errors import KcarsError
+
+BINS = 8
+THUMBNAIL_PX = 32
+CHUNK_QUERIES = 512
+
+
+def colour_histogram(images):
+    """8 x 8 x 8 RGB histogram, (n, 512) float32, of images (n, h, w, 3) uint8; (0, 512) for none.
+
+    Square roots of shares: Euclidean distance is then the Hellinger distance, and every row has length 1.
+    """
+    features = np.zeros((len(_photos(images)), BINS**3), np.float32)
+    for row, image in enumerate(images):
+        red, green, blue = np.moveaxis(np.asarray(image).astype(np.int64) * BINS // 256, -1, 0)
+        counts = np.bincount(((red * BINS + green) * BINS + blue).ravel(), minlength=BINS**3)
+        features[row] = np.sqrt(counts / counts.sum())
+    return features
+
+
+def raw_pixels(images):
+    """32 x 32 thumbnail without its mean, (n, 3072) float32 of length 1, of images (n, h, w, 3) uint8.
+
+    The mean is one number a photo, so colour stays. A flat grey photo gives zeros; (0, 3072) for none.
+    """
+    features = np.zeros((len(_photos(images)), 3 * THUMBNAIL_PX**2), np.float32)
+    for row, image in enumerate(images):
+        size = (THUMBNAIL_PX, THUMBNAIL_PX)
+        pixels = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA).ravel()
+        pixels = pixels - pixels.mean()
+        features[row] = pixels / (np.linalg.norm(pixels) or 1.0)
+    return features
+
+
+def stored_features(store, rows, features, chunk=512):
+    """Features (n, d) float32 of Index rows, read from a pixel store a chunk at a time."""
+    parts = [features(store.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
+    return np.concatenate(parts) if parts else features(store.read(rows))
+
+
+def nearest_neighbour(gallery, gallery_labels, queries):
+    """Labels (n,) of the gallery rows nearest (Euclidean) to queries (n, d); of equally near the first."""
+    gallery, gallery_labels = np.asarray(gallery, np.float32), np.asarray(gallery_labels)
+    if gallery.ndim != 2 or not len(gallery) or len(gallery) != len(gallery_labels):
+        raise KcarsError(
+            f"gallery: shape {gallery.shape}, {len(gallery_labels)} labels; give rows, and a label for each."
+        )
+    kept = _first_of_equals(gallery)
+    gallery, labels = gallery[kept], gallery_labels[kept]
+    half_squares = np.einsum("nd,nd->n", gallery, gallery) / 2
+    nearest = np.zeros(len(queries), np.int64)
+    for start in range(0, len(queries), CHUNK_QUERIES):
+        chunk = np.asarray(queries[start : start + CHUNK_QUERIES], np.float32)
+        # |q - g|^2 / 2 without the constant |q|^2 / 2
+        nearest[start : start + len(chunk)] = (half_squares - chunk @ gallery.T).argmin(axis=1)
+    return labels[nearest]
+
+
+BASELINES = {"colour histogram": colour_histogram, "raw pixels": raw_pixels}
+
+
+def _first_of_equals(gallery):
+    """Rows (k,) to keep, rising, so that none is repeated.
+
+    A matrix product may round two equal rows differently, by their place in it: a tie could go either way.
+    """
+    first = {}
+    for row, vector in enumerate(gallery + 0.0):  # + 0.0 makes -0.0 equal to 0.0
+        first.setdefault(hashlib.sha256(vector.tobytes()).digest(), row)
+    return np.fromiter(first.values(), np.int64, len(first))
+
+
+def _photos(images):
+    """`images`, if they are (n, h, w, 3) uint8."""
+    if len(images) and (images[0].dtype != np.uint8 or images[0].ndim != 3 or images[0].shape[-1] != 3):
+        raise KcarsError(f"images: {images[0].dtype} {images[0].shape} a photo; expected uint8 (height, width, 3).")
+    return images

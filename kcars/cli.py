@@ -1,0 +1,190 @@
+"""The `kcars` commands. Everything heavy is imported inside a command, so that --help answers at once."""
+
+from pathlib import Path
+
+import click
+
+from kcars import __version__
+from kcars.errors import KcarsError
+
+
+class _Commands(click.Group):
+    """A KcarsError ends any command with one line and exit code 2."""
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except KcarsError as error:
+            click.echo(f"kcars: {error}", err=True)
+            context.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="kcars")
+def main():
+    """Recognise vehicles: name the make or model, or tell whether two photos show the same.
+
+    \b
+    Examples:
+      kcars train --task verify --target model --difficulty hard
+      kcars train --task classify --data /data/CompCars --out runs/first
+      kcars evaluate runs/first
+    """
+
+
+@main.group()
+def data():
+    """Make and inspect datasets."""
+
+
+_data_option = click.option(
+    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path),
+    help="Dataset in CompCars layout (or set KCARS_DATA); without it, drawn cars are used.",
+)  # fmt: skip
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--makes", default=12, show_default=True)
+@click.option("--models-per-make", default=6, show_default=True)
+@click.option("--photos-per-model", default=42, show_default=True, help="Mean; classes differ in size.")
+@click.option("--seed", default=0, show_default=True, help="Other seeds draw other cars.")
+def synth(folder, makes, models_per_make, photos_per_model, seed):
+    """Draw cars into FOLDER in CompCars layout: photos, labels, lists, pairs.
+
+    \b
+    Example:
+      kcars data synth /tmp/drawn --photos-per-model 20
+    """
+    from kcars.data.synthetic import DrawnCars, draw
+
+    draw(
+        folder,
+        DrawnCars(makes=makes, models_per_make=models_per_make, photos_per_model=photos_per_model, seed=seed),
+    )
+    click.echo(f"drawn: {folder}")
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def strategies(context):
+    """List the shipped strategies; `kcars strategies show NAME` prints one whole."""
+    if context.invoked_subcommand:
+        return
+    from kcars.strategy import load_strategy, strategy_files
+
+    for name in strategy_files():
+        strategy = load_strategy(name)
+        click.echo(
+            f"{name:<24} {strategy.task:<9} {strategy.target:<6} {strategy.model.backbone:<20} "
+            f"{strategy.loss.name:<14} {strategy.data.size_px:>4} px  {strategy.about}"
+        )
+
+
+@strategies.command()
+@click.argument("name")
+def show(name):
+    """Print the settings of NAME with every default filled in."""
+    from kcars.strategy import load_strategy, to_yaml
+
+    click.echo(to_yaml(load_strategy(name)), nl=False)
+
+
+@strategies.command()
+def schema():
+    """Print the JSON schema of strategy files, for editors."""
+    from kcars.strategy import json_schema
+
+    click.echo(json_schema(), nl=False)
+
+
+@main.command()
+@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name it, or compare two photos.")
+@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is learned.  [default: model]")
+@click.option(
+    "--difficulty", type=click.Choice(["easy", "medium", "hard"]),
+    help="verify: whose validation score chooses the best epoch and leads the table; all are scored.",
+)  # fmt: skip
+@_data_option
+@click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may stand often.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: the next free one in runs/]")
+@click.option("--force", is_flag=True, help="Replace an earlier run in --out.")
+@click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk; train nothing.")
+def train(task, target, difficulty, folder, name, overrides, out, force, dry_run):
+    """Train, then score the test split, and print the table.
+
+    \b
+    Examples:
+      kcars train --task verify --target model --difficulty hard
+      kcars train --task classify --target make --data /data/CompCars
+      kcars train --strategy Md_SRes_CE_B256 --set train.epochs=3 --dry-run
+    """
+    from kcars.strategy import load_strategy
+
+    if name is None and task is None:
+        raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
+    chosen = name or f"{'start' if folder else 'demo'}/{task}"
+    strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
+    dataset = _load(folder, strategy.task)
+    click.echo(f"strategy: {chosen}")
+    if dry_run:
+        _print_cost(strategy, dataset)
+        return
+    from kcars.evaluate import evaluate as score
+    from kcars.train import train as learn
+
+    run = learn(strategy, dataset, out or _next_run(chosen), chosen, force)
+    _print_scores(run, score(run, dataset))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_data_option
+def evaluate(run, folder):
+    """Score the best epoch of RUN on the test split once more, and print the table.
+
+    \b
+    Example:
+      kcars evaluate runs/demo-verify
+    """
+    from kcars.evaluate import evaluate as score
+    from kcars.run import Run
+
+    opened = Run.open(run)
+    _print_scores(opened, score(opened, _load(folder, opened.strategy().task)))
+
+
+def _load(folder, task):
+    from kcars.data.source import load
+
+    dataset = load(folder, task)
+    click.echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
+    if dataset.missing:
+        first = ", ".join(dataset.missing[:3])
+        click.echo(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}", err=True)
+    return dataset
+
+
+def _next_run(name: str) -> Path:
+    stem = Path(name).with_suffix("").name if name.endswith((".yaml", ".yml")) else name.replace("/", "-")
+    taken = (Path("runs") / f"{stem}-{number}" for number in range(1, 10_000))
+    return next(folder for folder in taken if not folder.exists())
+
+
+def _print_scores(run, found: dict) -> None:
+    from kcars.table import score_table
+
+    click.echo("\n" + score_table(found) + "\n")
+    for file in sorted(run.folder.iterdir()):
+        click.echo(f"  {file}")
+
+
+def _print_cost(strategy, dataset) -> None:
+    from kcars.cost import describe
+
+    click.echo(describe(strategy, dataset))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What a run will cost: steps, seconds a step, memory and disk, measured by a few real steps."""
+
+import resource
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from kcars import runtime
+from kcars.data.index import Dataset
+from kcars.errors import KcarsError
+from kcars.strategy import Strategy
+from kcars.stream import Stream
+from kcars.tasks import task_module
+from kcars.tasks.plan import Plan
+
+TIMED_STEPS = 4
+SHARE_OF_BUDGET = 0.9  # Of train.max_minutes: the rest is for start-up and slower moments.
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured on a network like the run's: seconds a training step, seconds a photo scored, parameters."""
+
+    step_seconds: float
+    photo_seconds: float
+    parameters: int
+
+    def epoch_seconds(self, steps: int, validation_photos: int) -> float:
+        return steps * self.step_seconds + validation_photos * self.photo_seconds
+
+
+def measure(plan: Plan, stream: Stream) -> Cost:
+    """Train a throw-away network for a few steps of the stream, and score some photos with it."""
+    from kcars.train import compile_network
+
+    task = task_module(plan.strategy.task)
+    network = task.network(plan)
+    compile_network(network, task.objective(plan), plan.strategy, 1000)
+    batch = stream.batch(0)
+    network.trained.train_on_batch(*batch)  # traces the graph
+    begun = time.monotonic()
+    for _ in range(TIMED_STEPS):
+        network.trained.train_on_batch(*batch)
+    step_seconds = (time.monotonic() - begun) / TIMED_STEPS
+    size, count = plan.strategy.data.size_px, plan.strategy.evaluate.batch
+    photos = np.zeros((count, size, size, 3), np.uint8)
+    network.scored.predict_on_batch(photos)
+    begun = time.monotonic()
+    network.scored.predict_on_batch(photos)
+    photo_seconds = (time.monotonic() - begun) / count
+    return Cost(step_seconds, photo_seconds, network.trained.count_params())
+
+
+def fit_to_minutes(plan: Plan, stream: Stream) -> tuple[int, int]:
+    """Epochs and steps an epoch, cut down where train.max_minutes asks for it, so that the schedule ends in time."""
+    settings, steps = plan.strategy.train, stream.steps_per_epoch
+    if settings.max_minutes is None:
+        return settings.epochs, steps
+    cost = measure(plan, stream)
+    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET
+    epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
+    if epochs >= 1:
+        return min(epochs, settings.epochs), steps
+    steps = int((budget - len(plan.validation) * cost.photo_seconds) // cost.step_seconds)
+    if steps < 1:
+        raise KcarsError(
+            f"train.max_minutes {settings.max_minutes:g}: not one step of {cost.step_seconds:.1f} s and a validation "
+            f"of {len(plan.validation) * cost.photo_seconds:.0f} s fit; give more minutes, smaller batches or photos"
+        )
+    return 1, steps
+
+
+def describe(strategy: Strategy, dataset: Dataset) -> str:
+    """What `--dry-run` prints: rows, steps, time, memory and disk; the time is measured here and now."""
+    task = task_module(strategy.task)
+    plan = task.plan(dataset, strategy)
+    runtime.start(strategy.train.precision, strategy.train.seed)
+    from kcars.images.store import Decoded, store_bytes, store_file
+
+    stream = task.stream(plan, Decoded(dataset.index, strategy.data))
+    epochs, steps = fit_to_minutes(plan, stream)
+    cost = measure(plan, stream)
+    seconds = epochs * cost.epoch_seconds(steps, len(plan.validation))
+    built = strategy.data.cache != "off" and store_file(dataset.index, strategy.data).is_file()
+    pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.index), strategy.data)
+    held = pixels if strategy.data.cache == "memory" else 0
+    return "\n".join(
+        [
+            f"photos:     {len(plan.train)} to learn from, {len(plan.validation)} to validate on, "
+            f"{len(dataset.test_rows())} to test on; {len(plan.classes)} classes",
+            f"parameters: {cost.parameters:,}",
+            f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}",
+            f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s a step here and now)",
+            f"memory:     about {(peak_memory_bytes() + held) / 2**30:.1f} GiB",
+            f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (built already)' if built else ''}, "
+            f"about {cost.parameters * 4 / 2**20:.0f} MiB of weights",
+        ]
+    )
+
+
+def peak_memory_bytes() -> int:
+    """Largest memory this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,1 @@
+"""Datasets: readers, the Index they fill, drawn cars, and honest splits."""

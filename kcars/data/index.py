@@ -1,0 +1,108 @@
+"""Index: one row a photo. Pairs: two rows and whether they show the same class. Dataset: both, with splits."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from kcars.files import fingerprint
+
+
+@dataclass(frozen=True)
+class Index:
+    """Photos and labels, column by column; all arrays have one entry a row.
+
+    paths: text relative to `root`; ids: {"make", "model"} -> int32 ids as in the dataset; box: (n, 4) int32 pixels
+    left, top, right, bottom, 0-based and half-open, all -1 where the whole photo counts; viewpoint: int8,
+    -1 unknown; bytes: int64 file sizes; names: target -> {id: name}, for display only.
+    """
+
+    root: Path
+    paths: np.ndarray
+    ids: dict[str, np.ndarray]
+    box: np.ndarray
+    viewpoint: np.ndarray
+    bytes: np.ndarray
+    names: dict[str, dict[int, str]]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, target: str, id_: int) -> str:
+        """The display name of an id; its number where the dataset gives none."""
+        return self.names[target].get(int(id_), str(int(id_)))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """left, right: (n,) rows of the Index; same: (n,) int8, 1 where the pair is labelled as one class."""
+
+    left: np.ndarray
+    right: np.ndarray
+    same: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.same)
+
+    def rows(self) -> np.ndarray:
+        """Distinct rows that stand in the pairs, sorted."""
+        return np.unique(np.concatenate([self.left, self.right]))
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Class numbers 0..n-1 of sorted ids; stored with every run, because ids are not contiguous."""
+
+    target: str
+    ids: np.ndarray
+    names: list[str]
+
+    @classmethod
+    def of(cls, index: Index, target: str, rows: np.ndarray) -> "Classes":
+        ids = np.unique(index.ids[target][rows])
+        return cls(target, ids, [index.name(target, id_) for id_ in ids])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def labels(self, ids: np.ndarray) -> np.ndarray:
+        """Class numbers (int32) of ids; -1 where the id is none of these classes."""
+        place = np.searchsorted(self.ids, ids).clip(0, len(self.ids) - 1)
+        return np.where(self.ids[place] == ids, place, -1).astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a reader gives for one task: the Index, rows to learn from, and what to test on.
+
+    test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
+    source: where it was read from, for messages.
+    """
+
+    index: Index
+    train: np.ndarray
+    test: np.ndarray
+    pairs: dict[str, Pairs]
+    source: str
+    missing: tuple[str, ...] = field(default=())
+
+    def test_rows(self) -> np.ndarray:
+        """Distinct rows that are tested on, sorted."""
+        parts = [self.test, *(pairs.rows() for pairs in self.pairs.values())]
+        return np.unique(np.concatenate(parts)).astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """Equal for equal lists, labels, boxes and file sizes, wherever the dataset lies."""
+        index = self.index
+        columns = [index.ids["make"], index.ids["model"], index.box, index.viewpoint, index.bytes]
+        lists = [self.train, self.test]
+        for pairs in self.pairs.values():
+            lists += [pairs.left, pairs.right, pairs.same]
+        digests = [fingerprint_array(array) for array in columns + lists]
+        return fingerprint("\n".join(index.paths), list(self.pairs), digests)
+
+
+def fingerprint_array(array: np.ndarray) -> str:
+    """Fingerprint of an array's numbers, whatever its integer type."""
+    return hashlib.sha256(np.ascontiguousarray(array, dtype="<i8").tobytes()).hexdigest()

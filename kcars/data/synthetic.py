@@ -1,0 +1,269 @@
+"""Drawn cars in CompCars' layout: a dataset without a licence for tests, demonstrations and first runs.
+
+Each model is a three-dimensional car with its make's styling and its own proportions (`drawn_car`), drawn
+from the five viewpoints of CompCars (`drawn_photo`). Paint, light, background and lens belong to the photo
+alone. Every photo is a function of (seed, model, photo): the files do not depend on the number of workers.
+"""
+
+import concurrent.futures
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from kcars.data.drawn_cabin import car_mesh
+from kcars.data.drawn_car import MakeStyle, ModelShape, make_style, model_shapes, style_orders
+from kcars.data.drawn_photo import draw_photo
+from kcars.errors import KcarsError
+from kcars.keys import generator
+
+MOST_PAIRS = 3000  # a difficulty
+_TRAIN_SHARE = 0.6
+_LIMITS = {"makes": (2, 160), "models_per_make": (3, 60), "photos_per_model": (12, 600), "seed": (0, 2**63 - 1),
+           "width_px": (64, 2048), "height_px": (48, 2048)}  # fmt: skip
+_MAKES = ("Ardenne", "Brisko", "Calvero", "Dorvane", "Elmstad", "Fjordan", "Galtrey", "Helvio", "Istrana", "Jorvend",
+          "Kestwen", "Lumbra")  # fmt: skip
+_MODELS = ("Alder", "Brook", "Cedar", "Drift", "Ember", "Fern", "Gale", "Heath", "Inlet", "Juniper", "Knoll", "Larch",
+           "Moor", "Nettle", "Oriole", "Plover", "Quill", "Rowan", "Sorrel", "Thistle", "Umber", "Vale", "Willow",
+           "Yarrow")  # fmt: skip
+_TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "pickup", "hardtop convertible", "sports",
+          "crossover", "convertible")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DrawnCars:
+    """How many cars to draw; two thirds of each make's models train, the others stand in the pairs only."""
+
+    makes: int = 12
+    models_per_make: int = 6
+    photos_per_model: int = 42  # on average; single models have two thirds to four thirds of it
+    seed: int = 0
+    width_px: int = 240
+    height_px: int = 160
+
+    def __post_init__(self):
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
+                raise KcarsError(f"drawn cars, {name}: {value!r} cannot be; a whole number from {least} to {most}")
+        if not 0.5 <= self.width_px / self.height_px <= 4:
+            raise KcarsError(
+                f"drawn cars: {self.width_px} x {self.height_px} px is no photo; width is 0.5 to 4 heights"
+            )
+
+
+@dataclass(frozen=True)
+class _Model:
+    """One model and its photos; `paths` are relative to image/, `viewpoints` 1..5."""
+
+    number: int
+    make: int
+    make_id: int
+    model_id: int
+    name: str
+    unseen: bool
+    shape: ModelShape
+    style: MakeStyle
+    paths: tuple[str, ...]
+    viewpoints: tuple[int, ...]
+
+
+def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True, workers: int | None = None) -> None:
+    """Draw a whole dataset into `folder`, which must be new or empty; it appears at the end or not at all."""
+    folder, settings = Path(folder).absolute(), settings or DrawnCars()
+    workers = _cores() if workers is None else workers
+    if workers < 1:
+        raise KcarsError(f"drawn cars, workers: {workers} cannot be; 1 or more")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise KcarsError(f"{folder}: already there and not an empty folder; name a new one or remove it")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise KcarsError(f"{folder}: cannot be written ({error.strerror}); name a folder that can") from None
+    try:
+        models = _models(settings)
+        _write_lists(unfinished, settings, models)
+        with tqdm(total=sum(len(m.paths) for m in models), unit="photo", disable=not progress, desc="drawing") as bar:
+            for drawn in _drawn(unfinished, settings, models, min(workers, len(models))):
+                bar.update(drawn)
+        mask = os.umask(0)
+        os.umask(mask)
+        unfinished.chmod(0o777 & ~mask)
+        os.replace(unfinished, folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _drawn(folder: Path, settings: DrawnCars, models: list[_Model], workers: int) -> Iterator[int]:
+    """Draw all models, in this process or in several; yields the photos done with each."""
+    if workers == 1:
+        for model in models:
+            yield _draw_model(folder, settings, model)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        jobs = [pool.submit(_draw_model, folder, settings, model) for model in models]
+        try:
+            for job in concurrent.futures.as_completed(jobs):
+                yield job.result()
+        except BrokenProcessPool:
+            raise KcarsError("drawn cars: a worker process ended early (out of memory, or a script without "
+                             "`if __name__ == '__main__'`); try workers=1") from None  # fmt: skip
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
+    """Draw one model's photos and write them with their labels; returns their number."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one thread a process: cores are shared out already, and sums keep their order
+    try:
+        mesh = car_mesh(model.style, model.shape)
+        for number, (path, viewpoint) in enumerate(zip(model.paths, model.viewpoints, strict=True)):
+            random = generator(settings.seed, "drawn photo", model.number * 1000 + number)
+            photo, box = draw_photo(mesh, viewpoint, random, settings.width_px, settings.height_px)
+            quality = int(random.integers(70, 97))
+            jpeg = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+            _write(folder / "image" / path, jpeg)
+            label = f"{viewpoint}\n1\n{' '.join(map(str, box))}\n"
+            _write((folder / "label" / path).with_suffix(".txt"), label.encode())
+    finally:
+        cv2.setNumThreads(threads)
+    return len(model.paths)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _models(settings: DrawnCars) -> list[_Model]:
+    """All models with ids, names, shapes and photos: what the settings mean."""
+    seed, per_make = settings.seed, settings.models_per_make
+    total = settings.makes * per_make
+    random = generator(seed, "drawn models", 0)
+    make_ids = 1 + np.sort(random.choice(settings.makes + 3, settings.makes, replace=False))
+    model_ids = 1 + random.choice(total + total // 5 + 3, total, replace=False)
+    photos = random.permutation(np.rint(np.linspace(2 / 3, 4 / 3, total) * settings.photos_per_model).astype(int))
+    orders = style_orders(random)
+    models = []
+    for make in range(settings.makes):
+        own = generator(seed, "drawn make", make)
+        style, shapes = make_style(own, make, orders), model_shapes(own, per_make)
+        unseen = set(own.permutation(per_make)[: max(2, per_make // 3)].tolist())
+        words = own.permutation(len(_MODELS))
+        for k in range(per_make):
+            number, lap = make * per_make + k, k // len(_MODELS)
+            name = f"{_make_name(make)} {_MODELS[words[k % len(_MODELS)]]}" + (f" {lap + 1}" if lap else "")
+            folder = f"{make_ids[make]}/{model_ids[number]}"
+            paths, viewpoints = _photos(seed, number, int(photos[number]), folder)
+            models.append(_Model(number, make, int(make_ids[make]), int(model_ids[number]), name, k in unseen, shapes[k],
+                                 style, paths, viewpoints))  # fmt: skip
+    return models
+
+
+def _make_name(make: int) -> str:
+    lap = make // len(_MAKES)
+    return _MAKES[make % len(_MAKES)] + (f" {lap + 1}" if lap else "")
+
+
+def _photos(seed: int, number: int, count: int, folder: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Paths and viewpoints of a model's photos: two or three years, viewpoints as even as they go."""
+    random = generator(seed, "drawn photos", number)
+    first = int(random.integers(2006, 2014))
+    years = first + random.integers(0, int(random.integers(2, 4)), count)
+    names = [f"{digits:014x}" for digits in random.choice(2**56, count, replace=False)]
+    viewpoints = 1 + random.permutation((np.arange(count) + random.integers(5)) % 5)
+    paths = tuple(f"{folder}/{year}/{name}.jpg" for year, name in zip(years, names, strict=True))
+    return paths, tuple(viewpoints.tolist())
+
+
+def _write_lists(folder: Path, settings: DrawnCars, models: list[_Model]) -> None:
+    """Names, attributes and splits."""
+    _write_names(folder / "misc", models)
+    seen = [model for model in models if not model.unseen]
+    split = folder / "train_test_split"
+    parts = {True: [], False: []}
+    for model in seen:
+        for path, trains in zip(model.paths, _trains(settings.seed, model), strict=True):
+            parts[trains].append(path)
+    _write_lines(split / "classification" / "train.txt", sorted(parts[True]))
+    _write_lines(split / "classification" / "test.txt", sorted(parts[False]))
+    _write_lines(split / "verification" / "verification_train.txt", sorted(parts[True] + parts[False]))
+    unseen = [model for model in models if model.unseen]
+    for number, difficulty in enumerate(("easy", "medium", "hard")):
+        lines = _pairs(generator(settings.seed, "drawn pairs", number), unseen, difficulty)
+        _write_lines(split / "verification" / f"verification_pairs_{difficulty}.txt", lines)
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    _write(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _write_names(folder: Path, models: list[_Model]) -> None:
+    """make_model_name.mat (cells by id, empty where an id is not used), attributes.txt, car_type.mat."""
+    from scipy.io import savemat
+
+    folder.mkdir(parents=True)
+    makes = np.full((max(model.make_id for model in models), 1), "", object)
+    names = np.full((max(model.model_id for model in models), 1), "", object)
+    rows = ["model_id maximum_speed displacement door_number seat_number type"]
+    for model in sorted(models, key=lambda model: model.model_id):
+        makes[model.make_id - 1, 0] = _make_name(model.make)
+        names[model.model_id - 1, 0] = model.name
+        seats = 2 if model.shape.body == "coupe" else 7 if model.shape.body == "van" else 5
+        speed = 150 + 7 * (model.model_id % 11)
+        rows.append(
+            f"{model.model_id} {speed} {1 + model.model_id % 16 / 10} {model.shape.doors} {seats} {model.shape.type_number}"
+        )
+    savemat(folder / "make_model_name.mat", {"make_names": makes, "model_names": names})
+    savemat(folder / "car_type.mat", {"types": np.array(_TYPES, object)[None, :]})
+    _write_lines(folder / "attributes.txt", rows)
+
+
+def _trains(seed: int, model: _Model) -> list[bool]:
+    """For each photo of a model whether it trains: three fifths of each viewpoint."""
+    random = generator(seed, "drawn split", model.number)
+    order = np.lexsort((random.random(len(model.paths)), model.viewpoints))
+    place = np.empty(len(order), int)
+    place[order] = np.arange(len(order))
+    start = random.random()
+    return [bool(np.floor((p + 1) * _TRAIN_SHARE + start) > np.floor(p * _TRAIN_SHARE + start)) for p in place]
+
+
+def _pairs(random: np.random.Generator, models: list[_Model], difficulty: str) -> list[str]:
+    """Lines `path path label`, as many positive as negative, none twice, in random order."""
+    photos = [(path, view, model.number, model.make) for model in models
+              for path, view in zip(model.paths, model.viewpoints, strict=True)]  # fmt: skip
+    if len(photos) > 2000:  # all pairs of these are weighed; more would only cost memory
+        photos = [photos[k] for k in np.sort(random.choice(len(photos), 2000, replace=False))]
+    views, numbers, makes = (np.array([photo[column] for photo in photos]) for column in (1, 2, 3))
+    left, right = np.triu_indices(len(photos), 1)
+    same = numbers[left] == numbers[right]
+    same_make, same_view = makes[left] == makes[right], views[left] == views[right]
+    allowed = {"easy": same_view, "medium": np.ones(len(left), bool), "hard": np.ones(len(left), bool)}[difficulty]
+    other = {"easy": ~same_make, "medium": ~same, "hard": same_make & ~same}[difficulty]
+    positive, negative = np.flatnonzero(allowed & same), np.flatnonzero(allowed & other)
+    count = min(MOST_PAIRS // 2, len(positive), len(negative))
+    if not count:
+        raise KcarsError(f"drawn cars: too few photos for {difficulty} pairs; draw more photos of a model")
+    drawn = np.concatenate([random.choice(kind, count, replace=False) for kind in (positive, negative)])
+    lines = []
+    for pair in random.permutation(drawn):
+        first, second = (left[pair], right[pair]) if random.random() < 0.5 else (right[pair], left[pair])
+        lines.append(f"{photos[first][0]} {photos[second][0]} {int(same[pair])}")
+    return lines

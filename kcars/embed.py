@@ -1,0 +1,49 @@
+"""Runs a network over Index rows, each distinct photo once, in batches of one size."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from tqdm import tqdm
+
+Outputs = Callable[[np.ndarray], np.ndarray]
+
+
+def network_outputs(model, store, batch: int, mirror: bool, progress: str = "") -> Outputs:
+    """A function from Index rows (n,) to the model's outputs (n, d) float32, in their order.
+
+    mirror: the mean over each photo and its mirror image. progress: text of the bar, none when empty. The next batch
+    is read while the network works on this one.
+    """
+
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        distinct, place = np.unique(rows, return_inverse=True)
+        starts = range(0, len(distinct), batch)
+        done = []
+        with ThreadPoolExecutor(2) as readers:
+            batches = readers.map(lambda start: store.read(distinct[start : start + batch]), starts)
+            for pixels in tqdm(
+                batches, total=len(starts), desc=progress, unit="batch", disable=None if progress else True
+            ):
+                done.append(_run(model, pixels, batch, mirror))
+        return np.concatenate(done)[place] if done else np.zeros((0, 1), np.float32)
+
+    return outputs
+
+
+def _run(model, pixels: np.ndarray, batch: int, mirror: bool) -> np.ndarray:
+    """Outputs of up to `batch` photos; a short batch is filled up, so that the network is traced once."""
+    count = len(pixels)
+    if count < batch:
+        pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])
+    out = _values(model.predict_on_batch(pixels))
+    if mirror:
+        out = (out + _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, :, ::-1])))) / 2
+    return out[:count]
+
+
+def _values(output) -> np.ndarray:
+    """The one array of a network's output, which is a dict by target for a classifier."""
+    if isinstance(output, dict):
+        (output,) = output.values()
+    return np.asarray(output, np.float32)

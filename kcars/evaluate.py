@@ -1,0 +1,80 @@
+"""Evaluation: score a run's test split once, by the honest protocol, with trivial rivals in the same table."""
+
+from pathlib import Path
+
+from kcars import runtime
+from kcars.data.index import Dataset
+from kcars.embed import network_outputs
+from kcars.errors import KcarsError
+from kcars.files import write_json
+from kcars.run import Run
+from kcars.tasks import task_module
+from kcars.tasks.plan import history_column
+
+
+def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
+    """Scores of the best epoch on the test split, written to scores.json and the per-photo or per-pair table.
+
+    Everything that is chosen (epoch, threshold) comes from validation rows. Raises KcarsError where the dataset is
+    not the one that the run was trained on.
+    """
+    strategy, facts = run.strategy(), run.facts()
+    if dataset.fingerprint() != facts["data"]["fingerprint"]:
+        raise KcarsError(
+            f"run {run.folder}: trained on data {facts['data']['fingerprint']} ({facts['data']['source']}); "
+            f"{dataset.source} is {dataset.fingerprint()}; name the same dataset with --data"
+        )
+    task = task_module(strategy.task)
+    plan = task.plan(dataset, strategy)
+    runtime.start("float32", strategy.train.seed)  # Scores come from a float32 network, whatever trained it.
+    from kcars.images.store import open_store
+
+    store = open_store(dataset.index, strategy.data, progress)
+    network = task.network(plan)
+    _load_best(network.scored, run.best_weights)
+    bar = "scoring" if progress else ""
+    outputs = network_outputs(network.scored, store, strategy.evaluate.batch, strategy.evaluate.mirror, bar)
+    decision = task.decide(plan, outputs)
+    result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
+    found = {
+        "protocol": "honest",
+        "strategy": facts["strategy"],
+        "task": strategy.task,
+        "target": strategy.target,
+        "difficulty": strategy.difficulty if strategy.task == "verify" else None,
+        "data_fingerprint": facts["data"]["fingerprint"],
+        "best_epoch": _best_epoch(run, task.leading(strategy)),
+        "decision": decision,
+        "counts": facts["data"],
+        "scores": {key: _entry(value, result.intervals.get(key)) for key, value in result.scores.items()},
+        "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
+    }
+    for name, columns in result.tables.items():
+        run.write_table(name, columns)
+    write_json(run.folder / "scores.json", found)
+    return found
+
+
+def _load_best(model, path: Path) -> None:
+    if not path.is_file():
+        raise KcarsError(f"{path}: there are no weights; the run ended before its first epoch did")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError) as error:
+        raise KcarsError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from None
+
+
+def _entry(value: float, bounds) -> dict:
+    low, high = bounds or (None, None)
+    return {"value": value, "low": low, "high": high}
+
+
+def _baseline(task, plan, outputs) -> dict[str, float]:
+    decision = task.decide(plan, outputs)
+    return task.scores(plan, outputs, "test", decision).scores
+
+
+def _best_epoch(run: Run, leading: str) -> int:
+    column = history_column(leading)
+    rows = run.history()
+    return int(max(rows, key=lambda row: (row[column] == row[column], row[column]))["epoch"])

@@ -1,0 +1,85 @@
+"""Write whole files or none; fingerprints; where the cache lies."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from kcars.errors import KcarsError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, mode: str = "w"):
+    """Open a file beside `path` that takes its place only when the block ends well."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        encoding = None if "b" in mode else "utf-8"
+        with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    with written_whole(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, value) -> None:
+    """Indented JSON; NaN, which JSON lacks, is written as null."""
+    write_text(path, json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {str(key): _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(entry) for entry in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def fingerprint(*parts) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of the parts' text; equal parts, equal digits, on any machine."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for kcars, or KCARS_CACHE; made when it is missing."""
+    import platformdirs
+
+    folder = Path(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars"))
+    return writable_folder(folder, "cache folder (KCARS_CACHE)")
+
+
+def writable_folder(folder: Path, what: str) -> Path:
+    """Make the folder, parents too; KcarsError where that is not allowed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise KcarsError(f"{what}: {folder} cannot be written ({error.strerror}); name a folder that can") from None
+    return folder

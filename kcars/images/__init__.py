@@ -1,0 +1,1 @@
+"""Photos: decoding, the pixel store, augmentation."""

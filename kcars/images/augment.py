@@ -1,0 +1,148 @@
+"""Augmentation as one text chain, `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, keyed photo by photo.
+
+Every operation is an albumentations transform; its first number is the probability. One Compose a thread, its
+random state set anew for every photo from (seed, sample number), so that order and threads change nothing.
+"""
+
+import ast
+import os
+import random
+import threading
+
+import numpy as np
+
+from kcars.errors import KcarsError, one_of
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would ask the package index at import.
+
+_BORDERS = {"black": 0, "replicate": 1, "reflect": 4}  # OpenCV's border numbers
+
+
+def _flip(probability):
+    import albumentations as A
+
+    return A.HorizontalFlip(p=probability)
+
+
+def _brightness_contrast(probability, brightness=0.2, contrast=0.2):
+    import albumentations as A
+
+    return A.RandomBrightnessContrast(brightness_limit=brightness, contrast_limit=contrast, p=probability)
+
+
+def _affine(
+    probability,
+    scale=(1.0, 1.0),
+    translate=0.0,
+    rotate=0.0,
+    shear_x=0.0,
+    shear_y=0.0,
+    aspect=1.0,
+    border="black",
+):
+    """Scale and shift as shares, rotation and shear in degrees; aspect > 1 scales both sides apart."""
+    import albumentations as A
+
+    if border not in _BORDERS:
+        raise one_of("border", border, _BORDERS)
+    low, high = scale
+    return A.Affine(
+        scale={"x": (low / aspect, high * aspect), "y": (low, high)} if aspect != 1 else (low, high),
+        keep_ratio=aspect == 1,
+        translate_percent=(-translate, translate),
+        rotate=(-rotate, rotate),
+        shear={"x": (-shear_x, shear_x), "y": (-shear_y, shear_y)},
+        border_mode=_BORDERS[border],
+        p=probability,
+    )
+
+
+def _colour(probability, hue=0.05, saturation=0.3):
+    import albumentations as A
+
+    return A.ColorJitter(brightness=0, contrast=0, saturation=saturation, hue=hue, p=probability)
+
+
+def _shuffle_channels(probability):
+    import albumentations as A
+
+    return A.ChannelShuffle(p=probability)
+
+
+def _grey(probability):
+    import albumentations as A
+
+    return A.ToGray(p=probability)
+
+
+def _erase(probability, scale=(0.02, 0.2), ratio=(0.3, 3.3)):
+    import albumentations as A
+
+    return A.Erasing(scale=scale, ratio=ratio, fill=0, p=probability)
+
+
+OPERATIONS = {
+    "flip": _flip,
+    "brightness_contrast": _brightness_contrast,
+    "affine": _affine,
+    "colour": _colour,
+    "shuffle_channels": _shuffle_channels,
+    "grey": _grey,
+    "erase": _erase,
+}
+
+
+def parse(text: str) -> list[tuple[str, list, dict]]:
+    """Operations of a chain as (name, positional values, named values); KcarsError for anything but literals."""
+    return [_parse_one(part.strip(), text) for part in text.split("|") if part.strip()]
+
+
+def _parse_one(part: str, text: str) -> tuple[str, list, dict]:
+    where = f"data.augment: {part!r}"
+    try:
+        call = ast.parse(part, mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            raise ValueError
+        values = [ast.literal_eval(argument) for argument in call.args]
+        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise KcarsError(f"{where}: expected name(probability, option=value), such as flip(0.5)") from None
+    if call.func.id not in OPERATIONS:
+        raise one_of(f"data.augment in {text!r}", call.func.id, OPERATIONS)
+    if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 <= values[0] <= 1:
+        raise KcarsError(f"{where}: the first value is the probability, a number from 0 to 1")
+    return call.func.id, values, named
+
+
+class Augment:
+    """A chain, ready to be applied: `augment(photos, samples)`."""
+
+    def __init__(self, text: str, seed: int):
+        self.text, self.seed = text, seed
+        self._operations = parse(text)
+        self._local = threading.local()
+        if self._operations:
+            self._compose()  # So that a wrong option is told now, not in a thread.
+
+    def __call__(self, photos: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers."""
+        if not self._operations:
+            return photos
+        compose = getattr(self._local, "compose", None)
+        if compose is None:
+            compose = self._local.compose = self._compose()
+        out = np.empty_like(photos)
+        for row, sample in enumerate(samples):
+            key = (self.seed << 64) | int(sample)
+            compose.set_random_state(np.random.Generator(np.random.Philox(key=key)), random.Random(key))  # noqa: S311
+            out[row] = compose(image=photos[row])["image"]
+        return out
+
+    def _compose(self):
+        import albumentations as A
+
+        try:
+            return A.Compose([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
+        except (TypeError, ValueError) as error:
+            reason = str(error).split("\n")[0]
+            raise KcarsError(f"data.augment: {self.text!r}: {reason}") from None

@@ -1,0 +1,61 @@
+"""One photo: JPEG or PNG bytes -> cropped, resized uint8 square."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kcars.errors import KcarsError
+
+cv2.setNumThreads(0)  # The callers' threads already fill the cores.
+
+DECODE_VERSION = 1  # Part of every store's key: raise it when the pixels that come out change.
+LARGEST_BYTES = 64 * 2**20
+
+
+def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: float) -> np.ndarray:
+    """(size_px, size_px, 3) uint8 RGB of a photo file, cut to its box (`crop` "box") or whole.
+
+    box: left, top, right, bottom in pixels, half-open; -1 for the whole photo. Raises KcarsError for a file that is
+    missing, too large or no photo.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise KcarsError(f"{path}: larger than {LARGEST_BYTES >> 20} MiB, which no photo here should be")
+        data = path.read_bytes()
+    except OSError as error:
+        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        return decode(data, box if crop == "box" else None, size_px, padding)
+    except ValueError as error:
+        raise KcarsError(f"{path}: {error}") from None
+
+
+def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) -> np.ndarray:
+    """Pixels of encoded bytes, cut and resized; decoded at half scale where that loses nothing visible."""
+    scale = 1
+    if box is not None and box[0] >= 0 and min(box[2] - box[0], box[3] - box[1]) >= 4 * size_px:
+        scale = 2
+    flag = cv2.IMREAD_REDUCED_COLOR_2 if scale == 2 else cv2.IMREAD_COLOR
+    photo = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    if photo is None:
+        raise ValueError("no photo that can be decoded; JPEG and PNG are known")
+    return cv2.cvtColor(_resize(cut(photo, box, padding, scale), size_px), cv2.COLOR_BGR2RGB)
+
+
+def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1) -> np.ndarray:
+    """The part of a photo inside its box, widened by `padding` of its sides and kept within the photo."""
+    if box is None or box[0] < 0:
+        return photo
+    height, width = photo.shape[:2]
+    left, top, right, bottom = (float(edge) / scale for edge in box)
+    wider, higher = (right - left) * padding, (bottom - top) * padding
+    left, right = max(0, round(left - wider)), min(width, round(right + wider))
+    top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
+    return photo[top:bottom, left:right] if right > left and bottom > top else photo
+
+
+def _resize(photo: np.ndarray, size_px: int) -> np.ndarray:
+    """Plain resize to a square; area averaging where it shrinks, so that nothing aliases."""
+    shrinks = min(photo.shape[:2]) >= size_px
+    return cv2.resize(photo, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)

@@ -1,0 +1,145 @@
+"""The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from kcars.data.index import Index
+from kcars.errors import KcarsError
+from kcars.files import cache_folder, fingerprint, writable_folder, write_json
+from kcars.images.decode import DECODE_VERSION, read_photo
+from kcars.strategy import DataSettings
+
+
+class Decoded:
+    """Photos decoded anew at every read: `data.cache: off`."""
+
+    def __init__(self, index: Index, data: DataSettings):
+        self.index, self.data = index, data
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        size = self.data.size_px
+        out = np.empty((len(rows), size, size, 3), np.uint8)
+        for place, row in enumerate(rows):
+            out[place] = self.photo(row)
+        return out
+
+    def photo(self, row: int) -> np.ndarray:
+        path = self.index.root / str(self.index.paths[row])
+        return read_photo(path, self.index.box[row], self.data.size_px, self.data.crop, self.data.padding)
+
+
+class OnDisk:
+    """Photos read from the store's file, row by row: memory stays flat however many there are."""
+
+    def __init__(self, file: Path, size_px: int):
+        self.file, self.size_px = file, size_px
+        self._handle = os.open(file, os.O_RDONLY)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        out = np.empty((len(rows), self.size_px, self.size_px, 3), np.uint8)
+        each = out[0].nbytes if len(rows) else 0
+        for place, row in enumerate(rows):
+            if os.preadv(self._handle, [out[place]], int(row) * each) != each:
+                raise KcarsError(f"{self.file}: ends too early; delete it, and it is built again")
+        return out
+
+    def __del__(self):
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
+
+
+class InMemory:
+    """The store's whole content in memory: `data.cache: memory`."""
+
+    def __init__(self, pixels: np.ndarray):
+        self.pixels = pixels
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        return self.pixels[rows]
+
+
+def open_store(index: Index, data: DataSettings, progress: bool = True):
+    """The store of an Index under the data settings, built first where it does not exist yet.
+
+    Raises KcarsError for a photo that cannot be decoded or a disk without room; then nothing is left behind.
+    """
+    decoded = Decoded(index, data)
+    if data.cache == "off":
+        return decoded
+    file = store_file(index, data)
+    with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
+        if not file.is_file():
+            _build(decoded, file, progress)
+    if data.cache == "disk":
+        return OnDisk(file, data.size_px)
+    shape = (len(index), data.size_px, data.size_px, 3)
+    return InMemory(np.fromfile(file, np.uint8).reshape(shape))
+
+
+def store_bytes(photos: int, data: DataSettings) -> int:
+    """Size of the store's file."""
+    return photos * data.size_px**2 * 3
+
+
+def store_file(index: Index, data: DataSettings) -> Path:
+    """Where the store lies: its name is a key of photos (place, size, time), boxes and decoding settings."""
+    photos = [_stamp(index, row) for row in range(len(index))]
+    boxes = index.box.tolist() if data.crop == "box" else None
+    settings = [data.size_px, data.crop, data.padding if data.crop == "box" else 0, DECODE_VERSION]
+    key = fingerprint(str(index.root.resolve()), photos, boxes, settings)
+    return writable_folder(cache_folder() / "stores", "cache folder (KCARS_CACHE)") / f"{data.size_px}px-{key}.pixels"
+
+
+def _stamp(index: Index, row: int) -> tuple:
+    path = index.root / str(index.paths[row])
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    return str(index.paths[row]), status.st_size, status.st_mtime_ns
+
+
+def _build(decoded: Decoded, file: Path, progress: bool) -> None:
+    count, size = len(decoded.index), decoded.data.size_px
+    total = store_bytes(count, decoded.data)
+    free = shutil.disk_usage(file.parent).free
+    if total > free:
+        raise KcarsError(
+            f"{file.parent}: {total >> 20} MiB are needed for the pixel store, {free >> 20} MiB are free; "
+            "make room, set KCARS_CACHE to a larger disk, or --set data.cache=off"
+        )
+    partial = file.with_suffix(f".partial-{os.getpid()}")
+    try:
+        with open(partial, "wb") as handle:
+            handle.truncate(total)
+
+            def write(row: int) -> None:
+                os.pwrite(handle.fileno(), decoded.photo(row).tobytes(), row * size * size * 3)
+
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                done = pool.map(write, range(count))
+                for _ in tqdm(
+                    done,
+                    total=count,
+                    desc="decoding photos once",
+                    unit="photo",
+                    disable=None if progress else True,
+                ):
+                    pass
+            os.fsync(handle.fileno())
+        write_json(
+            file.with_suffix(".json"),
+            {"photos": count, "root": str(decoded.index.root), **decoded.data.model_dump()},
+        )
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""95 % percentile bootstrap intervals (Efron 1979) that resample what was drawn independently.
+
+Pairs share photos and models, so models are resampled with all their pairs (vertex bootstrap, Snijders and
+Borgatti 1999), never single pairs. Photos of a test list are resampled within their class: classes are fixed.
+"""
+
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.metrics import (
+    CLASSIFICATION_KEYS,
+    PAIR_KEYS,
+    class_f1,
+    class_scores,
+    label_ranks,
+    pair_scores,
+    ratio,
+    roc_auc,
+)
+
+PERCENTILES = (2.5, 97.5)
+# where more replicates than this are undefined, the rest is no fair sample of what could have been drawn
+UNDEFINED_ALLOWED = 0.1
+# weights held at a time: about ten arrays of this many float64 make 120 MB
+CHUNK_WEIGHTS = 1_500_000
+
+
+def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0):
+    """Interval (low, high) of each of PAIR_KEYS, for pairs of groups (models; makes for hard pairs).
+
+    Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
+    for each draw of it, a pair of two groups once for each combination of their draws.
+    Replicates that leave a score undefined (one kind or no pair left) are left out of that score; (nan, nan)
+    where more than a tenth of them do, and where there are fewer than two groups.
+    """
+    samples = {key: np.full(replicates, np.nan) for key in PAIR_KEYS}
+    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+        for key, values in pair_scores(same, scores, threshold, weights).items():
+            samples[key][rows] = values
+    return {key: _percentiles(values) for key, values in samples.items()}
+
+
+def paired_difference(same, scores_a, scores_b, left_groups, right_groups, replicates=1000, seed=0):
+    """(difference, low, high) of ROC-AUC, scores_a less scores_b, of two models on the same pairs.
+
+    Both are scored on the same resamples of groups: those of `pair_intervals` with the same seed, left out
+    alike. An interval without 0 says that the two differ.
+    """
+    samples = np.full(replicates, np.nan)
+    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+        samples[rows] = roc_auc(same, scores_a, weights) - roc_auc(same, scores_b, weights)
+    return roc_auc(same, scores_a) - roc_auc(same, scores_b), *_percentiles(samples)
+
+
+def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
+    """Interval (low, high) of each of CLASSIFICATION_KEYS for scores (n, classes) and labels (n,).
+
+    Photos are drawn with replacement within their class. A class of one photo never varies: with few photos a
+    class the intervals are too narrow. Ties as in `kcars.metrics`; (nan, nan) without photos.
+    """
+    scores, labels = class_scores(scores, classes), np.asarray(labels)
+    found = label_ranks(scores, labels) < 5
+    predicted = scores.argmax(axis=1)
+    generator = _generator(seed)
+    photos = np.bincount(labels.astype(np.int64), minlength=classes)
+    hits, predictions = np.zeros((2, replicates, classes))
+    top5 = np.zeros(replicates)
+    for label in np.flatnonzero(photos):
+        mine = labels == label
+        # photos of a class that share prediction and top-5 outcome are alike: counting them is enough
+        outcomes, counts = np.unique(predicted[mine] * 2 + found[mine], return_counts=True)
+        draws = generator.multinomial(photos[label], counts / photos[label], size=replicates)
+        for in_top5 in (0, 1):
+            chosen = outcomes % 2 == in_top5
+            predictions[:, outcomes[chosen] // 2] += draws[:, chosen]
+            top5 += in_top5 * draws[:, chosen].sum(axis=1)
+        hits[:, label] = draws[:, outcomes // 2 == label].sum(axis=1)
+    return _photo_percentiles(photos, hits, predictions, top5)
+
+
+def _photo_percentiles(photos, hits, predictions, top5):
+    """Intervals from photos (classes,), hits and predictions (replicates, classes), top5 (replicates,)."""
+    f1 = class_f1(hits, photos, predictions)
+    samples = {
+        "accuracy": ratio(hits.sum(axis=1), photos.sum()),
+        "balanced_accuracy": ratio(np.nansum(ratio(hits, photos), axis=1), np.count_nonzero(photos)),
+        "top5": ratio(top5, photos.sum()),
+        "macro_f1": ratio(np.nansum(f1, axis=1), np.isfinite(f1).sum(axis=1)),
+    }
+    return {key: _percentiles(samples[key]) for key in CLASSIFICATION_KEYS}
+
+
+def _pair_weights(left_groups, right_groups, replicates, seed):
+    """Yields (slice of replicates, their weights (..., pairs) float64); nothing for fewer than two groups."""
+    left_groups, right_groups = np.asarray(left_groups), np.asarray(right_groups)
+    if left_groups.ndim != 1 or left_groups.shape != right_groups.shape:
+        raise KcarsError(
+            f"groups: shapes {left_groups.shape}, {right_groups.shape}; give a left and a right group a pair."
+        )
+    names, numbers = np.unique(np.concatenate([left_groups, right_groups]), return_inverse=True)
+    groups = len(names)
+    if groups < 2:
+        return
+    left, right = numbers.reshape(2, -1)
+    right = np.where(left == right, groups, right)  # the extra column of ones below
+    generator = _generator(seed)
+    size = max(1, CHUNK_WEIGHTS // len(left))
+    for start in range(0, replicates, size):
+        rows = slice(start, min(start + size, replicates))
+        drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=rows.stop - start)
+        counts = np.column_stack([drawn, np.ones(len(drawn))])
+        yield rows, counts[:, left] * counts[:, right]
+
+
+def _percentiles(samples):
+    """(low, high) of the defined samples; (nan, nan) where more than a tenth are undefined."""
+    defined = samples[np.isfinite(samples)]
+    if not len(defined) or len(samples) - len(defined) > UNDEFINED_ALLOWED * len(samples):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, PERCENTILES)
+    return float(low), float(high)
+
+
+def _generator(seed):
+    """The project's keyed generator: the same seed gives the same resamples everywhere."""
+    return np.random.Generator(np.random.Philox(key=seed))

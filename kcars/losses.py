@@ -1,0 +1,182 @@
+"""Losses by name: each returns one value an example, in float32 whatever the precision of the outputs."""
+
+import inspect
+import math
+
+import keras
+from keras import ops
+
+from kcars.errors import KcarsError, one_of
+
+SMALLEST = 1e-7
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class CrossEntropy(keras.losses.Loss):
+    """Softmax cross entropy of integer labels (n,) and logits (n, classes).
+
+    Label smoothing spreads that share of the label over all classes (Szegedy et al. 2015, arXiv 1512.00567).
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, name="cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = fraction("label_smoothing", label_smoothing)
+
+    def call(self, y_true, y_pred):
+        return smoothed_cross_entropy(one_hot(y_true, y_pred), y_pred, self.label_smoothing)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class Focal(keras.losses.Loss):
+    """-alpha (1 - p)^gamma log p, p the softmax probability of the label (n,), from logits (n, classes).
+
+    Lin et al. 2017, arXiv 1708.02002, in the softmax form that the paper used (gamma 2, alpha 1).
+    """
+
+    def __init__(self, gamma: float = 2.0, alpha: float = 1.0, name="focal", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.gamma, self.alpha = float(gamma), float(alpha)
+
+    def call(self, y_true, y_pred):
+        logarithms = ops.log_softmax(ops.cast(y_pred, "float32"))
+        logarithm = ops.sum(one_hot(y_true, y_pred) * logarithms, axis=-1)
+        return self.alpha * focus(-ops.expm1(logarithm), self.gamma) * -logarithm
+
+    def get_config(self):
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class SigmoidFocal(keras.losses.Loss):
+    """Focal loss of one sigmoid a class, summed over the classes: labels (n,), logits (n, classes).
+
+    Lin et al. 2017, arXiv 1708.02002: alpha weighs the label's class and 1 - alpha the others, None all by 1.
+    """
+
+    def __init__(self, gamma: float = 2.0, alpha: float | None = 0.25, name="sigmoid_focal", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.gamma = float(gamma)
+        self.alpha = None if alpha is None else fraction("alpha", alpha)
+
+    def call(self, y_true, y_pred):
+        logits, target = ops.cast(y_pred, "float32"), one_hot(y_true, y_pred)
+        signed = (2.0 * target - 1.0) * logits
+        values = focus(ops.sigmoid(-signed), self.gamma) * ops.softplus(-signed)
+        if self.alpha is not None:
+            values = values * (self.alpha * target + (1.0 - self.alpha) * (1.0 - target))
+        return ops.sum(values, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class Contrastive(keras.losses.Loss):
+    """y d^2 + (1 - y) max(0, margin - d)^2, for y (n,), 1 where the pair is the same, and distances d (n,).
+
+    Hadsell, Chopra and LeCun 2006, without their factor 1/2, as the paper has it. (n, 1) works too.
+    """
+
+    def __init__(self, margin: float = 1.0, name="contrastive", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.margin = float(margin)
+
+    def call(self, y_true, y_pred):
+        same = ops.reshape(ops.cast(y_true, "float32"), (-1,))
+        distance = ops.reshape(ops.cast(y_pred, "float32"), (-1,))
+        apart = ops.square(ops.maximum(self.margin - distance, 0.0))
+        return same * ops.square(distance) + (1.0 - same) * apart
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class ArcFace(keras.losses.Loss):
+    """Cross entropy of scaled cosines, the label's angle widened by `margin` radians first.
+
+    Labels (n,), cosines (n, classes) in [-1, 1]; Deng et al. 2019, arXiv 1801.07698.
+
+    Raises:
+        KcarsError: a margin outside 0 to pi / 2, where the logit would not fall with the angle.
+    """
+
+    def __init__(
+        self, scale: float = 64.0, margin: float = 0.5, label_smoothing: float = 0.0, name="arcface", **kwargs
+    ):
+        super().__init__(name=name, **kwargs)
+        if not 0.0 <= margin <= math.pi / 2:
+            raise KcarsError(f"arcface margin: {margin} is not allowed; choose radians from 0 to pi / 2")
+        self.scale, self.margin = float(scale), float(margin)
+        self.label_smoothing = fraction("label_smoothing", label_smoothing)
+
+    def call(self, y_true, y_pred):
+        cosines, target = ops.cast(y_pred, "float32"), one_hot(y_true, y_pred)
+        logits = self.scale * ops.where(target > 0.5, self.with_margin(cosines), cosines)
+        return smoothed_cross_entropy(target, logits, self.label_smoothing)
+
+    def with_margin(self, cosines):
+        """cos(angle + margin) without acos, whose gradient at -1 and 1 is infinite.
+
+        Past angle = pi - margin that cosine would rise again: a straight line goes on falling there.
+        """
+        sines = ops.sqrt(ops.maximum(1.0 - ops.square(cosines), SMALLEST))
+        widened = cosines * math.cos(self.margin) - sines * math.sin(self.margin)
+        beyond = cosines - self.margin * math.sin(self.margin)
+        return ops.where(cosines > -math.cos(self.margin), widened, beyond)
+
+    def get_config(self):
+        settings = {"scale": self.scale, "margin": self.margin, "label_smoothing": self.label_smoothing}
+        return {**super().get_config(), **settings}
+
+
+LOSSES = {
+    "cross_entropy": CrossEntropy,
+    "focal": Focal,
+    "sigmoid_focal": SigmoidFocal,
+    "contrastive": Contrastive,
+    "arcface": ArcFace,
+}
+
+
+def build_loss(name: str, **settings) -> keras.losses.Loss:
+    """The loss called `name`.
+
+    Raises:
+        KcarsError: an unknown name or setting; the known ones are listed.
+    """
+    if name not in LOSSES:
+        raise one_of("loss", name, LOSSES)
+    parameters = inspect.signature(LOSSES[name]).parameters
+    known = [setting for setting in parameters if setting not in ("name", "kwargs")]
+    for setting in settings:
+        if setting not in known:
+            raise one_of(f"loss {name}, setting", setting, known)
+    return LOSSES[name](**settings)
+
+
+def one_hot(labels, outputs):
+    """Labels (n,) or (n, 1), of any number type, as float32 rows as wide as `outputs` (n, classes)."""
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    return ops.one_hot(labels, outputs.shape[-1], dtype="float32")
+
+
+def smoothed_cross_entropy(target, logits, smoothing: float):
+    """Cross entropy (n,) of one-hot rows, the share `smoothing` of each spread evenly over all classes."""
+    target = target * (1.0 - smoothing) + smoothing / target.shape[-1]
+    return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32")), axis=-1)
+
+
+def focus(doubt, gamma: float):
+    """doubt^gamma; held above 0, where powers below 1 have no finite gradient."""
+    return ops.power(ops.maximum(doubt, SMALLEST), gamma)
+
+
+def fraction(what: str, value: float) -> float:
+    """`value`, which must lie from 0 to 1."""
+    if not 0.0 <= value <= 1.0:
+        raise KcarsError(f"{what}: {value} is not a share; choose a number from 0 to 1")
+    return float(value)

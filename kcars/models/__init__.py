@@ -1,0 +1,1 @@
+"""Networks: backbones from pixels to features, and the heads of both tasks around them."""

@@ -1,0 +1,73 @@
+"""Backbones by name: from pixels to features, the scaling inside."""
+
+from functools import partial
+
+import keras
+
+from kcars.errors import KcarsError, one_of
+from kcars.models.layers import PixelScaling
+from kcars.models.residual import STEMS, residual_features
+
+# Mean and standard deviation of RGB / 255. CompCars: the figures published with the paper.
+NORMALIZATIONS = {
+    "compcars": ((0.49133, 0.47956, 0.46959), (0.25853, 0.25819, 0.26201)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+def resnet_features(images, width: float, stem: str, *, widths, blocks, stem_width=None, project_first=False):
+    """Residual features of scaled images, every width multiplied by `width`."""
+    widths = [scaled_width(channels, width) for channels in widths]
+    stem_width = scaled_width(stem_width, width) if stem_width else None
+    return residual_features(images, widths, blocks, stem, stem_width, project_first)
+
+
+# name -> factory(scaled images, width, stem) -> features (n, d). SimpleResNet is the layout of ResNet-18
+# from random weights: its name is kept because the paper's tables use it.
+BACKBONES = {
+    "resnet18": partial(resnet_features, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
+    "simple_resnet": partial(resnet_features, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
+    "simple_resnet_large": partial(
+        resnet_features,
+        widths=(80, 160, 320, 640),
+        blocks=(3, 4, 6, 3),
+        stem_width=40,
+        project_first=True,
+    ),
+}
+
+
+def build_backbone(
+    name: str,
+    size_px: int,
+    width: float = 1.0,
+    stem: str = "standard",
+    normalization: str = "compcars",
+) -> keras.Model:
+    """Model called `name` from pixels 0..255 (n, size_px, size_px, 3) to features (n, d) float32.
+
+    Pixels may be uint8 or float. The input is declared float32 and converts inside the graph: uint8 batches
+    travel as bytes, and augmented float pixels are not cut to whole numbers.
+
+    Raises:
+        KcarsError: an unknown name, stem or normalization (it lists the known), or a width not above 0.
+    """
+    for what, value, known in (
+        ("backbone", name, BACKBONES),
+        ("stem", stem, STEMS),
+        ("normalization", normalization, NORMALIZATIONS),
+    ):
+        if value not in known:
+            raise one_of(what, value, known)
+    if width <= 0:
+        raise KcarsError(f"width: {width} is not above 0; 1.0 is the published width")
+    mean, std = NORMALIZATIONS[normalization]
+    pixels = keras.Input((size_px, size_px, 3), dtype="float32", name="pixels")
+    images = PixelScaling(mean, std, name="scaling")(pixels)
+    return keras.Model(pixels, BACKBONES[name](images, width, stem), name=name)
+
+
+def scaled_width(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded to a multiple of 8, at least 8."""
+    return max(8, 8 * int(channels * width / 8 + 0.5))

@@ -1,0 +1,86 @@
+"""Small float32 layers: pixel scaling, unit vectors, distances, cosines to class directions.
+
+They compute in float32 under every dtype policy: half precision would cost distances their last digits.
+"""
+
+import keras
+from keras import ops
+
+SMALLEST_SQUARE = 1e-12
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class PixelScaling(keras.layers.Layer):
+    """(x / 255 - mean) / std per channel: pixels 0..255 (n, h, w, 3), uint8 or float, to float32."""
+
+    def __init__(self, mean, std, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.mean = [float(value) for value in mean]
+        self.std = [float(value) for value in std]
+
+    def call(self, pixels):
+        pixels = ops.cast(pixels, "float32") / 255.0
+        return (pixels - ops.array(self.mean, "float32")) / ops.array(self.std, "float32")
+
+    def compute_output_spec(self, pixels):
+        return keras.KerasTensor(pixels.shape, dtype="float32")
+
+    def get_config(self):
+        return {**super().get_config(), "mean": self.mean, "std": self.std}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class L2Normalize(keras.layers.Layer):
+    """Vectors (n, d) to unit length, float32; a zero vector stays zero, with a finite gradient."""
+
+    def __init__(self, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+
+    def call(self, vectors):
+        return to_unit_length(vectors, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class EuclideanDistance(keras.layers.Layer):
+    """Distance (n,) float32 between the rows of two inputs (n, d).
+
+    Squares are held above 1e-12, because the gradient of a plain square root at 0 is NaN.
+    """
+
+    def __init__(self, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+
+    def call(self, left, right):
+        difference = ops.cast(left, "float32") - ops.cast(right, "float32")
+        squared = ops.sum(ops.square(difference), axis=-1)
+        return ops.sqrt(ops.maximum(squared, SMALLEST_SQUARE))
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class CosineLogits(keras.layers.Layer):
+    """Cosines (n, classes) in [-1, 1] between unit vectors (n, d) and one learned direction a class.
+
+    The margin of ArcFace (Deng et al. 2019, arXiv 1801.07698) is put on by the loss, which knows the labels.
+    """
+
+    def __init__(self, classes, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.classes = int(classes)
+
+    def build(self, input_shape):
+        shape = (input_shape[-1], self.classes)
+        self.directions = self.add_weight(shape=shape, initializer="glorot_uniform", name="directions")
+
+    def call(self, vectors):
+        cosines = ops.matmul(ops.cast(vectors, "float32"), to_unit_length(self.directions, axis=0))
+        return ops.clip(cosines, -1.0, 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+def to_unit_length(vectors, axis: int):
+    """`vectors` in float32, divided by their length along `axis`."""
+    vectors = ops.cast(vectors, "float32")
+    squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squared, SMALLEST_SQUARE))

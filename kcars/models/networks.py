@@ -1,0 +1,76 @@
+"""What is trained: a classifier, or one embedder that a margin classifier and a Siamese network wrap.
+
+Outputs are dicts by target, always float32; pixels are 0..255, uint8 or float.
+"""
+
+import keras
+from keras import layers
+
+from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize
+from kcars.models.residual import batch_norm
+
+
+def classifier(backbone: keras.Model, classes: dict[str, int], dropout: float = 0.0) -> keras.Model:
+    """Pixels to {target: logits (n, classes)}; the targets share the features and their dropout."""
+    pixels = pixels_for(backbone)
+    features = backbone(pixels)
+    if dropout:
+        features = layers.Dropout(dropout, dtype="float32", name="dropout")(features)
+    # An output layer carries its target's name, so that compile(loss={target: ...}) finds it.
+    logits = {target: layers.Dense(count, dtype="float32", name=target)(features) for target, count in classes.items()}
+    return keras.Model(pixels, logits, name="classifier")
+
+
+def embedder(backbone: keras.Model, dimensions: int = 512, neck: bool = True) -> keras.Model:
+    """Pixels to unit vectors (n, dimensions): batch normalization (the neck), a linear layer, L2."""
+    pixels = pixels_for(backbone)
+    features = backbone(pixels)
+    if neck:
+        features = batch_norm("neck")(features)
+    vectors = layers.Dense(dimensions, dtype="float32", name="projection")(features)
+    return keras.Model(pixels, L2Normalize(name="unit_vectors")(vectors), name="embedder")
+
+
+def margin_classifier(embedder: keras.Model, classes: dict[str, int]) -> keras.Model:
+    """Pixels to {target: cosines (n, classes)} for the ArcFace loss."""
+    pixels = pixels_for(embedder)
+    vectors = embedder(pixels)
+    cosines = {target: CosineLogits(count, name=target)(vectors) for target, count in classes.items()}
+    return keras.Model(pixels, cosines, name="margin_classifier")
+
+
+def siamese(embedder: keras.Model) -> keras.Model:
+    """{"left": pixels, "right": pixels} to {"same": Euclidean distance (n,)}, smaller where more alike.
+
+    In training, left and right pass the batch normalization in turn, each with its own statistics.
+    """
+    inputs = {side: pixels_for(embedder, side) for side in ("left", "right")}
+    distance = EuclideanDistance(name="same")(embedder(inputs["left"]), embedder(inputs["right"]))
+    return keras.Model(inputs, {"same": distance}, name="siamese")
+
+
+def pixels_for(model: keras.Model, name: str = "pixels"):
+    """An input of the size that `model` takes."""
+    return keras.Input(model.input_shape[1:], dtype="float32", name=name)
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """A float32 copy of `model`, of the same weights, whatever the precision it trains in.
+
+    Scores, thresholds and calibration come from this copy. It is not compiled and shares nothing with
+    `model`: after further training, `copy.set_weights(model.get_weights())` renews it.
+    """
+    copy = type(model).from_config(with_float32_policies(model.get_config()))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def with_float32_policies(config):
+    """`config` with each layer's dtype policy replaced; nested models, being layers, are reached too."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {**config["config"], "name": "float32"}}
+        return {key: with_float32_policies(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(with_float32_policies(value) for value in config)
+    return config

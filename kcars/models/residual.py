@@ -1,0 +1,110 @@
+"""Residual networks of basic blocks (He et al. 2015, arXiv 1512.03385), laid out as in torchvision."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def residual_network(
+    name: str,
+    size_px: int,
+    widths: Sequence[int],
+    blocks: Sequence[int],
+    stem: str = "standard",
+    stem_width: int | None = None,
+    project_first: bool = False,
+) -> keras.Model:
+    """Model from scaled images (n, size_px, size_px, 3) to `residual_features` (n, widths[-1])."""
+    images = keras.Input((size_px, size_px, 3), name="images")
+    features = residual_features(images, widths, blocks, stem, stem_width, project_first)
+    return keras.Model(images, features, name=name)
+
+
+def residual_features(
+    images,
+    widths: Sequence[int],
+    blocks: Sequence[int],
+    stem: str = "standard",
+    stem_width: int | None = None,
+    project_first: bool = False,
+):
+    """Features (n, widths[-1]) float32 of scaled images (n, h, w, 3).
+
+    Stage i has blocks[i] blocks of widths[i] channels; every stage but the first halves the grid.
+    The stem is as wide as the first stage unless `stem_width` says otherwise. `project_first` puts a 1x1
+    projection into the first block of every stage, also where the shapes would allow the identity.
+    """
+    x = STEMS[stem](images, stem_width or widths[0])
+    for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
+        for block in range(1, count + 1):
+            first = block == 1
+            stride = 2 if first and stage > 1 else 1
+            project = first and (project_first or stride > 1 or x.shape[-1] != width)
+            x = basic_block(x, width, stride, project, f"stage{stage}_block{block}")
+    # A mean over the grid loses digits in half precision, and costs nothing in float32.
+    return layers.GlobalAveragePooling2D(dtype="float32", name="average")(x)
+
+
+def standard_stem(images, width: int):
+    """7x7 convolution and 3x3 maximum, both with stride 2: a quarter of the size."""
+    x = convolution(images, width, 7, 2, "stem_conv")
+    x = layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
+    # After ReLU zeros change no maximum, so plain zero padding equals torchvision's -inf.
+    x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
+    return layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+
+
+def compact_stem(images, width: int):
+    """One 5x5 convolution with stride 2 and no pooling: half the size, for photos of 64 to 128 pixels."""
+    x = convolution(images, width, 5, 2, "stem_conv")
+    return layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
+
+
+STEMS = {"standard": standard_stem, "compact": compact_stem}
+
+
+def basic_block(x, width: int, stride: int, project: bool, name: str):
+    """Two 3x3 convolutions beside the identity, or beside a 1x1 projection."""
+    shortcut = x
+    if project:
+        shortcut = convolution(x, width, 1, stride, f"{name}_project")
+        shortcut = batch_norm(f"{name}_project_norm")(shortcut)
+    y = convolution(x, width, 3, stride, f"{name}_conv1")
+    y = layers.ReLU(name=f"{name}_relu1")(batch_norm(f"{name}_norm1")(y))
+    y = convolution(y, width, 3, 1, f"{name}_conv2")
+    y = batch_norm(f"{name}_norm2")(y)
+    y = layers.Add(name=f"{name}_add")([y, shortcut])
+    return layers.ReLU(name=f"{name}_relu2")(y)
+
+
+def convolution(x, width: int, kernel: int, stride: int, name: str):
+    """Convolution without bias, zero padding kernel // 2 on every side.
+
+    padding="same" with stride 2 pads an even size unequally (3x3: 0 left, 1 right), torchvision equally:
+    there the padding is a layer of its own.
+    """
+    padding = "same"
+    if stride > 1:
+        padding = "valid"
+        if kernel > 1:
+            x = layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    return layers.Conv2D(
+        width,
+        kernel,
+        strides=stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=he_fan_out(),
+        name=name,
+    )(x)
+
+
+def batch_norm(name: str):
+    """Batch normalization with torchvision's constants (its momentum 0.1 is Keras' 0.9)."""
+    return layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
+
+
+def he_fan_out():
+    """Normal weights of variance 2 / fan_out (He et al. 2015, arXiv 1502.01852), not truncated."""
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")

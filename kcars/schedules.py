@@ -1,0 +1,115 @@
+"""Learning rates by step, computed in the graph."""
+
+import inspect
+import math
+
+import keras
+from keras import ops
+
+from kcars.errors import KcarsError, one_of
+
+SMALLEST = 1e-6
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Cosine rise from peak / start_divisor to peak = peak_factor * base, then cosine fall to the end.
+
+    The end is peak / start_divisor / end_divisor, reached at step total_steps - 1 and kept after it. Equal at
+    every step to torch.optim.lr_scheduler.OneCycleLR and its defaults (Smith and Topin 2017, arXiv 1708.07120).
+    """
+
+    def __init__(
+        self,
+        base: float,
+        total_steps: int,
+        peak_factor: float = 10.0,
+        warm_up: float = 0.3,
+        start_divisor: float = 25.0,
+        end_divisor: float = 1e4,
+    ):
+        super().__init__()
+        self.base, self.total_steps = float(base), positive_steps(total_steps)
+        self.peak_factor, self.warm_up = float(peak_factor), share("warm_up", warm_up)
+        self.start_divisor, self.end_divisor = float(start_divisor), float(end_divisor)
+
+    def __call__(self, step):
+        peak = self.base * self.peak_factor
+        start = peak / self.start_divisor
+        end = start / self.end_divisor
+        top, last = self.warm_up * self.total_steps - 1.0, self.total_steps - 1.0
+        step = ops.cast(step, "float32")
+        # Below four steps (at 30 %) there is no rise, as in torch: `top` is negative and unused.
+        rising = start + (peak - start) * cosine_rise(step / max(top, SMALLEST))
+        falling = end + (peak - end) * cosine_rise((last - step) / max(last - top, SMALLEST))
+        return ops.where(step <= top, rising, falling)
+
+    def get_config(self):
+        names = ("base", "total_steps", "peak_factor", "warm_up", "start_divisor", "end_divisor")
+        return {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to `base` over the share `warm_up` of the steps, then a cosine fall to 0.
+
+    Step 0 already moves (base / warm-up steps), the last warm-up step is at `base`, step total_steps would be
+    at 0. Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts.
+    """
+
+    def __init__(self, base: float, total_steps: int, warm_up: float = 0.2):
+        super().__init__()
+        self.base, self.total_steps = float(base), positive_steps(total_steps)
+        self.warm_up = share("warm_up", warm_up)
+
+    def __call__(self, step):
+        warm_steps = max(1, round(self.warm_up * self.total_steps))
+        step = ops.cast(step, "float32")
+        rising = (step + 1.0) / warm_steps
+        falling = cosine_rise((self.total_steps - step) / (self.total_steps - warm_steps + 1.0))
+        return self.base * ops.where(step < warm_steps, rising, falling)
+
+    def get_config(self):
+        return {"base": self.base, "total_steps": self.total_steps, "warm_up": self.warm_up}
+
+
+def constant(base: float, total_steps: int) -> float:
+    """`base` at every step."""
+    return float(base)
+
+
+SCHEDULES = {"one_cycle": OneCycle, "warmup_cosine": WarmupCosine, "constant": constant}
+
+
+def build_schedule(name: str, base: float, total_steps: int, **settings):
+    """The schedule called `name`: what a Keras optimizer takes as learning rate.
+
+    Raises:
+        KcarsError: an unknown name or setting; the known ones are listed.
+    """
+    if name not in SCHEDULES:
+        raise one_of("schedule", name, SCHEDULES)
+    known = list(inspect.signature(SCHEDULES[name]).parameters)[2:]
+    for setting in settings:
+        if setting not in known:
+            raise one_of(f"schedule {name}, setting", setting, known or ["none"])
+    return SCHEDULES[name](base, total_steps, **settings)
+
+
+def cosine_rise(fraction):
+    """(1 - cos(pi f)) / 2, f cut to 0..1; as a squared sine, which keeps its digits near 0 in float32."""
+    return ops.square(ops.sin(ops.clip(fraction, 0.0, 1.0) * (math.pi / 2)))
+
+
+def positive_steps(total_steps: int) -> int:
+    """`total_steps`, which must be at least 1."""
+    if total_steps < 1:
+        raise KcarsError(f"total_steps: {total_steps} is too few; a schedule needs at least 1 step")
+    return int(total_steps)
+
+
+def share(what: str, value: float) -> float:
+    """`value`, which must lie from 0 up to, not including, 1."""
+    if not 0.0 <= value < 1.0:
+        raise KcarsError(f"{what}: {value} is not a share of the steps; choose a number from 0 to below 1")
+    return float(value)

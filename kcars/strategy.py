@@ -1,0 +1,277 @@
+"""Strict settings: one YAML file a strategy, checked key by key, with overrides and the paper's name law."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kcars.errors import KcarsError, one_of
+
+DIFFICULTIES = ("easy", "medium", "hard")
+TARGETS = ("make", "model")
+
+
+class Settings(BaseModel):
+    """Frozen and strict: an unknown key or a value of another type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSettings(Settings):
+    size_px: int = Field(ge=32, le=1024, description="side of the square photo that the network sees")
+    crop: Literal["box", "whole"] = Field("box", description="cut to the labelled box, or keep the whole photo")
+    padding: float = Field(0.10, ge=0, le=1, description="added around the box, as a share of its sides")
+    augment: str = Field("", description="text chain, e.g. flip(0.5) | brightness_contrast(0.2)")
+    order: Literal["plain", "pairs", "pk"] = Field(
+        "plain", description="plain: each photo once an epoch; pairs: random pairs; pk: P classes x K photos"
+    )
+    photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
+    cache: Literal["disk", "memory", "off"] = Field("disk", description="where decoded photos are kept")
+    workers: int = Field(0, ge=0, description="threads that read and augment; 0: one a core")
+    prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
+
+
+class ModelSettings(Settings):
+    backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large"]
+    width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
+    stem: Literal["standard", "compact"] = Field(
+        "standard", description="standard: 7x7/2 and max-pool; compact: 5x5/2, for small photos"
+    )
+    normalization: Literal["compcars", "imagenet", "half"] = Field(
+        "compcars", description="mean and deviation taken from the pixels inside the model"
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier head")
+    embedding: int = Field(512, ge=2, description="dimensions of the unit vector (verification)")
+
+
+class LossSettings(Settings):
+    name: Literal["cross_entropy", "focal", "sigmoid_focal", "contrastive", "arcface"]
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    gamma: float = Field(2.0, ge=0, description="focusing exponent of the focal losses")
+    alpha: float = Field(1.0, gt=0, description="weight of the focal losses")
+    margin: float = Field(1.0, ge=0, description="contrastive: distance; arcface: angle in radians")
+    scale: float = Field(16.0, gt=0, description="arcface: multiplies the cosines")
+
+
+class PlateauSettings(Settings):
+    monitor: str = Field("val_loss", description="history column that must fall")
+    factor: float = Field(0.5, gt=0, lt=1)
+    patience: int = Field(3, ge=0)
+    floor: float = Field(1e-6, ge=0)
+
+
+class TrainSettings(Settings):
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=2, description="photos a step (pairs a step with order pairs)")
+    learning_rate: float = Field(gt=0, description="base rate of AdamW; one_cycle rises to ten times it")
+    weight_decay: float = Field(2e-5, ge=0)
+    schedule: Literal["one_cycle", "warmup_cosine", "constant"] = "one_cycle"
+    plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")
+    early_stopping: int | None = Field(None, ge=1, description="epochs without a better score before the end")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    seed: int = Field(0, ge=0, lt=2**32)
+    max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
+
+
+class EvaluateSettings(Settings):
+    mirror: bool = Field(True, description="verification: average the photo's vector and its mirror image's")
+    batch: int = Field(128, ge=1)
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
+    validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
+    validation_pairs: int = Field(3000, ge=10, description="pairs drawn for each difficulty")
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind each 95 % interval")
+
+
+class Strategy(Settings):
+    """Everything that decides a run, but the dataset's place."""
+
+    about: str = Field("", description="one line that `kcars strategies` prints")
+    task: Literal["classify", "verify"]
+    target: Literal["make", "model"] = "model"
+    difficulty: Literal["easy", "medium", "hard"] = Field(
+        "hard",
+        description="verify: whose validation pairs choose the best epoch; medium when the target is make",
+    )
+    data: DataSettings
+    model: ModelSettings
+    loss: LossSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _difficulty_of_target(cls, settings):
+        # Hard pairs are all of one make: labelled by make, nothing is left to tell apart.
+        if isinstance(settings, dict) and settings.get("target") == "make" and "difficulty" not in settings:
+            return {**settings, "difficulty": "medium"}
+        return settings
+
+    @model_validator(mode="after")
+    def _fits_together(self):
+        pairs = self.data.order == "pairs"
+        if pairs != (self.loss.name == "contrastive"):
+            raise ValueError("loss contrastive and data.order pairs go together, and with no other")
+        if pairs and self.task == "classify":
+            raise ValueError("data.order pairs belongs to task verify")
+        if self.loss.name == "arcface" and self.task == "classify":
+            raise ValueError("loss arcface belongs to task verify")
+        if self.task == "verify" and self.loss.name not in ("contrastive", "arcface"):
+            raise ValueError(f"loss {self.loss.name} belongs to task classify; verify takes contrastive or arcface")
+        if self.task == "verify" and self.target == "make" and self.difficulty == "hard":
+            raise ValueError("hard pairs are all of one make, so target make is undefined there; take easy or medium")
+        if self.data.order == "pk" and self.train.batch % self.data.photos_per_class:
+            raise ValueError(
+                f"train.batch {self.train.batch} is not a multiple of data.photos_per_class "
+                f"{self.data.photos_per_class}"
+            )
+        if self.train.plateau and self.train.schedule != "constant":
+            raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
+        return self
+
+
+def json_schema() -> str:
+    """The JSON schema of strategy files, as shipped in configs/strategy.schema.json."""
+    return json.dumps(Strategy.model_json_schema(), indent=1) + "\n"
+
+
+def configs_folder() -> Path:
+    """Where the strategies lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def strategy_files() -> dict[str, Path]:
+    """Name -> file of every shipped strategy; the paper's go by their bare acronym."""
+    files = sorted(configs_folder().glob("*/*.yaml"))
+    own = {"demo", "start"}
+    return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
+
+
+def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | None) -> Strategy:
+    """The strategy of a shipped name or a YAML file, with `key.sub=value` overrides.
+
+    `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open, and a
+    file that says otherwise is an error. Raises KcarsError with file, key and value.
+    """
+    path = _find(name)
+    settings = _read_yaml(path)
+    for key, value in fixed.items():
+        if value is None:
+            continue
+        if key != "difficulty" and settings.get(key, value) != value:
+            raise KcarsError(f"--{key} {value}: strategy {name} is for {key} {settings[key]}; choose another strategy")
+        settings[key] = value
+    for text in overrides:
+        _override(settings, text)
+    return check(settings, where=str(path) if not overrides else f"{path} with --set")
+
+
+def check(settings: dict, where: str) -> Strategy:
+    """A Strategy from plain settings; KcarsError `where: key: what is wrong (value)`."""
+    try:
+        return Strategy.model_validate(settings)
+    except ValidationError as error:
+        raise KcarsError(f"{where}: {_explain(error.errors()[0])}") from None
+
+
+def _find(name: str) -> Path:
+    shipped = strategy_files()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise KcarsError(f"--strategy {name}: there is no such file")
+    raise one_of("--strategy", name, shipped)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without tags, where `1e-3` is a number and a key may stand once."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
+)
+
+
+def _read_yaml(path: Path) -> dict:
+    try:
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise KcarsError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KcarsError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(settings, dict):
+        raise KcarsError(f"{path}: holds {type(settings).__name__}; a strategy is a mapping of {', '.join(_keys(()))}")
+    return settings
+
+
+def _override(settings: dict, text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
+    *sections, last = key.split(".")
+    at = settings
+    for section in sections:
+        if at.get(section) is None:
+            at[section] = {}
+        at = at[section]
+        if not isinstance(at, dict):
+            raise KcarsError(f"--set {text}: {section} is a single value, not a section")
+    try:
+        at[last] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError:
+        at[last] = value
+
+
+def _explain(error: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(_keys(error["loc"][:-1]))
+        return f"{place}: unknown setting; known here: {known}"
+    if error["type"] == "missing":
+        return f"{place}: is missing and has no default"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message} (found {error['input']!r})" if place else message
+
+
+def _keys(location: tuple) -> list[str]:
+    """Setting names allowed at a place such as ("train", "plateau")."""
+    model: Any = Strategy
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        model = next((a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)), annotation)
+    return list(model.model_fields)
+
+
+_SHORT_TARGET = {"make": "Mk", "model": "Md"}
+_SHORT_BACKBONE = {"resnet18": "Res18", "simple_resnet": "SRes", "simple_resnet_large": "SResL"}
+_SHORT_SIAMESE = {"resnet18": "SRes18"}
+_SHORT_LOSS = {"cross_entropy": "CE", "focal": "FO", "contrastive": "CT"}
+
+
+def acronym(strategy: Strategy) -> str:
+    """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
+    loss, batch = _SHORT_LOSS[strategy.loss.name], f"B{strategy.train.batch}"
+    if strategy.task == "verify":
+        return f"Vr_{_SHORT_SIAMESE[strategy.model.backbone]}_{loss}_{batch}"
+    return f"{_SHORT_TARGET[strategy.target]}_{_SHORT_BACKBONE[strategy.model.backbone]}_{loss}_{batch}"
+
+
+def to_yaml(strategy: Strategy) -> str:
+    """Every setting, defaults filled in, as YAML that loads again."""
+    return yaml.safe_dump(strategy.model_dump(), sort_keys=False, allow_unicode=True, width=100)

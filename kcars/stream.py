@@ -1,0 +1,109 @@
+"""What training sees: batch(step), a pure function of seed and step, in numpy alone."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from kcars.images.augment import Augment
+from kcars.keys import generator
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An endless sequence of training batches.
+
+    rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
+    P x K batches are made of; store: gives pixels by Index row; batch_size: photos, or pairs with order `pairs`.
+    """
+
+    store: object
+    rows: np.ndarray
+    labels: dict[str, np.ndarray]
+    key_target: str
+    order: str
+    batch_size: int
+    photos_per_class: int
+    seed: int
+    augment: Augment
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which about every photo passes once."""
+        return max(1, round(len(self.rows) / self.batch_size))
+
+    @cached_property
+    def groups(self) -> list[np.ndarray]:
+        """Places (positions in `rows`) of each class of the key target."""
+        labels = self.labels[self.key_target]
+        return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
+
+    def batch(self, step: int) -> tuple:
+        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
+        if self.order == "pairs":
+            left, right, same = random_pairs(self, step)
+            samples = 2 * (step * self.batch_size + np.arange(self.batch_size))
+            inputs = {"left": self._pixels(left, samples), "right": self._pixels(right, samples + 1)}
+            return inputs, {"same": same}
+        places = ORDERS[self.order](self, step)
+        samples = step * self.batch_size + np.arange(self.batch_size)
+        return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
+
+    def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        return self.augment(self.store.read(self.rows[places]), samples)
+
+
+def plain(stream: Stream, step: int) -> np.ndarray:
+    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs."""
+    count = len(stream.rows)
+    position = step * stream.batch_size + np.arange(stream.batch_size)
+    epochs, places = position // count, position % count
+    out = np.empty(len(position), np.int64)
+    for epoch in np.unique(epochs):
+        mask = epochs == epoch
+        out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
+    return out
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "order", epoch).permutation(count)
+
+
+def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
+    """Places of P = batch / K classes, or all where there are fewer, with K photos each, or more to fill the batch.
+
+    A photo repeats only in a class that has too few.
+    """
+    draw = generator(stream.seed, "pk", step)
+    wanted = min(stream.batch_size // stream.photos_per_class, len(stream.groups))
+    chosen = draw.permutation(len(stream.groups))[:wanted]
+    each = np.full(wanted, stream.batch_size // wanted)
+    each[: stream.batch_size % wanted] += 1
+    groups = [stream.groups[number] for number in chosen]
+    return np.concatenate([draw.choice(g, k, replace=len(g) < k) for g, k in zip(groups, each, strict=True)])
+
+
+def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The paper's pairs: each photo in turn as anchor, with another of its class or, half the time, of another.
+
+    A class of one photo gives negatives only. Returns places left, right and same (float32).
+    """
+    labels, groups = stream.labels[stream.key_target], stream.groups
+    left = plain(stream, step)
+    draw = generator(stream.seed, "pairs", step)
+    same = draw.random(len(left)) < 0.5
+    right = np.empty_like(left)
+    for place, anchor in enumerate(left):
+        own = groups[labels[anchor]]
+        same[place] &= len(own) > 1
+        if same[place]:
+            other = own[draw.integers(len(own) - 1)]
+            right[place] = own[-1] if other == anchor else other
+        else:
+            label = draw.integers(len(groups) - 1)
+            right[place] = draw.choice(groups[label + (label >= labels[anchor])])
+    return left, right, same.astype(np.float32)
+
+
+ORDERS = {"plain": plain, "pk": classes_times_photos}

@@ -1,0 +1,81 @@
+"""Scores as a readable text table, trivial rivals beside them."""
+
+_COLUMNS = {
+    "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
+    "verify": [
+        "roc_auc",
+        "balanced_accuracy",
+        "accuracy",
+        "f1",
+        "precision",
+        "recall",
+        "eer",
+        "tar_at_far_1e-2",
+        "tar_at_far_1e-3",
+    ],
+}
+_HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
+          "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%"}  # fmt: skip
+
+
+def score_table(found: dict) -> str:
+    """The text that ends training and evaluation, from the content of scores.json."""
+    leading, *others = _COLUMNS[found["task"]]
+    splits = sorted({key.partition("/")[0] for key in found["scores"]}, key=lambda split: split != found["difficulty"])
+    heads = ["", f"{_HEADS[leading]} [95 %]", *(_HEADS.get(name, name) for name in others)]
+    rows = [heads]
+    for split in splits:
+        own = {key: entry["value"] for key, entry in found["scores"].items()}
+        rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
+        for name, scores in found["baselines"].items():
+            rows.append([f"  {name}", _number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
+    return "\n".join([_title(found), "", *_aligned(rows), *_notes(found)])
+
+
+def _title(found: dict) -> str:
+    counts = found["counts"]
+    seen = "unseen models, " if found["task"] == "verify" else ""
+    return (
+        f"{found['strategy']}: {found['task']} {found['target']}, {seen}{counts['test_photos']} test photos, protocol "
+        f"{found['protocol']}, best epoch {found['best_epoch']}, data {found['data_fingerprint']}"
+    )
+
+
+def _notes(found: dict) -> list[str]:
+    notes = []
+    if found["task"] == "verify":
+        notes.append(
+            f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on held-out training models "
+            f"({found['difficulty']} pairs); intervals resample models (makes for hard pairs)"
+        )
+    if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
+        notes.append("undefined: all pairs are of one kind (by make, every hard pair is the same)")
+    if found["counts"]["missing_photos"]:
+        notes.append(f"{found['counts']['missing_photos']} listed photos are missing and were left out")
+    return ["", *notes] if notes else []
+
+
+def _values(scores: dict, split: str, names: list[str]) -> list[str]:
+    return [_number(scores[f"{split}/{name}"]) for name in names]
+
+
+def _number(value) -> str:
+    return "undefined" if value is None or value != value else f"{value:.3f}"
+
+
+def _with_interval(entry: dict) -> str:
+    if entry["low"] is None or entry["low"] != entry["low"]:
+        return _number(entry["value"])
+    return f"{_number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]

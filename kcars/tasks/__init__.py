@@ -1,0 +1,16 @@
+"""A task is a module with the same functions; this dict names them."""
+
+from types import ModuleType
+
+from kcars.errors import one_of
+
+TASKS = ("classify", "verify")
+
+
+def task_module(name: str) -> ModuleType:
+    """The module of a task, imported when asked for because it brings Keras."""
+    import importlib
+
+    if name not in TASKS:
+        raise one_of("task", name, TASKS)
+    return importlib.import_module(f"kcars.tasks.{name}")

@@ -1,0 +1,141 @@
+"""Classification: which make or model is it?"""
+
+import numpy as np
+
+from kcars import intervals, metrics
+from kcars.baselines import BASELINES, nearest_neighbour, stored_features
+from kcars.data.index import Classes, Dataset
+from kcars.data.split import stratified_share
+from kcars.embed import Outputs
+from kcars.errors import KcarsError
+from kcars.strategy import Strategy
+from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
+
+
+def plan(dataset: Dataset, strategy: Strategy) -> Plan:
+    """A stratified share of the training list validates; KcarsError where a photo stands in training and test."""
+    shared = np.intersect1d(dataset.train, dataset.test)
+    if len(shared):
+        raise KcarsError(
+            f"{dataset.source}: {len(shared)} photos stand in the training and the test list, "
+            f"the first {dataset.index.paths[shared[0]]}; scores would be worthless"
+        )
+    classes = Classes.of(dataset.index, strategy.target, dataset.train)
+    labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
+    held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed)
+    return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
+
+
+stream = training_stream
+
+
+def leading(strategy: Strategy) -> str:
+    """The validation score that chooses the best epoch."""
+    return "validation/balanced_accuracy"
+
+
+def network(plan: Plan) -> Network:
+    from kcars.models.networks import classifier
+
+    classes = {plan.strategy.target: len(plan.classes)}
+    built = classifier(backbone(plan), classes, plan.strategy.model.dropout)
+    return Network(built, built)
+
+
+def objective(plan: Plan) -> dict:
+    """Arguments of `compile`: loss and metrics by target."""
+    from kcars.balanced import ConfusionMatrix
+    from kcars.losses import build_loss
+
+    loss, target = plan.strategy.loss, plan.strategy.target
+    settings = {
+        "cross_entropy": {"label_smoothing": loss.label_smoothing},
+        "focal": {"gamma": loss.gamma, "alpha": loss.alpha},
+        "sigmoid_focal": {"gamma": loss.gamma, "alpha": loss.alpha},
+    }[loss.name]
+    return {
+        "loss": {target: build_loss(loss.name, **settings)},
+        "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]},
+    }
+
+
+def decide(plan: Plan, outputs: Outputs) -> dict:
+    """Nothing is fixed on validation beside the epoch."""
+    return {}
+
+
+def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
+    """Scores of the split's photos ("validation" or "test"), with their loss on validation."""
+    rows = plan.validation if split == "validation" else plan.dataset.test
+    labels = plan.labels(rows)
+    known = labels >= 0
+    rows, labels = rows[known], labels[known]
+    logits = outputs(rows)
+    classes = len(plan.classes)
+    found = metrics.classification_scores(logits, labels, classes)
+    result = Result({f"{split}/{name}": value for name, value in found.items()})
+    if split == "validation":
+        result.scores["validation/loss"] = _loss(plan, logits, labels)
+        result.tables["class_recall"] = {"recall": _class_recall(logits, labels, classes)}
+        return result
+    if resamples:
+        bounds = intervals.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)
+        result.intervals = {f"{split}/{name}": value for name, value in bounds.items()}
+    result.tables["photos.csv"] = _photo_table(plan, rows, labels, logits)
+    result.tables["classes.csv"] = _class_table(plan, labels, logits)
+    return result
+
+
+def _loss(plan: Plan, logits: np.ndarray, labels: np.ndarray) -> float:
+    loss = objective(plan)["loss"][plan.strategy.target]
+    return float(loss(labels, logits))
+
+
+def _class_recall(logits: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    return metrics.class_recall(metrics.confusion_matrix(labels, logits.argmax(1), classes))
+
+
+def _photo_table(plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
+    names = np.array(plan.classes.names, object)
+    best = logits.argmax(1)
+    probability = np.exp(logits - logits.max(1, keepdims=True))
+    probability /= probability.sum(1, keepdims=True)
+    rank = (logits > logits[np.arange(len(labels)), labels][:, None]).sum(1) + 1
+    return {
+        "path": plan.dataset.index.paths[rows],
+        "label": names[labels],
+        "predicted": names[best],
+        "probability": probability.max(1).round(6),
+        "rank_of_label": rank,
+    }
+
+
+def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
+    classes = len(plan.classes)
+    confusion = metrics.confusion_matrix(labels, logits.argmax(1), classes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.diag(confusion) / confusion.sum(0)
+    return {
+        "id": plan.classes.ids,
+        "name": np.array(plan.classes.names, object),
+        "training_photos": np.bincount(plan.labels(plan.train), minlength=classes),
+        "test_photos": confusion.sum(1),
+        "recall": metrics.class_recall(confusion).round(6),
+        "precision": precision.round(6),
+    }
+
+
+def baselines(plan: Plan, store) -> dict[str, Outputs]:
+    """Trivial rivals: the class of the training photo that is nearest in colours or raw pixels, as one-hot scores."""
+    return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
+
+
+def _nearest(plan: Plan, store, features) -> Outputs:
+    gallery_rows = np.concatenate([plan.train, plan.validation])
+
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        gallery = stored_features(store, gallery_rows, features)
+        found = nearest_neighbour(gallery, plan.labels(gallery_rows), stored_features(store, rows, features))
+        return np.eye(len(plan.classes), dtype=np.float32)[found]  # Its top-5 means nothing beyond its first.
+
+    return outputs

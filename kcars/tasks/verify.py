@@ -1,0 +1,174 @@
+"""Verification: do two photos show the same make or model?"""
+
+import numpy as np
+
+from kcars import intervals, metrics
+from kcars.baselines import BASELINES, stored_features
+from kcars.data.index import Classes, Dataset, Pairs
+from kcars.data.split import draw_pairs, held_out_models
+from kcars.embed import Outputs
+from kcars.errors import KcarsError
+from kcars.strategy import DIFFICULTIES, Strategy
+from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
+
+
+def plan(dataset: Dataset, strategy: Strategy) -> Plan:
+    """Whole training models are held out, and pairs of each difficulty drawn from them once, by seed.
+
+    Raises KcarsError where a training model stands in the test pairs.
+    """
+    model = dataset.index.ids["model"]
+    shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
+    if len(shared):
+        raise KcarsError(
+            f"{dataset.source}: {len(shared)} models stand in the training list and in the test pairs, the first "
+            f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models"
+        )
+    settings, seed = strategy.evaluate, strategy.train.seed
+    held = held_out_models(dataset.index, dataset.train, settings.validation_models, seed)
+    mask = np.isin(model[dataset.train], held)
+    train, validation = dataset.train[~mask], dataset.train[mask]
+    pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
+    for name in DIFFICULTIES:
+        drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)
+        pairs[f"validation/{name}"] = _labelled(dataset, strategy, drawn)
+    return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
+
+
+def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
+    """Pairs labelled by the target: lists are labelled by model; for target make the makes decide."""
+    if strategy.target == "model":
+        return pairs
+    make = dataset.index.ids["make"]
+    return Pairs(pairs.left, pairs.right, (make[pairs.left] == make[pairs.right]).astype(np.int8))
+
+
+stream = training_stream
+
+
+def leading(strategy: Strategy) -> str:
+    """The validation score that chooses the best epoch."""
+    return f"validation_{strategy.difficulty}/roc_auc"
+
+
+def network(plan: Plan) -> Network:
+    from kcars.models.networks import embedder, margin_classifier, siamese
+
+    scored = embedder(backbone(plan), plan.strategy.model.embedding)
+    if plan.strategy.loss.name == "contrastive":
+        return Network(siamese(scored), scored)
+    return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
+
+
+def objective(plan: Plan) -> dict:
+    """Arguments of `compile`: loss and metrics by output."""
+    from kcars.balanced import ConfusionMatrix
+    from kcars.losses import build_loss
+
+    loss, target = plan.strategy.loss, plan.strategy.target
+    if loss.name == "contrastive":
+        return {"loss": {"same": build_loss("contrastive", margin=loss.margin)}}
+    arcface = build_loss("arcface", scale=loss.scale, margin=loss.margin, label_smoothing=loss.label_smoothing)
+    return {
+        "loss": {target: arcface},
+        "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]},
+    }
+
+
+def decide(plan: Plan, outputs: Outputs) -> dict:
+    """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
+    pairs = plan.pairs[f"validation/{plan.strategy.difficulty}"]
+    found = pair_similarity(outputs, pairs)
+    return {"threshold": float(metrics.best_threshold(pairs.same, found))}
+
+
+def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
+    """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
+
+    Keys are `easy/roc_auc` for the test split and `validation_easy/roc_auc` for validation, which also tells its
+    loss (of contrastive training) and how distances spread.
+    """
+    chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
+    rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
+    vectors = outputs(rows)
+    result, tables = Result(), []
+    for name, pairs in chosen.items():
+        difficulty = name.partition("/")[2]
+        key = difficulty if split == "test" else f"validation_{difficulty}"
+        found = similarity(vectors, np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
+        threshold = decision.get("threshold", 0.0)
+        for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
+            if split == "test" or metric == "roc_auc":
+                result.scores[f"{key}/{metric}"] = value
+        if resamples:
+            bounds = _intervals(plan, pairs, found, difficulty, threshold, resamples)
+            result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
+        if split == "validation" and difficulty == plan.strategy.difficulty:
+            result.scores |= _distances(plan, pairs, -found)
+        tables.append(_pair_table(plan, pairs, difficulty, found, threshold))
+    if split == "test":
+        result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+    return result
+
+
+def pair_similarity(outputs: Outputs, pairs: Pairs) -> np.ndarray:
+    """Score (n,) of each pair: minus the Euclidean distance of the two photos' vectors, each embedded once."""
+    rows = pairs.rows()
+    return similarity(outputs(rows), np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
+
+
+def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
+    """Minus the Euclidean distance (n,) between vectors[left] and vectors[right], brought to unit length."""
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    parts = [
+        -np.linalg.norm(unit[left[start : start + chunk]] - unit[right[start : start + chunk]], axis=1)
+        for start in range(0, len(left), chunk)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, threshold: float, resamples: int) -> dict:
+    """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
+    group = plan.dataset.index.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
+    return intervals.pair_intervals(
+        pairs.same,
+        found,
+        group[pairs.left],
+        group[pairs.right],
+        threshold,
+        resamples,
+        plan.strategy.train.seed,
+    )
+
+
+def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray) -> dict[str, float]:
+    """Mean and deviation of pair distances, which tell a collapse, and the contrastive loss where that is trained."""
+    found = {
+        "validation/distance_mean": float(distance.mean()),
+        "validation/distance_deviation": float(distance.std()),
+    }
+    if plan.strategy.loss.name == "contrastive":
+        loss = objective(plan)["loss"]["same"]
+        found["validation/loss"] = float(loss(pairs.same.astype(np.float32), distance))
+    return found
+
+
+def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, found: np.ndarray, threshold: float) -> dict:
+    paths = plan.dataset.index.paths
+    return {
+        "difficulty": np.full(len(pairs), difficulty, object),
+        "left": paths[pairs.left],
+        "right": paths[pairs.right],
+        "same": pairs.same,
+        "distance": (-found).round(6),
+        "decided_same": (found >= threshold).astype(np.int8),
+    }
+
+
+def baselines(plan: Plan, store) -> dict[str, Outputs]:
+    """Trivial rivals: colours or raw pixels in the embedding's place."""
+
+    return {
+        name: lambda rows, features=features: stored_features(store, rows, features)
+        for name, features in BASELINES.items()
+    }

@@ -1,0 +1,38 @@
+"""The tf.data wrapping of a Stream: batches made in parallel, ahead of the network, in their order."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from kcars.stream import Stream
+
+
+def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> tf.data.Dataset:
+    """Batches of steps start..end-1 as (inputs, labels), by `workers` threads (0: one a core)."""
+    signature = _signature(stream)
+    flat = tf.nest.flatten(signature)
+
+    def make(step):
+        # Not stateful: a stateful numpy_function loses parallelism and prefetch under op determinism.
+        values = tf.numpy_function(
+            lambda number: tf.nest.flatten(stream.batch(int(number))),
+            [step],
+            [s.dtype for s in flat],
+            stateful=False,
+        )
+        for value, spec in zip(values, flat, strict=True):
+            value.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(signature, values)
+
+    steps = tf.data.Dataset.range(start, end)
+    return steps.map(make, num_parallel_calls=workers or os.cpu_count() or 1).prefetch(prefetch)
+
+
+def _signature(stream: Stream):
+    """Shapes and types of a batch, read off its first one."""
+
+    def spec(value: np.ndarray) -> tf.TensorSpec:
+        return tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
+
+    return tf.nest.map_structure(spec, stream.batch(0))

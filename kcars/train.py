@@ -1,0 +1,93 @@
+"""Training: one short path for every task."""
+
+import sys
+from pathlib import Path
+
+from kcars import runtime
+from kcars.data.index import Dataset
+from kcars.run import Run
+from kcars.strategy import Strategy
+from kcars.tasks import task_module
+from kcars.tasks.plan import history_column
+
+
+def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
+    """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
+    task = task_module(strategy.task)
+    plan = task.plan(dataset, strategy)
+    runtime.start(strategy.train.precision, strategy.train.seed)
+    from kcars.cost import fit_to_minutes
+    from kcars.images.store import open_store
+
+    run = Run.create(out, plan, name, force)
+    store = open_store(dataset.index, strategy.data)
+    stream = task.stream(plan, store)
+    epochs, steps = fit_to_minutes(plan, stream)
+    runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring has drawn random numbers.
+    network = task.network(plan)
+    compile_network(network, task.objective(plan), strategy, epochs * steps)
+    from kcars.tf_data import training_dataset
+
+    network.trained.fit(
+        training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
+        epochs=epochs,
+        steps_per_epoch=steps,
+        callbacks=_callbacks(plan, task, network, store, run, epochs, steps),
+        shuffle=False,
+        verbose=0,
+    )
+    return run
+
+
+def compile_network(network, objective: dict, strategy: Strategy, total_steps: int) -> None:
+    """Attach AdamW on the strategy's schedule, the loss and the metrics."""
+    import keras
+
+    from kcars.schedules import build_schedule
+
+    settings = strategy.train
+    rate = build_schedule(settings.schedule, settings.learning_rate, max(total_steps, 2))
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+    network.trained.compile(optimizer=optimizer, **objective)
+
+
+def _callbacks(plan, task, network, store, run: Run, epochs: int, steps: int) -> list:
+    from kcars import callbacks as all_
+    from kcars.balanced import BalancedMetrics
+    from kcars.embed import network_outputs
+    from kcars.tensorboard import TensorBoardScalars
+
+    settings, evaluate = plan.strategy.train, plan.strategy.evaluate
+    leading = history_column(task.leading(plan.strategy))
+    history: list[dict] = []
+
+    def score(model) -> dict[str, float]:
+        outputs = network_outputs(model, store, evaluate.batch, mirror=False)
+        found = task.scores(plan, outputs, "validation", {}).scores
+        return {history_column(key): value for key, value in found.items()}
+
+    def record(row: dict) -> None:
+        history.append(row)
+        run.record(history)
+
+    pairs = 2 if plan.strategy.data.order == "pairs" else 1
+    chosen = [
+        all_.StopOnNaN(),
+        all_.Validate(network, score),
+        BalancedMetrics(),
+        all_.OneCycle(epochs * steps, run.folder / "learning_rate.png"),
+        all_.CollapseWatch(_warn),
+        all_.KeepBest(network.scored, leading, run.best_weights, settings.early_stopping),
+        TensorBoardScalars(run.folder / "tensorboard"),
+        all_.History(record, settings.batch * pairs, steps),
+        all_.Progress(epochs, steps, leading),
+    ]
+    if settings.plateau:
+        chosen.append(all_.Plateau(**settings.plateau.model_dump()))
+    if settings.max_minutes:
+        chosen.append(all_.TimeLimit(settings.max_minutes, _warn))
+    return chosen
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)

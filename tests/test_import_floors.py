@@ -1,0 +1,63 @@
+"""The architecture picture as a test: imports go downwards only, and what must not need TensorFlow does not."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kcars
+
+PACKAGE = Path(kcars.__file__).parent
+FLOORS = [
+    ["errors", "files", "keys"],
+    ["strategy", "metrics", "schedules", "data.index"],
+    ["data.compcars", "data.split", "data.synthetic", "data.source", "data.drawn", "intervals", "baselines"],
+    ["images.decode", "images.augment", "images.store", "stream", "embed", "models", "losses", "balanced", "tf_data"],
+    ["tasks", "runtime"],
+    ["run", "callbacks", "tensorboard", "cost"],
+    ["train", "evaluate", "table"],
+    ["cli"],
+]
+WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "data.compcars",
+                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify"]  # fmt: skip
+
+
+def floor_of(module: str) -> int | None:
+    for number, modules in enumerate(FLOORS):
+        if any(module == name or module.startswith((name + ".", name + "_")) for name in modules):
+            return number
+    return None
+
+
+def imports(file: Path):
+    """Every kcars module that a file imports at its top level or within a function."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kcars"):
+            base = node.module.removeprefix("kcars").lstrip(".")
+            for alias in node.names:
+                below = ".".join(filter(None, [base, alias.name]))
+                yield below if (PACKAGE / (below.replace(".", "/") + ".py")).is_file() else base
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("kcars.") for alias in node.names if alias.name.startswith("kcars."))
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_go_downwards(file):
+    module = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+    if module == "__init__":
+        return
+    own = floor_of(module)
+    package_doc = file.name == "__init__.py"
+    assert own is not None or package_doc, f"{module} stands on no floor: add it to FLOORS and to the README's picture"
+    for used in imports(file):
+        if used and floor_of(used) is not None and own is not None:
+            assert floor_of(used) <= own, f"{module} imports {used}, which stands above it"
+
+
+def test_light_modules_bring_no_tensorflow():
+    names = ", ".join(f"kcars.{module}" for module in WITHOUT_TENSORFLOW)
+    program = f"import sys, {names}; print(sorted(m for m in ('tensorflow', 'keras', 'torch') if m in sys.modules))"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from kcars.errors import KcarsError
+from kcars.strategy import acronym, configs_folder, json_schema, load_strategy, strategy_files, to_yaml
+
+MINIMAL = """
+task: classify
+data: {size_px: 64}
+model: {backbone: simple_resnet}
+loss: {name: cross_entropy}
+train: {epochs: 1, batch: 4, learning_rate: 1e-3}
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", strategy_files())
+def test_every_shipped_strategy_loads_and_says_what_it_is(name):
+    strategy = load_strategy(name)
+    assert strategy.about
+    assert "kcars train" in strategy_files()[name].read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in strategy_files() if "/" not in name])
+def test_the_papers_names_and_contents_hold_together(name):
+    strategy = load_strategy(name)
+    assert name == acronym(strategy) or name == acronym(strategy) + "_SCR"
+
+
+def test_what_is_printed_loads_again(tmp_path):
+    strategy = load_strategy("start/verify")
+    assert load_strategy(written(tmp_path, to_yaml(strategy))) == strategy
+
+
+def test_schema_beside_the_strategies_is_current():
+    assert (configs_folder() / "strategy.schema.json").read_text() == json_schema()
+    assert "train" in json.loads(json_schema())["properties"]
+
+
+def test_overrides(tmp_path):
+    path = written(tmp_path, MINIMAL)
+    strategy = load_strategy(
+        path, ("train.epochs=3", "train.learning_rate=2e-4", "data.augment=flip(0.5)"), target="make"
+    )
+    assert (strategy.train.epochs, strategy.train.learning_rate, strategy.target) == (3, 2e-4, "make")
+    assert strategy.data.augment == "flip(0.5)"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("train.epoch=3",), r"train\.epoch: unknown setting; known here: epochs, batch"),
+        (("train.plateau.patients=3",), r"train\.plateau\.patients: unknown setting; known here: monitor, factor"),
+        (("train.epochs=-3",), r"train\.epochs: .*greater.*\(found -3\)"),
+        (("train.epochs=three",), r"train\.epochs: .*integer.*\(found 'three'\)"),
+        (("train.epochs=2.5",), r"train\.epochs: .*\(found 2\.5\)"),
+        (("train.epochs",), r"--set train\.epochs: expected key=value"),
+        (("task.name=1",), r"--set task\.name=1: task is a single value"),
+        (("data.order=pairs",), "contrastive"),
+        (("data.order=pk", "train.batch=6"), "not a multiple"),
+    ],
+)
+def test_wrong_overrides_are_one_clear_line(tmp_path, change, message):
+    with pytest.raises(KcarsError, match=message) as error:
+        load_strategy(written(tmp_path, MINIMAL), change)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("task: [classify", "not valid YAML"),
+        ("- a\n- b\n", "holds list"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+        (MINIMAL + "task: verify\n", "stands twice"),
+        (MINIMAL.replace("data: {size_px: 64}", ""), "data: is missing"),
+        ("", "holds NoneType"),
+    ],
+)
+def test_malformed_files_are_one_clear_line(tmp_path, text, message):
+    with pytest.raises(KcarsError, match=message) as error:
+        load_strategy(written(tmp_path, text))
+    assert "\n" not in str(error.value)
+    assert "mine.yaml" in str(error.value)
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(KcarsError, match="demo/verify"):
+        load_strategy("no/such")
+    with pytest.raises(KcarsError, match="no such file"):
+        load_strategy("no/such.yaml")
+
+
+def test_the_command_line_may_not_contradict_a_strategy():
+    with pytest.raises(KcarsError, match="--task classify: strategy demo/verify is for task verify"):
+        load_strategy("demo/verify", task="classify")
+
+
+def test_by_make_hard_pairs_are_undefined():
+    assert load_strategy("demo/verify").difficulty == "hard"
+    assert load_strategy("demo/verify", target="make").difficulty == "medium"
+    with pytest.raises(KcarsError, match="undefined"):
+        load_strategy("demo/verify", target="make", difficulty="hard")

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from kcars.images.augment import Augment
+from kcars.stream import Stream
+
+
+class Numbered:
+    """A store whose pixels tell the row."""
+
+    def read(self, rows):
+        return np.broadcast_to(rows[:, None, None, None], (len(rows), 2, 2, 3)).astype(np.uint8)
+
+
+def make(order, batch=8, labels=None, seed=0, augment=""):
+    labels = np.repeat(np.arange(5), [7, 5, 4, 3, 1]) if labels is None else labels
+    rows = np.arange(len(labels)) * 3
+    return Stream(
+        Numbered(), rows, {"model": labels.astype(np.int32)}, "model", order, batch, 4, seed, Augment(augment, seed)
+    )
+
+
+def test_plain_shows_each_photo_once_an_epoch_in_a_new_order():
+    stream = make("plain")
+    seen = np.concatenate([stream.batch(step)[0][:, 0, 0, 0] for step in range(5)])  # 40 = two epochs of 20
+    assert sorted(seen[:20]) == sorted(seen[20:]) == sorted(stream.rows.tolist())
+    assert (seen[:20] != seen[20:]).any()
+
+
+def test_labels_belong_to_their_pixels():
+    stream = make("plain")
+    pixels, labels = stream.batch(3)
+    assert (labels["model"] == stream.labels["model"][pixels[:, 0, 0, 0] // 3]).all()
+
+
+@pytest.mark.parametrize("order", ["plain", "pk", "pairs"])
+def test_a_batch_is_a_function_of_seed_and_step(order):
+    first, second = make(order), make(order)
+    second.batch(0), second.batch(9)
+    for a, b in zip(flat(first.batch(5)), flat(second.batch(5)), strict=True):
+        assert (a == b).all()
+    assert any((a != b).any() for a, b in zip(flat(first.batch(5)), flat(first.batch(6)), strict=True))
+    other = make(order, seed=1)
+    assert any((a != b).any() for a, b in zip(flat(first.batch(5)), flat(other.batch(5)), strict=True))
+
+
+def flat(batch):
+    return [array for part in batch for array in (part.values() if isinstance(part, dict) else [part])]
+
+
+def test_pk_holds_p_classes_of_k_photos():
+    for step in range(20):
+        pixels, labels = make("pk").batch(step)
+        found, counts = np.unique(labels["model"], return_counts=True)
+        assert counts.tolist() == [4, 4]
+        for label in found[np.isin(found, [0, 1, 2])]:  # classes of four photos or more repeat none
+            assert len(np.unique(pixels[labels["model"] == label][:, 0, 0, 0])) == 4
+
+
+def test_pk_with_fewer_classes_than_p_fills_the_batch_evenly():
+    labels = make("pk", batch=32).batch(0)[1]["model"]
+    assert np.bincount(labels).tolist() == sorted(np.bincount(labels).tolist(), key=lambda _: 0)
+    assert sorted(np.bincount(labels).tolist()) == [6, 6, 6, 7, 7]
+
+
+def test_pairs_follow_the_paper():
+    stream = make("pairs")
+    left, right, same = [], [], []
+    for step in range(1000):
+        inputs, labels = stream.batch(step)
+        left.append(inputs["left"][:, 0, 0, 0] // 3)
+        right.append(inputs["right"][:, 0, 0, 0] // 3)
+        same.append(labels["same"])
+    left, right, same = map(np.concatenate, (left, right, same))
+    label = stream.labels["model"]
+    assert (left != right).all()
+    assert ((label[left] == label[right]) == same.astype(bool)).all()
+    assert np.bincount(left).tolist() == [400] * 20  # each photo in turn: 8,000 pairs over 20 photos
+    assert 0.44 < same[label[left] < 4].mean() < 0.56
+    assert same[label[left] == 4].sum() == 0  # a class of one photo has no positive
+    others = right[(left == 0) & (same == 1)]
+    assert set(others.tolist()) == set(range(1, 7))
+
+
+def test_augmentation_differs_between_the_sides_and_steps():
+    stream = make("pairs", augment="brightness_contrast(1)")
+    plain = make("pairs")
+    assert (stream.batch(0)[0]["left"] != plain.batch(0)[0]["left"]).any()

@@ -1,0 +1,16 @@
+import numpy as np
+import pytest
+from test_stream import flat, make
+
+from kcars.tf_data import training_dataset
+
+
+@pytest.mark.parametrize("order", ["plain", "pairs"])
+def test_the_dataset_gives_the_streams_batches_in_order_from_any_step(order):
+    stream = make(order, augment="flip(0.5)")
+    found = list(training_dataset(stream, 3, 7, workers=3).as_numpy_iterator())
+    assert len(found) == 4
+    for step, batch in zip(range(3, 7), found, strict=True):
+        for a, b in zip(flat(batch), flat(stream.batch(step)), strict=True):
+            assert a.dtype == b.dtype
+            assert (np.asarray(a) == b).all()
