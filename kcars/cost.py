@@ -32,11 +32,11 @@ class Cost:
 
 def measure(plan: Plan, stream: Stream) -> Cost:
     """Train a throw-away network for a few steps of the stream, and score some photos with it."""
-    from kcars.train import compile_network
+    from kcars.optimizer import adamw
 
     task = task_module(plan.strategy.task)
     network = task.network(plan)
-    compile_network(network, task.objective(plan), plan.strategy, 1000)
+    network.trained.compile(optimizer=adamw(plan.strategy.train, 1000), **task.objective(plan))
     batch = stream.batch(0)
     network.trained.train_on_batch(*batch)  # traces the graph
     begun = time.monotonic()

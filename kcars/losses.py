@@ -53,21 +53,18 @@ class Focal(keras.losses.Loss):
 class SigmoidFocal(keras.losses.Loss):
     """Focal loss of one sigmoid a class, summed over the classes: labels (n,), logits (n, classes).
 
-    Lin et al. 2017, arXiv 1708.02002: alpha weighs the label's class and 1 - alpha the others, None all by 1.
+    Lin et al. 2017, arXiv 1708.02002. Alpha weighs all classes alike, as in the softmax form: their balance of
+    alpha for the label and 1 - alpha for the others would, at the paper's alpha of 1, ignore the others.
     """
 
-    def __init__(self, gamma: float = 2.0, alpha: float | None = 0.25, name="sigmoid_focal", **kwargs):
+    def __init__(self, gamma: float = 2.0, alpha: float = 1.0, name="sigmoid_focal", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.gamma = float(gamma)
-        self.alpha = None if alpha is None else fraction("alpha", alpha)
+        self.gamma, self.alpha = float(gamma), float(alpha)
 
     def call(self, y_true, y_pred):
         logits, target = ops.cast(y_pred, "float32"), one_hot(y_true, y_pred)
         signed = (2.0 * target - 1.0) * logits
-        values = focus(ops.sigmoid(-signed), self.gamma) * ops.softplus(-signed)
-        if self.alpha is not None:
-            values = values * (self.alpha * target + (1.0 - self.alpha) * (1.0 - target))
-        return ops.sum(values, axis=-1)
+        return self.alpha * ops.sum(focus(ops.sigmoid(-signed), self.gamma) * ops.softplus(-signed), axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}

@@ -18,6 +18,8 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     runtime.start(strategy.train.precision, strategy.train.seed)
     from kcars.cost import fit_to_minutes
     from kcars.images.store import open_store
+    from kcars.optimizer import adamw
+    from kcars.tf_data import training_dataset
 
     run = Run.create(out, plan, name, force)
     store = open_store(dataset.index, strategy.data)
@@ -25,8 +27,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     epochs, steps = fit_to_minutes(plan, stream)
     runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring has drawn random numbers.
     network = task.network(plan)
-    compile_network(network, task.objective(plan), strategy, epochs * steps)
-    from kcars.tf_data import training_dataset
+    network.trained.compile(optimizer=adamw(strategy.train, epochs * steps), **task.objective(plan))
 
     network.trained.fit(
         training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
@@ -37,18 +38,6 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
         verbose=0,
     )
     return run
-
-
-def compile_network(network, objective: dict, strategy: Strategy, total_steps: int) -> None:
-    """Attach AdamW on the strategy's schedule, the loss and the metrics."""
-    import keras
-
-    from kcars.schedules import build_schedule
-
-    settings = strategy.train
-    rate = build_schedule(settings.schedule, settings.learning_rate, max(total_steps, 2))
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
-    network.trained.compile(optimizer=optimizer, **objective)
 
 
 def _callbacks(plan, task, network, store, run: Run, epochs: int, steps: int) -> list:

@@ -77,11 +77,11 @@ def tree(tmp_path) -> Tree:
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
-    """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 8 photos each."""
+    """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 12 photos each."""
     from kcars.data.synthetic import DrawnCars, draw
 
     folder = tmp_path_factory.mktemp("drawn") / "cars"
-    draw(folder, DrawnCars(makes=4, models_per_make=6, photos_per_model=8), progress=False)
+    draw(folder, DrawnCars(makes=4, models_per_make=6, photos_per_model=12), progress=False)
     return folder
 
 

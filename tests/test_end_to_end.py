@@ -1,0 +1,118 @@
+"""Each task once, by the command line, on tiny drawn cars: train, evaluate, what the run folder holds."""
+
+import csv
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+
+from kcars.cli import main
+
+SMALL = ["data.size_px=32", "model.width=0.25", "train.epochs=2", "train.batch=16", "evaluate.resamples=100"]
+
+
+def kcars(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + str(result.exception)
+    if code == 2:
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def small(*more):
+    return [part for setting in [*SMALL, *more] for part in ("--set", setting)]
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module", params=["model", "make"])
+def verified(request, drawn, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "verify"
+    output = kcars("train", "--task", "verify", "--target", request.param, "--data", drawn, "--out", run, *small())
+    return run, output, request.param
+
+
+def test_verification_scores_every_difficulty(verified, drawn):
+    run, output, target = verified
+    found = json.loads((run / "scores.json").read_text())
+    lead = "hard" if target == "model" else "medium"
+    assert (found["protocol"], found["difficulty"]) == ("honest", lead)
+    assert {key.split("/")[0] for key in found["scores"]} == {"easy", "medium", "hard"}
+    assert 0 <= found["scores"]["easy/roc_auc"]["low"] <= found["scores"]["easy/roc_auc"]["high"] <= 1
+    if target == "make":
+        assert found["scores"]["hard/roc_auc"]["value"] is None
+        assert "undefined" in output
+    assert output.index(lead) < output.index("easy")
+    pairs = rows(run / "pairs.csv")
+    listed = sum(len(f.read_text().split("\n")) - 1 for f in drawn.glob("train_test_split/verification/*pairs*"))
+    assert len(pairs) == listed
+    best = -found["decision"]["threshold"]
+    assert all((float(pair["distance"]) <= best + 1e-5) or pair["decided_same"] == "0" for pair in pairs)
+
+
+def test_history_has_a_line_an_epoch_with_seconds_and_spread(verified):
+    history = rows(verified[0] / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2"]
+    assert all(float(row["seconds"]) > 0 and float(row["val_distance_deviation"]) > 0 for row in history)
+    assert all(math.isfinite(float(row["loss"])) and float(row["learning_rate"]) >= 0 for row in history)
+    assert list((verified[0] / "tensorboard").iterdir())
+
+
+def test_evaluate_gives_the_same_scores_again(verified, drawn):
+    run = verified[0]
+    before = (run / "scores.json").read_text()
+    (run / "scores.json").unlink()
+    assert "ROC-AUC" in kcars("evaluate", run, "--data", drawn)
+    assert (run / "scores.json").read_text() == before
+
+
+def test_other_data_is_refused(verified, tree):
+    for model in (5, 9, 20, 21):
+        tree.photo(tree.models[model], model, 0)
+    assert "trained on data" in kcars("evaluate", verified[0], "--data", tree.root, code=2)
+
+
+def test_the_papers_pairs_train_a_siamese_network(drawn, tmp_path):
+    more = small("train.plateau={monitor: val_loss, patience: 0}")
+    kcars("train", "--strategy", "Vr_SRes18_CT_B128_SCR", "--data", drawn, "--out", tmp_path / "run", *more)
+    history = rows(tmp_path / "run" / "history.csv")
+    assert float(history[0]["val_loss"]) > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_classification(drawn, tmp_path, precision):
+    run = tmp_path / "classify"
+    output = kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small(f"train.precision={precision}"))
+    assert "balanced acc." in output
+    found = json.loads((run / "scores.json").read_text())
+    photos, classes = rows(run / "photos.csv"), rows(run / "classes.csv")
+    right = sum(row["label"] == row["predicted"] for row in photos) / len(photos)
+    assert found["scores"]["test/accuracy"]["value"] == pytest.approx(right)
+    assert len(classes) == 16 == found["counts"]["classes"]
+    assert sum(int(row["test_photos"]) for row in classes) == len(photos)
+    assert set(found["baselines"]) == {"colour histogram", "raw pixels"}
+    assert float(rows(run / "history.csv")[-1]["val_loss"]) > 0
+
+
+def test_minutes_shorten_the_schedule(drawn, tmp_path):
+    more = small("train.epochs=5000", "train.max_minutes=0.1")
+    kcars("train", "--task", "classify", "--data", drawn, "--out", tmp_path / "run", *more)
+    history = rows(tmp_path / "run" / "history.csv")
+    assert 1 <= len(history) < 5000
+
+
+def test_dry_run_trains_nothing(drawn, tmp_path):
+    output = kcars("train", "--task", "verify", "--data", drawn, "--out", tmp_path / "run", "--dry-run", *small())
+    for word in ("steps:", "time:", "memory:", "disk:", "parameters:"):
+        assert word in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_real_photos(real_cars, tmp_path):
+    for task in ("classify", "verify"):
+        kcars("train", "--task", task, "--data", real_cars, "--out", tmp_path / task, *small("train.epochs=1"))
+        assert json.loads((tmp_path / task / "scores.json").read_text())["scores"]
