@@ -60,6 +60,10 @@ class Run:
             raise KcarsError(f"run {folder}: written in format {run.facts().get('format')}; this kcars reads {FORMAT}")
         return run
 
+    def note(self, **facts) -> None:
+        """Add facts to run.json."""
+        write_json(self.folder / "run.json", {**self.facts(), **facts})
+
     def facts(self) -> dict:
         """run.json: name, data fingerprint, versions."""
         return self._read("run.json", json.loads)

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,13 +47,32 @@ class ModelSettings(Settings):
     embedding: int = Field(512, ge=2, description="dimensions of the unit vector (verification)")
 
 
-class LossSettings(Settings):
-    name: Literal["cross_entropy", "focal", "sigmoid_focal", "contrastive", "arcface"]
+class CrossEntropySettings(Settings):
+    name: Literal["cross_entropy"]
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    gamma: float = Field(2.0, ge=0, description="focusing exponent of the focal losses")
-    alpha: float = Field(1.0, gt=0, description="weight of the focal losses")
-    margin: float = Field(1.0, ge=0, description="contrastive: distance; arcface: angle in radians")
-    scale: float = Field(16.0, gt=0, description="arcface: multiplies the cosines")
+
+
+class FocalSettings(Settings):
+    name: Literal["focal", "sigmoid_focal"]
+    gamma: float = Field(2.0, ge=0, description="focusing exponent")
+    alpha: float = Field(1.0, gt=0, description="weight of the loss")
+
+
+class ContrastiveSettings(Settings):
+    name: Literal["contrastive"]
+    margin: float = Field(1.0, gt=0, le=2, description="distance beyond which other classes cost nothing")
+
+
+class ArcFaceSettings(Settings):
+    name: Literal["arcface"]
+    margin: float = Field(0.2, ge=0, lt=1.57, description="angle in radians added to the label's")
+    scale: float = Field(16.0, gt=0, description="multiplies the cosines")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+LossSettings = Annotated[
+    CrossEntropySettings | FocalSettings | ContrastiveSettings | ArcFaceSettings, Field(discriminator="name")
+]
 
 
 class PlateauSettings(Settings):
@@ -239,25 +258,40 @@ def _override(settings: dict, text: str) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in error["loc"])
+    location = [part for part in error["loc"] if part not in _LOSSES]  # pydantic names the loss in the place
+    place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        known = ", ".join(_keys(error["loc"][:-1]))
-        return f"{place}: unknown setting; known here: {known}"
+        return f"{place}: unknown setting; known here: {', '.join(_keys(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{place}: is missing and has no default"
+    if error["type"].startswith("union_tag"):
+        found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
+        return f"{place}.name: {found!r} is not known; choose one of {', '.join(_LOSSES)}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {error['input']!r})" if place else message
 
 
 def _keys(location: tuple) -> list[str]:
-    """Setting names allowed at a place such as ("train", "plateau")."""
+    """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
     model: Any = Strategy
     for part in location:
-        annotation = model.model_fields[part].annotation
-        model = next((a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)), annotation)
+        model = _LOSSES[part] if part in _LOSSES else _settings_of(model, part)
     return list(model.model_fields)
 
 
+def _settings_of(model, part: str):
+    annotation = model.model_fields[part].annotation
+    choices = getattr(annotation, "__args__", ())  # of an optional section, such as PlateauSettings | None
+    return next((choice for choice in choices if choice is not type(None)), annotation)
+
+
+_LOSSES = {
+    "cross_entropy": CrossEntropySettings,
+    "focal": FocalSettings,
+    "sigmoid_focal": FocalSettings,
+    "contrastive": ContrastiveSettings,
+    "arcface": ArcFaceSettings,
+}
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
 _SHORT_BACKBONE = {"resnet18": "Res18", "simple_resnet": "SRes", "simple_resnet_large": "SResL"}
 _SHORT_SIAMESE = {"resnet18": "SRes18"}

@@ -25,6 +25,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     store = open_store(dataset.index, strategy.data)
     stream = task.stream(plan, store)
     epochs, steps = fit_to_minutes(plan, stream)
+    run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
     runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring has drawn random numbers.
     network = task.network(plan)
     network.trained.compile(optimizer=adamw(strategy.train, epochs * steps), **task.objective(plan))

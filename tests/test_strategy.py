@@ -63,6 +63,10 @@ def test_overrides(tmp_path):
         (("train.epochs",), r"--set train\.epochs: expected key=value"),
         (("task.name=1",), r"--set task\.name=1: task is a single value"),
         (("data.order=pairs",), "contrastive"),
+        (("loss.gamma=2",), r"loss\.gamma: unknown setting; known here: name, label_smoothing"),
+        (("loss.name=focus",), r"loss\.name: 'focus' is not known; choose one of cross_entropy, focal"),
+        (("loss=focus",), r"loss.*'focus'"),
+        (("loss.label_smoothing=1",), r"loss\.label_smoothing: .*less than 1"),
         (("data.order=pk", "train.batch=6"), "not a multiple"),
     ],
 )

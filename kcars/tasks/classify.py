@@ -47,14 +47,9 @@ def objective(plan: Plan) -> dict:
     from kcars.balanced import ConfusionMatrix
     from kcars.losses import build_loss
 
-    loss, target = plan.strategy.loss, plan.strategy.target
-    settings = {
-        "cross_entropy": {"label_smoothing": loss.label_smoothing},
-        "focal": {"gamma": loss.gamma, "alpha": loss.alpha},
-        "sigmoid_focal": {"gamma": loss.gamma, "alpha": loss.alpha},
-    }[loss.name]
+    target = plan.strategy.target
     return {
-        "loss": {target: build_loss(loss.name, **settings)},
+        "loss": {target: build_loss(**plan.strategy.loss.model_dump())},
         "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]},
     }
 

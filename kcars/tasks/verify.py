@@ -66,13 +66,10 @@ def objective(plan: Plan) -> dict:
     from kcars.losses import build_loss
 
     loss, target = plan.strategy.loss, plan.strategy.target
+    built = build_loss(**loss.model_dump())
     if loss.name == "contrastive":
-        return {"loss": {"same": build_loss("contrastive", margin=loss.margin)}}
-    arcface = build_loss("arcface", scale=loss.scale, margin=loss.margin, label_smoothing=loss.label_smoothing)
-    return {
-        "loss": {target: arcface},
-        "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]},
-    }
+        return {"loss": {"same": built}}
+    return {"loss": {target: built}, "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]}}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
@@ -118,13 +115,15 @@ def pair_similarity(outputs: Outputs, pairs: Pairs) -> np.ndarray:
 
 
 def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
-    """Minus the Euclidean distance (n,) between vectors[left] and vectors[right], brought to unit length."""
+    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right], brought to unit length."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     parts = [
-        -np.linalg.norm(unit[left[start : start + chunk]] - unit[right[start : start + chunk]], axis=1)
+        -np.linalg.norm(unit[left[start : start + chunk]] - unit[right[start : start + chunk]], axis=1).astype(
+            np.float64
+        )
         for start in range(0, len(left), chunk)
     ]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, threshold: float, resamples: int) -> dict:

@@ -1,0 +1,29 @@
+"""A wheel built from the tree holds the strategies and works outside the checkout."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from kcars.strategy import strategy_files
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_wheel_lists_its_strategies_outside_the_checkout(tmp_path):
+    tree = tmp_path / "tree"  # A copy, because building leaves folders in the tree.
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "build", "dist", "runs", "*.egg-info"))
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(tree)]
+    done = subprocess.run(build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    program = "import kcars, sys; print(kcars.__file__); from kcars.cli import main; main(['strategies'])"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
+    ).stdout
+    assert out.startswith(str(tmp_path / "site"))
+    assert all(name in out for name in strategy_files())
