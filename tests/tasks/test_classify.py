@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from kcars.data import compcars
+from kcars.errors import KcarsError
+from kcars.strategy import load_strategy
+from kcars.tasks import classify
+
+
+@pytest.fixture(scope="module")
+def plan(drawn):
+    return classify.plan(compcars.read(drawn, "classify"), load_strategy("demo/classify"))
+
+
+def test_training_validation_and_test_share_no_photo(plan):
+    rows = np.concatenate([plan.train, plan.validation, plan.dataset.test])
+    assert len(np.unique(rows)) == len(rows)
+    assert len(np.unique(plan.labels(plan.validation))) == len(plan.classes) == 16
+
+
+def test_perfect_and_constant_answers(plan):
+    index, classes = plan.dataset.index, len(plan.classes)
+
+    def perfect(rows):
+        return np.eye(classes, dtype="float32")[plan.classes.labels(index.ids["model"][rows])] * 9
+
+    found = classify.scores(plan, perfect, "test", {}, resamples=100)
+    assert found.scores["test/balanced_accuracy"] == found.scores["test/top5"] == 1.0
+    assert found.intervals["test/balanced_accuracy"] == (1.0, 1.0)
+    assert set(found.tables["photos.csv"]["rank_of_label"].tolist()) == {1}
+    assert (found.tables["classes.csv"]["recall"] == 1).all()
+    first = classify.scores(plan, lambda rows: np.eye(classes, dtype="float32")[[0] * len(rows)], "test", {})
+    assert first.scores["test/balanced_accuracy"] == pytest.approx(1 / classes)
+
+
+def test_validation_tells_its_loss(plan):
+    classes = len(plan.classes)
+    found = classify.scores(plan, lambda rows: np.zeros((len(rows), classes), "float32"), "validation", {})
+    assert found.scores["validation/loss"] == pytest.approx(np.log(classes), rel=1e-5)
+
+
+def test_a_photo_in_both_lists_is_refused(tree):
+    with (tree.root / "train_test_split/classification/test.txt").open("a") as file:
+        file.write("3/5/2010/000.jpg\n")
+    with pytest.raises(KcarsError, match="1 photos stand in the training and the test list, the first 3/5/2010/000"):
+        classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))

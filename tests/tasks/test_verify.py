@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from kcars.data import compcars
+from kcars.errors import KcarsError
+from kcars.strategy import load_strategy
+from kcars.tasks import verify
+
+
+@pytest.fixture(scope="module")
+def plan(drawn):
+    return verify.plan(compcars.read(drawn, "verify"), load_strategy("demo/verify"))
+
+
+def test_training_validation_and_test_share_no_model(plan):
+    model = plan.dataset.index.ids["model"]
+    parts = [set(model[rows].tolist()) for rows in (plan.train, plan.validation, plan.dataset.test_rows())]
+    assert [len(part) for part in parts] == [8, 8, 8]
+    assert len(set.union(*parts)) == 24
+
+
+def test_a_perfect_embedding_scores_one_and_a_constant_one_a_half(plan):
+    model = plan.dataset.index.ids["model"]
+    directions = np.random.default_rng(0).normal(size=(model.max() + 1, 64)).astype("float32")
+
+    def perfect(rows):
+        return directions[model[rows]]
+
+    decision = verify.decide(plan, perfect)
+    found = verify.scores(plan, perfect, "test", decision, resamples=100)
+    for difficulty in ("easy", "medium", "hard"):
+        assert found.scores[f"{difficulty}/roc_auc"] == 1.0
+        assert found.scores[f"{difficulty}/accuracy"] == 1.0
+        assert found.intervals[f"{difficulty}/roc_auc"] == (1.0, 1.0)
+    constant = verify.scores(plan, lambda rows: np.ones((len(rows), 8), "float32"), "test", {"threshold": -0.5})
+    assert constant.scores["hard/roc_auc"] == 0.5
+
+
+def test_similarity_of_known_angles():
+    vectors = np.array([[1, 0], [0, 2], [-3, 0], [0.5, np.sqrt(3) / 2]], "float32")
+    found = verify.similarity(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]))
+    assert np.allclose(found, [0, -np.sqrt(2), -2, -1], atol=1e-6)  # angles 0, 90, 180, 60
+
+
+def test_the_threshold_is_the_validation_pairs(plan):
+    asked = []
+
+    def outputs(rows):
+        asked.append(rows)
+        return np.random.default_rng(0).normal(size=(len(rows), 4)).astype("float32")
+
+    verify.decide(plan, outputs)
+    assert np.isin(np.concatenate(asked), plan.validation).all()
+
+
+def test_by_make_every_hard_pair_is_the_same(drawn):
+    plan = verify.plan(compcars.read(drawn, "verify"), load_strategy("demo/verify", target="make"))
+    assert plan.pairs["test/hard"].same.all()
+    assert 0 < plan.pairs["test/easy"].same.mean() < 1
+    assert len(plan.classes) == 4
+    found = verify.scores(plan, lambda rows: np.ones((len(rows), 8), "float32"), "test", {"threshold": -0.5}, 100)
+    assert np.isnan(found.scores["hard/roc_auc"])
+
+
+def test_models_in_training_and_test_are_refused(tree):
+    lists = tree.root / "train_test_split/verification"
+    photos = tree.paths(5, 9, 20, 21, 30)
+    (lists / "verification_train.txt").write_text("\n".join(photos))
+    with pytest.raises(
+        KcarsError, match="1 models stand in the training list and in the test pairs, the first Model 30"
+    ):
+        verify.plan(compcars.read(tree.root, "verify"), load_strategy("demo/verify"))
