@@ -41,21 +41,27 @@ class ConfusionMatrix(keras.metrics.Metric):
         return {**super().get_config(), "classes": self.classes}
 
 
-class BalancedMetrics(keras.callbacks.Callback):
-    """Adds macro F1 of the training batches to the logs and keeps the per-class recall of the last epoch."""
+def balanced_metrics(classes: int) -> list[keras.metrics.Metric]:
+    """What `compile` takes for a target: the matrix, and top-5, which needs scores and so a metric of its own."""
+    top5 = keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5")
+    return [ConfusionMatrix(classes), top5]
 
-    def __init__(self):
+
+class BalancedMetrics(keras.callbacks.Callback):
+    """Adds macro F1 of the training batches to the logs and hands on the recall of every class."""
+
+    def __init__(self, record):
+        """record: called with (epoch, recall (classes,)), nan where a class was not seen."""
         super().__init__()
-        self.class_recall: np.ndarray | None = None
+        self.record = record
 
     def on_epoch_end(self, epoch, logs=None):
-        """Read the epoch's training matrix once; `class_recall` (classes,) is nan where a class was not seen."""
-        for metric in _metrics(self.model):
+        for metric in _matrices(self.model):
             matrix = np.asarray(metric.matrix).astype(np.int64)
-            self.class_recall = metrics.class_recall(matrix)
             logs["macro_f1"] = metrics.macro_f1(matrix)
+            self.record(epoch + 1, metrics.class_recall(matrix))
 
 
-def _metrics(model):
+def _matrices(model) -> list[ConfusionMatrix]:
     compiled = getattr(model, "_compile_metrics", None)
     return [metric for metric in getattr(compiled, "metrics", []) if isinstance(metric, ConfusionMatrix)]

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from kcars import __version__
+from kcars.data.index import Classes
 from kcars.errors import KcarsError
 from kcars.files import writable_folder, write_json, write_text
 from kcars.strategy import Strategy, check, to_yaml
@@ -79,6 +80,14 @@ class Run:
     def record(self, rows: list[dict]) -> None:
         """Write the whole history; a killed process never leaves half a line."""
         self.write_table("history.csv", {key: np.array([row.get(key, "") for row in rows], object) for key in rows[0]})
+
+    def record_class_recall(self, classes: Classes, epoch: int, recall: np.ndarray) -> None:
+        """Add an epoch's training recall (classes,) to class_recall.csv, one row a class."""
+        path = self.folder / "class_recall.csv"
+        rows = [] if path.is_file() else ["epoch,id,recall\n"]
+        rows += [f"{epoch},{id_},{value:.6f}\n" for id_, value in zip(classes.ids, recall, strict=True)]
+        with path.open("a", encoding="utf-8") as file:
+            file.write("".join(rows))
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Columns of equal length as a CSV file."""

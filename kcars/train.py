@@ -1,6 +1,7 @@
 """Training: one short path for every task."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from kcars import runtime
@@ -64,7 +65,7 @@ def _callbacks(plan, task, network, store, run: Run, epochs: int, steps: int) ->
     chosen = [
         all_.StopOnNaN(),
         all_.Validate(network, score),
-        BalancedMetrics(),
+        BalancedMetrics(partial(run.record_class_recall, plan.classes)),
         all_.OneCycle(epochs * steps, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
         all_.KeepBest(network.scored, leading, run.best_weights, settings.early_stopping),

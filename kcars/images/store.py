@@ -109,8 +109,7 @@ def _stamp(index: Index, row: int) -> tuple:
 
 
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
-    count, size = len(decoded.index), decoded.data.size_px
-    total = store_bytes(count, decoded.data)
+    count, total = len(decoded.index), store_bytes(len(decoded.index), decoded.data)
     free = shutil.disk_usage(file.parent).free
     if total > free:
         raise KcarsError(
@@ -121,25 +120,28 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     try:
         with open(partial, "wb") as handle:
             handle.truncate(total)
-
-            def write(row: int) -> None:
-                os.pwrite(handle.fileno(), decoded.photo(row).tobytes(), row * size * size * 3)
-
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                done = pool.map(write, range(count))
-                for _ in tqdm(
-                    done,
-                    total=count,
-                    desc="decoding photos once",
-                    unit="photo",
-                    disable=None if progress else True,
-                ):
-                    pass
+            _decode_all(decoded, handle.fileno(), progress)
             os.fsync(handle.fileno())
-        write_json(
-            file.with_suffix(".json"),
-            {"photos": count, "root": str(decoded.index.root), **decoded.data.model_dump()},
-        )
+        facts = {"photos": count, "root": str(decoded.index.root), **decoded.data.model_dump()}
+        write_json(file.with_suffix(".json"), facts)
         os.replace(partial, file)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _decode_all(decoded: Decoded, handle: int, progress: bool) -> None:
+    """Every photo to its place in the file, on all cores; the first bad photo ends it at once."""
+    each = store_bytes(1, decoded.data)
+
+    def write(row: int) -> None:
+        os.pwrite(handle, decoded.photo(row).tobytes(), row * each)
+
+    count = len(decoded.index)
+    bar = tqdm(total=count, desc="decoding photos once", unit="photo", disable=None if progress else True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
+        try:
+            for _ in pool.map(write, range(count)):
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

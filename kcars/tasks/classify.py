@@ -44,13 +44,13 @@ def network(plan: Plan) -> Network:
 
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by target."""
-    from kcars.balanced import ConfusionMatrix
+    from kcars.balanced import balanced_metrics
     from kcars.losses import build_loss
 
     target = plan.strategy.target
     return {
         "loss": {target: build_loss(**plan.strategy.loss.model_dump())},
-        "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]},
+        "metrics": {target: balanced_metrics(len(plan.classes))},
     }
 
 
@@ -71,7 +71,6 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     result = Result({f"{split}/{name}": value for name, value in found.items()})
     if split == "validation":
         result.scores["validation/loss"] = _loss(plan, logits, labels)
-        result.tables["class_recall"] = {"recall": _class_recall(logits, labels, classes)}
         return result
     if resamples:
         bounds = intervals.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)
@@ -84,10 +83,6 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
 def _loss(plan: Plan, logits: np.ndarray, labels: np.ndarray) -> float:
     loss = objective(plan)["loss"][plan.strategy.target]
     return float(loss(labels, logits))
-
-
-def _class_recall(logits: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    return metrics.class_recall(metrics.confusion_matrix(labels, logits.argmax(1), classes))
 
 
 def _photo_table(plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:

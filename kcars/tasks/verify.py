@@ -62,14 +62,14 @@ def network(plan: Plan) -> Network:
 
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
-    from kcars.balanced import ConfusionMatrix
+    from kcars.balanced import balanced_metrics
     from kcars.losses import build_loss
 
     loss, target = plan.strategy.loss, plan.strategy.target
     built = build_loss(**loss.model_dump())
     if loss.name == "contrastive":
         return {"loss": {"same": built}}
-    return {"loss": {target: built}, "metrics": {target: [ConfusionMatrix(len(plan.classes), name="confusion")]}}
+    return {"loss": {target: built}, "metrics": {target: balanced_metrics(len(plan.classes))}}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
