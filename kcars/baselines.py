@@ -4,8 +4,6 @@ A drawn data set can be easy for reasons that have nothing to do with cars; a ne
 has shown no skill. Both features have unit length, so for pairs their dot product is the score.
 """
 
-import hashlib
-
 import cv2
 import numpy as np
 
@@ -49,36 +47,28 @@ def stored_features(store, rows, features, chunk=512):
     return np.concatenate(parts) if parts else features(store.read(rows))
 
 
-def nearest_neighbour(gallery, gallery_labels, queries):
-    """Labels (n,) of the gallery rows nearest (Euclidean) to queries (n, d); of equally near the first."""
+def class_similarity(gallery, gallery_labels, queries, classes):
+    """Scores (n, classes) float32 of queries (n, d): the dot product with the most similar gallery row of a class.
+
+    Of features of unit length the best class is the nearest neighbour's, and top-5 the five nearest classes.
+    A class without gallery rows scores -2, below every other.
+    """
     gallery, gallery_labels = np.asarray(gallery, np.float32), np.asarray(gallery_labels)
     if gallery.ndim != 2 or not len(gallery) or len(gallery) != len(gallery_labels):
         raise KcarsError(
             f"gallery: shape {gallery.shape}, {len(gallery_labels)} labels; give rows, and a label for each."
         )
-    kept = _first_of_equals(gallery)
-    gallery, labels = gallery[kept], gallery_labels[kept]
-    half_squares = np.einsum("nd,nd->n", gallery, gallery) / 2
-    nearest = np.zeros(len(queries), np.int64)
+    order = np.argsort(gallery_labels, kind="stable")
+    gallery, gallery_labels = gallery[order], gallery_labels[order]
+    present, starts = np.unique(gallery_labels, return_index=True)
+    scores = np.full((len(queries), classes), -2, np.float32)
     for start in range(0, len(queries), CHUNK_QUERIES):
         chunk = np.asarray(queries[start : start + CHUNK_QUERIES], np.float32)
-        # |q - g|^2 / 2 without the constant |q|^2 / 2
-        nearest[start : start + len(chunk)] = (half_squares - chunk @ gallery.T).argmin(axis=1)
-    return labels[nearest]
+        scores[start : start + len(chunk), present] = np.maximum.reduceat(chunk @ gallery.T, starts, axis=1)
+    return scores
 
 
 BASELINES = {"colour histogram": colour_histogram, "raw pixels": raw_pixels}
-
-
-def _first_of_equals(gallery):
-    """Rows (k,) to keep, rising, so that none is repeated.
-
-    A matrix product may round two equal rows differently, by their place in it: a tie could go either way.
-    """
-    first = {}
-    for row, vector in enumerate(gallery + 0.0):  # + 0.0 makes -0.0 equal to 0.0
-        first.setdefault(hashlib.sha256(vector.tobytes()).digest(), row)
-    return np.fromiter(first.values(), np.int64, len(first))
 
 
 def _photos(images):

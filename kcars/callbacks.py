@@ -76,9 +76,7 @@ class Plateau(keras.callbacks.Callback):
             raise KcarsError(
                 f"train.plateau.monitor: {self.monitor!r} is no column of the history; known: {sorted(logs)}"
             )
-        if (
-            logs[self.monitor] < self.best - 1e-4
-        ):  # PyTorch's ReduceLROnPlateau is relative; an absolute step is clearer.
+        if logs[self.monitor] < self.best - 1e-4:  # PyTorch's is relative; an absolute step is clearer.
             self.best, self.waited = logs[self.monitor], 0
             return
         self.waited += 1
@@ -178,9 +176,14 @@ class History(keras.callbacks.Callback):
                 "photos": steps * self.photos_per_step,
                 "train_seconds": round(self.trained - self.begun, 3),
                 "seconds": round(time.monotonic() - self.begun, 3),
-                **{name: float(value) for name, value in logs.items()},
+                **{name: float(logs[name]) for name in sorted(logs, key=_history_order)},
             }
         )
+
+
+def _history_order(name: str) -> tuple[bool, bool]:
+    """The loss first, then training, then validation."""
+    return name.startswith("val_"), name != "loss"
 
 
 class Progress(keras.callbacks.Callback):

@@ -38,7 +38,7 @@ class ModelSettings(Settings):
     backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large"]
     width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
     stem: Literal["standard", "compact"] = Field(
-        "standard", description="standard: 7x7/2 and max-pool; compact: 5x5/2, for small photos"
+        "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"
     )
     normalization: Literal["compcars", "imagenet", "half"] = Field(
         "compcars", description="mean and deviation taken from the pixels inside the model"
@@ -96,7 +96,7 @@ class TrainSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    mirror: bool = Field(True, description="verification: average the photo's vector and its mirror image's")
+    mirror: bool = Field(True, description="average the outputs of each photo and of its mirror image")
     batch: int = Field(128, ge=1)
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
     validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")

@@ -1,11 +1,11 @@
-"""Baselines on photos known by heart, and the nearest neighbour against scikit-learn."""
+"""Baselines on photos known by heart, and class similarity against scikit-learn's nearest neighbour."""
 
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from kcars import baselines
-from kcars.baselines import BASELINES, colour_histogram, nearest_neighbour, raw_pixels
+from kcars.baselines import BASELINES, class_similarity, colour_histogram, raw_pixels
 from kcars.errors import KcarsError
 
 
@@ -57,24 +57,23 @@ def test_features_have_unit_length_and_keep_row_order(name, columns):
         BASELINES[name](photos.astype(np.float32))
 
 
-def test_nearest_neighbour_agrees_with_scikit_learn(monkeypatch):
+def test_best_class_is_scikit_learns_nearest_neighbour(monkeypatch):
     monkeypatch.setattr(baselines, "CHUNK_QUERIES", 7)
     generator = np.random.default_rng(0)
-    gallery, queries = generator.normal(size=(60, 5)), generator.normal(size=(31, 5))
-    labels = generator.integers(0, 6, 60)
+    vectors = generator.normal(size=(91, 5))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    gallery, queries, labels = vectors[:60], vectors[60:], generator.integers(0, 6, 60)
     expected = KNeighborsClassifier(1).fit(gallery, labels).predict(queries)
-    np.testing.assert_array_equal(nearest_neighbour(gallery, labels, queries), expected)
+    np.testing.assert_array_equal(class_similarity(gallery, labels, queries, 6).argmax(axis=1), expected)
 
 
-def test_equally_near_rows_give_the_first():
-    row = np.random.default_rng(0).normal(size=(1, 3072))
-    for copies in (2, 3, 17, 100):
-        labels = np.arange(copies)
-        assert nearest_neighbour(np.repeat(row, copies, axis=0), labels, row).tolist() == [0]
-    assert nearest_neighbour([[1.0], [-1.0]], ["one", "minus one"], [[0.0]]).tolist() == ["one"]
+def test_each_class_scores_its_most_similar_row():
+    gallery = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [-1.0, 0.0]])
+    scores = class_similarity(gallery, [3, 0, 3, 1], [[0.0, 1.0], [1.0, 0.0]], classes=4)
+    np.testing.assert_allclose(scores, [[1, 0, -2, 0.8], [0, -1, -2, 1]], rtol=1e-6)
 
 
 def test_empty_queries_and_empty_gallery():
-    assert nearest_neighbour(np.ones((1, 2)), [3], np.zeros((0, 2))).shape == (0,)
+    assert class_similarity(np.ones((1, 2)), [3], np.zeros((0, 2)), 4).shape == (0, 4)
     with pytest.raises(KcarsError, match="gallery"):
-        nearest_neighbour(np.zeros((0, 2)), [], np.zeros((1, 2)))
+        class_similarity(np.zeros((0, 2)), [], np.zeros((1, 2)), 4)

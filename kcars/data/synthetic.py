@@ -26,7 +26,10 @@ from kcars.errors import KcarsError
 from kcars.keys import generator
 
 MOST_PAIRS = 3000  # a difficulty
-_TRAIN_SHARE = 0.6
+_TRAIN_SHARE = 0.7
+_VIEWPOINTS = np.array(
+    [0.136, 0.099, 0.173, 0.363, 0.229]
+)  # CompCars' shares of front, rear, side, front- and rear-side
 _LIMITS = {"makes": (2, 160), "models_per_make": (3, 60), "photos_per_model": (12, 600), "seed": (0, 2**63 - 1),
            "width_px": (64, 2048), "height_px": (48, 2048)}  # fmt: skip
 _MAKES = ("Ardenne", "Brisko", "Calvero", "Dorvane", "Elmstad", "Fjordan", "Galtrey", "Helvio", "Istrana", "Jorvend",
@@ -182,12 +185,13 @@ def _make_name(make: int) -> str:
 
 
 def _photos(seed: int, number: int, count: int, folder: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Paths and viewpoints of a model's photos: two or three years, viewpoints as even as they go."""
+    """Paths and viewpoints of a model's photos: two or three years, viewpoints as often as in CompCars."""
     random = generator(seed, "drawn photos", number)
     first = int(random.integers(2006, 2014))
     years = first + random.integers(0, int(random.integers(2, 4)), count)
     names = [f"{digits:014x}" for digits in random.choice(2**56, count, replace=False)]
-    viewpoints = 1 + random.permutation((np.arange(count) + random.integers(5)) % 5)
+    places = (np.arange(count) + random.random()) / count
+    viewpoints = 1 + random.permutation(np.searchsorted(np.cumsum(_VIEWPOINTS)[:-1], places, side="right"))
     paths = tuple(f"{folder}/{year}/{name}.jpg" for year, name in zip(years, names, strict=True))
     return paths, tuple(viewpoints.tolist())
 
@@ -236,7 +240,7 @@ def _write_names(folder: Path, models: list[_Model]) -> None:
 
 
 def _trains(seed: int, model: _Model) -> list[bool]:
-    """For each photo of a model whether it trains: three fifths of each viewpoint."""
+    """For each photo of a model whether it trains: seven tenths of each viewpoint."""
     random = generator(seed, "drawn split", model.number)
     order = np.lexsort((random.random(len(model.paths)), model.viewpoints))
     place = np.empty(len(order), int)

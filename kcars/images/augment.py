@@ -37,24 +37,29 @@ def _affine(
     rotate=0.0,
     shear_x=0.0,
     shear_y=0.0,
-    aspect=1.0,
     border="black",
 ):
-    """Scale and shift as shares, rotation and shear in degrees; aspect > 1 scales both sides apart."""
+    """Scale and shift as shares, rotation and shear in degrees."""
     import albumentations as A
 
     if border not in _BORDERS:
         raise one_of("border", border, _BORDERS)
-    low, high = scale
     return A.Affine(
-        scale={"x": (low / aspect, high * aspect), "y": (low, high)} if aspect != 1 else (low, high),
-        keep_ratio=aspect == 1,
+        scale=tuple(scale),
+        keep_ratio=True,
         translate_percent=(-translate, translate),
         rotate=(-rotate, rotate),
         shear={"x": (-shear_x, shear_x), "y": (-shear_y, shear_y)},
         border_mode=_BORDERS[border],
         p=probability,
     )
+
+
+def _stretch(probability, aspect=1.2):
+    """Only the width is scaled, by 1 / aspect to aspect."""
+    import albumentations as A
+
+    return A.Affine(scale={"x": (1 / aspect, aspect), "y": 1.0}, border_mode=_BORDERS["replicate"], p=probability)
 
 
 def _colour(probability, hue=0.05, saturation=0.3):
@@ -85,6 +90,7 @@ OPERATIONS = {
     "flip": _flip,
     "brightness_contrast": _brightness_contrast,
     "affine": _affine,
+    "stretch": _stretch,
     "colour": _colour,
     "shuffle_channels": _shuffle_channels,
     "grey": _grey,

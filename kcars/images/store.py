@@ -116,7 +116,7 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
             f"{file.parent}: {total >> 20} MiB are needed for the pixel store, {free >> 20} MiB are free; "
             "make room, set KCARS_CACHE to a larger disk, or --set data.cache=off"
         )
-    partial = file.with_suffix(f".partial-{os.getpid()}")
+    partial = file.with_suffix(".partial")  # One name: the lock is held, and what a killed build left is overwritten.
     try:
         with open(partial, "wb") as handle:
             handle.truncate(total)

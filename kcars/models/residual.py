@@ -56,9 +56,13 @@ def standard_stem(images, width: int):
 
 
 def compact_stem(images, width: int):
-    """One 5x5 convolution with stride 2 and no pooling: half the size, for photos of 64 to 128 pixels."""
+    """5x5 convolution with stride 2 and 2x2 maximum: a quarter of the size, for photos of 64 to 128 pixels.
+
+    Without the maximum the first stage would see four times the places, and a step take over three times as long.
+    """
     x = convolution(images, width, 5, 2, "stem_conv")
-    return layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
+    x = layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
+    return layers.MaxPooling2D(2, strides=2, name="stem_pool")(x)
 
 
 STEMS = {"standard": standard_stem, "compact": compact_stem}

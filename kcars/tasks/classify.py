@@ -3,7 +3,7 @@
 import numpy as np
 
 from kcars import intervals, metrics
-from kcars.baselines import BASELINES, nearest_neighbour, stored_features
+from kcars.baselines import BASELINES, class_similarity, stored_features
 from kcars.data.index import Classes, Dataset
 from kcars.data.split import stratified_share
 from kcars.embed import Outputs
@@ -90,13 +90,12 @@ def _photo_table(plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.nd
     best = logits.argmax(1)
     probability = np.exp(logits - logits.max(1, keepdims=True))
     probability /= probability.sum(1, keepdims=True)
-    rank = (logits > logits[np.arange(len(labels)), labels][:, None]).sum(1) + 1
     return {
         "path": plan.dataset.index.paths[rows],
         "label": names[labels],
         "predicted": names[best],
         "probability": probability.max(1).round(6),
-        "rank_of_label": rank,
+        "rank_of_label": metrics.label_ranks(logits, labels) + 1,
     }
 
 
@@ -116,7 +115,7 @@ def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str
 
 
 def baselines(plan: Plan, store) -> dict[str, Outputs]:
-    """Trivial rivals: the class of the training photo that is nearest in colours or raw pixels, as one-hot scores."""
+    """Trivial rivals: nearest neighbour among the training photos, by colours or raw pixels."""
     return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
 
 
@@ -124,8 +123,7 @@ def _nearest(plan: Plan, store, features) -> Outputs:
     gallery_rows = np.concatenate([plan.train, plan.validation])
 
     def outputs(rows: np.ndarray) -> np.ndarray:
-        gallery = stored_features(store, gallery_rows, features)
-        found = nearest_neighbour(gallery, plan.labels(gallery_rows), stored_features(store, rows, features))
-        return np.eye(len(plan.classes), dtype=np.float32)[found]  # Its top-5 means nothing beyond its first.
+        gallery, queries = stored_features(store, gallery_rows, features), stored_features(store, rows, features)
+        return class_similarity(gallery, plan.labels(gallery_rows), queries, len(plan.classes))
 
     return outputs

@@ -40,10 +40,13 @@ def test_padding_is_the_same_on_both_sides():
     np.testing.assert_array_equal(sums, [[4, 6], [6, 9]])
 
 
-@pytest.mark.parametrize(("stem", "grid"), [("standard", 2), ("compact", 4)])
-def test_stems_shrink_to_a_32nd_or_a_16th(stem, grid):
+@pytest.mark.parametrize(("stem", "kernel", "pool"), [("standard", 7, 3), ("compact", 5, 2)])
+def test_stems_leave_a_quarter_and_the_network_a_32nd(stem, kernel, pool):
     model = residual_network("small", 64, (8, 8, 16, 16), (1, 1, 1, 1), stem)
-    assert model.get_layer("stage4_block1_relu2").output.shape == (None, grid, grid, 16)
+    assert model.get_layer("stem_conv").kernel_size == (kernel, kernel)
+    assert model.get_layer("stem_pool").pool_size == (pool, pool)
+    assert model.get_layer("stem_pool").output.shape == (None, 16, 16, 8)
+    assert model.get_layer("stage4_block1_relu2").output.shape == (None, 2, 2, 16)
     assert model.output_shape == (None, 16)
 
 
