@@ -21,7 +21,7 @@ def written_whole(path: Path, mode: str = "w"):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -29,7 +29,8 @@ def written_whole(path: Path, mode: str = "w"):
         raise
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The process' file mode mask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -61,7 +62,7 @@ def fingerprint(*parts) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of the parts' text; equal parts, equal digits, on any machine."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+        digest.update(json.dumps(part, sort_keys=True).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:16]
 

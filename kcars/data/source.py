@@ -2,23 +2,26 @@
 
 from pathlib import Path
 
+from filelock import FileLock
+
 from kcars.data import compcars
 from kcars.data.index import Dataset
+from kcars.data.synthetic import draw
 from kcars.files import cache_folder
 
-DRAWN_VERSION = 1  # Raise it when the generator draws other photos.
+DRAWN_VERSION = 2  # Raise it when the generator draws other photos.
 
 
-def drawn_cars() -> Path:
-    """The folder of the default drawn cars in the user's cache, drawn first where it is missing."""
-    folder = cache_folder() / f"drawn-cars-{DRAWN_VERSION}"
-    if not folder.is_dir():
-        from kcars.data.synthetic import draw
-
-        draw(folder)
-    return folder
+def drawn_folder() -> Path:
+    """Where the default drawn cars lie in the user's cache."""
+    return cache_folder() / f"drawn-cars-{DRAWN_VERSION}"
 
 
 def load(data: Path | None, task: str) -> Dataset:
-    """The Dataset at `data`, or drawn cars for None."""
-    return compcars.read(data if data is not None else drawn_cars(), task)
+    """The Dataset at `data`, or for None drawn cars, which are made where they are missing."""
+    drawn = drawn_folder()
+    if data is None or Path(data) == drawn:
+        with FileLock(f"{drawn}.lock"):  # A second process waits here, and then finds them drawn.
+            if not drawn.is_dir():
+                draw(drawn)
+    return compcars.read(drawn if data is None else data, task)

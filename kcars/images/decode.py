@@ -9,7 +9,7 @@ from kcars.errors import KcarsError
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
-DECODE_VERSION = 1  # Part of every store's key: raise it when the pixels that come out change.
+DECODE_VERSION = 2  # Part of every store's key: raise it when the pixels that come out change.
 LARGEST_BYTES = 64 * 2**20
 
 
@@ -37,7 +37,10 @@ def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) ->
     if box is not None and box[0] >= 0 and min(box[2] - box[0], box[3] - box[1]) >= 4 * size_px:
         scale = 2
     flag = cv2.IMREAD_REDUCED_COLOR_2 if scale == 2 else cv2.IMREAD_COLOR
-    photo = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    try:
+        photo = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    except cv2.error:  # More pixels than OpenCV allows.
+        photo = None
     if photo is None:
         raise ValueError("no photo that can be decoded; JPEG and PNG are known")
     return cv2.cvtColor(_resize(cut(photo, box, padding, scale), size_px), cv2.COLOR_BGR2RGB)
@@ -56,6 +59,7 @@ def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 
 
 
 def _resize(photo: np.ndarray, size_px: int) -> np.ndarray:
-    """Plain resize to a square; area averaging where it shrinks, so that nothing aliases."""
-    shrinks = min(photo.shape[:2]) >= size_px
-    return cv2.resize(photo, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    """Plain resize to a square; sides that shrink are averaged first, so that nothing aliases."""
+    height, width = (min(side, size_px) for side in photo.shape[:2])
+    shrunk = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (size_px, size_px), interpolation=cv2.INTER_LINEAR)

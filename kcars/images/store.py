@@ -1,17 +1,19 @@
 """The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
 
+import errno
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import joblib
 import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
 from kcars.data.index import Index
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, fingerprint, writable_folder, write_json
+from kcars.files import cache_folder, fingerprint, writable_folder
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.strategy import DataSettings
 
@@ -79,10 +81,9 @@ def open_store(index: Index, data: DataSettings, progress: bool = True):
     with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
         if not file.is_file():
             _build(decoded, file, progress)
-    if data.cache == "disk":
-        return OnDisk(file, data.size_px)
-    shape = (len(index), data.size_px, data.size_px, 3)
-    return InMemory(np.fromfile(file, np.uint8).reshape(shape))
+        os.utime(file)  # Tells which stores are in use.
+        stored = OnDisk(file, data.size_px)
+    return stored if data.cache == "disk" else InMemory(stored.read(np.arange(len(index))))
 
 
 def store_bytes(photos: int, data: DataSettings) -> int:
@@ -109,7 +110,8 @@ def _stamp(index: Index, row: int) -> tuple:
 
 
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
-    count, total = len(decoded.index), store_bytes(len(decoded.index), decoded.data)
+    total = store_bytes(len(decoded.index), decoded.data)
+    _forget_old_stores(file.parent, total)
     free = shutil.disk_usage(file.parent).free
     if total > free:
         raise KcarsError(
@@ -122,26 +124,53 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
             handle.truncate(total)
             _decode_all(decoded, handle.fileno(), progress)
             os.fsync(handle.fileno())
-        facts = {"photos": count, "root": str(decoded.index.root), **decoded.data.model_dump()}
-        write_json(file.with_suffix(".json"), facts)
         os.replace(partial, file)
+    except OSError as error:
+        raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
     finally:
         partial.unlink(missing_ok=True)
 
 
+def _forget_old_stores(folder: Path, coming: int) -> None:
+    """Delete the stores that were read longest ago until a new one fits under KCARS_CACHE_GIB."""
+    asked = os.environ.get("KCARS_CACHE_GIB", "100")
+    try:
+        limit = float(asked) * 2**30
+    except ValueError:
+        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB") from None
+    stores = sorted(folder.glob("*.pixels"), key=lambda file: file.stat().st_mtime)
+    total = sum(file.stat().st_size for file in stores)
+    for file in stores:
+        if total + coming <= limit:
+            return
+        total -= file.stat().st_size
+        file.unlink()  # A run that reads it goes on: its file stays until it is closed.
+
+
 def _decode_all(decoded: Decoded, handle: int, progress: bool) -> None:
-    """Every photo to its place in the file, on all cores; the first bad photo ends it at once."""
+    """Every photo to its place in the file, on all cores; KcarsError at the end that tells all bad photos."""
     each = store_bytes(1, decoded.data)
 
-    def write(row: int) -> None:
-        os.pwrite(handle, decoded.photo(row).tobytes(), row * each)
+    def write(row: int) -> KcarsError | None:
+        try:
+            pixels = decoded.photo(row)
+        except KcarsError as error:
+            return error
+        if os.pwrite(handle, pixels.tobytes(), row * each) != each:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return None
 
     count = len(decoded.index)
     bar = tqdm(total=count, desc="decoding photos once", unit="photo", disable=None if progress else True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, bar:
+    bad = []
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool, bar:
         try:
-            for _ in pool.map(write, range(count)):
+            for error in pool.map(write, range(count)):
+                bad += [error] if error else []
                 bar.update()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+    if bad:
+        first = "; ".join(map(str, bad[:3]))
+        raise KcarsError(f"{len(bad)} of {count} photos are bad; delete them, and they count as missing: {first}")

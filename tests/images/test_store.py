@@ -9,7 +9,7 @@ import pytest
 from kcars.data import compcars
 from kcars.errors import KcarsError
 from kcars.images import store as module
-from kcars.images.store import Decoded, InMemory, OnDisk, open_store, store_file
+from kcars.images.store import Decoded, InMemory, OnDisk, open_store, store_bytes, store_file
 from kcars.strategy import DataSettings
 
 DATA = DataSettings(size_px=32)
@@ -56,6 +56,32 @@ def test_a_bad_photo_leaves_nothing_behind(index):
         open_store(index, DATA, progress=False)
     file = store_file(index, DATA)
     assert [name for name in os.listdir(file.parent) if name.startswith(file.stem) and not name.endswith(".lock")] == []
+
+
+def test_every_bad_photo_is_counted_and_the_first_are_named(index):
+    for row in (2, 5):
+        (index.root / index.paths[row]).write_bytes(b"no photo")
+    with pytest.raises(KcarsError, match=rf"2 of 24 photos are bad.*{index.paths[2]}.*{index.paths[5]}"):
+        open_store(index, DATA, progress=False)
+
+
+def test_a_store_that_was_cut_short_is_told(index):
+    os.truncate(open_store(index, DATA, progress=False).file, 100)
+    with pytest.raises(KcarsError, match="ends too early; delete it"):
+        open_store(index, DATA, progress=False).read(np.array([0]))
+
+
+def test_the_store_read_longest_ago_makes_room(index, monkeypatch, tmp_path):
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "own"))
+    sizes = [DATA.model_copy(update={"size_px": size}) for size in (32, 33, 34)]
+    files = [open_store(index, data, progress=False).file for data in sizes[:2]]
+    os.utime(files[1], (1, 1))
+    monkeypatch.setenv("KCARS_CACHE_GIB", str((files[0].stat().st_size + store_bytes(24, sizes[2])) / 2**30))
+    third = open_store(index, sizes[2], progress=False)
+    assert [file.is_file() for file in (*files, third.file)] == [True, False, True]
+    monkeypatch.setenv("KCARS_CACHE_GIB", "much")
+    with pytest.raises(KcarsError, match="KCARS_CACHE_GIB: 'much' is no number"):
+        open_store(index, sizes[1], progress=False)
 
 
 def test_no_room_is_said_before_anything_is_written(index, monkeypatch):
