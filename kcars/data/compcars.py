@@ -12,6 +12,8 @@ from kcars.strategy import DIFFICULTIES
 
 SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
 
+LARGEST_ID = 2**31 - 1  # What int32 holds.
+
 
 def find_root(folder: Path) -> Path:
     """The folder that holds image/ and train_test_split/: the one named, or one or two `data/` below it."""
@@ -110,9 +112,10 @@ def _lines(file: Path):
 
 def _photo_path(text: str, where: str) -> str:
     parts = PurePosixPath(text).parts
-    if len(parts) != 4 or ".." in parts or not (parts[0].isdecimal() and parts[1].isdecimal()):
+    ids = [int(part) if part.isdecimal() else LARGEST_ID + 1 for part in parts[:2]]
+    if len(parts) != 4 or ".." in parts or max(ids) > LARGEST_ID:
         raise KcarsError(f"{where}: {text!r} is no photo path; expected make_id/model_id/year/name.jpg")
-    return text
+    return "/".join(parts)  # One spelling: 1//2/2010/a.jpg is no other photo.
 
 
 def _read_all_pairs(folder: Path) -> dict[str, list[tuple[str, str, int]]]:
@@ -142,20 +145,21 @@ def _read_label(photo: Path) -> tuple[int, tuple[int, int, int, int]]:
     except (OSError, ValueError, IndexError):
         return -1, NO_BOX
     box = (left - 1, top - 1, right, bottom)  # 1-based inclusive -> 0-based half-open
-    usable = min(box[2] - box[0], box[3] - box[1]) >= SMALLEST_BOX_PX and min(box) >= 0
+    usable = min(box[2] - box[0], box[3] - box[1]) >= SMALLEST_BOX_PX and min(box) >= 0 and max(box) <= LARGEST_ID
     return viewpoint if viewpoint in (1, 2, 3, 4, 5) else -1, box if usable else NO_BOX
 
 
 def read_names(file: Path) -> dict[str, dict[int, str]]:
     """Display names by target and id from make_model_name.mat; empty where the file is missing."""
     import scipy.io
+    from scipy.io.matlab import MatReadError
 
     if not file.is_file():
         return {"make": {}, "model": {}}
     try:
         cells = scipy.io.loadmat(file)
         return {target: _cell_names(cells[f"{target}_names"]) for target in ("make", "model")}
-    except (KeyError, ValueError, OSError, TypeError, NotImplementedError) as error:
+    except (KeyError, ValueError, OSError, TypeError, NotImplementedError, MatReadError) as error:
         raise KcarsError(f"{file}: cannot be read as the release's names ({error})") from None
 
 

@@ -21,22 +21,24 @@ def stratified_share(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 
 def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Ids of at least `count` models to validate on: makes drawn in turn, two models of two or more photos each.
+    """Ids of `count` models to validate on, or as many as can be spared: of each make two, then more in turn.
 
-    Two models a make, so that hard negatives (same make) exist. Raises KcarsError where fewer than two makes offer
-    two models beside those that training keeps.
+    Two of a make, so that hard negatives (same make) exist; a make keeps at least one model to train where it can.
+    Models have two or more photos. Raises KcarsError where not even two makes offer two models.
     """
     model, make = index.ids["model"][rows], index.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)
-    usable = set(ids[photos >= 2].tolist())
     draw = generator(seed, "validation models", 0)
-    held: list[int] = []
-    makes = 0
-    for chosen in draw.permutation(np.unique(make)):
-        offered = [id_ for id_ in np.unique(model[make == chosen]).tolist() if id_ in usable]
-        if len(offered) >= 2 and len(held) < count:
-            held += draw.permutation(offered)[:2].tolist()
+    offers = [np.intersect1d(model[make == chosen], ids[photos >= 2]) for chosen in draw.permutation(np.unique(make))]
+    offers = [draw.permutation(offer).tolist() for offer in offers if len(offer) >= 2]
+    offers.sort(key=lambda offer: len(offer) == 2)  # Makes that would lose all their models come last.
+    held, makes = [], 0
+    for offer in offers:
+        if len(held) < count:
+            held += [offer.pop(), offer.pop()]
             makes += 1
+    while len(held) < count and (rich := [offer for offer in offers[:makes] if len(offer) > 1]):
+        held.append(max(rich, key=len).pop())
     if makes < 2 or len(ids) - len(held) < 2:
         raise KcarsError(
             f"{len(ids)} training models: verification holds out two models of at least two makes and learns from the "

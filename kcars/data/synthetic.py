@@ -5,8 +5,6 @@ from the five viewpoints of CompCars (`drawn_photo`). Paint, light, background a
 alone. Every photo is a function of (seed, model, photo): the files do not depend on the number of workers.
 """
 
-import concurrent.futures
-import multiprocessing
 import os
 import shutil
 import tempfile
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import joblib
 import numpy as np
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from kcars.data.drawn_cabin import car_mesh
 from kcars.data.drawn_car import MakeStyle, ModelShape, make_style, model_shapes, style_orders
 from kcars.data.drawn_photo import draw_photo
 from kcars.errors import KcarsError
+from kcars.files import umask
 from kcars.keys import generator
 
 MOST_PAIRS = 3000  # a difficulty
@@ -43,11 +43,11 @@ _TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "
 
 @dataclass(frozen=True)
 class DrawnCars:
-    """How many cars to draw; two thirds of each make's models train, the others stand in the pairs only."""
+    """How many cars to draw; a quarter of each make's models, at least two, stand in the pairs only; the others train."""
 
     makes: int = 12
-    models_per_make: int = 6
-    photos_per_model: int = 42  # on average; single models have two thirds to four thirds of it
+    models_per_make: int = 7
+    photos_per_model: int = 54  # on average; single models have two thirds to four thirds of it
     seed: int = 0
     width_px: int = 240
     height_px: int = 160
@@ -82,7 +82,7 @@ class _Model:
 def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True, workers: int | None = None) -> None:
     """Draw a whole dataset into `folder`, which must be new or empty; it appears at the end or not at all."""
     folder, settings = Path(folder).absolute(), settings or DrawnCars()
-    workers = _cores() if workers is None else workers
+    workers = joblib.cpu_count() if workers is None else workers
     if workers < 1:
         raise KcarsError(f"drawn cars, workers: {workers} cannot be; 1 or more")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -95,20 +95,16 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
     try:
         models = _models(settings)
         _write_lists(unfinished, settings, models)
-        with tqdm(total=sum(len(m.paths) for m in models), unit="photo", disable=not progress, desc="drawing") as bar:
+        with tqdm(
+            total=sum(len(m.paths) for m in models), unit="photo", disable=None if progress else True, desc="drawing"
+        ) as bar:
             for drawn in _drawn(unfinished, settings, models, min(workers, len(models))):
                 bar.update(drawn)
-        mask = os.umask(0)
-        os.umask(mask)
-        unfinished.chmod(0o777 & ~mask)
+        unfinished.chmod(0o777 & ~umask())
         os.replace(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _drawn(folder: Path, settings: DrawnCars, models: list[_Model], workers: int) -> Iterator[int]:
@@ -117,17 +113,11 @@ def _drawn(folder: Path, settings: DrawnCars, models: list[_Model], workers: int
         for model in models:
             yield _draw_model(folder, settings, model)
         return
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(_draw_model, folder, settings, model) for model in models]
-        try:
-            for job in concurrent.futures.as_completed(jobs):
-                yield job.result()
-        except BrokenProcessPool:
-            raise KcarsError("drawn cars: a worker process ended early (out of memory, or a script without "
-                             "`if __name__ == '__main__'`); try workers=1") from None  # fmt: skip
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    jobs = (joblib.delayed(_draw_model)(folder, settings, model) for model in models)
+    try:
+        yield from joblib.Parallel(workers, return_as="generator_unordered")(jobs)
+    except BrokenProcessPool:
+        raise KcarsError("drawn cars: a worker process ended early (out of memory?); try fewer workers") from None
 
 
 def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
@@ -167,7 +157,7 @@ def _models(settings: DrawnCars) -> list[_Model]:
     for make in range(settings.makes):
         own = generator(seed, "drawn make", make)
         style, shapes = make_style(own, make, orders), model_shapes(own, per_make)
-        unseen = set(own.permutation(per_make)[: max(2, per_make // 3)].tolist())
+        unseen = set(own.permutation(per_make)[: max(2, per_make // 4)].tolist())
         words = own.permutation(len(_MODELS))
         for k in range(per_make):
             number, lap = make * per_make + k, k // len(_MODELS)

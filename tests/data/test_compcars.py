@@ -49,7 +49,7 @@ def test_missing_photos_are_named_and_left_out(tree):
     assert len(compcars.read(tree.root, "verify").pairs["hard"]) == 12 + 6 - 2
 
 
-@pytest.mark.parametrize("box", ["5 5 5 5", "50 40 20 10", "1 1 20 20", "a b c d", "1 2 3"])
+@pytest.mark.parametrize("box", ["5 5 5 5", "50 40 20 10", "1 1 20 20", "a b c d", "1 2 3", "1 1 99999999999 50"])
 def test_unusable_boxes_mean_the_whole_photo(tree, box):
     tree.photo(3, 5, 0, box=box)
     index = compcars.read(tree.root, "classify").index
@@ -71,6 +71,7 @@ def test_fingerprint_follows_lists_labels_and_sizes_not_the_place(tree, tmp_path
         ("classification/train.txt", "../../etc/passwd", r"train\.txt:17.*no photo path"),
         ("classification/train.txt", "a/b/2010/x.jpg", "no photo path"),
         ("classification/train.txt", "/3/5/2010/x.jpg", "no photo path"),
+        ("classification/train.txt", "3/99999999999/2010/x.jpg", "no photo path"),
     ],
 )
 def test_broken_list_lines_name_file_and_line(tree, file, line, message):
@@ -78,6 +79,12 @@ def test_broken_list_lines_name_file_and_line(tree, file, line, message):
         lines.write(line + "\n")
     with pytest.raises(KcarsError, match=message):
         compcars.read(tree.root, "classify")
+
+
+def test_two_spellings_of_one_path_are_one_photo(tree):
+    with (tree.root / "train_test_split/classification/train.txt").open("a") as lines:
+        lines.write("3//5/2010/./000.jpg\n")
+    assert len(compcars.read(tree.root, "classify").train) == 16
 
 
 def test_broken_pairs_and_missing_folders(tree, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kcars.data import compcars
+from kcars.data.index import Index
 from kcars.data.split import draw_pairs, held_out_models, stratified_share
 from kcars.errors import KcarsError
 
@@ -21,6 +22,16 @@ def test_held_out_models_come_as_two_a_make(drawn):
     makes = [int(index.ids["make"][index.ids["model"] == model][0]) for model in held]
     assert len(held) == 8
     assert np.unique(makes, return_counts=True)[1].tolist() == [2, 2, 2, 2]
+
+
+def test_two_makes_give_more_models_each_and_keep_one_to_train():
+    model = np.repeat([1, 2, 3, 4, 5, 11, 12, 13, 14, 21], 3)
+    index = Index(None, None, {"model": model, "make": model // 10}, None, None, None, {})
+    rows = np.arange(len(model))
+    held = held_out_models(index, rows, 8, seed=0)
+    assert np.unique(held // 10, return_counts=True)[1].tolist() == [4, 3]
+    assert len(held_out_models(index, rows, 4, seed=0)) == 4
+    assert (held_out_models(index, rows, 8, seed=0) == held).all()
 
 
 def test_too_few_models_are_refused(tree):
