@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kcars.errors import KcarsError
+from kcars.files import written_whole
 
 
 class Validate(keras.callbacks.Callback):
@@ -29,27 +30,25 @@ class Validate(keras.callbacks.Callback):
 
 
 class OneCycle(keras.callbacks.Callback):
-    """Logs the learning rate of the schedule that the optimizer follows, and draws it when training begins."""
+    """Logs the rate of the schedule that the optimizer follows, and draws it when training begins."""
 
-    def __init__(self, total_steps: int, draw_to=None):
+    def __init__(self, schedule, total_steps: int, draw_to=None):
+        """schedule: a Keras schedule, or the number at which the rate begins."""
         super().__init__()
-        self.total_steps, self.draw_to = total_steps, draw_to
+        self.schedule, self.total_steps, self.draw_to = schedule, total_steps, draw_to
 
     def on_train_begin(self, logs=None):
         if self.draw_to is not None:
-            _draw_rates([self._rate(step) for step in self._steps()], self._steps(), self.draw_to)
+            steps = np.unique(np.linspace(0, self.total_steps - 1, 200).astype(int))
+            _draw_rates([self._rate(step) for step in steps], steps, self.draw_to)
 
     def on_epoch_end(self, epoch, logs=None):
         logs["learning_rate"] = self._rate(int(self.model.optimizer.iterations))
 
-    def _steps(self) -> np.ndarray:
-        return np.unique(np.linspace(0, self.total_steps - 1, 200).astype(int))
-
     def _rate(self, step: int) -> float:
-        rate = getattr(self.model.optimizer, "_learning_rate", None)
-        if not callable(rate) or isinstance(rate, keras.Variable):
-            return float(self.model.optimizer.learning_rate)
-        return float(rate(min(step, self.total_steps - 1)))
+        if callable(self.schedule):
+            return float(self.schedule(min(step, self.total_steps - 1)))
+        return float(self.model.optimizer.learning_rate)  # Plateau may have changed it.
 
 
 def _draw_rates(rates, steps, path) -> None:
@@ -60,7 +59,8 @@ def _draw_rates(rates, steps, path) -> None:
     axes.plot(steps, rates, color="#0b5394")
     axes.set(xlabel="step", ylabel="learning rate", title="Learning rate over the run")
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
+    with written_whole(path, "wb") as file:
+        figure.savefig(file, dpi=120, format="png")
 
 
 class Plateau(keras.callbacks.Callback):
@@ -129,7 +129,7 @@ class CollapseWatch(keras.callbacks.Callback):
         self.warn, self.warned = warn, False
 
     def on_epoch_end(self, epoch, logs=None):
-        deviation = logs.get("val_distance_deviation")
+        deviation = logs.get("val_distance_std")
         if deviation is not None and deviation < self.smallest_deviation and not self.warned:
             self.warned = True
             self.warn(
@@ -157,23 +157,25 @@ class TimeLimit(keras.callbacks.Callback):
 class History(keras.callbacks.Callback):
     """Hands every epoch's numbers to the run: epoch, steps, photos, seconds, then the logs."""
 
-    def __init__(self, record, photos_per_step: int, steps_per_epoch: int):
+    def __init__(self, record, photos_per_step: int):
         super().__init__()
-        self.record, self.photos_per_step, self.steps_per_epoch = record, photos_per_step, steps_per_epoch
+        self.record, self.photos_per_step = record, photos_per_step
+        self.step = (
+            0  # Not optimizer.iterations: a float16 overflow skips an update, and its photos are seen all the same.
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.monotonic()
+        self.begun, self.steps_before = time.monotonic(), self.step
 
     def on_train_batch_end(self, batch, logs=None):
-        self.trained = time.monotonic()
+        self.step, self.trained = self.steps_before + batch + 1, time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        steps = (epoch + 1) * self.steps_per_epoch
         self.record(
             {
                 "epoch": epoch + 1,
-                "step": steps,
-                "photos": steps * self.photos_per_step,
+                "step": self.step,
+                "photos": self.step * self.photos_per_step,
                 "train_seconds": round(self.trained - self.begun, 3),
                 "seconds": round(time.monotonic() - self.begun, 3),
                 **{name: float(logs[name]) for name in sorted(logs, key=_history_order)},

@@ -33,17 +33,21 @@ class Cost:
 def measure(plan: Plan, stream: Stream) -> Cost:
     """Train a throw-away network for a few steps of the stream, and score some photos with it."""
     from kcars.optimizer import adamw
+    from kcars.tf_data import training_dataset
 
     task = task_module(plan.strategy.task)
     network = task.network(plan)
-    network.trained.compile(optimizer=adamw(plan.strategy.train, 1000), **task.objective(plan))
-    batch = stream.batch(0)
-    network.trained.train_on_batch(*batch)  # traces the graph
+    network.trained.compile(
+        optimizer=adamw(plan.strategy.train, plan.strategy.train.learning_rate), **task.objective(plan)
+    )
+    data = plan.strategy.data
+    batches = iter(training_dataset(stream, 0, 1 + TIMED_STEPS, data.workers, prefetch=1))
+    network.trained.train_on_batch(*next(batches))  # traces the graph
     begun = time.monotonic()
-    for _ in range(TIMED_STEPS):
+    for batch in batches:
         network.trained.train_on_batch(*batch)
     step_seconds = (time.monotonic() - begun) / TIMED_STEPS
-    size, count = plan.strategy.data.size_px, plan.strategy.evaluate.batch
+    size, count = data.size_px, plan.strategy.evaluate.batch
     photos = np.zeros((count, size, size, 3), np.uint8)
     network.scored.predict_on_batch(photos)
     begun = time.monotonic()
@@ -52,12 +56,12 @@ def measure(plan: Plan, stream: Stream) -> Cost:
     return Cost(step_seconds, photo_seconds, network.trained.count_params())
 
 
-def fit_to_minutes(plan: Plan, stream: Stream) -> tuple[int, int]:
+def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None) -> tuple[int, int]:
     """Epochs and steps an epoch, cut down where train.max_minutes asks for it, so that the schedule ends in time."""
     settings, steps = plan.strategy.train, stream.steps_per_epoch
     if settings.max_minutes is None:
         return settings.epochs, steps
-    cost = measure(plan, stream)
+    cost = cost or measure(plan, stream)
     budget = settings.max_minutes * 60 * SHARE_OF_BUDGET
     epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
     if epochs >= 1:
@@ -79,8 +83,8 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     from kcars.images.store import Decoded, store_bytes, store_file
 
     stream = task.stream(plan, Decoded(dataset.index, strategy.data))
-    epochs, steps = fit_to_minutes(plan, stream)
     cost = measure(plan, stream)
+    epochs, steps = fit_to_minutes(plan, stream, cost)
     seconds = epochs * cost.epoch_seconds(steps, len(plan.validation))
     built = strategy.data.cache != "off" and store_file(dataset.index, strategy.data).is_file()
     pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.index), strategy.data)

@@ -1,6 +1,6 @@
 """Runs a network over Index rows, each distinct photo once, in batches of one size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,17 +18,28 @@ def network_outputs(model, store, batch: int, mirror: bool, progress: str = "") 
 
     def outputs(rows: np.ndarray) -> np.ndarray:
         distinct, place = np.unique(rows, return_inverse=True)
-        starts = range(0, len(distinct), batch)
+        parts = [distinct[start : start + batch] for start in range(0, len(distinct), batch)]
+        bar = tqdm(total=len(parts), desc=progress, unit="batch", disable=None if progress else True)
         done = []
-        with ThreadPoolExecutor(2) as readers:
-            batches = readers.map(lambda start: store.read(distinct[start : start + batch]), starts)
-            for pixels in tqdm(
-                batches, total=len(starts), desc=progress, unit="batch", disable=None if progress else True
-            ):
+        with bar:
+            for pixels in _read_ahead(store.read, parts):
                 done.append(_run(model, pixels, batch, mirror))
+                bar.update()
         return np.concatenate(done)[place] if done else np.zeros((0, 1), np.float32)
 
     return outputs
+
+
+def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """read(part) for each part in order, one being read while the one before is used: memory stays flat."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = None
+        for part in parts:
+            ready, coming = coming, reader.submit(read, part)
+            if ready:
+                yield ready.result()
+        if coming:
+            yield coming.result()
 
 
 def _run(model, pixels: np.ndarray, batch: int, mirror: bool) -> np.ndarray:

@@ -49,28 +49,15 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in names}
 
 
-@keras.saving.register_keras_serializable(package="kcars")
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+def warmup_cosine(base: float, total_steps: int, warm_up: float = 0.2):
     """Linear warm-up to `base` over the share `warm_up` of the steps, then a cosine fall to 0.
 
-    Step 0 already moves (base / warm-up steps), the last warm-up step is at `base`, step total_steps would be
-    at 0. Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts.
+    Step 0 already moves. Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts.
     """
-
-    def __init__(self, base: float, total_steps: int, warm_up: float = 0.2):
-        super().__init__()
-        self.base, self.total_steps = float(base), positive_steps(total_steps)
-        self.warm_up = share("warm_up", warm_up)
-
-    def __call__(self, step):
-        warm_steps = max(1, round(self.warm_up * self.total_steps))
-        step = ops.cast(step, "float32")
-        rising = (step + 1.0) / warm_steps
-        falling = cosine_rise((self.total_steps - step) / (self.total_steps - warm_steps + 1.0))
-        return self.base * ops.where(step < warm_steps, rising, falling)
-
-    def get_config(self):
-        return {"base": self.base, "total_steps": self.total_steps, "warm_up": self.warm_up}
+    warm_steps = max(1, round(share("warm_up", warm_up) * positive_steps(total_steps)))
+    falling = max(1, total_steps - warm_steps)
+    first = base / (warm_steps + 1)
+    return keras.optimizers.schedules.CosineDecay(first, falling, warmup_target=base, warmup_steps=warm_steps)
 
 
 def constant(base: float, total_steps: int) -> float:
@@ -78,7 +65,7 @@ def constant(base: float, total_steps: int) -> float:
     return float(base)
 
 
-SCHEDULES = {"one_cycle": OneCycle, "warmup_cosine": WarmupCosine, "constant": constant}
+SCHEDULES = {"one_cycle": OneCycle, "warmup_cosine": warmup_cosine, "constant": constant}
 
 
 def build_schedule(name: str, base: float, total_steps: int, **settings):

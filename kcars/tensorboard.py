@@ -1,4 +1,4 @@
-"""TensorBoard scalars of a run, written anew from its history rows."""
+"""TensorBoard scalars of a run, epoch by epoch."""
 
 from pathlib import Path
 

@@ -1,10 +1,13 @@
 """The tf.data wrapping of a Stream: batches made in parallel, ahead of the network, in their order."""
 
-import os
+import contextlib
+import re
 
+import joblib
 import numpy as np
 import tensorflow as tf
 
+from kcars.errors import KcarsError
 from kcars.stream import Stream
 
 
@@ -26,7 +29,7 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
         return tf.nest.pack_sequence_as(signature, values)
 
     steps = tf.data.Dataset.range(start, end)
-    return steps.map(make, num_parallel_calls=workers or os.cpu_count() or 1).prefetch(prefetch)
+    return steps.map(make, num_parallel_calls=workers or joblib.cpu_count()).prefetch(prefetch)
 
 
 def _signature(stream: Stream):
@@ -36,3 +39,15 @@ def _signature(stream: Stream):
         return tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
 
     return tf.nest.map_structure(spec, stream.batch(0))
+
+
+@contextlib.contextmanager
+def plain_errors():
+    """Inside the block, a KcarsError of `Stream.batch` comes out as itself; tf.data makes it an error of its own."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        told = re.search(r"KcarsError: (.*)", error.message)
+        if told is None:
+            raise
+        raise KcarsError(told[1]) from None

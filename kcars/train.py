@@ -16,33 +16,36 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
     task = task_module(strategy.task)
     plan = task.plan(dataset, strategy)
+    Run.check_place(out, force)
     runtime.start(strategy.train.precision, strategy.train.seed)
     from kcars.cost import fit_to_minutes
     from kcars.images.store import open_store
     from kcars.optimizer import adamw
-    from kcars.tf_data import training_dataset
+    from kcars.schedules import build_schedule
+    from kcars.tf_data import plain_errors, training_dataset
 
-    run = Run.create(out, plan, name, force)
     store = open_store(dataset.index, strategy.data)
     stream = task.stream(plan, store)
     epochs, steps = fit_to_minutes(plan, stream)
+    run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.
     run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
     runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring has drawn random numbers.
     network = task.network(plan)
-    network.trained.compile(optimizer=adamw(strategy.train, epochs * steps), **task.objective(plan))
-
-    network.trained.fit(
-        training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        callbacks=_callbacks(plan, task, network, store, run, epochs, steps),
-        shuffle=False,
-        verbose=0,
-    )
+    schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, epochs * steps)
+    network.trained.compile(optimizer=adamw(strategy.train, schedule), **task.objective(plan))
+    with plain_errors():
+        network.trained.fit(
+            training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=_callbacks(plan, task, network, store, run, schedule, epochs, steps),
+            shuffle=False,
+            verbose=0,
+        )
     return run
 
 
-def _callbacks(plan, task, network, store, run: Run, epochs: int, steps: int) -> list:
+def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, steps: int) -> list:
     from kcars import callbacks as all_
     from kcars.balanced import BalancedMetrics
     from kcars.embed import network_outputs
@@ -66,11 +69,11 @@ def _callbacks(plan, task, network, store, run: Run, epochs: int, steps: int) ->
         all_.StopOnNaN(),
         all_.Validate(network, score),
         BalancedMetrics(partial(run.record_class_recall, plan.classes)),
-        all_.OneCycle(epochs * steps, run.folder / "learning_rate.png"),
+        all_.OneCycle(schedule, epochs * steps, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
         all_.KeepBest(network.scored, leading, run.best_weights, settings.early_stopping),
         TensorBoardScalars(run.folder / "tensorboard"),
-        all_.History(record, settings.batch * pairs, steps),
+        all_.History(record, settings.batch * pairs),
         all_.Progress(epochs, steps, leading),
     ]
     if settings.plateau:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.callbacks import CollapseWatch, KeepBest, OneCycle, Plateau, StopOnNaN, TimeLimit
+from kcars.callbacks import CollapseWatch, History, KeepBest, OneCycle, Plateau, StopOnNaN, TimeLimit
 from kcars.errors import KcarsError
 from kcars.schedules import build_schedule
 
@@ -76,7 +76,7 @@ def test_collapse_is_told_once():
     told = []
     watch = CollapseWatch(told.append)
     for deviation in (0.2, 0.0001, 0.0001):
-        watch.on_epoch_end(4, {"val_distance_deviation": deviation})
+        watch.on_epoch_end(4, {"val_distance_std": deviation})
     watch.on_epoch_end(5, {})
     assert len(told) == 1
     assert "collapsed" in told[0]
@@ -86,7 +86,7 @@ def test_one_cycle_logs_the_rate_of_the_optimizers_step_and_draws_it(tmp_path):
     built = model()
     schedule = build_schedule("one_cycle", 1e-3, 10)
     built.compile(keras.optimizers.SGD(schedule), "mse")
-    watch = on(OneCycle(10, tmp_path / "rate.png"), built)
+    watch = on(OneCycle(schedule, 10, tmp_path / "rate.png"), built)
     watch.on_train_begin()
     assert (tmp_path / "rate.png").stat().st_size > 1000
     logs = {}
@@ -94,7 +94,7 @@ def test_one_cycle_logs_the_rate_of_the_optimizers_step_and_draws_it(tmp_path):
     watch.on_epoch_end(0, logs)
     assert logs["learning_rate"] == pytest.approx(float(schedule(3)))
     plain = {}
-    on(OneCycle(10), model(0.25)).on_epoch_end(0, plain)
+    on(OneCycle(0.25, 10), model(0.25)).on_epoch_end(0, plain)
     assert plain["learning_rate"] == 0.25
 
 
@@ -106,3 +106,11 @@ def test_time_limit_stops_and_says_so():
     limit.on_train_batch_end(0)
     assert built.stop_training
     assert "max_minutes" in told[0]
+
+
+def test_history_counts_the_photos_seen_whatever_the_optimizer_skips():
+    rows, built = [], model()
+    built.optimizer.iterations.assign(99)
+    built.fit(np.ones((6, 2)), np.ones((6, 1)), batch_size=2, epochs=2, verbose=0, callbacks=[History(rows.append, 2)])
+    assert [(row["epoch"], row["step"], row["photos"]) for row in rows] == [(1, 3, 6), (2, 6, 12)]
+    assert list(rows[0])[:6] == ["epoch", "step", "photos", "train_seconds", "seconds", "loss"]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from test_stream import flat, make
 
-from kcars.tf_data import training_dataset
+from kcars.errors import KcarsError
+from kcars.tf_data import plain_errors, training_dataset
 
 
 @pytest.mark.parametrize("order", ["plain", "pairs"])
@@ -14,3 +15,15 @@ def test_the_dataset_gives_the_streams_batches_in_order_from_any_step(order):
         for a, b in zip(flat(batch), flat(stream.batch(step)), strict=True):
             assert a.dtype == b.dtype
             assert (np.asarray(a) == b).all()
+
+
+def test_a_mistake_told_in_a_worker_comes_out_as_itself(monkeypatch):
+    stream = make("plain")
+    dataset = training_dataset(stream, 0, 2)
+
+    def fail(rows):
+        raise KcarsError("a.pixels: ends too early")
+
+    monkeypatch.setattr(stream.store, "read", fail, raising=False)
+    with pytest.raises(KcarsError, match="^a.pixels: ends too early$"), plain_errors():
+        list(dataset.as_numpy_iterator())
