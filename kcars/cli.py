@@ -46,8 +46,8 @@ _data_option = click.option(
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--makes", default=12, show_default=True)
-@click.option("--models-per-make", default=6, show_default=True)
-@click.option("--photos-per-model", default=42, show_default=True, help="Mean; classes differ in size.")
+@click.option("--models-per-make", default=7, show_default=True)
+@click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
 @click.option("--seed", default=0, show_default=True, help="Other seeds draw other cars.")
 def synth(folder, makes, models_per_make, photos_per_model, seed):
     """Draw cars into FOLDER in CompCars layout: photos, labels, lists, pairs.
@@ -126,15 +126,16 @@ def train(task, target, difficulty, folder, name, overrides, out, force, dry_run
         raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
     chosen = name or f"{'start' if folder else 'demo'}/{task}"
     strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
+    title = chosen + (" (changed)" if overrides else "")
     dataset = _load(folder, strategy.task)
-    click.echo(f"strategy: {chosen}")
+    click.echo(f"strategy: {title}")
     if dry_run:
         _print_cost(strategy, dataset)
         return
     from kcars.evaluate import evaluate as score
     from kcars.train import train as learn
 
-    run = learn(strategy, dataset, out or _next_run(chosen), chosen, force)
+    run = learn(strategy, dataset, out or _next_run(chosen), title, force)
     _print_scores(run, score(run, dataset))
 
 
@@ -144,6 +145,8 @@ def train(task, target, difficulty, folder, name, overrides, out, force, dry_run
 def evaluate(run, folder):
     """Score the best epoch of RUN on the test split once more, and print the table.
 
+    Without --data, on the dataset that it was trained on, where that still lies.
+
     \b
     Example:
       kcars evaluate runs/demo-verify
@@ -152,6 +155,7 @@ def evaluate(run, folder):
     from kcars.run import Run
 
     opened = Run.open(run)
+    folder = folder or Path(opened.facts()["data"]["source"])
     _print_scores(opened, score(opened, _load(folder, opened.strategy().task)))
 
 

@@ -7,6 +7,7 @@ Borgatti 1999), never single pairs. Photos of a test list are resampled within t
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.keys import generator
 from kcars.metrics import (
     CLASSIFICATION_KEYS,
     PAIR_KEYS,
@@ -61,7 +62,7 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
     scores, labels = class_scores(scores, classes), np.asarray(labels)
     found = label_ranks(scores, labels) < 5
     predicted = scores.argmax(axis=1)
-    generator = _generator(seed)
+    random = generator(seed, "resamples", 0)
     photos = np.bincount(labels.astype(np.int64), minlength=classes)
     hits, predictions = np.zeros((2, replicates, classes))
     top5 = np.zeros(replicates)
@@ -69,7 +70,7 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
         mine = labels == label
         # photos of a class that share prediction and top-5 outcome are alike: counting them is enough
         outcomes, counts = np.unique(predicted[mine] * 2 + found[mine], return_counts=True)
-        draws = generator.multinomial(photos[label], counts / photos[label], size=replicates)
+        draws = random.multinomial(photos[label], counts / photos[label], size=replicates)
         for in_top5 in (0, 1):
             chosen = outcomes % 2 == in_top5
             predictions[:, outcomes[chosen] // 2] += draws[:, chosen]
@@ -103,11 +104,11 @@ def _pair_weights(left_groups, right_groups, replicates, seed):
         return
     left, right = numbers.reshape(2, -1)
     right = np.where(left == right, groups, right)  # the extra column of ones below
-    generator = _generator(seed)
+    random = generator(seed, "resamples", 0)
     size = max(1, CHUNK_WEIGHTS // len(left))
     for start in range(0, replicates, size):
         rows = slice(start, min(start + size, replicates))
-        drawn = generator.multinomial(groups, np.full(groups, 1 / groups), size=rows.stop - start)
+        drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=rows.stop - start)
         counts = np.column_stack([drawn, np.ones(len(drawn))])
         yield rows, counts[:, left] * counts[:, right]
 
@@ -119,8 +120,3 @@ def _percentiles(samples):
         return float("nan"), float("nan")
     low, high = np.percentile(defined, PERCENTILES)
     return float(low), float(high)
-
-
-def _generator(seed):
-    """The project's keyed generator: the same seed gives the same resamples everywhere."""
-    return np.random.Generator(np.random.Philox(key=seed))

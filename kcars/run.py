@@ -28,16 +28,12 @@ class Run:
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.best_weights = self.folder / "best.weights.h5"
+        self.class_recall: list[list] = []
 
     @classmethod
     def create(cls, folder: Path, plan: Plan, name: str, force: bool = False) -> "Run":
         """A new run folder; KcarsError where it holds something already and `force` is not given."""
-        folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            if not force:
-                raise KcarsError(f"--out {folder}: holds something already; choose another folder or add --force")
-            if not (folder / "run.json").is_file():
-                raise KcarsError(f"--out {folder}: is no run folder; --force replaces earlier runs only")
+        if cls.check_place(folder, force):
             shutil.rmtree(folder)
         writable_folder(folder, "--out")
         run = cls(folder)
@@ -49,6 +45,20 @@ class Run:
         )
         write_json(folder / "run.json", _facts(plan, name))
         return run
+
+    @classmethod
+    def check_place(cls, folder: Path, force: bool) -> bool:
+        """Whether an earlier run lies there that `force` replaces; KcarsError where no run can be written."""
+        folder = Path(folder)
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return False
+        if not force:
+            raise KcarsError(f"--out {folder}: holds something already; choose another folder or add --force")
+        try:
+            cls.open(folder)
+        except KcarsError as error:
+            raise KcarsError(f"--out: {error}; --force replaces earlier runs only") from None
+        return True
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
@@ -82,12 +92,10 @@ class Run:
         self.write_table("history.csv", {key: np.array([row.get(key, "") for row in rows], object) for key in rows[0]})
 
     def record_class_recall(self, classes: Classes, epoch: int, recall: np.ndarray) -> None:
-        """Add an epoch's training recall (classes,) to class_recall.csv, one row a class."""
-        path = self.folder / "class_recall.csv"
-        rows = [] if path.is_file() else ["epoch,id,recall\n"]
-        rows += [f"{epoch},{id_},{value:.6f}\n" for id_, value in zip(classes.ids, recall, strict=True)]
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(rows))
+        """Add an epoch's training recall (classes,) to class_recall.csv: a row an epoch, a column a class id."""
+        self.class_recall.append([epoch, *recall.round(6)])
+        columns = np.array(self.class_recall, object).T
+        self.write_table("class_recall.csv", dict(zip(["epoch", *classes.ids.tolist()], columns, strict=True)))
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Columns of equal length as a CSV file."""
@@ -107,6 +115,7 @@ class Run:
 
 def _facts(plan: Plan, name: str) -> dict:
     dataset = plan.dataset
+    unknown = int((plan.labels(dataset.test) < 0).sum())
     return {
         "format": FORMAT,
         "strategy": name,
@@ -117,7 +126,8 @@ def _facts(plan: Plan, name: str) -> dict:
             "missing_photos": len(dataset.missing),
             "training_photos": len(plan.train),
             "validation_photos": len(plan.validation),
-            "test_photos": len(dataset.test_rows()),
+            "test_photos": len(dataset.test_rows()) - unknown,
+            "test_photos_of_unknown_classes": unknown,
             "classes": len(plan.classes),
         },
         "versions": versions(),

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kcars.errors import KcarsError, one_of
 
 DIFFICULTIES = ("easy", "medium", "hard")
-TARGETS = ("make", "model")
 
 
 class Settings(BaseModel):
@@ -146,6 +145,8 @@ class Strategy(Settings):
                 f"train.batch {self.train.batch} is not a multiple of data.photos_per_class "
                 f"{self.data.photos_per_class}"
             )
+        if self.train.plateau and self.train.plateau.monitor == "val_loss" and self.loss.name == "arcface":
+            raise ValueError("loss arcface has no val_loss on unseen models; let train.plateau.monitor be loss")
         if self.train.plateau and self.train.schedule != "constant":
             raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
         return self
@@ -172,8 +173,9 @@ def strategy_files() -> dict[str, Path]:
 def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | None) -> Strategy:
     """The strategy of a shipped name or a YAML file, with `key.sub=value` overrides.
 
-    `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open, and a
-    file that says otherwise is an error. Raises KcarsError with file, key and value.
+    `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open; a file of
+    another task or target is an error, and so is a difficulty of task classify. Raises KcarsError with file, key and
+    value.
     """
     path = _find(name)
     settings = _read_yaml(path)
@@ -185,7 +187,10 @@ def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | Non
         settings[key] = value
     for text in overrides:
         _override(settings, text)
-    return check(settings, where=str(path) if not overrides else f"{path} with --set")
+    strategy = check(settings, where=str(path) if not overrides else f"{path} with --set")
+    if fixed.get("difficulty") and strategy.task == "classify":
+        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task verify has one")
+    return strategy
 
 
 def check(settings: dict, where: str) -> Strategy:
@@ -209,11 +214,13 @@ def _find(name: str) -> Path:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without tags, where `1e-3` is a number and a key may stand once."""
+    """YAML where `1e-3` is a number and a key, which is text, may stand once."""
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
@@ -228,12 +235,13 @@ _Loader.add_implicit_resolver(
 def _read_yaml(path: Path) -> dict:
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise KcarsError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise KcarsError(f"{path}: cannot be read ({error})") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = str(getattr(error, "problem", error)).splitlines()[0]
+        raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(settings, dict):
         raise KcarsError(f"{path}: holds {type(settings).__name__}; a strategy is a mapping of {', '.join(_keys(()))}")
     return settings
@@ -253,7 +261,7 @@ def _override(settings: dict, text: str) -> None:
             raise KcarsError(f"--set {text}: {section} is a single value, not a section")
     try:
         at[last] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         at[last] = value
 
 

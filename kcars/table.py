@@ -49,7 +49,9 @@ def _notes(found: dict) -> list[str]:
             f"({found['difficulty']} pairs); intervals resample models (makes for hard pairs)"
         )
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
-        notes.append("undefined: all pairs are of one kind (by make, every hard pair is the same)")
+        notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
+    if unknown := found["counts"]["test_photos_of_unknown_classes"]:
+        notes.append(f"{unknown} test photos are of classes that training lacks and were left out")
     if found["counts"]["missing_photos"]:
         notes.append(f"{found['counts']['missing_photos']} listed photos are missing and were left out")
     return ["", *notes] if notes else []

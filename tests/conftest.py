@@ -95,5 +95,5 @@ def real_cars() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quiet_tensorflow():
+def _no_update_check():
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

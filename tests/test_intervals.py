@@ -8,6 +8,7 @@ from sklearn import metrics as oracle
 
 from kcars import intervals, metrics
 from kcars.errors import KcarsError
+from kcars.keys import generator
 
 
 def clustered_pairs(seed, groups=12, pairs=240, spread=0.4):
@@ -22,8 +23,8 @@ def clustered_pairs(seed, groups=12, pairs=240, spread=0.4):
 
 
 def drawn_counts(groups, replicates, seed):
-    generator = np.random.Generator(np.random.Philox(key=seed))
-    return generator.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
+    random = generator(seed, "resamples", 0)
+    return random.multinomial(groups, np.full(groups, 1 / groups), size=replicates)
 
 
 def explicit_rows(counts, left, right):

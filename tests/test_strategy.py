@@ -85,6 +85,8 @@ def test_wrong_overrides_are_one_clear_line(tmp_path, change, message):
         (MINIMAL + "task: verify\n", "stands twice"),
         (MINIMAL.replace("data: {size_px: 64}", ""), "data: is missing"),
         ("", "holds NoneType"),
+        ("{a: 1}: 2", "a key is no text"),
+        ("about: 2026-99-99", "not valid YAML"),
     ],
 )
 def test_malformed_files_are_one_clear_line(tmp_path, text, message):

@@ -23,6 +23,17 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     classes = Classes.of(dataset.index, strategy.target, dataset.train)
     labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
     held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed)
+    if not held.any():
+        raise KcarsError(
+            f"{dataset.source}: no class has enough photos to validate on a share of {strategy.evaluate.validation_share:g}"
+            f" of its {len(dataset.train)} training photos; four a class are enough, as is a larger "
+            "evaluate.validation_share"
+        )
+    if not np.isin(dataset.index.ids[strategy.target][dataset.test], classes.ids).any():
+        raise KcarsError(
+            f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
+            "knows; there is nothing to score"
+        )
     return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
 
 
@@ -102,15 +113,13 @@ def _photo_table(plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.nd
 def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
     classes = len(plan.classes)
     confusion = metrics.confusion_matrix(labels, logits.argmax(1), classes)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.diag(confusion) / confusion.sum(0)
     return {
         "id": plan.classes.ids,
         "name": np.array(plan.classes.names, object),
         "training_photos": np.bincount(plan.labels(plan.train), minlength=classes),
         "test_photos": confusion.sum(1),
         "recall": metrics.class_recall(confusion).round(6),
-        "precision": precision.round(6),
+        "precision": metrics.ratio(np.diag(confusion), confusion.sum(0)).round(6),
     }
 
 

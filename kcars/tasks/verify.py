@@ -32,6 +32,13 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     for name in DIFFICULTIES:
         drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)
         pairs[f"validation/{name}"] = _labelled(dataset, strategy, drawn)
+    for split in ("validation", "test"):
+        same = pairs[f"{split}/{strategy.difficulty}"].same
+        if len(np.unique(same)) < 2:
+            raise KcarsError(
+                f"{dataset.source}: the {strategy.difficulty} {split} pairs are {int(same.sum())} same and "
+                f"{int((1 - same).sum())} different ones; both kinds are needed"
+            )
     return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
 
 
@@ -141,10 +148,10 @@ def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, thr
 
 
 def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray) -> dict[str, float]:
-    """Mean and deviation of pair distances, which tell a collapse, and the contrastive loss where that is trained."""
+    """Mean and standard deviation of pair distances, which tell a collapse, and the contrastive loss where that is trained."""
     found = {
         "validation/distance_mean": float(distance.mean()),
-        "validation/distance_deviation": float(distance.std()),
+        "validation/distance_std": float(distance.std()),
     }
     if plan.strategy.loss.name == "contrastive":
         loss = objective(plan)["loss"]["same"]

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kcars.data import compcars
+from kcars.data.index import Pairs
 from kcars.errors import KcarsError
 from kcars.strategy import load_strategy
 from kcars.tasks import verify
@@ -70,3 +73,12 @@ def test_models_in_training_and_test_are_refused(tree):
         KcarsError, match="1 models stand in the training list and in the test pairs, the first Model 30"
     ):
         verify.plan(compcars.read(tree.root, "verify"), load_strategy("demo/verify"))
+
+
+def test_pairs_of_one_kind_only_are_refused(drawn):
+    dataset = compcars.read(drawn, "verify")
+    hard = dataset.pairs["hard"]
+    alike = Pairs(*(column[hard.same == 1] for column in (hard.left, hard.right, hard.same)))
+    dataset = dataclasses.replace(dataset, pairs=dataset.pairs | {"hard": alike})
+    with pytest.raises(KcarsError, match=r"the hard test pairs are \d+ same and 0 different ones; both kinds"):
+        verify.plan(dataset, load_strategy("demo/verify"))
