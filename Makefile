@@ -7,7 +7,7 @@ EXTRA  ?= cpu
 .PHONY: install demo test lint wheel clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
-	@echo "make demo      draw cars, train, evaluate and report both tasks on them"
+	@echo "make demo      draw cars, train and score both tasks on them"
 	@echo "make test      run every test"
 	@echo "make lint      ruff"
 	@echo "make wheel     build dist/kcars-*.whl"
