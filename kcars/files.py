@@ -12,10 +12,11 @@ from kcars.errors import KcarsError
 
 @contextlib.contextmanager
 def written_whole(path: Path, mode: str = "w"):
-    """Open a file beside `path` that takes its place only when the block ends well."""
+    """Open a file beside `path` that takes its place only when the block ends well; KcarsError where it cannot."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         encoding = None if "b" in mode else "utf-8"
         with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as file:
             yield file
@@ -23,9 +24,12 @@ def written_whole(path: Path, mode: str = "w"):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise KcarsError(f"{path}: cannot be written ({error.strerror})") from None
         raise
 
 

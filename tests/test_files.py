@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, fingerprint, writable_folder, write_json, written_whole
+from kcars.files import cache_folder, fingerprint, writable_folder, write_json, write_text, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -35,3 +35,8 @@ def test_unwritable_folder_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(KcarsError, match="KCARS_CACHE"):
         cache_folder()
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    with pytest.raises(KcarsError, match=r"a\.txt: cannot be written \(No such file"):
+        write_text(tmp_path / "none" / "a.txt", "text")
