@@ -39,7 +39,7 @@ def data():
 
 _data_option = click.option(
     "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path),
-    help="Dataset in CompCars layout (or set KCARS_DATA); without it, drawn cars are used.",
+    help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, drawn cars.",
 )  # fmt: skip
 
 
@@ -63,6 +63,23 @@ def synth(folder, makes, models_per_make, photos_per_model, seed):
         DrawnCars(makes=makes, models_per_make=models_per_make, photos_per_model=photos_per_model, seed=seed),
     )
     click.echo(f"drawn: {folder}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder):
+    """Write FOLDER/photos.csv, a line for every photo below FOLDER, for you to complete.
+
+    Make and model are filled in from folders make/model/ or class/; splits, boxes, viewpoints, years and groups are
+    yours to add.
+
+    \b
+    Example:
+      kcars data init /data/my-cars
+    """
+    from kcars.data.manifest import write
+
+    click.echo(f"written: {write(folder)}")
 
 
 @main.group(invoke_without_command=True)
@@ -127,7 +144,7 @@ def train(task, target, difficulty, folder, name, overrides, out, force, dry_run
     chosen = name or f"{'start' if folder else 'demo'}/{task}"
     strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
     title = chosen + (" (changed)" if overrides else "")
-    dataset = _load(folder, strategy.task)
+    dataset = _load(folder, strategy)
     click.echo(f"strategy: {title}")
     if dry_run:
         _print_cost(strategy, dataset)
@@ -156,14 +173,16 @@ def evaluate(run, folder):
 
     opened = Run.open(run)
     folder = folder or Path(opened.facts()["data"]["source"])
-    _print_scores(opened, score(opened, _load(folder, opened.strategy().task)))
+    _print_scores(opened, score(opened, _load(folder, opened.strategy())))
 
 
-def _load(folder, task):
+def _load(folder, strategy):
     from kcars.data.source import load
 
-    dataset = load(folder, task)
+    dataset = load(folder, strategy.task, strategy.data)
     click.echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
+    if dataset.split != "as listed":
+        click.echo(f"split: {dataset.split}")
     if dataset.missing:
         first = ", ".join(dataset.missing[:3])
         click.echo(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}", err=True)

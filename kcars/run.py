@@ -123,6 +123,7 @@ def _facts(plan: Plan, name: str) -> dict:
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint(),
+            "split": dataset.split,
             "missing_photos": len(dataset.missing),
             "training_photos": len(plan.train),
             "validation_photos": len(plan.validation),

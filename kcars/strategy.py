@@ -29,6 +29,12 @@ class DataSettings(Settings):
     )
     photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
     cache: Literal["disk", "memory", "off"] = Field("disk", description="where decoded photos are kept")
+    split: Literal["listed", "all"] = Field(
+        "listed",
+        description="listed: the dataset's own lists, where it has some; all: every photo, split by split_seed",
+    )
+    test_share: float = Field(0.3, gt=0, le=0.5, description="photos (verify: models) that an automatic split tests on")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="of an automatic split; train.seed changes no test")
     workers: int = Field(0, ge=0, description="threads that read and augment; 0: one a core")
     prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
 

@@ -13,7 +13,11 @@ PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
     ["strategy", "metrics", "schedules", "data.index"],
-    ["data.compcars", "data.split", "data.synthetic", "data.source", "data.drawn", "intervals", "baselines"],
+    ["data.photos", "data.index_cache", "data.split", "intervals", "baselines"],
+    ["data.compcars", "data.own", "data.drawn"],
+    ["data.folders", "data.surveillance", "data.synthetic"],
+    ["data.manifest"],
+    ["data.source"],
     [
         "images.decode",
         "images.augment",

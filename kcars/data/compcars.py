@@ -1,34 +1,43 @@
 """Reader of the CompCars release: lists, labels, names. Layout and quirks: Yang et al., CVPR 2015, its README."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+import re
+import zlib
+from pathlib import Path
 
 import numpy as np
 
-from kcars.data.index import Dataset, Index, Pairs
+from kcars.data.index import NO_BOX, Dataset, Index, Pairs
+from kcars.data.index_cache import kept_index
+from kcars.data.photos import file_bytes, walk
+from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
-from kcars.strategy import DIFFICULTIES
+from kcars.strategy import DIFFICULTIES, DataSettings
 
 SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
 
 LARGEST_ID = 2**31 - 1  # What int32 holds.
 
 
-def find_root(folder: Path) -> Path:
-    """The folder that holds image/ and train_test_split/: the one named, or one or two `data/` below it."""
+def find_root(folder: Path) -> Path | None:
+    """The folder that holds image/ and train_test_split/: the one named, or one or two `data/` below it; or None."""
     folder = Path(folder)
     for candidate in (folder, folder / "data", folder / "data" / "data"):
         if (candidate / "image").is_dir() and (candidate / "train_test_split").is_dir():
             return candidate
-    if not folder.is_dir():
-        raise KcarsError(f"dataset {folder}: there is no such folder; name one with --data or KCARS_DATA")
-    raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
+    return None
 
 
-def read(folder: Path, task: str) -> Dataset:
-    """The Dataset of a task from a CompCars tree; photos that are listed and missing are named in `missing`."""
+def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
+    """The Dataset of a task from a CompCars tree; photos that are listed and missing are named in `missing`.
+
+    `data.split: all` reads every photo of the release, listed or not, and splits them by seed.
+    """
     root = find_root(folder)
+    if root is None:
+        raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
+    if data is not None and data.split == "all":
+        return _read_all(root, task, data)
     lists = root / "train_test_split"
     train_file, test_file = (
         (lists / "classification/train.txt", lists / "classification/test.txt")
@@ -38,21 +47,14 @@ def read(folder: Path, task: str) -> Dataset:
     train = _read_list(train_file)
     test = _read_list(test_file) if test_file else []
     pairs = _read_all_pairs(lists / "verification") if task == "verify" else {}
-    listed = [
-        *train,
-        *test,
-        *(path for rows in pairs.values() for left, right, _ in rows for path in (left, right)),
-    ]
-    paths = sorted(set(listed))
-    sizes = _in_parallel(lambda path: _file_bytes(root / "image" / path), paths)
-    missing = tuple(path for path, size in zip(paths, sizes, strict=True) if size < 0)
-    index = _index(root, [path for path, size in zip(paths, sizes, strict=True) if size >= 0], sizes)
+    paired = (path for rows in pairs.values() for left, right, _ in rows for path in (left, right))
+    index, missing = _index(root, sorted({*train, *test, *paired}))
     row = {path: number for number, path in enumerate(index.paths)}
     dataset = Dataset(
         index=index,
         train=_rows(train, row),
         test=_rows(test, row),
-        pairs={name: _pair_rows(rows, row) for name, rows in pairs.items()},
+        pairs={name: Pairs.of_paths(rows, row) for name, rows in pairs.items()},
         source=str(root),
         missing=missing,
     )
@@ -61,48 +63,61 @@ def read(folder: Path, task: str) -> Dataset:
     return dataset
 
 
+def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
+    """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
+    names = read_names(root / "misc" / "make_model_name.mat")
+    index = kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
+    train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
+    file_name = np.array([path.rpartition("/")[2] for path in index.paths])
+    train = train[~np.isin(file_name[train], file_name[test])]
+    pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
+    return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+
+
+def _every_photo(folder: Path) -> list[str]:
+    paths = [path for path in walk(folder) if _ids(path) is not None]
+    if not paths:
+        raise KcarsError(f"{folder}: holds no photo make_id/model_id/year/name.jpg")
+    return paths
+
+
 def _rows(paths: list[str], row: dict[str, int]) -> np.ndarray:
     return np.array(list(dict.fromkeys(row[path] for path in paths if path in row)), np.int64)
 
 
-def _pair_rows(rows: list[tuple[str, str, int]], row: dict[str, int]) -> Pairs:
-    known = [(row[left], row[right], same) for left, right, same in rows if left in row and right in row]
-    columns = np.array(known, np.int64).reshape(-1, 3)
-    return Pairs(columns[:, 0], columns[:, 1], columns[:, 2].astype(np.int8))
-
-
-def _index(root: Path, paths: list[str], sizes: list[int]) -> Index:
-    labels = _in_parallel(lambda path: _read_label(root / "label" / path), paths)
-    ids = np.array([[int(part) for part in PurePosixPath(path).parts[:2]] for path in paths], np.int32).reshape(-1, 2)
-    return Index(
+def _index(root: Path, paths: list[str]) -> tuple[Index, tuple[str, ...]]:
+    """The Index of those of the paths that exist, and the others."""
+    sizes = file_bytes(root / "image", paths)
+    missing = tuple(path for path, size in zip(paths, sizes, strict=True) if size < 0)
+    paths = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
+    labels = [_read_label(f"{root}/label/{path}") for path in paths]
+    ids = np.array([_ids(path) for path in paths], np.int32).reshape(-1, 2)
+    index = Index(
         root=root / "image",
         paths=np.array(paths, dtype=object),
         ids={"make": ids[:, 0], "model": ids[:, 1]},
         box=np.array([box for _, box in labels], np.int32).reshape(-1, 4),
         viewpoint=np.array([viewpoint for viewpoint, _ in labels], np.int8),
-        bytes=np.array([size for size in sizes if size >= 0], np.int64),
+        year=np.array([_year(path) for path in paths], np.int16),
+        bytes=sizes[sizes >= 0],
         names=read_names(root / "misc" / "make_model_name.mat"),
     )
+    return index, missing
 
 
-def _in_parallel(function, items: list) -> list:
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(function, items))
-
-
-def _file_bytes(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
+def _year(path: str) -> int:
+    """The year folder's number; -1 for the release's `unknown` and `5008`, which are none."""
+    year = path.split("/")[2]
+    return int(year) if re.fullmatch("(19|20)[0-9]{2}", year) else -1
 
 
 def _read_list(file: Path) -> list[str]:
     """Image paths, one a line; KcarsError `file:line` on anything else."""
-    return [_photo_path(text, f"{file}:{number}") for number, text in _lines(file)]
+    return [_photo_path(text, f"{file}:{number}") for number, text in numbered_lines(file)]
 
 
-def _lines(file: Path):
+def numbered_lines(file: Path) -> list[tuple[int, str]]:
+    """Lines of a list file that hold something, with their numbers."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
@@ -111,11 +126,19 @@ def _lines(file: Path):
 
 
 def _photo_path(text: str, where: str) -> str:
-    parts = PurePosixPath(text).parts
-    ids = [int(part) if part.isdecimal() else LARGEST_ID + 1 for part in parts[:2]]
-    if len(parts) != 4 or ".." in parts or max(ids) > LARGEST_ID:
+    path = "/".join(part for part in text.split("/") if part not in ("", "."))  # One spelling for one photo.
+    if text.startswith("/") or _ids(path) is None:
         raise KcarsError(f"{where}: {text!r} is no photo path; expected make_id/model_id/year/name.jpg")
-    return "/".join(parts)  # One spelling: 1//2/2010/a.jpg is no other photo.
+    return path
+
+
+def _ids(path: str) -> tuple[int, int] | None:
+    """make_id and model_id of a photo's path; None where it is no such path."""
+    parts = path.split("/")
+    if len(parts) != 4 or ".." in parts:
+        return None
+    numbers = [int(part) for part in parts[:2] if part.isascii() and part.isdecimal() and len(part) < 11]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 and max(numbers) <= LARGEST_ID else None
 
 
 def _read_all_pairs(folder: Path) -> dict[str, list[tuple[str, str, int]]]:
@@ -124,7 +147,7 @@ def _read_all_pairs(folder: Path) -> dict[str, list[tuple[str, str, int]]]:
 
 def _read_pairs(file: Path) -> list[tuple[str, str, int]]:
     pairs = []
-    for number, line in _lines(file):
+    for number, line in numbered_lines(file):
         words = line.split()
         where = f"{file}:{number}"
         if len(words) != 3 or words[2] not in ("0", "1"):
@@ -133,15 +156,12 @@ def _read_pairs(file: Path) -> list[tuple[str, str, int]]:
     return pairs
 
 
-NO_BOX = (-1, -1, -1, -1)
-
-
-def _read_label(photo: Path) -> tuple[int, tuple[int, int, int, int]]:
+def _read_label(photo: str) -> tuple[int, tuple[int, int, int, int]]:
     """Viewpoint and box of a photo's label file; unknown and whole photo where the file is missing or unusable."""
     try:
-        lines = photo.with_suffix(".txt").read_text(encoding="ascii", errors="replace").split("\n")
+        lines = _first_bytes(photo[: photo.rindex(".")] + ".txt").split(b"\n")
         viewpoint = int(lines[0])
-        left, top, right, bottom = (int(number) for number in lines[2].split())
+        left, top, right, bottom = map(int, lines[2].split())
     except (OSError, ValueError, IndexError):
         return -1, NO_BOX
     box = (left - 1, top - 1, right, bottom)  # 1-based inclusive -> 0-based half-open
@@ -149,20 +169,40 @@ def _read_label(photo: Path) -> tuple[int, tuple[int, int, int, int]]:
     return viewpoint if viewpoint in (1, 2, 3, 4, 5) else -1, box if usable else NO_BOX
 
 
+def _first_bytes(path: str, most: int = 256) -> bytes:
+    """The start of a small file by the system's own calls: a hundred thousand labels are read this way."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(handle, most)
+    finally:
+        os.close(handle)
+
+
 def read_names(file: Path) -> dict[str, dict[int, str]]:
     """Display names by target and id from make_model_name.mat; empty where the file is missing."""
+    if not file.is_file():
+        return {"make": {}, "model": {}}
+    return {target: _cell_names(read_mat(file, f"{target}_names")) for target in ("make", "model")}
+
+
+def read_mat(file: Path, variable: str) -> np.ndarray:
+    """A variable of a MATLAB file; KcarsError where it cannot be read. SciPy's reader runs nothing of the file."""
     import scipy.io
     from scipy.io.matlab import MatReadError
 
-    if not file.is_file():
-        return {"make": {}, "model": {}}
     try:
-        cells = scipy.io.loadmat(file)
-        return {target: _cell_names(cells[f"{target}_names"]) for target in ("make", "model")}
-    except (KeyError, ValueError, OSError, TypeError, NotImplementedError, MatReadError) as error:
-        raise KcarsError(f"{file}: cannot be read as the release's names ({error})") from None
+        return np.asarray(scipy.io.loadmat(file)[variable])
+    except KeyError:
+        raise KcarsError(f"{file}: holds no variable {variable}") from None
+    except (ValueError, OSError, TypeError, NotImplementedError, MatReadError, MemoryError, zlib.error) as error:
+        raise KcarsError(f"{file}: cannot be read as a MATLAB file ({str(error).partition(chr(10))[0]})") from None
 
 
 def _cell_names(cells: np.ndarray) -> dict[int, str]:
-    names = {number: str(np.squeeze(cell)) if np.size(cell) else "" for number, cell in enumerate(cells.ravel(), 1)}
-    return {number: name.strip() for number, name in names.items() if name.strip() not in ("", "[]")}
+    names = {number: cell_text(cell) for number, cell in enumerate(cells.ravel(), 1)}
+    return {number: name for number, name in names.items() if name not in ("", "[]")}
+
+
+def cell_text(cell) -> str:
+    """The text of a MATLAB cell; "" for an empty one."""
+    return str(np.squeeze(cell)).strip() if np.size(cell) else ""

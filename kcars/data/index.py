@@ -8,6 +8,8 @@ import numpy as np
 
 from kcars.files import fingerprint
 
+NO_BOX = (-1, -1, -1, -1)
+
 
 @dataclass(frozen=True)
 class Index:
@@ -15,7 +17,8 @@ class Index:
 
     paths: text relative to `root`; ids: {"make", "model"} -> int32 ids as in the dataset; box: (n, 4) int32 pixels
     left, top, right, bottom, 0-based and half-open, all -1 where the whole photo counts; viewpoint: int8,
-    -1 unknown; bytes: int64 file sizes; names: target -> {id: name}, for display only.
+    -1 unknown; year: int16, -1 unknown; bytes: int64 file sizes; names: target -> {id: name}, for display only; group: int64, equal for photos
+    of the same car, camera or clip, which no split parts; None where each photo stands for itself.
     """
 
     root: Path
@@ -23,8 +26,10 @@ class Index:
     ids: dict[str, np.ndarray]
     box: np.ndarray
     viewpoint: np.ndarray
+    year: np.ndarray
     bytes: np.ndarray
     names: dict[str, dict[int, str]]
+    group: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -44,6 +49,13 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.same)
+
+    @classmethod
+    def of_paths(cls, pairs: list[tuple[str, str, int]], row: dict[str, int]) -> "Pairs":
+        """Pairs from (left path, right path, same) and the rows of known paths; pairs of others are left out."""
+        known = [(row[left], row[right], same) for left, right, same in pairs if left in row and right in row]
+        columns = np.array(known, np.int64).reshape(-1, 3)
+        return cls(columns[:, 0], columns[:, 1], columns[:, 2].astype(np.int8))
 
     def rows(self) -> np.ndarray:
         """Distinct rows that stand in the pairs, sorted."""
@@ -77,7 +89,7 @@ class Dataset:
     """What a reader gives for one task: the Index, rows to learn from, and what to test on.
 
     test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
-    source: where it was read from, for messages.
+    source: where it was read from, for messages; split: how photos came to train or to test, in words.
     """
 
     index: Index
@@ -86,6 +98,7 @@ class Dataset:
     pairs: dict[str, Pairs]
     source: str
     missing: tuple[str, ...] = field(default=())
+    split: str = "as listed"
 
     def test_rows(self) -> np.ndarray:
         """Distinct rows that are tested on, sorted."""
@@ -96,6 +109,7 @@ class Dataset:
         """Equal for equal lists, labels, boxes and file sizes, wherever the dataset lies."""
         index = self.index
         columns = [index.ids["make"], index.ids["model"], index.box, index.viewpoint, index.bytes]
+        columns += [] if index.group is None else [index.group]
         lists = [self.train, self.test]
         for pairs in self.pairs.values():
             lists += [pairs.left, pairs.right, pairs.same]

@@ -1,13 +1,15 @@
-"""Which dataset a command works on: the one named, or drawn cars that are made once."""
+"""Which dataset a command works on: the one named, whatever its layout, or drawn cars that are made once."""
 
 from pathlib import Path
 
 from filelock import FileLock
 
-from kcars.data import compcars
+from kcars.data import compcars, folders, manifest, surveillance
 from kcars.data.index import Dataset
 from kcars.data.synthetic import draw
+from kcars.errors import KcarsError
 from kcars.files import cache_folder
+from kcars.strategy import DataSettings
 
 DRAWN_VERSION = 2  # Raise it when the generator draws other photos.
 
@@ -17,11 +19,27 @@ def drawn_folder() -> Path:
     return cache_folder() / f"drawn-cars-{DRAWN_VERSION}"
 
 
-def load(data: Path | None, task: str) -> Dataset:
-    """The Dataset at `data`, or for None drawn cars, which are made where they are missing."""
+def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
+    """The Dataset at `path`, or for None drawn cars, which are made where they are missing.
+
+    A CSV, or a folder with photos.csv, is a user's own description; else the folder is a CompCars release, its
+    surveillance part, or photos in class folders.
+    """
     drawn = drawn_folder()
-    if data is None or Path(data) == drawn:
+    if path is None or Path(path) == drawn:
         with FileLock(f"{drawn}.lock"):  # A second process waits here, and then finds them drawn.
             if not drawn.is_dir():
                 draw(drawn)
-    return compcars.read(drawn if data is None else data, task)
+        path = drawn
+    path = Path(path)
+    if path.is_file() or path.suffix == ".csv":
+        return manifest.read(path, task, data)
+    if not path.is_dir():
+        raise KcarsError(f"dataset {path}: there is no such folder; name one with --data or KCARS_DATA")
+    if (path / manifest.PHOTOS).is_file():
+        return manifest.read(path / manifest.PHOTOS, task, data)
+    if compcars.find_root(path):
+        return compcars.read(path, task, data)
+    if surveillance.find_root(path):
+        return surveillance.read(path, task, data)
+    return folders.read(path, task, data)

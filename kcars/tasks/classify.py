@@ -22,7 +22,8 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         )
     classes = Classes.of(dataset.index, strategy.target, dataset.train)
     labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
-    held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed)
+    groups = None if dataset.index.group is None else dataset.index.group[dataset.train]
+    held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed, groups)
     if not held.any():
         raise KcarsError(
             f"{dataset.source}: no class has enough photos to validate on a share of {strategy.evaluate.validation_share:g}"

@@ -5,7 +5,7 @@ import numpy as np
 from kcars import intervals, metrics
 from kcars.baselines import BASELINES, stored_features
 from kcars.data.index import Classes, Dataset, Pairs
-from kcars.data.split import draw_pairs, held_out_models
+from kcars.data.split import apart, draw_pairs, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.strategy import DIFFICULTIES, Strategy
@@ -22,12 +22,14 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if len(shared):
         raise KcarsError(
             f"{dataset.source}: {len(shared)} models stand in the training list and in the test pairs, the first "
-            f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models"
+            f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
+            "holds out whole models"
         )
     settings, seed = strategy.evaluate, strategy.train.seed
     held = held_out_models(dataset.index, dataset.train, settings.validation_models, seed)
     mask = np.isin(model[dataset.train], held)
-    train, validation = dataset.train[~mask], dataset.train[mask]
+    validation = dataset.train[mask]
+    train = apart(dataset.index, dataset.train[~mask], validation)
     pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
     for name in DIFFICULTIES:
         drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)

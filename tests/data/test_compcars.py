@@ -3,6 +3,9 @@ import pytest
 
 from kcars.data import compcars
 from kcars.errors import KcarsError
+from kcars.strategy import DataSettings
+
+ALL = DataSettings(size_px=32, split="all")
 
 
 def test_rows_labels_boxes_and_names(tree):
@@ -56,6 +59,48 @@ def test_unusable_boxes_mean_the_whole_photo(tree, box):
     assert index.box[list(index.paths).index("3/5/2010/000.jpg")].tolist() == [-1, -1, -1, -1]
 
 
+@pytest.mark.parametrize(("folder", "year"), [("2010", 2010), ("unknown", -1), ("5008", -1), ("1999", 1999)])
+def test_year_folders_that_are_no_years(tree, folder, year):
+    (tree.root / "image/3/5/2010").rename(tree.root / "image/3/5" / folder)
+    index = compcars.read(tree.root, "classify", ALL).index
+    assert set(index.year[index.ids["model"] == 5].tolist()) == {year}
+
+
+def test_all_reads_photos_that_no_list_names(tree):
+    tree.photo(3, 5, 66)
+    dataset = compcars.read(tree.root, "classify", ALL)
+    assert len(dataset.index) == 7 * 6 + 1
+    assert np.bincount(dataset.index.ids["model"][dataset.test])[[5, 9, 30, 40]].tolist() == [2, 2, 2, 2]
+    assert "automatic" in dataset.split
+    pairs = compcars.read(tree.root, "verify", ALL.model_copy(update={"test_share": 0.5}))
+    model = pairs.index.ids["model"]
+    assert not np.isin(model[pairs.train], model[pairs.test_rows()]).any()
+
+
+def test_a_photo_that_stands_under_two_models_is_not_tested_on_and_learned(tree):
+    for number in range(6):
+        tree.photo(3, 9, number + 50)
+        name = f"3/5/2010/{number + 50:03d}.jpg"
+        (tree.root / "image" / name).write_bytes((tree.root / f"image/3/9/2010/{number + 50:03d}.jpg").read_bytes())
+    for number in range(6):  # Each photo of every other model has a name of its own.
+        for model, make in tree.models.items():
+            (tree.root / f"image/{make}/{model}/2010/{number:03d}.jpg").rename(
+                tree.root / f"image/{make}/{model}/2010/{model}-{number}.jpg"
+            )
+    dataset = compcars.read(tree.root, "classify", ALL)
+    names = np.array([path.split("/")[-1] for path in dataset.index.paths])
+    assert not np.intersect1d(names[dataset.train], names[dataset.test]).size
+    assert len(dataset.train) + len(dataset.test) < len(dataset.index)
+
+
+def test_a_link_out_of_the_release_is_refused(tree, tmp_path):
+    photo = tree.root / "image" / tree.paths(5)[0]
+    photo.rename(tmp_path / "secret.jpg")
+    photo.symlink_to(tmp_path / "secret.jpg")
+    with pytest.raises(KcarsError, match="leads out of this folder"):
+        compcars.read(tree.root, "classify")
+
+
 def test_fingerprint_follows_lists_labels_and_sizes_not_the_place(tree, tmp_path):
     before = compcars.read(tree.root, "verify").fingerprint()
     moved = tree.root.rename(tmp_path / "elsewhere")
@@ -95,8 +140,6 @@ def test_broken_pairs_and_missing_folders(tree, tmp_path):
     file.unlink()
     with pytest.raises(KcarsError, match="cannot be read"):
         compcars.read(tree.root, "verify")
-    with pytest.raises(KcarsError, match="no such folder"):
-        compcars.read(tmp_path / "nowhere", "verify")
     with pytest.raises(KcarsError, match="not in CompCars layout"):
         compcars.read(tmp_path, "verify")
 

@@ -26,7 +26,7 @@ def test_held_out_models_come_as_two_a_make(drawn):
 
 def test_two_makes_give_more_models_each_and_keep_one_to_train():
     model = np.repeat([1, 2, 3, 4, 5, 11, 12, 13, 14, 21], 3)
-    index = Index(None, None, {"model": model, "make": model // 10}, None, None, None, {})
+    index = Index(None, None, {"model": model, "make": model // 10}, None, None, None, None, {})
     rows = np.arange(len(model))
     held = held_out_models(index, rows, 8, seed=0)
     assert np.unique(held // 10, return_counts=True)[1].tolist() == [4, 3]

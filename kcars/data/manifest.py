@@ -1,0 +1,176 @@
+"""Reader and writer of the CSV in which users describe their own photos, and of the pairs beside it."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from kcars.data import folders
+from kcars.data.index import NO_BOX, Dataset
+from kcars.data.own import SPLITS, Photo, dataset
+from kcars.data.photos import walk
+from kcars.errors import KcarsError, one_of
+from kcars.files import write_text
+from kcars.strategy import DIFFICULTIES, DataSettings
+
+PHOTOS, PAIRS = "photos.csv", "pairs.csv"
+_BOX = ("left", "top", "right", "bottom")
+_COLUMNS = ("path", "make", "model", "split", *_BOX, "viewpoint", "year", "group")
+_PAIR_COLUMNS = ("left", "right", "same", "difficulty")
+_VIEWPOINTS = {"": -1, "front": 1, "rear": 2, "side": 3, "front-side": 4, "rear-side": 5}
+_MOST_PX = 2**24
+
+
+def read(file: Path, task: str, data: DataSettings) -> Dataset:
+    """The Dataset that a CSV describes; paths count from its folder, and `pairs.csv` beside it gives test pairs.
+
+    Columns: path, make, model (one of the two is enough) and, as wanted, split (train, test), the box in pixels
+    (left, top, right, bottom; right and bottom just outside), viewpoint (front, rear, side, front-side, rear-side),
+    year, group. Raises KcarsError `file:line` for anything else.
+    """
+    photos = _photos(file)
+    pairs = _pairs(file.with_name(PAIRS)) if task == "verify" and file.with_name(PAIRS).is_file() else None
+    return dataset(file.parent, photos, task, data, str(file), pairs)
+
+
+def write(folder: Path) -> Path:
+    """Write `photos.csv` for every photo below `folder`, make and model filled in from class folders where they fit.
+
+    Raises KcarsError where the file is there already, or there is no photo.
+    """
+    file = folder / PHOTOS
+    if file.exists():
+        raise KcarsError(f"{file}: is there already; edit it, or remove it first")
+    try:
+        photos = folders.described(folder)
+    except KcarsError:
+        photos = [Photo(path, "", "") for path in walk(folder)]
+        if not photos:
+            raise
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    rows.writerows([photo.path, photo.make, photo.model, photo.split, *[""] * 7] for photo in photos)
+    write_text(file, text.getvalue())
+    return file
+
+
+def _photos(file: Path) -> list[Photo]:
+    photos, lines = [], {}
+    for line, row in _rows(file, _COLUMNS, {"path"}):
+        where = f"{file}:{line}"
+        photo = _photo(row, where)
+        if photo.path in lines:
+            raise KcarsError(f"{where}: {photo.path!r} stands in line {lines[photo.path]} already; once is allowed")
+        lines[photo.path] = line
+        photos.append(photo)
+    if not photos:
+        raise KcarsError(
+            f"{file}: describes no photo; one line each is expected, with the columns {', '.join(_COLUMNS)}"
+        )
+    for column in ("make", "model", "split"):
+        filled = [bool(getattr(photo, column)) for photo in photos]
+        if any(filled) and not all(filled):
+            line = lines[photos[filled.index(False)].path]
+            raise KcarsError(f"{file}:{line}: {column} is empty; it stands in every line or in none")
+    return photos
+
+
+def _photo(row: dict[str, str], where: str) -> Photo:
+    make, model, split = row.get("make", ""), row.get("model", ""), row.get("split", "")
+    if not make and not model:
+        raise KcarsError(f"{where}: make and model are empty; one of them is needed")
+    if split not in ("", *SPLITS):
+        raise one_of(f"{where}, split", split, SPLITS)
+    year = _number(row.get("year", ""), where, "year", 9999)
+    return Photo(
+        path=_path(row["path"], where),
+        make=make,
+        model=model,
+        split=split,
+        box=_box([row.get(edge, "") for edge in _BOX], where),
+        viewpoint=_viewpoint(row.get("viewpoint", ""), where),
+        year=-1 if year is None else year,
+        group=row.get("group", ""),
+    )
+
+
+def _path(text: str, where: str) -> str:
+    """A path below the CSV's folder in its one spelling."""
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not parts or text.startswith("/") or ".." in parts:
+        raise KcarsError(f"{where}: path {text!r}; expected a path below this file's folder, such as audi/a4/1.jpg")
+    return "/".join(parts)
+
+
+def _box(edges: list[str], where: str) -> tuple[int, int, int, int]:
+    numbers = [_number(edge, where, name, _MOST_PX) for edge, name in zip(edges, _BOX, strict=True)]
+    given = [number for number in numbers if number is not None]
+    if not given:
+        return NO_BOX
+    left, top, right, bottom = (*given, *[0] * (4 - len(given)))
+    if len(given) < 4 or right <= left or bottom <= top:
+        raise KcarsError(
+            f"{where}: box {', '.join(edges)}; expected left, top, right, bottom in pixels, right and bottom larger, "
+            "or none of the four for the whole photo"
+        )
+    return left, top, right, bottom
+
+
+def _viewpoint(text: str, where: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= 5:
+        return int(text)
+    if text not in _VIEWPOINTS:
+        raise one_of(f"{where}, viewpoint", text, [name for name in _VIEWPOINTS if name])
+    return _VIEWPOINTS[text]
+
+
+def _number(text: str, where: str, column: str, most: int) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
+        raise KcarsError(f"{where}: {column} {text!r}; expected a whole number from 0 to {most}, or nothing")
+    return int(text)
+
+
+def _pairs(file: Path) -> dict[str, list[tuple[str, str, int]]]:
+    """Pairs by difficulty; those of a line without one stand in all three."""
+    found: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
+    for line, row in _rows(file, _PAIR_COLUMNS, {"left", "right", "same"}):
+        where = f"{file}:{line}"
+        if row["same"] not in ("0", "1"):
+            raise KcarsError(f"{where}: same {row['same']!r}; expected 1 (same model) or 0 (different)")
+        difficulty = row.get("difficulty", "")
+        if difficulty and difficulty not in DIFFICULTIES:
+            raise one_of(f"{where}, difficulty", difficulty, DIFFICULTIES)
+        pair = _path(row["left"], where), _path(row["right"], where), int(row["same"])
+        for name in [difficulty] if difficulty else DIFFICULTIES:
+            found[name].append(pair)
+    return found
+
+
+def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, stripped values by column) of a CSV with a header; KcarsError for what is no such file."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text, strict=True)
+            columns = reader.fieldnames or []
+            for column in columns:
+                if column not in known:
+                    raise one_of(f"{file}:1, column", column, known)
+            if len(set(columns)) < len(columns) or not needed <= set(columns):
+                raise KcarsError(
+                    f"{file}:1: columns {', '.join(columns)}; each once, {', '.join(sorted(needed))} among them"
+                )
+            for row in reader:
+                if None in row or None in row.values():
+                    raise KcarsError(
+                        f"{file}:{reader.line_num}: has not as many values as there are columns, {len(columns)}"
+                    )
+                yield reader.line_num, {column: value.strip() for column, value in row.items()}
+    except csv.Error as error:
+        raise KcarsError(f"{file}: not a CSV file ({error})") from None
+    except UnicodeDecodeError as error:
+        raise KcarsError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise KcarsError(f"{file}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,111 @@
+"""A user's own photos, from a CSV or from folders: labels to ids, and splits where none are given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kcars.data.index import NO_BOX, Dataset, Index, Pairs
+from kcars.data.photos import file_bytes
+from kcars.data.split import automatic_split, test_pairs
+from kcars.errors import KcarsError
+from kcars.strategy import DIFFICULTIES, DataSettings
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo as its owner describes it: path below the root, names, and what else is known of it.
+
+    split: "train", "test" or "" where it is left to us; box: as in Index; viewpoint: 1..5 or -1; year: or -1; group:
+    any text, "" where the photo stands for itself.
+    """
+
+    path: str
+    make: str
+    model: str
+    split: str = ""
+    box: tuple[int, int, int, int] = NO_BOX
+    viewpoint: int = -1
+    year: int = -1
+    group: str = ""
+
+
+def dataset(
+    root: Path,
+    photos: Sequence[Photo],
+    task: str,
+    data: DataSettings,
+    source: str,
+    pairs: dict[str, list[tuple[str, str, int]]] | None = None,
+) -> Dataset:
+    """The Dataset of a task from described photos; missing ones are left out and named.
+
+    pairs: difficulty -> (left path, right path, same), where the owner gives them. Splits are taken as given, or made
+    by seed: for task verify whole models are tested on. Raises KcarsError for a split that parts a group.
+    """
+    photos = sorted(photos, key=lambda photo: photo.path)
+    sizes = file_bytes(root, [photo.path for photo in photos])
+    missing = tuple(photo.path for photo, size in zip(photos, sizes, strict=True) if size < 0)
+    photos = [photo for photo, size in zip(photos, sizes, strict=True) if size >= 0]
+    if not photos:
+        raise KcarsError(f"{source}: none of its {len(missing)} photos exists below {root}")
+    index = _index(root, photos, sizes[sizes >= 0])
+    listed = data.split == "listed" and any(photo.split for photo in photos)
+    if listed:
+        train, test = (np.flatnonzero([photo.split == split for photo in photos]) for split in SPLITS)
+        split = "as given"
+        refuse_parted_groups(index, train, test, source)
+    else:
+        train, test, split = automatic_split(index, np.arange(len(photos)), task, data.test_share, data.split_seed)
+    if task == "classify":
+        return Dataset(index, train, test, {}, source, missing, split)
+    tested = _given(index, pairs) if pairs and listed else test_pairs(index, test, data.split_seed)
+    return Dataset(index, train, test[:0], tested, source, missing, split)
+
+
+def _index(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> Index:
+    make, makes = _numbered([photo.make or photo.model for photo in photos])
+    model, models = _numbered([(photo.make, photo.model or photo.make) for photo in photos])
+    group, _ = _numbered([photo.group or (photo.path,) for photo in photos], key=str)
+    return Index(
+        root=root,
+        paths=np.array([photo.path for photo in photos], object),
+        ids={"make": make, "model": model},
+        box=np.array([photo.box for photo in photos], np.int32).reshape(-1, 4),
+        viewpoint=np.array([photo.viewpoint for photo in photos], np.int8),
+        year=np.array([photo.year for photo in photos], np.int16),
+        bytes=sizes,
+        names={
+            "make": makes,
+            "model": {id_: " ".join(dict.fromkeys(filter(None, name))) for id_, name in models.items()},
+        },
+        group=group.astype(np.int64) if any(photo.group for photo in photos) else None,
+    )
+
+
+def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
+    """Ids from 1 in the values' order, and the value of each id."""
+    ids = {value: number for number, value in enumerate(sorted(set(values), key=key), 1)}
+    return np.array([ids[value] for value in values], np.int32), {number: value for value, number in ids.items()}
+
+
+def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, source: str) -> None:
+    """KcarsError where photos of one group stand on both sides of a given split."""
+    if index.group is None:
+        return
+    shared = np.isin(index.group[test], index.group[train])
+    if shared.any():
+        row = test[shared][0]
+        twin = train[index.group[train] == index.group[row]][0]
+        raise KcarsError(
+            f"{source}: {len(np.unique(index.group[test[shared]]))} groups stand in the training and the test split, "
+            f"such as that of {index.paths[twin]} and {index.paths[row]}; a group (one car, camera or clip) goes to one"
+        )
+
+
+def _given(index: Index, pairs: dict[str, list[tuple[str, str, int]]]) -> dict[str, Pairs]:
+    row = {path: number for number, path in enumerate(index.paths)}
+    return {name: Pairs.of_paths(pairs.get(name, []), row) for name in DIFFICULTIES}

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from conftest import write_photo
+
+from kcars.data import folders, source
+from kcars.errors import KcarsError
+from kcars.strategy import DataSettings
+
+DATA = DataSettings(size_px=32)
+
+
+def made(root, *folders_of_photos):
+    for folder in folders_of_photos:
+        for number in range(6):
+            write_photo(root / folder / f"{number}.jpg")
+    return root
+
+
+def test_make_and_model_are_read_off_the_folders(tmp_path):
+    dataset = folders.read(made(tmp_path, "audi/a1", "audi/a2", "bmw/a1"), "classify", DATA)
+    index = dataset.index
+    assert np.bincount(index.ids["make"]).tolist() == [0, 12, 6]
+    assert [index.name("model", id_) for id_ in (1, 2, 3)] == ["audi a1", "audi a2", "bmw a1"]
+    assert np.bincount(index.ids["model"][dataset.test])[1:].tolist() == [2, 2, 2]
+
+
+def test_one_level_serves_both_targets(tmp_path):
+    index = folders.read(made(tmp_path, "van", "bus"), "classify", DATA).index
+    assert np.array_equal(index.ids["make"], index.ids["model"])
+    assert (index.name("make", 1), index.name("model", 2)) == ("bus", "van")
+
+
+def test_train_and_test_folders_are_the_split(tmp_path):
+    root = made(tmp_path, "train/audi/a1", "train/bmw/x1", "test/audi/a1", "test/bmw/x1")
+    dataset = folders.read(root, "classify", DATA)
+    assert dataset.split == "as given"
+    assert all(path.startswith("test/") for path in dataset.index.paths[dataset.test])
+    assert len(dataset.train) == len(dataset.test) == 12
+    assert len(np.unique(dataset.index.ids["model"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (("a/b/c",), "a/b/c/0.jpg stands 3 class folders deep"),
+        (("",), "0.jpg stands 0 class folders deep"),
+        (("a/b", "c"), "c/0.jpg stands one folder deep and a/b/0.jpg two"),
+        ((), "holds no photo"),
+    ],
+)
+def test_other_shapes_are_told(tmp_path, layout, message):
+    with pytest.raises(KcarsError, match=message):
+        folders.read(made(tmp_path, *layout), "classify", DATA)
+
+
+def test_the_source_finds_the_reader_by_what_is_there(tmp_path, tree):
+    made(tmp_path / "own", "audi/a1", "bmw/x1")
+    assert source.load(tmp_path / "own", "classify", DATA).source == str(tmp_path / "own")
+    (tmp_path / "own" / "photos.csv").write_text("path,make\naudi/a1/0.jpg,audi\n")
+    assert len(source.load(tmp_path / "own", "classify", DATA).index) == 1
+    assert len(source.load(tmp_path / "own" / "photos.csv", "classify", DATA).index) == 1
+    assert source.load(tree.root.parent, "classify", DATA).source == str(tree.root)
+    with pytest.raises(KcarsError, match=r"none\.csv: cannot be read"):
+        source.load(tmp_path / "none.csv", "classify", DATA)
+    with pytest.raises(KcarsError, match="no such folder"):
+        source.load(tmp_path / "none", "classify", DATA)
