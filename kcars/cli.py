@@ -82,6 +82,41 @@ def init(folder):
     click.echo(f"written: {write(folder)}")
 
 
+@data.command()
+@_data_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="kcars-check", show_default=True, help="Folder for both files."
+)
+@click.pass_context
+def check(context, folder, out):
+    """Decode every photo once, compare the lists, and tell what is wrong.
+
+    Writes findings.csv and findings.html into --out. Ends with exit code 1 where a finding spoils results.
+
+    \b
+    Example:
+      kcars data check --data /data/CompCars
+    """
+    from kcars.data import check as doctor
+    from kcars.data.check_page import write_page
+    from kcars.data.faults import spoils
+    from kcars.data.source import listed_faults, load_every_task
+    from kcars.files import writable_folder
+
+    datasets, passed_over = load_every_task(folder)
+    for reason in passed_over:
+        click.echo(f"not checked: {reason}", err=True)
+    writable_folder(out, "--out")
+    faults = doctor.check(datasets, listed_faults(folder))
+    roots = list(dict.fromkeys(dataset.index.root for dataset in datasets.values()))
+    photos = len({path for dataset in datasets.values() for path in dataset.index.paths})
+    doctor.write_csv(out / "findings.csv", faults)
+    write_page(out / "findings.html", next(iter(datasets.values())).source, roots, faults, photos)
+    click.echo(doctor.summary(faults, photos))
+    click.echo(f"  {out / 'findings.csv'}\n  {out / 'findings.html'}")
+    context.exit(1 if any(spoils(fault.kind) for fault in faults) else 0)
+
+
 @main.group(invoke_without_command=True)
 @click.pass_context
 def strategies(context):

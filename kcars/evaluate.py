@@ -25,11 +25,11 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
             f"{dataset.source} is {dataset.fingerprint()}; name the same dataset with --data"
         )
     task = task_module(strategy.task)
-    plan = task.plan(dataset, strategy)
     runtime.start("float32", strategy.train.seed)  # Scores come from a float32 network, whatever trained it.
     from kcars.images.store import open_store
 
     store = open_store(dataset.index, strategy.data, progress)
+    plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
     _load_best(network.scored, run.best_weights)
     bar = "scoring" if progress else ""

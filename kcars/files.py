@@ -1,10 +1,13 @@
 """Write whole files or none; fingerprints; where the cache lies."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from kcars.errors import KcarsError
@@ -48,6 +51,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value) -> None:
     """Indented JSON; NaN, which JSON lacks, is written as null."""
     write_text(path, json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def csv_text(columns: dict[str, Sequence]) -> str:
+    """Columns of equal length, by name, as CSV with a header line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
 
 
 def _without_nan(value):

@@ -14,7 +14,7 @@ import yaml
 from kcars import __version__
 from kcars.data.index import Classes
 from kcars.errors import KcarsError
-from kcars.files import writable_folder, write_json, write_text
+from kcars.files import csv_text, writable_folder, write_json, write_text
 from kcars.strategy import Strategy, check, to_yaml
 from kcars.tasks.plan import Plan
 
@@ -99,11 +99,7 @@ class Run:
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Columns of equal length as a CSV file."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        write_text(self.folder / name, text.getvalue())
+        write_text(self.folder / name, csv_text({name: column.tolist() for name, column in columns.items()}))
 
     def _read(self, name: str, parse):
         path = self.folder / name
@@ -125,6 +121,7 @@ def _facts(plan: Plan, name: str) -> dict:
             "fingerprint": dataset.fingerprint(),
             "split": dataset.split,
             "missing_photos": len(dataset.missing),
+            "bad_photos": list(dataset.bad),
             "training_photos": len(plan.train),
             "validation_photos": len(plan.validation),
             "test_photos": len(dataset.test_rows()) - unknown,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kcars.errors import KcarsError, one_of
 
+TASKS = ("classify", "verify")
 DIFFICULTIES = ("easy", "medium", "hard")
 
 
@@ -35,6 +36,9 @@ class DataSettings(Settings):
     )
     test_share: float = Field(0.3, gt=0, le=0.5, description="photos (verify: models) that an automatic split tests on")
     split_seed: int = Field(0, ge=0, lt=2**32, description="of an automatic split; train.seed changes no test")
+    on_bad_photo: Literal["stop", "skip"] = Field(
+        "stop", description="photos that cannot be decoded end a run with their names, or are left out and recorded"
+    )
     workers: int = Field(0, ge=0, description="threads that read and augment; 0: one a core")
     prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
 
@@ -146,6 +150,10 @@ class Strategy(Settings):
             raise ValueError(f"loss {self.loss.name} belongs to task classify; verify takes contrastive or arcface")
         if self.task == "verify" and self.target == "make" and self.difficulty == "hard":
             raise ValueError("hard pairs are all of one make, so target make is undefined there; take easy or medium")
+        if self.data.on_bad_photo == "skip" and self.data.cache == "off":
+            raise ValueError(
+                "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
+            )
         if self.data.order == "pk" and self.train.batch % self.data.photos_per_class:
             raise ValueError(
                 f"train.batch {self.train.batch} is not a multiple of data.photos_per_class "

@@ -54,6 +54,8 @@ def _notes(found: dict) -> list[str]:
         notes.append(f"{unknown} test photos are of classes that training lacks and were left out")
     if found["counts"]["missing_photos"]:
         notes.append(f"{found['counts']['missing_photos']} listed photos are missing and were left out")
+    if bad := found["counts"]["bad_photos"]:
+        notes.append(f"{len(bad)} photos cannot be decoded and were left out, such as {bad[0]}")
     return ["", *notes] if notes else []
 
 

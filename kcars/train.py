@@ -25,6 +25,8 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     from kcars.tf_data import plain_errors, training_dataset
 
     store = open_store(dataset.index, strategy.data)
+    if len(store.bad):
+        plan = task.plan(dataset.without(store.bad), strategy)
     stream = task.stream(plan, store)
     epochs, steps = fit_to_minutes(plan, stream)
     run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.

@@ -107,6 +107,23 @@ def test_minutes_shorten_the_schedule(drawn, tmp_path):
     assert 1 <= len(history) <= planned["epochs"] < 5000
 
 
+def test_bad_photos_are_skipped_and_recorded(tree, tmp_path):
+    for model in (5, 9, 20, 21):
+        for number in range(6, 10):
+            tree.photo(tree.models[model], model, number)
+    tree.photos_per_model = 10
+    tree.write_lists()
+    bad = tree.paths(5)[0]
+    (tree.root / "image" / bad).write_bytes(b"no photo")
+    train = ["train", "--task", "classify", "--data", tree.root, "--out", tmp_path / "run"]
+    assert "on_bad_photo=skip" in kcars(*train, *small(), code=2)
+    assert not (tmp_path / "run").exists()
+    output = kcars(*train, *small("data.on_bad_photo=skip"))
+    assert f"1 photos cannot be decoded and were left out, such as {bad}" in output
+    assert json.loads((tmp_path / "run/scores.json").read_text())["counts"]["bad_photos"] == [bad]
+    assert "left out" in kcars("evaluate", tmp_path / "run")
+
+
 def test_dry_run_trains_nothing(drawn, tmp_path):
     output = kcars("train", "--task", "verify", "--data", drawn, "--out", tmp_path / "run", "--dry-run", *small())
     for word in ("steps:", "time:", "memory:", "disk:", "parameters:"):

@@ -12,7 +12,7 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
-    ["strategy", "metrics", "schedules", "data.index"],
+    ["strategy", "metrics", "schedules", "data.index", "data.faults"],
     ["data.photos", "data.index_cache", "data.split", "intervals", "baselines"],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],
@@ -21,6 +21,7 @@ FLOORS = [
     [
         "images.decode",
         "images.augment",
+        "images.examine",
         "images.store",
         "stream",
         "embed",
@@ -31,7 +32,7 @@ FLOORS = [
         "tf_data",
     ],
     ["tasks", "runtime"],
-    ["run", "callbacks", "tensorboard", "cost"],
+    ["run", "callbacks", "tensorboard", "cost", "data.check"],
     ["train", "evaluate", "table"],
     ["cli"],
 ]

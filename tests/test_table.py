@@ -25,7 +25,7 @@ def found(**changes):
         "best_epoch": 3,
         "data_fingerprint": "abc",
         "decision": {"threshold": -0.75},
-        "counts": {"test_photos": 9, "missing_photos": 0, "test_photos_of_unknown_classes": 0},
+        "counts": {"test_photos": 9, "missing_photos": 0, "test_photos_of_unknown_classes": 0, "bad_photos": []},
         "scores": dict.fromkeys(keys, ENTRY),
         "baselines": {"raw pixels": dict.fromkeys(keys, 0.5)},
     } | changes
@@ -48,6 +48,11 @@ def test_undefined_is_a_word_said_once():
 
 
 def test_what_was_left_out_is_told():
-    text = score_table(found(counts={"test_photos": 9, "missing_photos": 2, "test_photos_of_unknown_classes": 3}))
+    text = score_table(
+        found(
+            counts={"test_photos": 9, "missing_photos": 2, "test_photos_of_unknown_classes": 3, "bad_photos": ["a.jpg"]}
+        )
+    )
     assert "2 listed photos are missing" in text
+    assert "1 photos cannot be decoded" in text
     assert "3 test photos are of classes that training lacks" in text

@@ -3,10 +3,12 @@
 import os
 import re
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
+from kcars.data.faults import Fault
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs
 from kcars.data.index_cache import kept_index
 from kcars.data.photos import file_bytes, walk
@@ -79,6 +81,39 @@ def _every_photo(folder: Path) -> list[str]:
     if not paths:
         raise KcarsError(f"{folder}: holds no photo make_id/model_id/year/name.jpg")
     return paths
+
+
+def listed_faults(folder: Path) -> list[Fault]:
+    """What the release's lists and label files hold that reading passes over, for the doctor."""
+    root = find_root(folder)
+    lists = root / "train_test_split"
+    faults, photos, pairs = [], set(), {}
+    for name in ("classification/train", "classification/test", "verification/verification_train"):
+        paths = _read_list(lists / f"{name}.txt") if (lists / f"{name}.txt").is_file() else []
+        faults += [Fault("listed_twice", path, name) for path, count in Counter(paths).items() if count > 1]
+        photos.update(paths)
+    for difficulty in DIFFICULTIES:
+        file = lists / f"verification/verification_pairs_{difficulty}.txt"
+        pairs[difficulty] = _read_pairs(file) if file.is_file() else []
+        photos.update(path for left, right, _ in pairs[difficulty] for path in (left, right))
+    listed = sorted(photos)
+    there = {path for path, size in zip(listed, file_bytes(root / "image", listed), strict=True) if size >= 0}
+    for difficulty, rows in pairs.items():
+        gone = [(left, right) for left, right, _ in rows if not {left, right} <= there]
+        faults += [Fault("pair_of_missing_photo", left, difficulty, right) for left, right in gone]
+    return faults + [fault for path in sorted(there) if (fault := _label_fault(root, path))]
+
+
+def _label_fault(root: Path, path: str) -> Fault | None:
+    try:
+        text = _first_bytes(f"{root}/label/{path[: path.rindex('.')]}.txt").decode("ascii", "replace")
+        viewpoint, _, box = text.split("\n")[:3]
+        numbers = [int(viewpoint), *map(int, box.split())]
+    except (OSError, ValueError):
+        numbers = []
+    if len(numbers) != 5:
+        return Fault("unreadable_label", path)
+    return Fault("degenerate_box", path, box.strip()) if _read_label(f"{root}/label/{path}")[1] == NO_BOX else None
 
 
 def _rows(paths: list[str], row: dict[str, int]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Index: one row a photo. Pairs: two rows and whether they show the same class. Dataset: both, with splits."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,8 @@ class Dataset:
     """What a reader gives for one task: the Index, rows to learn from, and what to test on.
 
     test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
-    source: where it was read from, for messages; split: how photos came to train or to test, in words.
+    source: where it was read from, for messages; split: how photos came to train or to test, in words; bad: photos
+    that cannot be decoded and were taken out; read_as: the fingerprint before that.
     """
 
     index: Index
@@ -99,14 +100,35 @@ class Dataset:
     source: str
     missing: tuple[str, ...] = field(default=())
     split: str = "as listed"
+    bad: tuple[str, ...] = field(default=())
+    read_as: str = ""
 
     def test_rows(self) -> np.ndarray:
         """Distinct rows that are tested on, sorted."""
         parts = [self.test, *(pairs.rows() for pairs in self.pairs.values())]
         return np.unique(np.concatenate(parts)).astype(np.int64)
 
+    def without(self, rows: np.ndarray) -> "Dataset":
+        """The same dataset, Index and fingerprint, with the rows taken out of its lists and pairs."""
+        if not len(rows):
+            return self
+        kept = {name: ~(np.isin(pairs.left, rows) | np.isin(pairs.right, rows)) for name, pairs in self.pairs.items()}
+        return replace(
+            self,
+            train=self.train[~np.isin(self.train, rows)],
+            test=self.test[~np.isin(self.test, rows)],
+            pairs={
+                name: Pairs(pairs.left[kept[name]], pairs.right[kept[name]], pairs.same[kept[name]])
+                for name, pairs in self.pairs.items()
+            },
+            bad=tuple(self.index.paths[rows]),
+            read_as=self.fingerprint(),
+        )
+
     def fingerprint(self) -> str:
         """Equal for equal lists, labels, boxes and file sizes, wherever the dataset lies."""
+        if self.read_as:
+            return self.read_as
         index = self.index
         columns = [index.ids["make"], index.ids["model"], index.box, index.viewpoint, index.bytes]
         columns += [] if index.group is None else [index.group]

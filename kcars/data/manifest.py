@@ -1,7 +1,6 @@
 """Reader and writer of the CSV in which users describe their own photos, and of the pairs beside it."""
 
 import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from kcars.data.index import NO_BOX, Dataset
 from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import walk
 from kcars.errors import KcarsError, one_of
-from kcars.files import write_text
+from kcars.files import csv_text, write_text
 from kcars.strategy import DIFFICULTIES, DataSettings
 
 PHOTOS, PAIRS = "photos.csv", "pairs.csv"
@@ -47,11 +46,8 @@ def write(folder: Path) -> Path:
         photos = [Photo(path, "", "") for path in walk(folder)]
         if not photos:
             raise
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    rows.writerows([photo.path, photo.make, photo.model, photo.split, *[""] * 7] for photo in photos)
-    write_text(file, text.getvalue())
+    columns = {name: [getattr(photo, name) for photo in photos] for name in ("path", "make", "model", "split")}
+    write_text(file, csv_text(columns | {name: [""] * len(photos) for name in _COLUMNS if name not in columns}))
     return file
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 from filelock import FileLock
 
 from kcars.data import compcars, folders, manifest, surveillance
+from kcars.data.faults import Fault
 from kcars.data.index import Dataset
 from kcars.data.synthetic import draw
 from kcars.errors import KcarsError
 from kcars.files import cache_folder
-from kcars.strategy import DataSettings
+from kcars.strategy import TASKS, DataSettings
 
 DRAWN_VERSION = 2  # Raise it when the generator draws other photos.
 
@@ -43,3 +44,22 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     if surveillance.find_root(path):
         return surveillance.read(path, task, data)
     return folders.read(path, task, data)
+
+
+def load_every_task(path: Path | None) -> tuple[dict[str, Dataset], list[str]]:
+    """The Datasets at `path` by task, and why a task has none; KcarsError where neither has one."""
+    found, reasons = {}, []
+    for task in TASKS:
+        try:
+            found[task] = load(path, task, DataSettings(size_px=32))
+        except KcarsError as error:
+            reasons.append(f"{task}: {error}")
+    if not found:
+        raise KcarsError(reasons[0].partition(": ")[2])
+    return found, reasons
+
+
+def listed_faults(path: Path | None) -> list[Fault]:
+    """What the lists of a CompCars release hold that reading passes over; other readers refuse it instead."""
+    folder = drawn_folder() if path is None else Path(path)
+    return compcars.listed_faults(folder) if folder.is_dir() and compcars.find_root(folder) else []

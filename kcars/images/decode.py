@@ -1,9 +1,12 @@
 """One photo: JPEG or PNG bytes -> cropped, resized uint8 square."""
 
+import io
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from kcars.errors import KcarsError
 
@@ -11,6 +14,10 @@ cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
 DECODE_VERSION = 2  # Part of every store's key: raise it when the pixels that come out change.
 LARGEST_BYTES = 64 * 2**20
+LARGEST_PIXELS = 100_000_000  # 300 MB as RGB.
+NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Our own bound says it in one line.
 
 
 def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: float) -> np.ndarray:
@@ -32,18 +39,40 @@ def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: fl
 
 
 def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) -> np.ndarray:
-    """Pixels of encoded bytes, cut and resized; decoded at half scale where that loses nothing visible."""
+    """Pixels of encoded bytes, cut and resized; decoded at half scale where that loses nothing visible.
+
+    Raises ValueError for bytes that are no photo, a photo that ends too early, or one of too many pixels.
+    """
+    _check(data)
     scale = 1
     if box is not None and box[0] >= 0 and min(box[2] - box[0], box[3] - box[1]) >= 4 * size_px:
         scale = 2
     flag = cv2.IMREAD_REDUCED_COLOR_2 if scale == 2 else cv2.IMREAD_COLOR
     try:
-        photo = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
-    except cv2.error:  # More pixels than OpenCV allows.
+        photo = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
         photo = None
     if photo is None:
-        raise ValueError("no photo that can be decoded; JPEG and PNG are known")
+        raise ValueError(NO_PHOTO)
     return cv2.cvtColor(_resize(cut(photo, box, padding, scale), size_px), cv2.COLOR_BGR2RGB)
+
+
+def _check(data: bytes) -> None:
+    """Pillow reads the header: OpenCV would allocate what a hostile one asks for, and fill up what is cut off."""
+    try:
+        photo = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise ValueError(f"more than the {LARGEST_PIXELS / 1e6:.0f} million pixels that a photo may have") from None
+    except Exception:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
+        raise ValueError(NO_PHOTO) from None
+    if photo.width * photo.height > LARGEST_PIXELS:
+        raise ValueError(f"{photo.width} x {photo.height} pixels; a photo may have {LARGEST_PIXELS / 1e6:.0f} million")
+    if photo.format in ("JPEG", "MPO") and data.rfind(_END_OF_IMAGE) > data.rfind(_START_OF_SCAN):
+        return
+    try:  # Not a JPEG, or one whose end is not in sight: the strict reader decides.
+        photo.load()
+    except Exception as error:  # noqa: BLE001  As above.
+        raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
 
 
 def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
 
 import errno
+import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -13,13 +14,17 @@ from tqdm import tqdm
 
 from kcars.data.index import Index
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, fingerprint, writable_folder
+from kcars.files import cache_folder, fingerprint, writable_folder, write_json
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.strategy import DataSettings
+
+NONE_BAD = np.zeros(0, np.int64)
 
 
 class Decoded:
     """Photos decoded anew at every read: `data.cache: off`."""
+
+    bad = NONE_BAD
 
     def __init__(self, index: Index, data: DataSettings):
         self.index, self.data = index, data
@@ -38,10 +43,13 @@ class Decoded:
 
 
 class OnDisk:
-    """Photos read from the store's file, row by row: memory stays flat however many there are."""
+    """Photos read from the store's file, row by row: memory stays flat however many there are.
 
-    def __init__(self, file: Path, size_px: int):
-        self.file, self.size_px = file, size_px
+    bad: rows (n,) of photos that could not be decoded and are black here.
+    """
+
+    def __init__(self, file: Path, size_px: int, bad: np.ndarray = NONE_BAD):
+        self.file, self.size_px, self.bad = file, size_px, bad
         self._handle = os.open(file, os.O_RDONLY)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -61,8 +69,8 @@ class OnDisk:
 class InMemory:
     """The store's whole content in memory: `data.cache: memory`."""
 
-    def __init__(self, pixels: np.ndarray):
-        self.pixels = pixels
+    def __init__(self, pixels: np.ndarray, bad: np.ndarray = NONE_BAD):
+        self.pixels, self.bad = pixels, bad
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
@@ -72,7 +80,8 @@ class InMemory:
 def open_store(index: Index, data: DataSettings, progress: bool = True):
     """The store of an Index under the data settings, built first where it does not exist yet.
 
-    Raises KcarsError for a photo that cannot be decoded or a disk without room; then nothing is left behind.
+    Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
+    decoded, unless they are skipped, and for a disk without room; then nothing is left behind.
     """
     decoded = Decoded(index, data)
     if data.cache == "off":
@@ -82,8 +91,23 @@ def open_store(index: Index, data: DataSettings, progress: bool = True):
         if not file.is_file():
             _build(decoded, file, progress)
         os.utime(file)  # Tells which stores are in use.
-        stored = OnDisk(file, data.size_px)
-    return stored if data.cache == "disk" else InMemory(stored.read(np.arange(len(index))))
+        bad = json.loads(_bad_list(file).read_text()) if _bad_list(file).is_file() else {}
+        if bad and data.on_bad_photo == "stop":
+            raise _bad_photos(list(bad.values()), len(index))
+        stored = OnDisk(file, data.size_px, np.array([int(row) for row in bad], np.int64))
+    return stored if data.cache == "disk" else InMemory(stored.read(np.arange(len(index))), stored.bad)
+
+
+def _bad_list(file: Path) -> Path:
+    """Beside a store that was built with bad photos skipped: why, by row."""
+    return file.with_suffix(".bad.json")
+
+
+def _bad_photos(reasons: list[str], photos: int) -> KcarsError:
+    return KcarsError(
+        f"{len(reasons)} of {photos} photos are bad; delete them, or --set data.on_bad_photo=skip leaves them out: "
+        f"{'; '.join(reasons[:3])}"
+    )
 
 
 def store_bytes(photos: int, data: DataSettings) -> int:
@@ -122,8 +146,13 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     try:
         with open(partial, "wb") as handle:
             handle.truncate(total)
-            _decode_all(decoded, handle.fileno(), progress)
+            bad = _decode_all(decoded, handle.fileno(), progress)
             os.fsync(handle.fileno())
+        if bad and decoded.data.on_bad_photo == "stop":
+            raise _bad_photos(list(bad.values()), len(decoded.index))
+        _bad_list(file).unlink(missing_ok=True)
+        if bad:
+            write_json(_bad_list(file), bad)
         os.replace(partial, file)
     except OSError as error:
         raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
@@ -145,10 +174,11 @@ def _forget_old_stores(folder: Path, coming: int) -> None:
             return
         total -= file.stat().st_size
         file.unlink()  # A run that reads it goes on: its file stays until it is closed.
+        _bad_list(file).unlink(missing_ok=True)
 
 
-def _decode_all(decoded: Decoded, handle: int, progress: bool) -> None:
-    """Every photo to its place in the file, on all cores; KcarsError at the end that tells all bad photos."""
+def _decode_all(decoded: Decoded, handle: int, progress: bool) -> dict[int, str]:
+    """Every photo to its place in the file, on all cores; gives why, by row, for those that cannot be decoded."""
     each = store_bytes(1, decoded.data)
 
     def write(row: int) -> KcarsError | None:
@@ -162,15 +192,14 @@ def _decode_all(decoded: Decoded, handle: int, progress: bool) -> None:
 
     count = len(decoded.index)
     bar = tqdm(total=count, desc="decoding photos once", unit="photo", disable=None if progress else True)
-    bad = []
+    bad = {}
     with ThreadPoolExecutor(joblib.cpu_count()) as pool, bar:
         try:
-            for error in pool.map(write, range(count)):
-                bad += [error] if error else []
+            for row, error in enumerate(pool.map(write, range(count))):
+                if error:
+                    bad[row] = str(error)
                 bar.update()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    if bad:
-        first = "; ".join(map(str, bad[:3]))
-        raise KcarsError(f"{len(bad)} of {count} photos are bad; delete them, and they count as missing: {first}")
+    return bad

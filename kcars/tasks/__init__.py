@@ -3,8 +3,7 @@
 from types import ModuleType
 
 from kcars.errors import one_of
-
-TASKS = ("classify", "verify")
+from kcars.strategy import TASKS
 
 
 def task_module(name: str) -> ModuleType:

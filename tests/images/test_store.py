@@ -65,6 +65,19 @@ def test_every_bad_photo_is_counted_and_the_first_are_named(index):
         open_store(index, DATA, progress=False)
 
 
+def test_skipped_photos_are_told_and_a_later_stop_stops(index):
+    (index.root / index.paths[5]).write_bytes(b"no photo")
+    skip = DATA.model_copy(update={"on_bad_photo": "skip"})
+    assert open_store(index, skip, progress=False).bad.tolist() == [5]
+    for cache in ("disk", "memory"):
+        opened = open_store(index, skip.model_copy(update={"cache": cache}), progress=False)
+        assert opened.bad.tolist() == [5]
+        assert not opened.read(np.array([5])).any()
+        assert opened.read(np.array([4])).any()
+    with pytest.raises(KcarsError, match="1 of 24 photos are bad.*no photo"):
+        open_store(index, DATA, progress=False)
+
+
 def test_a_store_that_was_cut_short_is_told(index):
     os.truncate(open_store(index, DATA, progress=False).file, 100)
     with pytest.raises(KcarsError, match="ends too early; delete it"):
