@@ -117,6 +117,48 @@ def check(context, folder, out):
     context.exit(1 if any(spoils(fault.kind) for fault in faults) else 0)
 
 
+@data.command()
+@_data_option
+@click.option("--all", "every", is_flag=True, help="Every photo of a CompCars release, not only the listed ones.")
+@click.option("--pixels", is_flag=True, help="Decode up to 2,000 training photos for their mean and deviation.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet (PNG) of twelve models.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write makes.csv and models.csv into this folder.")
+def stats(folder, every, pixels, sheet, out):
+    """Count photos per make, model, viewpoint and split.
+
+    \b
+    Example:
+      kcars data stats --data /data/CompCars --pixels --sheet cars.png
+    """
+    from kcars.data import stats as statistics
+    from kcars.data.source import load_every_task
+    from kcars.files import csv_text, writable_folder, write_text, written_whole
+    from kcars.images.store import Decoded
+    from kcars.strategy import DataSettings
+
+    settings = DataSettings(size_px=128, cache="off", split="all" if every else "listed")
+    datasets, passed_over = load_every_task(folder, settings)
+    for reason in passed_over:
+        click.echo(f"not counted: {reason}", err=True)
+    click.echo(statistics.summary(datasets))
+    dataset = next(iter(datasets.values()))
+    store = Decoded(dataset.index, settings)
+    if pixels:
+        mean, deviation, photos = statistics.pixel_statistics(store, dataset.train)
+        click.echo(
+            f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}"
+        )
+    if sheet:
+        with written_whole(sheet, "wb") as file:
+            statistics.contact_sheet(store, dataset.index, dataset.train).save(file, "PNG")
+        click.echo(f"  {sheet}")
+    if out:
+        writable_folder(out, "--out")
+        for target in ("make", "model"):
+            write_text(out / f"{target}s.csv", csv_text(statistics.class_counts(datasets, target)))
+            click.echo(f"  {out / f'{target}s.csv'}")
+
+
 @main.group(invoke_without_command=True)
 @click.pass_context
 def strategies(context):

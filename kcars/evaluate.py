@@ -1,4 +1,4 @@
-"""Evaluation: score a run's test split once, by the honest protocol, with trivial rivals in the same table."""
+"""Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from kcars.tasks.plan import history_column
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     """Scores of the best epoch on the test split, written to scores.json and the per-photo or per-pair table.
 
-    Everything that is chosen (epoch, threshold) comes from validation rows. Raises KcarsError where the dataset is
-    not the one that the run was trained on.
+    Everything that is chosen (epoch, threshold) comes from validation rows, which protocol `paper` makes the test.
+    Raises KcarsError where the dataset is not the one that the run was trained on.
     """
     strategy, facts = run.strategy(), run.facts()
     if dataset.fingerprint() != facts["data"]["fingerprint"]:
@@ -37,7 +37,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     decision = task.decide(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
     found = {
-        "protocol": "honest",
+        "protocol": strategy.evaluate.protocol,
         "strategy": facts["strategy"],
         "task": strategy.task,
         "target": strategy.target,

@@ -43,9 +43,15 @@ def _title(found: dict) -> str:
 
 def _notes(found: dict) -> list[str]:
     notes = []
-    if found["task"] == "verify":
+    paper = found["protocol"] == "paper"
+    if paper:
         notes.append(
-            f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on held-out training models "
+            "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
+        )
+    if found["task"] == "verify":
+        where = "the test pairs" if paper else "held-out training models"
+        notes.append(
+            f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
             f"({found['difficulty']} pairs); intervals resample models (makes for hard pairs)"
         )
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):

@@ -13,7 +13,7 @@ PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
     ["strategy", "metrics", "schedules", "data.index", "data.faults"],
-    ["data.photos", "data.index_cache", "data.split", "intervals", "baselines"],
+    ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "baselines"],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],
     ["data.manifest"],
@@ -32,7 +32,7 @@ FLOORS = [
         "tf_data",
     ],
     ["tasks", "runtime"],
-    ["run", "callbacks", "tensorboard", "cost", "data.check"],
+    ["run", "callbacks", "tensorboard", "cost", "data.check", "data.stats"],
     ["train", "evaluate", "table"],
     ["cli"],
 ]

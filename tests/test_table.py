@@ -56,3 +56,10 @@ def test_what_was_left_out_is_told():
     assert "2 listed photos are missing" in text
     assert "1 photos cannot be decoded" in text
     assert "3 test photos are of classes that training lacks" in text
+
+
+def test_the_papers_protocol_is_named_and_warned_of():
+    text = score_table(found(protocol="paper"))
+    assert "protocol paper" in text.splitlines()[0]
+    assert "not an honest estimate" in text
+    assert "chosen on the test pairs" in text

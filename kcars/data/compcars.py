@@ -1,8 +1,8 @@
 """Reader of the CompCars release: lists, labels, names. Layout and quirks: Yang et al., CVPR 2015, its README."""
 
+import hashlib
 import os
 import re
-import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from kcars.data.faults import Fault
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs
 from kcars.data.index_cache import kept_index
+from kcars.data.matlab import read_cells
 from kcars.data.photos import file_bytes, walk
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
@@ -70,10 +71,19 @@ def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     names = read_names(root / "misc" / "make_model_name.mat")
     index = kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
     train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
-    file_name = np.array([path.rpartition("/")[2] for path in index.paths])
-    train = train[~np.isin(file_name[train], file_name[test])]
+    twin = _twins(index)
+    train = train[~np.isin(twin[train], twin[test])]
     pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
     return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+
+
+def _twins(index: Index) -> np.ndarray:
+    """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models."""
+    keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(index.paths, index.bytes.tolist(), strict=True)]
+    _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    for row in np.flatnonzero(counts[numbers] > 1):
+        keys[row] += hashlib.sha256((index.root / index.paths[row]).read_bytes()).hexdigest()
+    return np.unique(keys, return_inverse=True)[1]
 
 
 def _every_photo(folder: Path) -> list[str]:
@@ -217,27 +227,10 @@ def read_names(file: Path) -> dict[str, dict[int, str]]:
     """Display names by target and id from make_model_name.mat; empty where the file is missing."""
     if not file.is_file():
         return {"make": {}, "model": {}}
-    return {target: _cell_names(read_mat(file, f"{target}_names")) for target in ("make", "model")}
+    return {target: _cell_names(read_cells(file, f"{target}_names")) for target in ("make", "model")}
 
 
-def read_mat(file: Path, variable: str) -> np.ndarray:
-    """A variable of a MATLAB file; KcarsError where it cannot be read. SciPy's reader runs nothing of the file."""
-    import scipy.io
-    from scipy.io.matlab import MatReadError
-
-    try:
-        return np.asarray(scipy.io.loadmat(file)[variable])
-    except KeyError:
-        raise KcarsError(f"{file}: holds no variable {variable}") from None
-    except (ValueError, OSError, TypeError, NotImplementedError, MatReadError, MemoryError, zlib.error) as error:
-        raise KcarsError(f"{file}: cannot be read as a MATLAB file ({str(error).partition(chr(10))[0]})") from None
-
-
-def _cell_names(cells: np.ndarray) -> dict[int, str]:
-    names = {number: cell_text(cell) for number, cell in enumerate(cells.ravel(), 1)}
-    return {number: name for number, name in names.items() if name not in ("", "[]")}
-
-
-def cell_text(cell) -> str:
-    """The text of a MATLAB cell; "" for an empty one."""
-    return str(np.squeeze(cell)).strip() if np.size(cell) else ""
+def _cell_names(cells: list[list[str]]) -> dict[int, str]:
+    """Names by id, which is the cell's number from 1; empty cells are ids that are not used."""
+    names = enumerate((text for row in cells for text in row), 1)
+    return {number: name for number, name in names if name not in ("", "[]")}

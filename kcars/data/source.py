@@ -46,12 +46,12 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     return folders.read(path, task, data)
 
 
-def load_every_task(path: Path | None) -> tuple[dict[str, Dataset], list[str]]:
+def load_every_task(path: Path | None, data: DataSettings | None = None) -> tuple[dict[str, Dataset], list[str]]:
     """The Datasets at `path` by task, and why a task has none; KcarsError where neither has one."""
     found, reasons = {}, []
     for task in TASKS:
         try:
-            found[task] = load(path, task, DataSettings(size_px=32))
+            found[task] = load(path, task, data or DataSettings(size_px=32))
         except KcarsError as error:
             reasons.append(f"{task}: {error}")
     if not found:

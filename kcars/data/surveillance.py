@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.data.compcars import cell_text, numbered_lines, read_mat
+from kcars.data.compcars import numbered_lines
 from kcars.data.index import NO_BOX, Dataset, Index
+from kcars.data.matlab import read_cells
 from kcars.data.photos import file_bytes
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
@@ -80,10 +81,10 @@ def _index(root: Path, paths: list[str], sizes: np.ndarray) -> Index:
 
 def _names(file: Path) -> tuple[dict[int, str], dict[int, str], dict[int, int]]:
     """Names of makes (numbered in their order) and of models by sv_id, and the make of each model."""
-    cells = read_mat(file, "sv_make_model_name")
-    if cells.ndim != 2 or cells.shape[1] < 2:
-        raise KcarsError(f"{file}: sv_make_model_name is {cells.shape}; expected a line a model: make, model, web id")
-    rows = [(cell_text(cell[0]), cell_text(cell[1])) for cell in cells]
+    cells = read_cells(file, "sv_make_model_name")
+    if not cells or len(cells[0]) < 2:
+        raise KcarsError(f"{file}: sv_make_model_name has no two columns; expected a line a model: make, model, web id")
+    rows = [(cell[0], cell[1]) for cell in cells]
     ids = {make: number for number, make in enumerate(sorted({make for make, _ in rows}), 1)}
     models = {number: f"{make} {model}" for number, (make, model) in enumerate(rows, 1)}
     return {id_: make for make, id_ in ids.items()}, models, {n: ids[make] for n, (make, _) in enumerate(rows, 1)}
@@ -93,10 +94,9 @@ def _colours(file: Path) -> dict[str, int]:
     """Colour numbers by photo path; empty where the file is missing."""
     if not file.is_file():
         return {}
-    cells = read_mat(file, "color_list")
     try:
-        return {cell_text(path): int(np.squeeze(colour)) for path, colour in cells}
-    except (TypeError, ValueError):
+        return {path: int(colour) for path, colour in read_cells(file, "color_list")}
+    except ValueError:
         raise KcarsError(f"{file}: color_list is no list of photo and colour number") from None
 
 

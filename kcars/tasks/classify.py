@@ -13,7 +13,10 @@ from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
-    """A stratified share of the training list validates; KcarsError where a photo stands in training and test."""
+    """A stratified share of the training list validates, by protocol `paper` the test itself.
+
+    Raises KcarsError where a photo stands in training and test.
+    """
     shared = np.intersect1d(dataset.train, dataset.test)
     if len(shared):
         raise KcarsError(
@@ -21,6 +24,19 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
             f"the first {dataset.index.paths[shared[0]]}; scores would be worthless"
         )
     classes = Classes.of(dataset.index, strategy.target, dataset.train)
+    if not np.isin(dataset.index.ids[strategy.target][dataset.test], classes.ids).any():
+        raise KcarsError(
+            f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
+            "knows; there is nothing to score"
+        )
+    if strategy.evaluate.protocol == "paper":
+        return Plan(dataset, strategy, dataset.train, dataset.test, classes)
+    held = _held_photos(dataset, strategy, classes)
+    return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
+
+
+def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.ndarray:
+    """Mask over dataset.train of the photos that validate."""
     labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
     groups = None if dataset.index.group is None else dataset.index.group[dataset.train]
     held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed, groups)
@@ -30,12 +46,7 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
             f" of its {len(dataset.train)} training photos; four a class are enough, as is a larger "
             "evaluate.validation_share"
         )
-    if not np.isin(dataset.index.ids[strategy.target][dataset.test], classes.ids).any():
-        raise KcarsError(
-            f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
-            "knows; there is nothing to score"
-        )
-    return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
+    return held
 
 
 stream = training_stream

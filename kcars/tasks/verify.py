@@ -15,7 +15,8 @@ from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     """Whole training models are held out, and pairs of each difficulty drawn from them once, by seed.
 
-    Raises KcarsError where a training model stands in the test pairs.
+    By protocol `paper` the test pairs, as labelled in their lists, validate too, and all models train. Raises KcarsError
+    where a training model stands in the test pairs.
     """
     model = dataset.index.ids["model"]
     shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
@@ -25,15 +26,13 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
             f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
             "holds out whole models"
         )
-    settings, seed = strategy.evaluate, strategy.train.seed
-    held = held_out_models(dataset.index, dataset.train, settings.validation_models, seed)
-    mask = np.isin(model[dataset.train], held)
-    validation = dataset.train[mask]
-    train = apart(dataset.index, dataset.train[~mask], validation)
     pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
-    for name in DIFFICULTIES:
-        drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)
-        pairs[f"validation/{name}"] = _labelled(dataset, strategy, drawn)
+    if strategy.evaluate.protocol == "paper":
+        train, validation = dataset.train, dataset.test_rows()
+        pairs |= {name.replace("test/", "validation/"): given for name, given in pairs.items()}
+    else:
+        train, validation, drawn = _held_out(dataset, strategy)
+        pairs |= drawn
     for split in ("validation", "test"):
         same = pairs[f"{split}/{strategy.difficulty}"].same
         if len(np.unique(same)) < 2:
@@ -44,9 +43,22 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
 
 
+def _held_out(dataset: Dataset, strategy: Strategy) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
+    """(training rows, validation rows, validation pairs), by whole models and groups."""
+    settings, seed = strategy.evaluate, strategy.train.seed
+    held = held_out_models(dataset.index, dataset.train, settings.validation_models, seed)
+    mask = np.isin(dataset.index.ids["model"][dataset.train], held)
+    validation = dataset.train[mask]
+    pairs = {}
+    for name in DIFFICULTIES:
+        drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)
+        pairs[f"validation/{name}"] = _labelled(dataset, strategy, drawn)
+    return apart(dataset.index, dataset.train[~mask], validation), validation, pairs
+
+
 def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
-    """Pairs labelled by the target: lists are labelled by model; for target make the makes decide."""
-    if strategy.target == "model":
+    """Pairs labelled by the target: lists are labelled by model, which the paper kept; for target make the makes decide."""
+    if strategy.target == "model" or strategy.evaluate.protocol == "paper":
         return pairs
     make = dataset.index.ids["make"]
     return Pairs(pairs.left, pairs.right, (make[pairs.left] == make[pairs.right]).astype(np.int8))

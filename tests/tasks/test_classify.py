@@ -51,6 +51,14 @@ def test_nothing_to_validate_on_and_nothing_to_score_are_told(tree):
     (lists / "test.txt").write_text("\n".join(tree.paths(40)))
     with pytest.raises(KcarsError, match="none of the 6 test photos that exist is of a class that training knows"):
         classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))
+    (lists / "test.txt").write_text("\n".join(path for path in tree.paths(5, 9) if path[-5] in "45"))
     (lists / "train.txt").write_text("\n".join(path for path in tree.paths(5, 9) if path[-5] in "01"))
     with pytest.raises(KcarsError, match="no class has enough photos to validate on a share of 0.1 of its 4"):
         classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))
+
+
+def test_the_papers_protocol_validates_on_the_test(drawn):
+    dataset = compcars.read(drawn, "classify")
+    plan = classify.plan(dataset, load_strategy("demo/classify", ("evaluate.protocol=paper",)))
+    assert np.array_equal(plan.train, dataset.train)
+    assert np.array_equal(plan.validation, dataset.test)

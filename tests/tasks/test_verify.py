@@ -82,3 +82,19 @@ def test_pairs_of_one_kind_only_are_refused(drawn):
     dataset = dataclasses.replace(dataset, pairs=dataset.pairs | {"hard": alike})
     with pytest.raises(KcarsError, match=r"the hard test pairs are \d+ same and 0 different ones; both kinds"):
         verify.plan(dataset, load_strategy("demo/verify"))
+
+
+def test_the_papers_protocol_validates_on_the_test_as_listed(drawn):
+    chosen = ("evaluate.protocol=paper",)
+    plan = verify.plan(
+        compcars.read(drawn, "verify"), load_strategy("demo/verify", chosen, target="make", difficulty="hard")
+    )
+    assert np.array_equal(plan.train, plan.dataset.train)
+    assert np.array_equal(plan.validation, plan.dataset.test_rows())
+    for name in ("easy", "medium", "hard"):
+        listed = plan.dataset.pairs[name]
+        assert (
+            plan.pairs[f"validation/{name}"].same.tolist()
+            == plan.pairs[f"test/{name}"].same.tolist()
+            == listed.same.tolist()
+        )
