@@ -48,20 +48,23 @@ _data_option = click.option(
 @click.option("--makes", default=12, show_default=True)
 @click.option("--models-per-make", default=7, show_default=True)
 @click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
+@click.option("--imbalance", default=2.0, show_default=True, help="Photos of the largest class over the smallest.")
+@click.option("--long-tail", is_flag=True, help="Few large and many small classes.")
+@click.option("--night", default=0.0, show_default=True, help="Share of the photos taken by night.")
+@click.option("--rain", default=0.0, show_default=True, help="Share of the photos taken in rain.")
+@click.option("--occlusion", default=0.0, show_default=True, help="Share of the photos with something in front.")
 @click.option("--seed", default=0, show_default=True, help="Other seeds draw other cars.")
-def synth(folder, makes, models_per_make, photos_per_model, seed):
+def synth(folder, **settings):
     """Draw cars into FOLDER in CompCars layout: photos, labels, lists, pairs.
 
     \b
     Example:
       kcars data synth /tmp/drawn --photos-per-model 20
+      kcars data synth /tmp/hard --imbalance 20 --long-tail --night 0.2 --rain 0.2 --occlusion 0.3
     """
     from kcars.data.synthetic import DrawnCars, draw
 
-    draw(
-        folder,
-        DrawnCars(makes=makes, models_per_make=models_per_make, photos_per_model=photos_per_model, seed=seed),
-    )
+    draw(folder, DrawnCars(**settings))
     click.echo(f"drawn: {folder}")
 
 
@@ -121,7 +124,7 @@ def check(context, folder, out):
 @_data_option
 @click.option("--all", "every", is_flag=True, help="Every photo of a CompCars release, not only the listed ones.")
 @click.option("--pixels", is_flag=True, help="Decode up to 2,000 training photos for their mean and deviation.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet (PNG) of twelve models.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet of twelve models (.png or .jpg).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write makes.csv and models.csv into this folder.")
 def stats(folder, every, pixels, sheet, out):
     """Count photos per make, model, viewpoint and split.
@@ -136,6 +139,9 @@ def stats(folder, every, pixels, sheet, out):
     from kcars.images.store import Decoded
     from kcars.strategy import DataSettings
 
+    kind = {".png": "PNG", ".jpg": "JPEG"}.get(sheet.suffix) if sheet else None
+    if sheet and not kind:
+        raise KcarsError(f"--sheet {sheet}: ends in {sheet.suffix or 'nothing'}; .png and .jpg can be written")
     settings = DataSettings(size_px=128, cache="off", split="all" if every else "listed")
     datasets, passed_over = load_every_task(folder, settings)
     for reason in passed_over:
@@ -150,7 +156,7 @@ def stats(folder, every, pixels, sheet, out):
         )
     if sheet:
         with written_whole(sheet, "wb") as file:
-            statistics.contact_sheet(store, dataset.index, dataset.train).save(file, "PNG")
+            statistics.contact_sheet(store, dataset.index, dataset.train).save(file, kind)
         click.echo(f"  {sheet}")
     if out:
         writable_folder(out, "--out")

@@ -43,7 +43,7 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
         return _read_all(root, task, data)
     lists = root / "train_test_split"
     train_file, test_file = (
-        (lists / "classification/train.txt", lists / "classification/test.txt")
+        (lists / "classification/train.txt", lists / f"classification/{data.test_list if data else 'test'}.txt")
         if task == "classify"
         else (lists / "verification/verification_train.txt", None)
     )

@@ -11,6 +11,9 @@ import numpy as np
 
 from kcars.data import drawn_mesh as parts
 from kcars.data.drawn_mesh import Mesh
+from kcars.data.drawn_weather import Weather
+
+CLEAR = Weather()
 
 FRONT, REAR, SIDE, FRONT_SIDE, REAR_SIDE = 1, 2, 3, 4, 5  # CompCars' numbers
 _TURNS = {
@@ -55,7 +58,7 @@ class Camera:
         return float(self.axes[1] @ forward / (self.axes[2] @ forward) * self.scale + self.shift[1])
 
 
-def draw_photo(mesh: Mesh, viewpoint: int, generator: np.random.Generator, width: int, height: int):
+def draw_photo(mesh: Mesh, viewpoint: int, generator: np.random.Generator, width: int, height: int, weather=CLEAR):
     """(image (height, width, 3) RGB uint8, box (x1, y1, x2, y2) 1-based inclusive) of the car from a viewpoint."""
     vertices = _rolled(mesh, generator.uniform(0, 2 * np.pi))
     place, axes = _stand(viewpoint, generator)
@@ -69,11 +72,23 @@ def draw_photo(mesh: Mesh, viewpoint: int, generator: np.random.Generator, width
     _paint(image, mesh, _in_order(mesh, faces, place), pixels, colours)
     owned = np.repeat(np.isin(np.arange(len(mesh.materials)), faces), np.diff(mesh.starts))
     low, high = pixels[owned].min(axis=0) / 2, pixels[owned].max(axis=0) / 2
+    if weather != CLEAR:
+        image = weather.apply(image, _lamps(image, mesh, faces, place, pixels), 2 * np.concatenate([low, high]))
     box = (
         *(int(n) for n in np.maximum(np.floor(low), 0) + 1),
         *(int(n) for n in np.minimum(np.ceil(high), (width, height))),
     )
     return _exposed(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), generator), box
+
+
+def _lamps(image: np.ndarray, mesh: Mesh, faces: np.ndarray, place: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """The lit lamps alone, as they are seen: whatever lies before one is black."""
+    lamps = np.zeros_like(image)
+    colours = np.zeros((len(mesh.materials), 3))
+    for material in (parts.BRIGHT, parts.RED):
+        colours[mesh.materials == material] = _COLOURS[material]
+    _paint(lamps, mesh, _in_order(mesh, faces, place), pixels, colours)
+    return lamps
 
 
 def _rolled(mesh: Mesh, angle: float) -> np.ndarray:

@@ -20,12 +20,14 @@ from tqdm import tqdm
 
 from kcars.data.drawn_cabin import car_mesh
 from kcars.data.drawn_car import MakeStyle, ModelShape, make_style, model_shapes, style_orders
-from kcars.data.drawn_photo import draw_photo
+from kcars.data.drawn_photo import CLEAR, draw_photo
+from kcars.data.drawn_weather import Weather
 from kcars.errors import KcarsError
 from kcars.files import umask
 from kcars.keys import generator
 
 MOST_PAIRS = 3000  # a difficulty
+FEWEST_PHOTOS = 4  # of a model
 _TRAIN_SHARE = 0.7
 _VIEWPOINTS = np.array(
     [0.136, 0.099, 0.173, 0.363, 0.229]
@@ -51,16 +53,40 @@ class DrawnCars:
     seed: int = 0
     width_px: int = 240
     height_px: int = 160
+    imbalance: float = 2.0  # photos of the largest model over those of the smallest
+    long_tail: bool = False  # sizes fall as in nature, few large and many small classes, and not evenly
+    night: float = 0.0  # share of the photos, as the next two
+    rain: float = 0.0
+    occlusion: float = 0.0
 
     def __post_init__(self):
         for name, (least, most) in _LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
                 raise KcarsError(f"drawn cars, {name}: {value!r} cannot be; a whole number from {least} to {most}")
+        for name, (least, most) in {
+            "imbalance": (1, 200),
+            **dict.fromkeys(("night", "rain", "occlusion"), (0, 1)),
+        }.items():
+            if not least <= getattr(self, name) <= most:
+                raise KcarsError(
+                    f"drawn cars, {name}: {getattr(self, name)} cannot be; a number from {least} to {most}"
+                )
+        if (smallest := self.sizes().min()) < FEWEST_PHOTOS:
+            raise KcarsError(
+                f"drawn cars: an imbalance of {self.imbalance:g} leaves a model {smallest} photos, {FEWEST_PHOTOS} are "
+                "needed; draw more photos a model"
+            )
         if not 0.5 <= self.width_px / self.height_px <= 4:
             raise KcarsError(
                 f"drawn cars: {self.width_px} x {self.height_px} px is no photo; width is 0.5 to 4 heights"
             )
+
+    def sizes(self) -> np.ndarray:
+        """Photos of each model, smallest first; their mean is photos_per_model."""
+        models = self.makes * self.models_per_make
+        share = np.geomspace(1, self.imbalance, models) if self.long_tail else np.linspace(1, self.imbalance, models)
+        return np.rint(share / share.mean() * self.photos_per_model).astype(int)
 
 
 @dataclass(frozen=True)
@@ -128,7 +154,8 @@ def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
         mesh = car_mesh(model.style, model.shape)
         for number, (path, viewpoint) in enumerate(zip(model.paths, model.viewpoints, strict=True)):
             random = generator(settings.seed, "drawn photo", model.number * 1000 + number)
-            photo, box = draw_photo(mesh, viewpoint, random, settings.width_px, settings.height_px)
+            weather = _weather(settings, model.number * 1000 + number)
+            photo, box = draw_photo(mesh, viewpoint, random, settings.width_px, settings.height_px, weather)
             quality = int(random.integers(70, 97))
             jpeg = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
             _write(folder / "image" / path, jpeg)
@@ -137,6 +164,15 @@ def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
     finally:
         cv2.setNumThreads(threads)
     return len(model.paths)
+
+
+def _weather(settings: DrawnCars, photo: int) -> Weather:
+    """What makes a photo harder, from a generator of its own: other shares change no other photo."""
+    if not (settings.night or settings.rain or settings.occlusion):
+        return CLEAR
+    own = generator(settings.seed, "drawn weather", photo)
+    night, rain, occluded = own.random(3) < (settings.night, settings.rain, settings.occlusion)
+    return Weather(bool(night), bool(rain), bool(occluded), own) if night or rain or occluded else CLEAR
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -151,7 +187,7 @@ def _models(settings: DrawnCars) -> list[_Model]:
     random = generator(seed, "drawn models", 0)
     make_ids = 1 + np.sort(random.choice(settings.makes + 3, settings.makes, replace=False))
     model_ids = 1 + random.choice(total + total // 5 + 3, total, replace=False)
-    photos = random.permutation(np.rint(np.linspace(2 / 3, 4 / 3, total) * settings.photos_per_model).astype(int))
+    photos = random.permutation(settings.sizes())
     orders = style_orders(random)
     models = []
     for make in range(settings.makes):
@@ -197,11 +233,22 @@ def _write_lists(folder: Path, settings: DrawnCars, models: list[_Model]) -> Non
             parts[trains].append(path)
     _write_lines(split / "classification" / "train.txt", sorted(parts[True]))
     _write_lines(split / "classification" / "test.txt", sorted(parts[False]))
+    _write_lines(split / "classification" / "test_balanced.txt", _balanced(settings.seed, parts[False]))
     _write_lines(split / "verification" / "verification_train.txt", sorted(parts[True] + parts[False]))
     unseen = [model for model in models if model.unseen]
     for number, difficulty in enumerate(("easy", "medium", "hard")):
         lines = _pairs(generator(settings.seed, "drawn pairs", number), unseen, difficulty)
         _write_lines(split / "verification" / f"verification_pairs_{difficulty}.txt", lines)
+
+
+def _balanced(seed: int, paths: list[str]) -> list[str]:
+    """As many of the paths of each model as the one with the fewest has, sorted."""
+    of_model: dict[str, list[str]] = {}
+    for path in paths:
+        of_model.setdefault(path.split("/")[1], []).append(path)
+    fewest = min(map(len, of_model.values()))
+    drawn = generator(seed, "drawn balanced test", 0)
+    return sorted(path for own in of_model.values() for path in drawn.permutation(sorted(own))[:fewest].tolist())
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -14,8 +14,10 @@ from kcars.data.drawn_cabin import car_mesh
 from kcars.data.drawn_car import BODIES, make_style, model_shapes, style_orders
 from kcars.data.drawn_mesh import BODY, BRIGHT, CABIN, TYRE
 from kcars.data.drawn_photo import SIDE, draw_photo
+from kcars.data.drawn_weather import Weather
 from kcars.data.synthetic import DrawnCars, draw
 from kcars.errors import KcarsError
+from kcars.strategy import DataSettings
 
 SMALL = DrawnCars(makes=3, models_per_make=4, photos_per_model=12, seed=3, width_px=96, height_px=64)
 
@@ -186,3 +188,46 @@ def test_a_broken_run_leaves_nothing(tmp_path, monkeypatch):
 def test_nonsense_is_refused(wrong):
     with pytest.raises(KcarsError, match="drawn cars"):
         DrawnCars(**wrong)
+
+
+def test_default_sizes_are_even_and_a_tail_is_long():
+    even, tail = DrawnCars().sizes(), DrawnCars(imbalance=20, long_tail=True).sizes()
+    assert (even.min(), even.max()) == (36, 72)
+    assert tail.max() / tail.min() == pytest.approx(20, rel=0.2)
+    assert np.median(tail) < 0.7 * tail.mean()
+    assert tail.mean() == pytest.approx(54, rel=0.02)
+    with pytest.raises(KcarsError, match="leaves a model 1 photos"):
+        DrawnCars(photos_per_model=12, imbalance=50, long_tail=True)
+
+
+def test_the_balanced_list_has_as_many_photos_of_each_model(tmp_path):
+    draw(tmp_path / "cars", dataclasses.replace(SMALL, imbalance=5, photos_per_model=20), progress=False, workers=1)
+    balanced, natural = (lines(tmp_path / "cars", f"classification/{name}.txt") for name in ("test_balanced", "test"))
+    counts = np.unique([model_of(path) for path in balanced], return_counts=True)[1]
+    assert set(balanced) < set(natural)
+    assert len(set(counts)) == 1 and len(counts) == 6
+    settings = DataSettings(size_px=32, test_list="test_balanced")
+    assert len(compcars.read(tmp_path / "cars", "classify", settings).test) == len(balanced)
+
+
+@pytest.mark.parametrize("what", ["night", "rain", "occlusion"])
+def test_weather_changes_its_own_photos_only(drawn, tmp_path, what):
+    draw(tmp_path / "cars", dataclasses.replace(SMALL, **{what: 0.5}), progress=False, workers=1)
+    same = [
+        path.read_bytes() == (tmp_path / "cars" / path.relative_to(drawn)).read_bytes()
+        for path in sorted((drawn / "image").rglob("*.jpg"))
+    ]
+    assert 0.3 < np.mean(same) < 0.7
+    assert digest(drawn / "label") == digest(tmp_path / "cars" / "label")
+
+
+def test_nights_are_dark_and_lamps_shine():
+    mesh = mesh_of("sedan")
+    photos = [
+        draw_photo(
+            mesh, 1, np.random.default_rng(3), 240, 160, Weather(night=night, generator=np.random.default_rng(0))
+        )[0]
+        for night in (False, True)
+    ]
+    assert photos[1].mean() < 0.75 * photos[0].mean()
+    assert photos[1].max() > 180
