@@ -99,11 +99,27 @@ class KeepBest(keras.callbacks.Callback):
         score = logs[self.leading]
         if self.best_epoch == 0 or score > self.best:
             self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
-            temporary = self.path.with_name("." + self.path.name)
-            self.scored.save_weights(temporary)
-            temporary.replace(self.path)
+            _save_weights(self.scored, self.path)
         elif self.patience and epoch + 1 - self.best_epoch >= self.patience:
             self.model.stop_training = True
+
+
+class KeepEpoch(keras.callbacks.Callback):
+    """Saves the scored network after a given epoch, or after the last one where training ends before it."""
+
+    def __init__(self, scored, epoch: int, path):
+        super().__init__()
+        self.scored, self.epoch, self.path = scored, epoch, path
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 <= self.epoch:
+            _save_weights(self.scored, self.path)
+
+
+def _save_weights(model, path) -> None:
+    temporary = path.with_name("." + path.name)
+    model.save_weights(temporary)
+    temporary.replace(path)
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -56,13 +56,16 @@ def measure(plan: Plan, stream: Stream) -> Cost:
     return Cost(step_seconds, photo_seconds, network.trained.count_params())
 
 
-def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None) -> tuple[int, int]:
-    """Epochs and steps an epoch, cut down where train.max_minutes asks for it, so that the schedule ends in time."""
+def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: int = 1) -> tuple[int, int]:
+    """Epochs and steps an epoch, cut down where train.max_minutes asks for it, so that the schedule ends in time.
+
+    runs: how many trainings of this length share the minutes.
+    """
     settings, steps = plan.strategy.train, stream.steps_per_epoch
     if settings.max_minutes is None:
         return settings.epochs, steps
     cost = cost or measure(plan, stream)
-    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET
+    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs
     epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
     if epochs >= 1:
         return min(epochs, settings.epochs), steps
@@ -84,8 +87,9 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
 
     stream = task.stream(plan, Decoded(dataset.index, strategy.data))
     cost = measure(plan, stream)
-    epochs, steps = fit_to_minutes(plan, stream, cost)
-    seconds = epochs * cost.epoch_seconds(steps, len(plan.validation))
+    runs = len(task.folds(dataset, strategy)) + 1
+    epochs, steps = fit_to_minutes(plan, stream, cost, runs)
+    seconds = runs * epochs * cost.epoch_seconds(steps, len(plan.validation))
     built = strategy.data.cache != "off" and store_file(dataset.index, strategy.data).is_file()
     pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.index), strategy.data)
     held = pixels if strategy.data.cache == "memory" else 0
@@ -94,7 +98,8 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
             f"photos:     {len(plan.train)} to learn from, {len(plan.validation)} to validate on, "
             f"{len(dataset.test_rows())} to test on; {len(plan.classes)} classes",
             f"parameters: {cost.parameters:,}",
-            f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}",
+            f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}"
+            + (f", {runs - 1} folds and once more on everything" if runs > 1 else ""),
             f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s a step here and now)",
             f"memory:     about {(peak_memory_bytes() + held) / 2**30:.1f} GiB",
             f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (built already)' if built else ''}, "

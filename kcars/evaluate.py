@@ -34,7 +34,8 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     _load_best(network.scored, run.best_weights)
     bar = "scoring" if progress else ""
     outputs = network_outputs(network.scored, store, strategy.evaluate.batch, strategy.evaluate.mirror, bar)
-    decision = task.decide(plan, outputs)
+    chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
+    decision = {"threshold": chosen["threshold"]} if chosen else task.decide(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
     found = {
         "protocol": strategy.evaluate.protocol,
@@ -43,7 +44,8 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
         "target": strategy.target,
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,
         "data_fingerprint": facts["data"]["fingerprint"],
-        "best_epoch": _best_epoch(run, task.leading(strategy)),
+        "best_epoch": chosen["epoch"] if chosen else _best_epoch(run, task.leading(strategy)),
+        "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
         "counts": facts["data"],
         "scores": {key: _entry(value, result.intervals.get(key)) for key, value in result.scores.items()},

@@ -34,6 +34,9 @@ class DataSettings(Settings):
         "listed",
         description="listed: the dataset's own lists, where it has some; all: every photo, split by split_seed",
     )
+    test_list: str = Field(
+        "test", pattern="^[a-z_]+$", description="classification list of a CompCars tree that is tested on"
+    )
     test_share: float = Field(0.3, gt=0, le=0.5, description="photos (verify: models) that an automatic split tests on")
     split_seed: int = Field(0, ge=0, lt=2**32, description="of an automatic split; train.seed changes no test")
     on_bad_photo: Literal["stop", "skip"] = Field(
@@ -112,6 +115,12 @@ class EvaluateSettings(Settings):
     batch: int = Field(128, ge=1)
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
     validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
+    folds: int | None = Field(
+        None,
+        ge=0,
+        le=20,
+        description="verification: folds by make instead; 4 where fewer than 60 models train; 0: none",
+    )
     validation_pairs: int = Field(3000, ge=10, description="pairs drawn for each difficulty")
     resamples: int = Field(1000, ge=100, description="bootstrap resamples behind each 95 % interval")
 
@@ -165,6 +174,10 @@ class Strategy(Settings):
             )
         if self.train.plateau and self.train.plateau.monitor == "val_loss" and self.loss.name == "arcface":
             raise ValueError("loss arcface has no val_loss on unseen models; let train.plateau.monitor be loss")
+        if self.train.plateau and self.evaluate.folds:
+            raise ValueError(
+                "train.plateau follows a validation score, which training on everything after folds has not"
+            )
         if self.train.plateau and self.train.schedule != "constant":
             raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
         return self

@@ -49,7 +49,8 @@ def _notes(found: dict) -> list[str]:
             "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
         )
     if found["task"] == "verify":
-        where = "the test pairs" if paper else "held-out training models"
+        folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
+        where = "the test pairs" if paper else folds
         notes.append(
             f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
             f"({found['difficulty']} pairs); intervals resample models (makes for hard pairs)"

@@ -9,32 +9,49 @@ from kcars.data.index import Dataset
 from kcars.run import Run
 from kcars.strategy import Strategy
 from kcars.tasks import task_module
-from kcars.tasks.plan import history_column
+from kcars.tasks.plan import Plan, history_column
 
 
 def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
-    """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
+    """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there.
+
+    Where a task has folds, each is learned into a folder of its own below `out` first; together they choose the epoch
+    and the decision, and the run itself then learns from everything.
+    """
     task = task_module(strategy.task)
-    plan = task.plan(dataset, strategy)
+    task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
     runtime.start(strategy.train.precision, strategy.train.seed)
     from kcars.cost import fit_to_minutes
     from kcars.images.store import open_store
+
+    store = open_store(dataset.index, strategy.data)
+    dataset = dataset.without(store.bad)
+    folds, plan = task.folds(dataset, strategy), task.plan(dataset, strategy)
+    epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
+    run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.
+    run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
+    if folds:
+        parts = [Run.create(run.folder / f"fold-{number}", fold, name) for number, fold in enumerate(folds, 1)]
+        for part, fold in zip(parts, folds, strict=True):
+            _learn(fold, store, part, epochs, min(steps, task.stream(fold, store).steps_per_epoch))
+        run.note(chosen=task.choose([part.history() for part in parts], strategy))
+    _learn(plan, store, run, epochs, steps)
+    return run
+
+
+def _learn(plan: Plan, store, run: Run, epochs: int, steps: int) -> None:
+    """Train a network by the plan into the run."""
     from kcars.optimizer import adamw
     from kcars.schedules import build_schedule
     from kcars.tf_data import plain_errors, training_dataset
 
-    store = open_store(dataset.index, strategy.data)
-    if len(store.bad):
-        plan = task.plan(dataset.without(store.bad), strategy)
-    stream = task.stream(plan, store)
-    epochs, steps = fit_to_minutes(plan, stream)
-    run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.
-    run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
-    runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring has drawn random numbers.
+    strategy, task = plan.strategy, task_module(plan.strategy.task)
+    runtime.start(strategy.train.precision, strategy.train.seed)  # Measuring or a fold has drawn random numbers.
     network = task.network(plan)
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, epochs * steps)
     network.trained.compile(optimizer=adamw(strategy.train, schedule), **task.objective(plan))
+    stream = task.stream(plan, store)
     with plain_errors():
         network.trained.fit(
             training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
@@ -44,7 +61,6 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
             shuffle=False,
             verbose=0,
         )
-    return run
 
 
 def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, steps: int) -> list:
@@ -66,17 +82,20 @@ def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, step
         history.append(row)
         run.record(history)
 
+    validates = len(plan.validation) > 0
     pairs = 2 if plan.strategy.data.order == "pairs" else 1
     chosen = [
         all_.StopOnNaN(),
-        all_.Validate(network, score),
+        *([all_.Validate(network, score)] if validates else []),
         BalancedMetrics(partial(run.record_class_recall, plan.classes)),
         all_.OneCycle(schedule, epochs * steps, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
-        all_.KeepBest(network.scored, leading, run.best_weights, settings.early_stopping),
+        all_.KeepBest(network.scored, leading, run.best_weights, settings.early_stopping)
+        if validates
+        else all_.KeepEpoch(network.scored, run.facts()["chosen"]["epoch"], run.best_weights),
         TensorBoardScalars(run.folder / "tensorboard"),
         all_.History(record, settings.batch * pairs),
-        all_.Progress(epochs, steps, leading),
+        all_.Progress(epochs, steps, leading if validates else "loss"),
     ]
     if settings.plateau:
         chosen.append(all_.Plateau(**settings.plateau.model_dump()))

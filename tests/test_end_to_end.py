@@ -9,7 +9,14 @@ from click.testing import CliRunner
 
 from kcars.cli import main
 
-SMALL = ["data.size_px=32", "model.width=0.25", "train.epochs=2", "train.batch=16", "evaluate.resamples=100"]
+SMALL = [
+    "data.size_px=32",
+    "model.width=0.25",
+    "train.epochs=2",
+    "train.batch=16",
+    "evaluate.resamples=100",
+    "evaluate.folds=0",
+]
 
 
 def kcars(*arguments, code=0):
@@ -69,6 +76,25 @@ def test_evaluate_gives_the_same_scores_again(verified, drawn):
         (run / "scores.json").unlink()
         assert "ROC-AUC" in kcars("evaluate", run, *where)
         assert (run / "scores.json").read_text() == before
+
+
+def test_folds_choose_and_then_all_models_train(drawn, tmp_path):
+    run = tmp_path / "run"
+    output = kcars("train", "--task", "verify", "--data", drawn, "--out", run, *small("evaluate.folds=2"))
+    chosen = json.loads((run / "run.json").read_text())["chosen"]
+    found = json.loads((run / "scores.json").read_text())
+    assert (found["folds"], found["best_epoch"], found["decision"]) == (
+        2,
+        chosen["epoch"],
+        {"threshold": chosen["threshold"]},
+    )
+    assert "by 2 folds of the training models" in output.replace("on 2 folds", "by 2 folds")
+    parts = [rows(run / f"fold-{number}" / "history.csv") for number in (1, 2)]
+    means = [sum(float(part[epoch]["val_hard_roc_auc"]) for part in parts) / 2 for epoch in range(2)]
+    assert chosen["score"] == pytest.approx(max(means))
+    assert found["counts"]["validation_photos"] == 0
+    assert "val_hard_roc_auc" not in rows(run / "history.csv")[0]
+    assert kcars("evaluate", run, "--data", drawn)
 
 
 def test_other_data_is_refused(verified, tree):

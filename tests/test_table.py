@@ -23,6 +23,7 @@ def found(**changes):
         "difficulty": "hard",
         "protocol": "honest",
         "best_epoch": 3,
+        "folds": 0,
         "data_fingerprint": "abc",
         "decision": {"threshold": -0.75},
         "counts": {"test_photos": 9, "missing_photos": 0, "test_photos_of_unknown_classes": 0, "bad_photos": []},

@@ -103,6 +103,26 @@ def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np
     return np.sort(np.array(held, np.int32))
 
 
+def folds_by_make(index: Index, rows: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    """Ids of the models that each of up to `folds` folds holds out: whole makes, dealt to even numbers of models.
+
+    A fold has two makes or more that have two models, so that pairs of each difficulty exist; other makes only train.
+    None where the makes do not suffice for two folds.
+    """
+    model, make = index.ids["model"][rows], index.ids["make"][rows]
+    ids, photos = np.unique(model, return_counts=True)
+    offers = [np.intersect1d(model[make == one], ids[photos >= 2]) for one in np.unique(make)]
+    offers = [offer for offer in offers if len(offer) >= 2]
+    folds = min(folds, len(offers) // 2)
+    if folds < 2:
+        return []
+    order = generator(seed, "validation folds", 0).permutation(len(offers))
+    dealt: list[list[np.ndarray]] = [[] for _ in range(folds)]
+    for offer in sorted((offers[number] for number in order), key=len, reverse=True):
+        min(dealt, key=lambda fold: (len(fold) >= 2, sum(map(len, fold)))).append(offer)
+    return [np.sort(np.concatenate(fold)) for fold in dealt]
+
+
 def draw_pairs(index: Index, rows: np.ndarray, difficulty: str, count: int, seed: int) -> Pairs:
     """About `count` distinct pairs of rows, half of one model; negatives as CompCars draws them.
 

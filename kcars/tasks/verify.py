@@ -5,11 +5,13 @@ import numpy as np
 from kcars import intervals, metrics
 from kcars.baselines import BASELINES, stored_features
 from kcars.data.index import Classes, Dataset, Pairs
-from kcars.data.split import apart, draw_pairs, held_out_models
+from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.strategy import DIFFICULTIES, Strategy
-from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
+from kcars.tasks.plan import Network, Plan, Result, backbone, history_column, training_stream
+
+FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -30,30 +32,76 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if strategy.evaluate.protocol == "paper":
         train, validation = dataset.train, dataset.test_rows()
         pairs |= {name.replace("test/", "validation/"): given for name, given in pairs.items()}
+    elif _held_by_fold(dataset, strategy):  # The pairs serve the rivals, which learn nothing from these models.
+        train, validation = dataset.train, dataset.train[:0]
+        pairs |= _drawn_pairs(dataset, strategy, train)
     else:
-        train, validation, drawn = _held_out(dataset, strategy)
+        settings = strategy.evaluate
+        held = held_out_models(dataset.index, dataset.train, settings.validation_models, strategy.train.seed)
+        train, validation, drawn = _held_out(dataset, strategy, held)
         pairs |= drawn
-    for split in ("validation", "test"):
-        same = pairs[f"{split}/{strategy.difficulty}"].same
-        if len(np.unique(same)) < 2:
-            raise KcarsError(
-                f"{dataset.source}: the {strategy.difficulty} {split} pairs are {int(same.sum())} same and "
-                f"{int((1 - same).sum())} different ones; both kinds are needed"
-            )
+    _refuse_one_kind(dataset, strategy, pairs)
     return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
 
 
-def _held_out(dataset: Dataset, strategy: Strategy) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
-    """(training rows, validation rows, validation pairs), by whole models and groups."""
-    settings, seed = strategy.evaluate, strategy.train.seed
-    held = held_out_models(dataset.index, dataset.train, settings.validation_models, seed)
+def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
+    """Plans that hold out the models of some makes in turn, where few models train and none can be spared for good."""
+    plans = []
+    for held in _held_by_fold(dataset, strategy):
+        train, validation, pairs = _held_out(dataset, strategy, held)
+        _refuse_one_kind(dataset, strategy, pairs)
+        plans.append(
+            Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
+        )
+    return plans
+
+
+def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
+    """The epoch whose leading score is best on average over the folds, and there the mean of their thresholds."""
+    column = history_column(leading(strategy))
+    epochs = min(map(len, histories))  # A fold may have stopped early.
+    score = np.mean([[row[column] for row in history[:epochs]] for history in histories], axis=0)
+    best = int(score.argmax())
+    threshold = np.mean([history[best][history_column("validation/threshold")] for history in histories])
+    return {"epoch": best + 1, "folds": len(histories), "score": float(score[best]), "threshold": float(threshold)}
+
+
+def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
+    """Model ids that each fold holds out; none where models are held out once."""
+    wanted, models = strategy.evaluate.folds, len(np.unique(dataset.index.ids["model"][dataset.train]))
+    if wanted is None:
+        wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
+    if not wanted or strategy.evaluate.protocol == "paper":
+        return []
+    return folds_by_make(dataset.index, dataset.train, wanted, strategy.train.seed)
+
+
+def _refuse_one_kind(dataset: Dataset, strategy: Strategy, pairs: dict[str, Pairs]) -> None:
+    """KcarsError where the leading difficulty's pairs of a split are all same or all different."""
+    for split in ("validation", "test"):
+        name = f"{split}/{strategy.difficulty}"
+        if name in pairs and len(np.unique(same := pairs[name].same)) < 2:
+            raise KcarsError(
+                f"{dataset.source}: the {strategy.difficulty} {split} pairs are {int(same.sum())} same and "
+                f"{int((1 - same).sum())} different ones; both kinds are needed; another --difficulty may have them"
+            )
+
+
+def _held_out(
+    dataset: Dataset, strategy: Strategy, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
+    """(training rows, validation rows, validation pairs) when the models `held` validate; groups stay whole."""
     mask = np.isin(dataset.index.ids["model"][dataset.train], held)
     validation = dataset.train[mask]
-    pairs = {}
-    for name in DIFFICULTIES:
-        drawn = draw_pairs(dataset.index, validation, name, settings.validation_pairs, seed)
-        pairs[f"validation/{name}"] = _labelled(dataset, strategy, drawn)
-    return apart(dataset.index, dataset.train[~mask], validation), validation, pairs
+    train = apart(dataset.index, dataset.train[~mask], validation)
+    return train, validation, _drawn_pairs(dataset, strategy, validation)
+
+
+def _drawn_pairs(dataset: Dataset, strategy: Strategy, rows: np.ndarray) -> dict[str, Pairs]:
+    """Pairs of each difficulty to choose on, drawn from the rows by seed."""
+    count, seed = strategy.evaluate.validation_pairs, strategy.train.seed
+    drawn = {name: draw_pairs(dataset.index, rows, name, count, seed) for name in DIFFICULTIES}
+    return {f"validation/{name}": _labelled(dataset, strategy, pairs) for name, pairs in drawn.items()}
 
 
 def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
@@ -166,6 +214,7 @@ def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray) -> dict[str, floa
     found = {
         "validation/distance_mean": float(distance.mean()),
         "validation/distance_std": float(distance.std()),
+        "validation/threshold": float(metrics.best_threshold(pairs.same, -distance)),
     }
     if plan.strategy.loss.name == "contrastive":
         loss = objective(plan)["loss"]["same"]

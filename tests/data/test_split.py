@@ -3,7 +3,7 @@ import pytest
 
 from kcars.data import compcars
 from kcars.data.index import Index
-from kcars.data.split import draw_pairs, held_out_models, stratified_share
+from kcars.data.split import draw_pairs, folds_by_make, held_out_models, stratified_share
 from kcars.errors import KcarsError
 
 
@@ -60,3 +60,14 @@ def test_pairs_are_what_their_difficulty_says(drawn, difficulty):
     again = draw_pairs(index, dataset.train, difficulty, 200, seed=3)
     assert (again.left == pairs.left).all()
     assert (draw_pairs(index, dataset.train, difficulty, 200, seed=4).left != pairs.left).any()
+
+
+def test_folds_are_whole_makes_of_even_size():
+    model = np.repeat([11, 12, 13, 21, 22, 31, 32, 41, 42, 43, 44, 51], 3)  # make 5 has one model: it only trains
+    index = Index(None, None, {"model": model, "make": model // 10}, None, None, None, None, {})
+    folds = folds_by_make(index, np.arange(len(model)), 4, seed=0)
+    assert len(folds) == 2
+    assert sorted(np.concatenate(folds)) == [11, 12, 13, 21, 22, 31, 32, 41, 42, 43, 44]
+    assert not set(folds[0] // 10) & set(folds[1] // 10)
+    assert sorted(len(set(fold // 10)) for fold in folds) == [2, 2]
+    assert folds_by_make(index, np.flatnonzero(model < 30), 4, seed=0) == []

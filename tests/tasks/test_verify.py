@@ -12,7 +12,7 @@ from kcars.tasks import verify
 
 @pytest.fixture(scope="module")
 def plan(drawn):
-    return verify.plan(compcars.read(drawn, "verify"), load_strategy("demo/verify"))
+    return verify.plan(compcars.read(drawn, "verify"), load_strategy("demo/verify", ("evaluate.folds=0",)))
 
 
 def test_training_validation_and_test_share_no_model(plan):
@@ -98,3 +98,29 @@ def test_the_papers_protocol_validates_on_the_test_as_listed(drawn):
             == plan.pairs[f"test/{name}"].same.tolist()
             == listed.same.tolist()
         )
+
+
+def test_with_few_models_folds_by_make_choose_and_all_models_train(drawn):
+    dataset, strategy = compcars.read(drawn, "verify"), load_strategy("demo/verify")
+    whole, folds = verify.plan(dataset, strategy), verify.folds(dataset, strategy)
+    assert np.array_equal(whole.train, dataset.train) and not len(whole.validation)
+    make, model = dataset.index.ids["make"], dataset.index.ids["model"]
+    assert len(folds) == 2  # Four makes: two with two models or more a fold.
+    for fold in folds:
+        assert not np.intersect1d(make[fold.train], make[fold.validation]).size
+        assert len(np.unique(make[fold.validation])) == 2
+        assert np.array_equal(np.sort(np.concatenate([fold.train, fold.validation])), np.sort(dataset.train))
+    held = np.concatenate([np.unique(model[fold.validation]) for fold in folds])
+    assert sorted(held) == np.unique(model[dataset.train]).tolist()
+    assert verify.folds(dataset, load_strategy("demo/verify", ("evaluate.folds=0",))) == []
+    assert verify.folds(dataset, load_strategy("demo/verify", ("evaluate.protocol=paper",))) == []
+
+
+def test_folds_choose_the_epoch_that_is_best_on_average():
+    def history(scores, thresholds):
+        return [{"val_hard_roc_auc": s, "val_threshold": t} for s, t in zip(scores, thresholds, strict=True)]
+
+    strategy = load_strategy("demo/verify")
+    first, second = history([0.5, 0.9, 0.6], [-1.0, -0.8, -1]), history([0.7, 0.6, 0.8, 0.99], [-1, -0.4, -1, -1])
+    chosen = verify.choose([first, second], strategy)
+    assert chosen == {"epoch": 2, "folds": 2, "score": 0.75, "threshold": pytest.approx(-0.6)}
