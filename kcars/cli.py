@@ -148,15 +148,14 @@ def stats(folder, every, pixels, sheet, out):
         click.echo(f"not counted: {reason}", err=True)
     click.echo(statistics.summary(datasets))
     dataset = next(iter(datasets.values()))
-    store = Decoded(dataset.index, settings)
     if pixels:
-        mean, deviation, photos = statistics.pixel_statistics(store, dataset.train)
+        mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.index, settings), dataset.train)
         click.echo(
             f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}"
         )
     if sheet:
         with written_whole(sheet, "wb") as file:
-            statistics.contact_sheet(store, dataset.index, dataset.train).save(file, kind)
+            statistics.contact_sheet(dataset.index, dataset.train).save(file, kind)
         click.echo(f"  {sheet}")
     if out:
         writable_folder(out, "--out")

@@ -23,6 +23,7 @@ FLOORS = [
         "images.augment",
         "images.examine",
         "images.store",
+        "images.thumbnail",
         "stream",
         "embed",
         "models",

@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.files import write_text
+from kcars.images.thumbnail import thumbnail
 
 MOST_SHOWN = 24  # findings of a kind; the CSV beside the page has them all
 THUMBNAIL_PX = (180, 120)
@@ -68,12 +67,8 @@ def _card(fault: Fault, roots: Sequence[Path]) -> str:
 def _picture(path: str, roots: Sequence[Path]) -> str:
     """An inlined thumbnail; an empty frame for what cannot be shown."""
     for root in roots:
-        try:
-            with Image.open(root / path) as photo:
-                photo.draft("RGB", THUMBNAIL_PX)
-                small = ImageOps.exif_transpose(photo).convert("RGB")
-                small.thumbnail(THUMBNAIL_PX)
-        except Exception:  # noqa: BLE001, S112  The page shows broken photos: Pillow raises whatever they make it.
+        small = thumbnail(root / path, *THUMBNAIL_PX)
+        if small is None:
             continue
         content = io.BytesIO()
         small.save(content, "JPEG", quality=80)

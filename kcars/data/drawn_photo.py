@@ -11,6 +11,7 @@ import numpy as np
 
 from kcars.data import drawn_mesh as parts
 from kcars.data.drawn_mesh import Mesh
+from kcars.data.drawn_place import background
 from kcars.data.drawn_weather import Weather
 
 CLEAR = Weather()
@@ -65,7 +66,7 @@ def draw_photo(mesh: Mesh, viewpoint: int, generator: np.random.Generator, width
     faces = _visible(mesh, place)
     camera = _framed(Camera(place, axes, 1.0, np.zeros(2)), vertices, mesh, faces, generator, 2 * width, 2 * height)
     light = _light(generator)
-    image = _background(camera, generator, 2 * width, 2 * height)
+    image = background(camera.horizon(), generator, 2 * width, 2 * height)
     _shadow(image, camera, vertices, light, generator)
     colours = _shade(mesh, place, light, generator)
     pixels = camera.project(vertices)
@@ -195,39 +196,6 @@ def _paint(image: np.ndarray, mesh: Mesh, faces, pixels: np.ndarray, colours: np
             cv2.fillConvexPoly(image, polygon, colour, cv2.LINE_8, 4)
         else:
             cv2.fillPoly(image, [polygon], colour, cv2.LINE_8, 4)
-
-
-def _background(camera: Camera, generator: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """Sky, ground, blocks and bushes on the horizon, and texture; (height, width, 3) uint8."""
-    w, h = width // 2, height // 2  # a blurred background, as behind a car in focus
-    horizon = float(np.clip(camera.horizon() / 2, -0.1 * h, 0.75 * h))
-    rows = np.arange(h)[:, None, None]
-    top, bottom, near, far = generator.uniform(60, 235, (4, 1)) + generator.normal(0, 16, (4, 3))
-    sky = top + (bottom - top) * np.clip(rows / max(horizon, 1), 0, 1)
-    ground = 0.75 * (far + (near - far) * np.clip((rows - horizon) / max(h - horizon, 1), 0, 1))
-    image = np.where(rows < horizon, sky, ground) + np.zeros((h, w, 1))
-    image = np.ascontiguousarray(image.astype(np.float32))
-    for _ in range(generator.integers(0, 9)):
-        colour = (generator.uniform(20, 235) + generator.normal(0, 22, 3)).tolist()
-        x, size = generator.uniform(0, w), generator.uniform(0.05, 0.3) * w
-        if generator.random() < 0.6:
-            rise = generator.uniform(0.05, 0.6) * h
-            corners = (
-                (int(x - size), int(horizon - rise)),
-                (int(x + size), int(horizon + generator.uniform(0, 0.06) * h)),
-            )
-            cv2.rectangle(image, *corners, colour, -1)
-        else:
-            cv2.circle(image, (int(x), int(horizon - 0.1 * size)), int(0.5 * size), colour, -1)
-    for _ in range(generator.integers(0, 4)):
-        ends = generator.uniform([-0.2 * w, max(horizon, 0)], [1.2 * w, h], (2, 2)).astype(int).tolist()
-        cv2.line(image, ends[0], ends[1], (generator.uniform(60, 240),) * 3, int(generator.integers(1, 5)))
-    for cells, strength in ((8, 14), (40, 9)):
-        coarse = generator.standard_normal((max(2, cells * h // w), cells, 1), dtype=np.float32)
-        noise = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR)
-        image += strength * generator.uniform(0, 1.5) * noise[:, :, None]
-    image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 2.5))
-    return cv2.resize(np.clip(image, 0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _shadow(image: np.ndarray, camera: Camera, vertices: np.ndarray, light: Light, generator) -> None:

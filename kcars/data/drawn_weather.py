@@ -35,7 +35,7 @@ def dark(image: np.ndarray, lamps: np.ndarray, generator: np.random.Generator) -
     centre = generator.uniform([0.2 * width, 0.1 * height], [0.8 * width, 0.6 * height])
     y, x = np.mgrid[:height, :width].astype(np.float32)
     far = np.hypot(x - centre[0], y - centre[1]) / width
-    light = generator.uniform(0.10, 0.22) + generator.uniform(0.15, 0.35) * np.exp(-((far / 0.45) ** 2))
+    light = generator.uniform(0.16, 0.28) + generator.uniform(0.15, 0.35) * np.exp(-((far / 0.45) ** 2))
     colour = np.array([(0.80, 0.92, 1.15), (1.15, 0.95, 0.70), (1.0, 1.0, 1.0)][generator.integers(3)])
     shining = lamps.astype(np.float32) * generator.uniform(0.5, 1.0)
     bloom = sum(cv2.GaussianBlur(shining, (0, 0), size * width) for size in (0.008, 0.03))

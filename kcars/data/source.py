@@ -12,7 +12,7 @@ from kcars.errors import KcarsError
 from kcars.files import cache_folder
 from kcars.strategy import TASKS, DataSettings
 
-DRAWN_VERSION = 2  # Raise it when the generator draws other photos.
+DRAWN_VERSION = 3  # Raise it when the generator draws other photos.
 
 
 def drawn_folder() -> Path:

@@ -1,16 +1,15 @@
 """What a dataset is made of: photos per make, model, viewpoint and split, imbalance, boxes, pixels, a contact sheet."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from PIL import Image, ImageDraw
 
 from kcars.data.index import Dataset, Index
 from kcars.errors import KcarsError
+from kcars.images.thumbnail import thumbnail
 from kcars.keys import generator
 
 VIEWPOINTS = {-1: "unknown", 1: "front", 2: "rear", 3: "side", 4: "front-side", 5: "rear-side"}
-SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, 128, 14
+SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
 
 
 def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[Index, np.ndarray]]:
@@ -87,23 +86,20 @@ def pixel_statistics(store, rows: np.ndarray, most: int = 2000) -> tuple[np.ndar
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), len(chosen)
 
 
-def contact_sheet(store, index: Index, rows: np.ndarray, models: int = 12) -> Image.Image:
+def contact_sheet(index: Index, rows: np.ndarray, models: int = 12) -> Image.Image:
     """Eight photos of each of up to `models` models, named: a row a model, neighbours of one make."""
     draw = generator(0, "contact sheet", 0)
     labels = index.ids["model"][rows]
-    chosen = np.sort(draw.permutation(np.unique(labels))[:models])
-    chosen = sorted(chosen.tolist(), key=lambda id_: (index.ids["make"][rows][labels == id_][0], id_))
-    height = TILE_PX + CAPTION_PX
-    sheet = Image.new("RGB", (SHEET_COLUMNS * TILE_PX, height * len(chosen)), "white")
+    chosen = draw.permutation(np.unique(labels))[:models].tolist()
+    chosen.sort(key=lambda id_: (index.ids["make"][rows][labels == id_][0], id_))
+    sheet = Image.new("RGB", (SHEET_COLUMNS * TILE_PX[0], (TILE_PX[1] + CAPTION_PX) * len(chosen)), "white")
     for line, id_ in enumerate(chosen):
-        _add_row(sheet, line * height, store.read(draw.permutation(rows[labels == id_])[:SHEET_COLUMNS]))
-        ImageDraw.Draw(sheet).text((2, line * height + TILE_PX), _plain(index.name("model", id_)), "black")
+        top = line * (TILE_PX[1] + CAPTION_PX)
+        for column, row in enumerate(draw.permutation(rows[labels == id_])[:SHEET_COLUMNS]):
+            if photo := thumbnail(index.root / index.paths[row], *TILE_PX):
+                sheet.paste(photo, (column * TILE_PX[0], top))
+        ImageDraw.Draw(sheet).text((2, top + TILE_PX[1]), _plain(index.name("model", id_)), "black")
     return sheet
-
-
-def _add_row(sheet: Image.Image, top: int, photos: Sequence[np.ndarray]) -> None:
-    for column, pixels in enumerate(photos):
-        sheet.paste(Image.fromarray(pixels).resize((TILE_PX, TILE_PX)), (column * TILE_PX, top))
 
 
 def _plain(text: str) -> str:

@@ -48,6 +48,6 @@ def test_the_sheet_is_a_row_a_model(tree, tmp_path):
     output = kcars("data", "stats", "--data", tree.root, "--pixels", "--sheet", tmp_path / "sheet.png", "--all")
     assert "pixels of" in output
     sheet = Image.open(tmp_path / "sheet.png")
-    assert sheet.size == (8 * 128, 7 * (128 + 14))
+    assert sheet.size == (8 * 132, 7 * (88 + 14))
     datasets, _ = load_every_task(tree.root)
     assert list(stats.splits(datasets)) == ["classify train", "classify test", "verify train", "verify pairs"]
