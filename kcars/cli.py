@@ -137,7 +137,7 @@ def stats(folder, every, pixels, sheet, out):
     from kcars.data.source import load_every_task
     from kcars.files import csv_text, writable_folder, write_text, written_whole
     from kcars.images.store import Decoded
-    from kcars.strategy import DataSettings
+    from kcars.settings import DataSettings
 
     kind = {".png": "PNG", ".jpg": "JPEG"}.get(sheet.suffix) if sheet else None
     if sheet and not kind:

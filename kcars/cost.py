@@ -9,7 +9,7 @@ import numpy as np
 from kcars import runtime
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
-from kcars.strategy import Strategy
+from kcars.settings import Strategy
 from kcars.stream import Stream
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan

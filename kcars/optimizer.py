@@ -2,7 +2,7 @@
 
 import keras
 
-from kcars.strategy import TrainSettings
+from kcars.settings import TrainSettings
 
 
 def adamw(settings: TrainSettings, rate) -> keras.optimizers.Optimizer:

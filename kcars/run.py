@@ -15,7 +15,8 @@ from kcars import __version__
 from kcars.data.index import Classes
 from kcars.errors import KcarsError
 from kcars.files import csv_text, writable_folder, write_json, write_text
-from kcars.strategy import Strategy, check, to_yaml
+from kcars.settings import Strategy
+from kcars.strategy import check, to_yaml
 from kcars.tasks.plan import Plan
 
 FORMAT = 1

@@ -1,186 +1,21 @@
-"""Strict settings: one YAML file a strategy, checked key by key, with overrides and the paper's name law."""
+"""Strategies by name or file: strict YAML, checked key by key, with overrides and the paper's name law."""
 
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from kcars.errors import KcarsError, one_of
-
-TASKS = ("classify", "verify")
-DIFFICULTIES = ("easy", "medium", "hard")
-
-
-class Settings(BaseModel):
-    """Frozen and strict: an unknown key or a value of another type is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class DataSettings(Settings):
-    size_px: int = Field(ge=32, le=1024, description="side of the square photo that the network sees")
-    crop: Literal["box", "whole"] = Field("box", description="cut to the labelled box, or keep the whole photo")
-    padding: float = Field(0.10, ge=0, le=1, description="added around the box, as a share of its sides")
-    augment: str = Field("", description="text chain, e.g. flip(0.5) | brightness_contrast(0.2)")
-    order: Literal["plain", "pairs", "pk"] = Field(
-        "plain", description="plain: each photo once an epoch; pairs: random pairs; pk: P classes x K photos"
-    )
-    photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
-    cache: Literal["disk", "memory", "off"] = Field("disk", description="where decoded photos are kept")
-    split: Literal["listed", "all"] = Field(
-        "listed",
-        description="listed: the dataset's own lists, where it has some; all: every photo, split by split_seed",
-    )
-    test_list: str = Field(
-        "test", pattern="^[a-z_]+$", description="classification list of a CompCars tree that is tested on"
-    )
-    test_share: float = Field(0.3, gt=0, le=0.5, description="photos (verify: models) that an automatic split tests on")
-    split_seed: int = Field(0, ge=0, lt=2**32, description="of an automatic split; train.seed changes no test")
-    on_bad_photo: Literal["stop", "skip"] = Field(
-        "stop", description="photos that cannot be decoded end a run with their names, or are left out and recorded"
-    )
-    workers: int = Field(0, ge=0, description="threads that read and augment; 0: one a core")
-    prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
-
-
-class ModelSettings(Settings):
-    backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large"]
-    width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
-    stem: Literal["standard", "compact"] = Field(
-        "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"
-    )
-    normalization: Literal["compcars", "imagenet", "half"] = Field(
-        "compcars", description="mean and deviation taken from the pixels inside the model"
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier head")
-    embedding: int = Field(512, ge=2, description="dimensions of the unit vector (verification)")
-
-
-class CrossEntropySettings(Settings):
-    name: Literal["cross_entropy"]
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-
-
-class FocalSettings(Settings):
-    name: Literal["focal", "sigmoid_focal"]
-    gamma: float = Field(2.0, ge=0, description="focusing exponent")
-    alpha: float = Field(1.0, gt=0, description="weight of the loss")
-
-
-class ContrastiveSettings(Settings):
-    name: Literal["contrastive"]
-    margin: float = Field(1.0, gt=0, le=2, description="distance beyond which other classes cost nothing")
-
-
-class ArcFaceSettings(Settings):
-    name: Literal["arcface"]
-    margin: float = Field(0.2, ge=0, lt=1.57, description="angle in radians added to the label's")
-    scale: float = Field(16.0, gt=0, description="multiplies the cosines")
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-
-
-LossSettings = Annotated[
-    CrossEntropySettings | FocalSettings | ContrastiveSettings | ArcFaceSettings, Field(discriminator="name")
-]
-
-
-class PlateauSettings(Settings):
-    monitor: str = Field("val_loss", description="history column that must fall")
-    factor: float = Field(0.5, gt=0, lt=1)
-    patience: int = Field(3, ge=0)
-    floor: float = Field(1e-6, ge=0)
-
-
-class TrainSettings(Settings):
-    epochs: int = Field(ge=1)
-    batch: int = Field(ge=2, description="photos a step (pairs a step with order pairs)")
-    learning_rate: float = Field(gt=0, description="base rate of AdamW; one_cycle rises to ten times it")
-    weight_decay: float = Field(2e-5, ge=0)
-    schedule: Literal["one_cycle", "warmup_cosine", "constant"] = "one_cycle"
-    plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")
-    early_stopping: int | None = Field(None, ge=1, description="epochs without a better score before the end")
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    seed: int = Field(0, ge=0, lt=2**32)
-    max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
-
-
-class EvaluateSettings(Settings):
-    protocol: Literal["honest", "paper"] = Field(
-        "honest", description="paper: epoch and threshold are chosen on the test itself, for comparison with the paper"
-    )
-    mirror: bool = Field(True, description="average the outputs of each photo and of its mirror image")
-    batch: int = Field(128, ge=1)
-    validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
-    validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
-    folds: int | None = Field(
-        None,
-        ge=0,
-        le=20,
-        description="verification: folds by make instead; 4 where fewer than 60 models train; 0: none",
-    )
-    validation_pairs: int = Field(3000, ge=10, description="pairs drawn for each difficulty")
-    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind each 95 % interval")
-
-
-class Strategy(Settings):
-    """Everything that decides a run, but the dataset's place."""
-
-    about: str = Field("", description="one line that `kcars strategies` prints")
-    task: Literal["classify", "verify"]
-    target: Literal["make", "model"] = "model"
-    difficulty: Literal["easy", "medium", "hard"] = Field(
-        "hard",
-        description="verify: whose validation pairs choose the best epoch; medium when the target is make",
-    )
-    data: DataSettings
-    model: ModelSettings
-    loss: LossSettings
-    train: TrainSettings
-    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _difficulty_of_target(cls, settings):
-        # Hard pairs are all of one make: labelled by make, nothing is left to tell apart.
-        if isinstance(settings, dict) and settings.get("target") == "make" and "difficulty" not in settings:
-            return {**settings, "difficulty": "medium"}
-        return settings
-
-    @model_validator(mode="after")
-    def _fits_together(self):
-        pairs = self.data.order == "pairs"
-        if pairs != (self.loss.name == "contrastive"):
-            raise ValueError("loss contrastive and data.order pairs go together, and with no other")
-        if pairs and self.task == "classify":
-            raise ValueError("data.order pairs belongs to task verify")
-        if self.loss.name == "arcface" and self.task == "classify":
-            raise ValueError("loss arcface belongs to task verify")
-        if self.task == "verify" and self.loss.name not in ("contrastive", "arcface"):
-            raise ValueError(f"loss {self.loss.name} belongs to task classify; verify takes contrastive or arcface")
-        relabelled = self.target == "make" and self.evaluate.protocol == "honest"
-        if self.task == "verify" and relabelled and self.difficulty == "hard":
-            raise ValueError("hard pairs are all of one make, so target make is undefined there; take easy or medium")
-        if self.data.on_bad_photo == "skip" and self.data.cache == "off":
-            raise ValueError(
-                "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
-            )
-        if self.data.order == "pk" and self.train.batch % self.data.photos_per_class:
-            raise ValueError(
-                f"train.batch {self.train.batch} is not a multiple of data.photos_per_class "
-                f"{self.data.photos_per_class}"
-            )
-        if self.train.plateau and self.train.plateau.monitor == "val_loss" and self.loss.name == "arcface":
-            raise ValueError("loss arcface has no val_loss on unseen models; let train.plateau.monitor be loss")
-        if self.train.plateau and self.evaluate.folds:
-            raise ValueError(
-                "train.plateau follows a validation score, which training on everything after folds has not"
-            )
-        if self.train.plateau and self.train.schedule != "constant":
-            raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
-        return self
+from kcars.settings import (
+    ArcFaceSettings,
+    ContrastiveSettings,
+    CrossEntropySettings,
+    FocalSettings,
+    Strategy,
+)
 
 
 def json_schema() -> str:

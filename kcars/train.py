@@ -7,7 +7,7 @@ from pathlib import Path
 from kcars import runtime
 from kcars.data.index import Dataset
 from kcars.run import Run
-from kcars.strategy import Strategy
+from kcars.settings import Strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan, history_column
 

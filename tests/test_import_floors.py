@@ -12,7 +12,7 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
-    ["strategy", "metrics", "schedules", "data.index", "data.faults"],
+    ["settings", "strategy", "metrics", "schedules", "data.index", "data.faults"],
     ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "baselines"],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],

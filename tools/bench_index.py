@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from kcars.data import compcars
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 LISTED = 31_000
 

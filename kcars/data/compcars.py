@@ -15,7 +15,7 @@ from kcars.data.matlab import read_cells
 from kcars.data.photos import file_bytes, walk
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
-from kcars.strategy import DIFFICULTIES, DataSettings
+from kcars.settings import DIFFICULTIES, DataSettings
 
 SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
 

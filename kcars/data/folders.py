@@ -6,7 +6,7 @@ from kcars.data.index import Dataset
 from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 
 def read(root: Path, task: str, data: DataSettings) -> Dataset:

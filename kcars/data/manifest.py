@@ -10,7 +10,7 @@ from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import walk
 from kcars.errors import KcarsError, one_of
 from kcars.files import csv_text, write_text
-from kcars.strategy import DIFFICULTIES, DataSettings
+from kcars.settings import DIFFICULTIES, DataSettings
 
 PHOTOS, PAIRS = "photos.csv", "pairs.csv"
 _BOX = ("left", "top", "right", "bottom")

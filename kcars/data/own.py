@@ -10,7 +10,7 @@ from kcars.data.index import NO_BOX, Dataset, Index, Pairs
 from kcars.data.photos import file_bytes
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
-from kcars.strategy import DIFFICULTIES, DataSettings
+from kcars.settings import DIFFICULTIES, DataSettings
 
 SPLITS = ("train", "test")
 

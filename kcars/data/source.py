@@ -10,7 +10,7 @@ from kcars.data.index import Dataset
 from kcars.data.synthetic import draw
 from kcars.errors import KcarsError
 from kcars.files import cache_folder
-from kcars.strategy import TASKS, DataSettings
+from kcars.settings import TASKS, DataSettings
 
 DRAWN_VERSION = 3  # Raise it when the generator draws other photos.
 

@@ -7,7 +7,7 @@ import numpy as np
 from kcars.data.index import Index, Pairs
 from kcars.errors import KcarsError
 from kcars.keys import generator
-from kcars.strategy import DIFFICULTIES
+from kcars.settings import DIFFICULTIES
 
 MOST_PHOTOS_PAIRED = 4000  # All their pairs are weighed at once, 8 million; more would only cost memory.
 TEST_PAIRS = 20_000  # Of each difficulty, as in CompCars.

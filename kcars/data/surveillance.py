@@ -10,7 +10,7 @@ from kcars.data.matlab import read_cells
 from kcars.data.photos import file_bytes
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 TRAIN, TEST, NAMES, COLOURS = (
     "train_surveillance.txt",

@@ -19,16 +19,15 @@ import numpy as np
 from tqdm import tqdm
 
 from kcars.data.drawn_cabin import car_mesh
-from kcars.data.drawn_car import MakeStyle, ModelShape, make_style, model_shapes, style_orders
+from kcars.data.drawn_car import make_style, model_shapes, style_orders
+from kcars.data.drawn_lists import DrawnModel, write_file, write_lists
 from kcars.data.drawn_photo import CLEAR, draw_photo
 from kcars.data.drawn_weather import Weather
 from kcars.errors import KcarsError
 from kcars.files import umask
 from kcars.keys import generator
 
-MOST_PAIRS = 3000  # a difficulty
 FEWEST_PHOTOS = 4  # of a model
-_TRAIN_SHARE = 0.7
 _VIEWPOINTS = np.array(
     [0.136, 0.099, 0.173, 0.363, 0.229]
 )  # CompCars' shares of front, rear, side, front- and rear-side
@@ -39,8 +38,6 @@ _MAKES = ("Ardenne", "Brisko", "Calvero", "Dorvane", "Elmstad", "Fjordan", "Galt
 _MODELS = ("Alder", "Brook", "Cedar", "Drift", "Ember", "Fern", "Gale", "Heath", "Inlet", "Juniper", "Knoll", "Larch",
            "Moor", "Nettle", "Oriole", "Plover", "Quill", "Rowan", "Sorrel", "Thistle", "Umber", "Vale", "Willow",
            "Yarrow")  # fmt: skip
-_TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "pickup", "hardtop convertible", "sports",
-          "crossover", "convertible")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,22 +86,6 @@ class DrawnCars:
         return np.rint(share / share.mean() * self.photos_per_model).astype(int)
 
 
-@dataclass(frozen=True)
-class _Model:
-    """One model and its photos; `paths` are relative to image/, `viewpoints` 1..5."""
-
-    number: int
-    make: int
-    make_id: int
-    model_id: int
-    name: str
-    unseen: bool
-    shape: ModelShape
-    style: MakeStyle
-    paths: tuple[str, ...]
-    viewpoints: tuple[int, ...]
-
-
 def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True, workers: int | None = None) -> None:
     """Draw a whole dataset into `folder`, which must be new or empty; it appears at the end or not at all."""
     folder, settings = Path(folder).absolute(), settings or DrawnCars()
@@ -120,7 +101,7 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
         raise KcarsError(f"{folder}: cannot be written ({error.strerror}); name a folder that can") from None
     try:
         models = _models(settings)
-        _write_lists(unfinished, settings, models)
+        write_lists(unfinished, settings.seed, models)
         with tqdm(
             total=sum(len(m.paths) for m in models), unit="photo", disable=None if progress else True, desc="drawing"
         ) as bar:
@@ -133,7 +114,7 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
         raise
 
 
-def _drawn(folder: Path, settings: DrawnCars, models: list[_Model], workers: int) -> Iterator[int]:
+def _drawn(folder: Path, settings: DrawnCars, models: list[DrawnModel], workers: int) -> Iterator[int]:
     """Draw all models, in this process or in several; yields the photos done with each."""
     if workers == 1:
         for model in models:
@@ -146,7 +127,7 @@ def _drawn(folder: Path, settings: DrawnCars, models: list[_Model], workers: int
         raise KcarsError("drawn cars: a worker process ended early (out of memory?); try fewer workers") from None
 
 
-def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
+def _draw_model(folder: Path, settings: DrawnCars, model: DrawnModel) -> int:
     """Draw one model's photos and write them with their labels; returns their number."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # one thread a process: cores are shared out already, and sums keep their order
@@ -158,9 +139,9 @@ def _draw_model(folder: Path, settings: DrawnCars, model: _Model) -> int:
             photo, box = draw_photo(mesh, viewpoint, random, settings.width_px, settings.height_px, weather)
             quality = int(random.integers(70, 97))
             jpeg = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-            _write(folder / "image" / path, jpeg)
+            write_file(folder / "image" / path, jpeg)
             label = f"{viewpoint}\n1\n{' '.join(map(str, box))}\n"
-            _write((folder / "label" / path).with_suffix(".txt"), label.encode())
+            write_file((folder / "label" / path).with_suffix(".txt"), label.encode())
     finally:
         cv2.setNumThreads(threads)
     return len(model.paths)
@@ -175,12 +156,7 @@ def _weather(settings: DrawnCars, photo: int) -> Weather:
     return Weather(bool(night), bool(rain), bool(occluded), own) if night or rain or occluded else CLEAR
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-
-
-def _models(settings: DrawnCars) -> list[_Model]:
+def _models(settings: DrawnCars) -> list[DrawnModel]:
     """All models with ids, names, shapes and photos: what the settings mean."""
     seed, per_make = settings.seed, settings.models_per_make
     total = settings.makes * per_make
@@ -200,8 +176,21 @@ def _models(settings: DrawnCars) -> list[_Model]:
             name = f"{_make_name(make)} {_MODELS[words[k % len(_MODELS)]]}" + (f" {lap + 1}" if lap else "")
             folder = f"{make_ids[make]}/{model_ids[number]}"
             paths, viewpoints = _photos(seed, number, int(photos[number]), folder)
-            models.append(_Model(number, make, int(make_ids[make]), int(model_ids[number]), name, k in unseen, shapes[k],
-                                 style, paths, viewpoints))  # fmt: skip
+            models.append(
+                DrawnModel(
+                    number=number,
+                    make=make,
+                    make_name=_make_name(make),
+                    make_id=int(make_ids[make]),
+                    model_id=int(model_ids[number]),
+                    name=name,
+                    unseen=k in unseen,
+                    shape=shapes[k],
+                    style=style,
+                    paths=paths,
+                    viewpoints=viewpoints,
+                )
+            )
     return models
 
 
@@ -220,91 +209,3 @@ def _photos(seed: int, number: int, count: int, folder: str) -> tuple[tuple[str,
     viewpoints = 1 + random.permutation(np.searchsorted(np.cumsum(_VIEWPOINTS)[:-1], places, side="right"))
     paths = tuple(f"{folder}/{year}/{name}.jpg" for year, name in zip(years, names, strict=True))
     return paths, tuple(viewpoints.tolist())
-
-
-def _write_lists(folder: Path, settings: DrawnCars, models: list[_Model]) -> None:
-    """Names, attributes and splits."""
-    _write_names(folder / "misc", models)
-    seen = [model for model in models if not model.unseen]
-    split = folder / "train_test_split"
-    parts = {True: [], False: []}
-    for model in seen:
-        for path, trains in zip(model.paths, _trains(settings.seed, model), strict=True):
-            parts[trains].append(path)
-    _write_lines(split / "classification" / "train.txt", sorted(parts[True]))
-    _write_lines(split / "classification" / "test.txt", sorted(parts[False]))
-    _write_lines(split / "classification" / "test_balanced.txt", _balanced(settings.seed, parts[False]))
-    _write_lines(split / "verification" / "verification_train.txt", sorted(parts[True] + parts[False]))
-    unseen = [model for model in models if model.unseen]
-    for number, difficulty in enumerate(("easy", "medium", "hard")):
-        lines = _pairs(generator(settings.seed, "drawn pairs", number), unseen, difficulty)
-        _write_lines(split / "verification" / f"verification_pairs_{difficulty}.txt", lines)
-
-
-def _balanced(seed: int, paths: list[str]) -> list[str]:
-    """As many of the paths of each model as the one with the fewest has, sorted."""
-    of_model: dict[str, list[str]] = {}
-    for path in paths:
-        of_model.setdefault(path.split("/")[1], []).append(path)
-    fewest = min(map(len, of_model.values()))
-    drawn = generator(seed, "drawn balanced test", 0)
-    return sorted(path for own in of_model.values() for path in drawn.permutation(sorted(own))[:fewest].tolist())
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    _write(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def _write_names(folder: Path, models: list[_Model]) -> None:
-    """make_model_name.mat (cells by id, empty where an id is not used), attributes.txt, car_type.mat."""
-    from scipy.io import savemat
-
-    folder.mkdir(parents=True)
-    makes = np.full((max(model.make_id for model in models), 1), "", object)
-    names = np.full((max(model.model_id for model in models), 1), "", object)
-    rows = ["model_id maximum_speed displacement door_number seat_number type"]
-    for model in sorted(models, key=lambda model: model.model_id):
-        makes[model.make_id - 1, 0] = _make_name(model.make)
-        names[model.model_id - 1, 0] = model.name
-        seats = 2 if model.shape.body == "coupe" else 7 if model.shape.body == "van" else 5
-        speed = 150 + 7 * (model.model_id % 11)
-        rows.append(
-            f"{model.model_id} {speed} {1 + model.model_id % 16 / 10} {model.shape.doors} {seats} {model.shape.type_number}"
-        )
-    savemat(folder / "make_model_name.mat", {"make_names": makes, "model_names": names})
-    savemat(folder / "car_type.mat", {"types": np.array(_TYPES, object)[None, :]})
-    _write_lines(folder / "attributes.txt", rows)
-
-
-def _trains(seed: int, model: _Model) -> list[bool]:
-    """For each photo of a model whether it trains: seven tenths of each viewpoint."""
-    random = generator(seed, "drawn split", model.number)
-    order = np.lexsort((random.random(len(model.paths)), model.viewpoints))
-    place = np.empty(len(order), int)
-    place[order] = np.arange(len(order))
-    start = random.random()
-    return [bool(np.floor((p + 1) * _TRAIN_SHARE + start) > np.floor(p * _TRAIN_SHARE + start)) for p in place]
-
-
-def _pairs(random: np.random.Generator, models: list[_Model], difficulty: str) -> list[str]:
-    """Lines `path path label`, as many positive as negative, none twice, in random order."""
-    photos = [(path, view, model.number, model.make) for model in models
-              for path, view in zip(model.paths, model.viewpoints, strict=True)]  # fmt: skip
-    if len(photos) > 2000:  # all pairs of these are weighed; more would only cost memory
-        photos = [photos[k] for k in np.sort(random.choice(len(photos), 2000, replace=False))]
-    views, numbers, makes = (np.array([photo[column] for photo in photos]) for column in (1, 2, 3))
-    left, right = np.triu_indices(len(photos), 1)
-    same = numbers[left] == numbers[right]
-    same_make, same_view = makes[left] == makes[right], views[left] == views[right]
-    allowed = {"easy": same_view, "medium": np.ones(len(left), bool), "hard": np.ones(len(left), bool)}[difficulty]
-    other = {"easy": ~same_make, "medium": ~same, "hard": same_make & ~same}[difficulty]
-    positive, negative = np.flatnonzero(allowed & same), np.flatnonzero(allowed & other)
-    count = min(MOST_PAIRS // 2, len(positive), len(negative))
-    if not count:
-        raise KcarsError(f"drawn cars: too few photos for {difficulty} pairs; draw more photos of a model")
-    drawn = np.concatenate([random.choice(kind, count, replace=False) for kind in (positive, negative)])
-    lines = []
-    for pair in random.permutation(drawn):
-        first, second = (left[pair], right[pair]) if random.random() < 0.5 else (right[pair], left[pair])
-        lines.append(f"{photos[first][0]} {photos[second][0]} {int(same[pair])}")
-    return lines

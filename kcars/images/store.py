@@ -16,7 +16,7 @@ from kcars.data.index import Index
 from kcars.errors import KcarsError
 from kcars.files import cache_folder, fingerprint, writable_folder, write_json
 from kcars.images.decode import DECODE_VERSION, read_photo
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 NONE_BAD = np.zeros(0, np.int64)
 

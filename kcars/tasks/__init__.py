@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from kcars.errors import one_of
-from kcars.strategy import TASKS
+from kcars.settings import TASKS
 
 
 def task_module(name: str) -> ModuleType:

@@ -8,7 +8,7 @@ from kcars.data.index import Classes, Dataset
 from kcars.data.split import stratified_share
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
-from kcars.strategy import Strategy
+from kcars.settings import Strategy
 from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.images.augment import Augment
-from kcars.strategy import Strategy
+from kcars.settings import Strategy
 from kcars.stream import Stream
 
 

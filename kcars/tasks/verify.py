@@ -8,7 +8,7 @@ from kcars.data.index import Classes, Dataset, Pairs
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
-from kcars.strategy import DIFFICULTIES, Strategy
+from kcars.settings import DIFFICULTIES, Strategy
 from kcars.tasks.plan import Network, Plan, Result, backbone, history_column, training_stream
 
 FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.

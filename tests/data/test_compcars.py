@@ -3,7 +3,7 @@ import pytest
 
 from kcars.data import compcars
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 ALL = DataSettings(size_px=32, split="all")
 

@@ -4,7 +4,7 @@ from conftest import write_photo
 
 from kcars.data import folders, source
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
 

@@ -19,7 +19,8 @@ from kcars.errors import KcarsError
 from kcars.images.augment import Augment
 from kcars.images.decode import decode
 from kcars.images.examine import examine
-from kcars.strategy import DataSettings, load_strategy
+from kcars.settings import DataSettings
+from kcars.strategy import load_strategy
 
 DATA = DataSettings(size_px=32)
 EXAMPLES = settings(

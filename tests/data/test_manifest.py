@@ -8,7 +8,7 @@ from conftest import write_photo
 
 from kcars.data import manifest
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
 ALL = DataSettings(size_px=32, split="all")

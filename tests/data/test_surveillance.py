@@ -5,7 +5,7 @@ from scipy.io import savemat
 
 from kcars.data import source, surveillance
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
 ROWS = [("Audi", "A4L", 101), ("Audi", "A6L", 102), ("BWM", "X1", 77), ("BWM", "X5", 78), ("BWM", "X6", 79)]

@@ -17,7 +17,7 @@ from kcars.data.drawn_photo import SIDE, draw_photo
 from kcars.data.drawn_weather import Weather
 from kcars.data.synthetic import DrawnCars, draw
 from kcars.errors import KcarsError
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 SMALL = DrawnCars(makes=3, models_per_make=4, photos_per_model=12, seed=3, width_px=96, height_px=64)
 

@@ -10,7 +10,7 @@ from kcars.data import compcars
 from kcars.errors import KcarsError
 from kcars.images import store as module
 from kcars.images.store import Decoded, InMemory, OnDisk, open_store, store_bytes, store_file
-from kcars.strategy import DataSettings
+from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
 
@@ -106,7 +106,7 @@ def test_no_room_is_said_before_anything_is_written(index, monkeypatch):
 def test_two_processes_build_one_store(tree):
     program = (
         "import sys, numpy as np; from pathlib import Path; from kcars.data import compcars;"
-        "from kcars.images.store import open_store; from kcars.strategy import DataSettings;"
+        "from kcars.images.store import open_store; from kcars.settings import DataSettings;"
         f"i = compcars.read(Path({str(tree.root)!r}), 'classify').index;"
         "print(int(open_store(i, DataSettings(size_px=40), progress=False).read(np.arange(len(i))).sum()))"
     )
