@@ -17,7 +17,7 @@ _TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "
 
 @dataclass(frozen=True)
 class DrawnModel:
-    """One model and its photos; `paths` are relative to image/, `viewpoints` 1..5."""
+    """One model and its photos: `paths` below image/, `viewpoints` 1..5; `unseen` models stand in the pairs only."""
 
     number: int
     make: int

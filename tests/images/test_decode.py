@@ -1,8 +1,12 @@
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from kcars.errors import KcarsError
+from kcars.images import decode as module
 from kcars.images.decode import cut, decode, read_photo
 
 
@@ -52,3 +56,55 @@ def test_what_is_no_photo_is_one_line(tmp_path, content):
         read_photo(tmp_path / "a.jpg", np.full(4, -1), 32, "box", 0.1)
     with pytest.raises(KcarsError, match="cannot be read"):
         read_photo(tmp_path / "b.jpg", np.full(4, -1), 32, "box", 0.1)
+
+
+def saved(photo, kind, **options):
+    content = io.BytesIO()
+    photo.save(content, kind, **options)
+    return content.getvalue()
+
+
+def test_grey_cmyk_16_bit_and_transparent_photos_become_rgb():
+    red = Image.fromarray(halves())
+    for content in (
+        saved(red.convert("CMYK"), "JPEG"),
+        saved(red.convert("RGBA"), "PNG"),
+        saved(red, "WEBP", lossless=True),
+    ):
+        out = decode(content, None, 32, 0.1).astype(int)
+        assert np.abs(out[5, 5] - [255, 0, 0]).max() < 20 and np.abs(out[5, -5] - [0, 0, 255]).max() < 20
+    grey = decode(saved(red.convert("L"), "JPEG"), None, 32, 0.1)
+    assert (grey[..., 0] == grey[..., 2]).all() and grey[5, 5, 0] > grey[5, -5, 0]
+    deep = Image.fromarray(np.full((40, 40), 32768, np.uint16))
+    assert np.abs(decode(saved(deep, "PNG"), None, 32, 0.1).astype(int) - 128).max() <= 1
+
+
+def test_orientation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The camera was held upright: what is stored left stands on top.
+    out = decode(saved(Image.fromarray(halves()), "JPEG", exif=exif), None, 32, 0.1).astype(int)
+    assert np.abs(out[4, 16] - [255, 0, 0]).max() < 20 and np.abs(out[-4, 16] - [0, 0, 255]).max() < 20
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_photo_that_ends_too_early_is_told_and_not_filled_up(kind):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8))
+    content = saved(noise, kind)
+    assert decode(content, None, 32, 0.1).shape == (32, 32, 3)
+    with pytest.raises(ValueError, match="ends too early"):
+        decode(content[: len(content) // 2], None, 32, 0.1)
+
+
+def test_a_jpeg_with_something_behind_its_end_is_whole():
+    content = saved(Image.fromarray(halves()), "JPEG")
+    assert decode(content + b"appended by a camera", None, 32, 0.1).shape == (32, 32, 3)
+
+
+def test_what_asks_for_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
+    content = saved(Image.fromarray(halves()), "PNG")
+    monkeypatch.setattr(module, "LARGEST_PIXELS", 80 * 120 - 1)
+    with pytest.raises(ValueError, match="120 x 80 pixels; a photo may have"):
+        decode(content, None, 32, 0.1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match="million pixels that a photo may have"):
+        decode(content, None, 32, 0.1)
