@@ -31,17 +31,23 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.
     run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
+    minutes = strategy.train.max_minutes and strategy.train.max_minutes / (len(folds) + 1)
+    histories = []
+    for number, fold in enumerate(folds, 1):
+        print(f"fold {number} of {len(folds)}: {len(fold.train)} photos to learn from, {len(fold.validation)} held out")
+        part = Run.create(run.folder / f"fold-{number}", fold, name)
+        _learn(fold, store, part, epochs, min(steps, task.stream(fold, store).steps_per_epoch), minutes)
+        histories.append(part.history())
     if folds:
-        parts = [Run.create(run.folder / f"fold-{number}", fold, name) for number, fold in enumerate(folds, 1)]
-        for part, fold in zip(parts, folds, strict=True):
-            _learn(fold, store, part, epochs, min(steps, task.stream(fold, store).steps_per_epoch))
-        run.note(chosen=task.choose([part.history() for part in parts], strategy))
-    _learn(plan, store, run, epochs, steps)
+        chosen = task.choose(histories, strategy)
+        print(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
+        run.note(chosen=chosen)
+    _learn(plan, store, run, epochs, steps, minutes)
     return run
 
 
-def _learn(plan: Plan, store, run: Run, epochs: int, steps: int) -> None:
-    """Train a network by the plan into the run."""
+def _learn(plan: Plan, store, run: Run, epochs: int, steps: int, minutes: float | None) -> None:
+    """Train a network by the plan into the run, within the minutes."""
     from kcars.optimizer import adamw
     from kcars.schedules import build_schedule
     from kcars.tf_data import plain_errors, training_dataset
@@ -57,13 +63,13 @@ def _learn(plan: Plan, store, run: Run, epochs: int, steps: int) -> None:
             training_dataset(stream, 0, epochs * steps, strategy.data.workers, strategy.data.prefetch),
             epochs=epochs,
             steps_per_epoch=steps,
-            callbacks=_callbacks(plan, task, network, store, run, schedule, epochs, steps),
+            callbacks=_callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes),
             shuffle=False,
             verbose=0,
         )
 
 
-def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, steps: int) -> list:
+def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, steps: int, minutes) -> list:
     from kcars import callbacks as all_
     from kcars.balanced import BalancedMetrics
     from kcars.embed import network_outputs
@@ -99,8 +105,8 @@ def _callbacks(plan, task, network, store, run: Run, schedule, epochs: int, step
     ]
     if settings.plateau:
         chosen.append(all_.Plateau(**settings.plateau.model_dump()))
-    if settings.max_minutes:
-        chosen.append(all_.TimeLimit(settings.max_minutes, _warn))
+    if minutes:
+        chosen.append(all_.TimeLimit(minutes, _warn))
     return chosen
 
 

@@ -67,8 +67,16 @@ def automatic_split(
 
 
 def apart(index: Index, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The rows that share no group with the others."""
-    return rows if index.group is None else rows[~np.isin(index.group[rows], index.group[others])]
+    """The rows that share no group with the others; KcarsError where none is left."""
+    if index.group is None:
+        return rows
+    left = rows[~np.isin(index.group[rows], index.group[others])]
+    if len(rows) and not len(left):
+        raise KcarsError(
+            f"groups: each of {len(rows)} photos to learn from is of a group that is tested or validated on; "
+            "give smaller groups, such as one a car or a clip"
+        )
+    return left
 
 
 def test_pairs(index: Index, rows: np.ndarray, seed: int) -> dict[str, Pairs]:

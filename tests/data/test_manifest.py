@@ -129,6 +129,12 @@ def test_an_automatic_split_parts_no_group(folder, task):
         assert len(np.unique(dataset.index.ids["model"][dataset.train])) == 6
 
 
+def test_one_group_for_everything_is_told(folder):
+    file = edited(folder, group=lambda *_: "one camera")
+    with pytest.raises(KcarsError, match="each of 16 photos to learn from is of a group that is tested"):
+        manifest.read(file, "verify", DATA)
+
+
 def test_a_given_split_that_parts_a_group_is_refused(folder):
     file = edited(
         folder, split=lambda make, model, number: "test" if number > 5 else "train", group=lambda *_: "one camera"
