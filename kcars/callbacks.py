@@ -105,15 +105,16 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class KeepEpoch(keras.callbacks.Callback):
-    """Saves the scored network after a given epoch, or after the last one where training ends before it."""
+    """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
 
     def __init__(self, scored, epoch: int, path):
         super().__init__()
         self.scored, self.epoch, self.path = scored, epoch, path
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 <= self.epoch:
-            _save_weights(self.scored, self.path)
+        _save_weights(self.scored, self.path)
+        if epoch + 1 >= self.epoch:
+            self.model.stop_training = True
 
 
 def _save_weights(model, path) -> None:
@@ -219,10 +220,9 @@ class Progress(keras.callbacks.Callback):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        tqdm.write(
-            f"epoch {epoch + 1:>3}/{self.epochs}  loss {logs['loss']:.4f}  {self.leading} {logs[self.leading]:.4f}  "
-            f"rate {logs['learning_rate']:.2e}"
-        )
+        shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
+        told = "  ".join(f"{name} {value}" for name, value in shown.items())
+        tqdm.write(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}")
 
     def on_train_end(self, logs=None):
         self.bar.close()

@@ -37,9 +37,13 @@ def data():
     """Make and inspect datasets."""
 
 
+def _drawn_is_none(context, option, value):
+    return None if value == Path("drawn") else value
+
+
 _data_option = click.option(
-    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path),
-    help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, drawn cars.",
+    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path), callback=_drawn_is_none,
+    help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
 )  # fmt: skip
 
 
@@ -225,7 +229,8 @@ def train(task, target, difficulty, folder, name, overrides, out, force, dry_run
         raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
     chosen = name or f"{'start' if folder else 'demo'}/{task}"
     strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
-    title = chosen + (" (changed)" if overrides else "")
+    changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
+    title = chosen + (f" (changed: {changed})" if changed else "")
     dataset = _load(folder, strategy)
     click.echo(f"strategy: {title}")
     if dry_run:
@@ -240,7 +245,9 @@ def train(task, target, difficulty, folder, name, overrides, out, force, dry_run
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@_data_option
+@click.option(
+    "--data", "folder", type=click.Path(path_type=Path), help="Where the dataset of the run lies now, if it moved."
+)
 def evaluate(run, folder):
     """Score the best epoch of RUN on the test split once more, and print the table.
 

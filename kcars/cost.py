@@ -20,8 +20,9 @@ SHARE_OF_BUDGET = 0.9  # Of train.max_minutes: the rest is for start-up and slow
 
 @dataclass(frozen=True)
 class Cost:
-    """Measured on a network like the run's: seconds a training step, seconds a photo scored, parameters."""
+    """Measured on a network like the run's: seconds to begin, a training step, a photo scored; parameters."""
 
+    start_seconds: float
     step_seconds: float
     photo_seconds: float
     parameters: int
@@ -42,7 +43,9 @@ def measure(plan: Plan, stream: Stream) -> Cost:
     )
     data = plan.strategy.data
     batches = iter(training_dataset(stream, 0, 1 + TIMED_STEPS, data.workers, prefetch=1))
+    begun = time.monotonic()
     network.trained.train_on_batch(*next(batches))  # traces the graph
+    start_seconds = time.monotonic() - begun
     begun = time.monotonic()
     for batch in batches:
         network.trained.train_on_batch(*batch)
@@ -53,7 +56,7 @@ def measure(plan: Plan, stream: Stream) -> Cost:
     begun = time.monotonic()
     network.scored.predict_on_batch(photos)
     photo_seconds = (time.monotonic() - begun) / count
-    return Cost(step_seconds, photo_seconds, network.trained.count_params())
+    return Cost(start_seconds, step_seconds, photo_seconds, network.trained.count_params())
 
 
 def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: int = 1) -> tuple[int, int]:
@@ -65,15 +68,16 @@ def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: i
     if settings.max_minutes is None:
         return settings.epochs, steps
     cost = cost or measure(plan, stream)
-    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs
+    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs - cost.start_seconds
     epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
     if epochs >= 1:
         return min(epochs, settings.epochs), steps
     steps = int((budget - len(plan.validation) * cost.photo_seconds) // cost.step_seconds)
     if steps < 1:
         raise KcarsError(
-            f"train.max_minutes {settings.max_minutes:g}: not one step of {cost.step_seconds:.1f} s and a validation "
-            f"of {len(plan.validation) * cost.photo_seconds:.0f} s fit; give more minutes, smaller batches or photos"
+            f"train.max_minutes {settings.max_minutes:g}: too short for one step: beginning takes {cost.start_seconds:.1f} s, "
+            f"a step {cost.step_seconds:.2f} s, validation {len(plan.validation) * cost.photo_seconds:.1f} s; give more "
+            "minutes, or smaller batches or photos"
         )
     return 1, steps
 

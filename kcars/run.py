@@ -54,7 +54,8 @@ class Run:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return False
         if not force:
-            raise KcarsError(f"--out {folder}: holds something already; choose another folder or add --force")
+            what = "holds something already" if folder.is_dir() else "is a file"
+            raise KcarsError(f"--out {folder}: {what}; choose another folder or add --force")
         try:
             cls.open(folder)
         except KcarsError as error:
@@ -118,7 +119,7 @@ def _facts(plan: Plan, name: str) -> dict:
         "strategy": name,
         "kcars": __version__,
         "data": {
-            "source": dataset.source,
+            "source": str(Path(dataset.source).resolve()),
             "fingerprint": dataset.fingerprint(),
             "split": dataset.split,
             "missing_photos": len(dataset.missing),

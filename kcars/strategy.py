@@ -53,7 +53,9 @@ def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | Non
         settings[key] = value
     for text in overrides:
         _override(settings, text)
-    strategy = check(settings, where=str(path) if not overrides else f"{path} with --set")
+    strategy = check(
+        settings, where=(name if name in strategy_files() else str(path)) + (" with --set" if overrides else "")
+    )
     if fixed.get("difficulty") and strategy.task == "classify":
         raise KcarsError(f"--difficulty {fixed['difficulty']}: only task verify has one")
     return strategy
@@ -64,7 +66,8 @@ def check(settings: dict, where: str) -> Strategy:
     try:
         return Strategy.model_validate(settings)
     except ValidationError as error:
-        raise KcarsError(f"{where}: {_explain(error.errors()[0])}") from None
+        unknown_first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        raise KcarsError(f"{where}: {_explain(unknown_first[0])}") from None
 
 
 def _find(name: str) -> Path:
@@ -75,8 +78,8 @@ def _find(name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        raise KcarsError(f"--strategy {name}: there is no such file")
-    raise one_of("--strategy", name, shipped)
+        raise KcarsError(f"strategy {name}: there is no such file")
+    raise one_of("strategy", name, shipped)
 
 
 class _Loader(yaml.SafeLoader):
@@ -109,7 +112,8 @@ def _read_yaml(path: Path) -> dict:
         problem = str(getattr(error, "problem", error)).splitlines()[0]
         raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(settings, dict):
-        raise KcarsError(f"{path}: holds {type(settings).__name__}; a strategy is a mapping of {', '.join(_keys(()))}")
+        kind = "nothing" if settings is None else f"a {type(settings).__name__}"
+        raise KcarsError(f"{path}: holds {kind}; a strategy is a mapping of {', '.join(_keys(()))}")
     return settings
 
 

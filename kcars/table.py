@@ -21,7 +21,9 @@ _HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""
     leading, *others = _COLUMNS[found["task"]]
-    splits = sorted({key.partition("/")[0] for key in found["scores"]}, key=lambda split: split != found["difficulty"])
+    splits = sorted(
+        dict.fromkeys(key.partition("/")[0] for key in found["scores"]), key=lambda split: split != found["difficulty"]
+    )
     heads = ["", f"{_HEADS[leading]} [95 %]", *(_HEADS.get(name, name) for name in others)]
     rows = [heads]
     for split in splits:

@@ -29,6 +29,10 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     dataset = dataset.without(store.bad)
     folds, plan = task.folds(dataset, strategy), task.plan(dataset, strategy)
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
+    if strategy.train.max_minutes:
+        print(
+            f"time: {epochs} of {strategy.train.epochs} epochs fit into {strategy.train.max_minutes:g} minutes of training"
+        )
     run = Run.create(out, plan, name, force)  # Not before: what replaces an earlier run must be able to begin.
     run.note(planned={"epochs": epochs, "steps_per_epoch": steps})
     minutes = strategy.train.max_minutes and strategy.train.max_minutes / (len(folds) + 1)

@@ -126,7 +126,7 @@ def test_classification(drawn, tmp_path, precision):
 
 
 def test_minutes_shorten_the_schedule(drawn, tmp_path):
-    more = small("train.epochs=5000", "train.max_minutes=0.1")
+    more = small("train.epochs=5000", "train.max_minutes=0.4")
     kcars("train", "--task", "classify", "--data", drawn, "--out", tmp_path / "run", *more)
     history = rows(tmp_path / "run" / "history.csv")
     planned = json.loads((tmp_path / "run" / "run.json").read_text())["planned"]

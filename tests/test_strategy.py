@@ -57,6 +57,7 @@ def test_overrides(tmp_path):
     [
         (("train.epoch=3",), r"train\.epoch: unknown setting; known here: epochs, batch"),
         (("train.plateau.patients=3",), r"train\.plateau\.patients: unknown setting; known here: monitor, factor"),
+        (("train=null", "train.epochz=3"), r"train\.epochz: unknown setting; known here: epochs"),
         (("train.epochs=-3",), r"train\.epochs: .*greater.*\(found -3\)"),
         (("train.epochs=three",), r"train\.epochs: .*integer.*\(found 'three'\)"),
         (("train.epochs=2.5",), r"train\.epochs: .*\(found 2\.5\)"),
@@ -80,11 +81,11 @@ def test_wrong_overrides_are_one_clear_line(tmp_path, change, message):
     ("text", "message"),
     [
         ("task: [classify", "not valid YAML"),
-        ("- a\n- b\n", "holds list"),
+        ("- a\n- b\n", "holds a list"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
         (MINIMAL + "task: verify\n", "stands twice"),
         (MINIMAL.replace("data: {size_px: 64}", ""), "data: is missing"),
-        ("", "holds NoneType"),
+        ("", "holds nothing"),
         ("{a: 1}: 2", "a key is no text"),
         ("about: 2026-99-99", "not valid YAML"),
     ],

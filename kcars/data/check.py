@@ -85,12 +85,15 @@ def _use(datasets: dict[str, Dataset]) -> dict[str, tuple[tuple, set[tuple[str, 
 
 def _copy(kind: str, first: str, second: str, use: dict, detail: str = "") -> Fault:
     (label, roles), (other_label, other_roles) = use.get(first, ((), set())), use.get(second, ((), set()))
-    split = any((task, not tested) in other_roles for task, tested in roles)
-    if split:
+    crossing = [tested for task, tested in roles if (task, not tested) in other_roles]
+    seen = [detail] if detail else []
+    if crossing:
         kind += "_in_two_splits"
+        seen.append(f"{second if crossing[0] else first} is learned from")
+        seen += ["under two models"] if label != other_label else []
     elif label != other_label:
         kind += "_with_two_labels"
-    return Fault(kind, first, detail, second)
+    return Fault(kind, first, "; ".join(seen), second)
 
 
 def near_pairs(hashes: Sequence[np.ndarray], most_bits: int, chunk: int = 2048) -> Iterator[tuple[int, int, int]]:
@@ -129,20 +132,20 @@ def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
     for id_ in np.intersect1d(ids, model[dataset.test_rows()]):
         row = dataset.train[model[dataset.train] == id_][0]
         yield Fault("model_in_two_splits", index.paths[row], index.name("model", id_))
-    for difficulty, pairs in dataset.pairs.items():
-        yield from _pair_faults(index.paths, model, difficulty, pairs)
+    for pairs in dataset.pairs.values():
+        yield from _pair_faults(index.paths, model, pairs)
 
 
-def _pair_faults(paths: np.ndarray, model: np.ndarray, difficulty: str, pairs: Pairs) -> Iterator[Fault]:
+def _pair_faults(paths: np.ndarray, model: np.ndarray, pairs: Pairs) -> Iterator[Fault]:
     ends = np.sort(np.stack([pairs.left, pairs.right], axis=1), axis=1)
     distinct, counts = np.unique(ends, axis=0, return_counts=True) if len(ends) else (ends, np.zeros(0))
     for left, right in distinct[counts > 1]:
-        yield Fault("pair_repeated", paths[left], difficulty, paths[right])
+        yield Fault("pair_repeated", paths[left], "", paths[right])
     for left, right in ends[ends[:, 0] == ends[:, 1]]:
-        yield Fault("pair_of_itself", paths[left], difficulty, paths[right])
+        yield Fault("pair_of_itself", paths[left], "", paths[right])
     wrong = (model[pairs.left] == model[pairs.right]) != (pairs.same == 1)
     for left, right, same in zip(pairs.left[wrong], pairs.right[wrong], pairs.same[wrong], strict=True):
-        yield Fault("pair_with_wrong_label", paths[left], f"{difficulty}: listed as {same}", paths[right])
+        yield Fault("pair_with_wrong_label", paths[left], f"listed as {same}", paths[right])
 
 
 # ---- what is written ----

@@ -28,7 +28,8 @@ def read(file: Path, task: str, data: DataSettings) -> Dataset:
     year, group. Raises KcarsError `file:line` for anything else.
     """
     photos = _photos(file)
-    pairs = _pairs(file.with_name(PAIRS)) if task == "verify" and file.with_name(PAIRS).is_file() else None
+    beside = file.with_name(PAIRS)
+    pairs = _pairs(beside, {photo.path for photo in photos}) if task == "verify" and beside.is_file() else []
     return dataset(file.parent, photos, task, data, str(file), pairs)
 
 
@@ -129,27 +130,37 @@ def _number(text: str, where: str, column: str, most: int) -> int | None:
     return int(text)
 
 
-def _pairs(file: Path) -> dict[str, list[tuple[str, str, int]]]:
-    """Pairs by difficulty; those of a line without one stand in all three."""
-    found: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
+def _pairs(file: Path, known: set[str]) -> list[tuple[str, str, int, str]]:
+    """(left, right, same, difficulty or "") of each line; both photos must stand in the other CSV."""
+    pairs = []
     for line, row in _rows(file, _PAIR_COLUMNS, {"left", "right", "same"}):
         where = f"{file}:{line}"
+        left, right = _path(row["left"], where), _path(row["right"], where)
+        for path in (left, right):
+            if path not in known:
+                raise KcarsError(f"{where}: {path!r} does not stand in {PHOTOS}")
+        if left == right:
+            raise KcarsError(f"{where}: pairs {left!r} with itself; two photos make a pair")
         if row["same"] not in ("0", "1"):
             raise KcarsError(f"{where}: same {row['same']!r}; expected 1 (same model) or 0 (different)")
         difficulty = row.get("difficulty", "")
         if difficulty and difficulty not in DIFFICULTIES:
             raise one_of(f"{where}, difficulty", difficulty, DIFFICULTIES)
-        pair = _path(row["left"], where), _path(row["right"], where), int(row["same"])
-        for name in [difficulty] if difficulty else DIFFICULTIES:
-            found[name].append(pair)
-    return found
+        pairs.append((left, right, int(row["same"]), difficulty))
+    return pairs
+
+
+def _delimiter(header: str) -> str:
+    """Semicolon or tab where spreadsheets have used one instead of the comma."""
+    return max(",;\t", key=header.count)
 
 
 def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, stripped values by column) of a CSV with a header; KcarsError for what is no such file."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, strict=True)
+            reader = csv.DictReader(text, strict=True, delimiter=_delimiter(text.readline()))
+            text.seek(0)
             columns = reader.fieldnames or []
             for column in columns:
                 if column not in known:

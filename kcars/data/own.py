@@ -8,7 +8,7 @@ import numpy as np
 
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs
 from kcars.data.photos import file_bytes
-from kcars.data.split import automatic_split, test_pairs
+from kcars.data.split import apart, automatic_split, test_pairs
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, DataSettings
 
@@ -39,12 +39,13 @@ def dataset(
     task: str,
     data: DataSettings,
     source: str,
-    pairs: dict[str, list[tuple[str, str, int]]] | None = None,
+    pairs: Sequence[tuple[str, str, int, str]] = (),
 ) -> Dataset:
     """The Dataset of a task from described photos; missing ones are left out and named.
 
-    pairs: difficulty -> (left path, right path, same), where the owner gives them. Splits are taken as given, or made
-    by seed: for task verify whole models are tested on. Raises KcarsError for a split that parts a group.
+    pairs: (left path, right path, same, difficulty or "") where the owner gives them. Splits are taken as given; without
+    one the models that stand in the pairs are tested on, and without pairs a share by seed: for task verify, of the
+    models. Raises KcarsError for a split that parts a group.
     """
     photos = sorted(photos, key=lambda photo: photo.path)
     sizes = file_bytes(root, [photo.path for photo in photos])
@@ -53,17 +54,26 @@ def dataset(
     if not photos:
         raise KcarsError(f"{source}: none of its {len(missing)} photos exists below {root}")
     index = _index(root, photos, sizes[sizes >= 0])
-    listed = data.split == "listed" and any(photo.split for photo in photos)
-    if listed:
-        train, test = (np.flatnonzero([photo.split == split for photo in photos]) for split in SPLITS)
-        split = "as given"
-        refuse_parted_groups(index, train, test, source)
-    else:
-        train, test, split = automatic_split(index, np.arange(len(photos)), task, data.test_share, data.split_seed)
+    tested = _given(index, pairs) if pairs and data.split == "listed" else {}
+    train, test, split = _split(index, photos, task, data, tested, source)
     if task == "classify":
         return Dataset(index, train, test, {}, source, missing, split)
-    tested = _given(index, pairs) if pairs and listed else test_pairs(index, test, data.split_seed)
+    tested = tested or test_pairs(index, test, data.split_seed)
     return Dataset(index, train, test[:0], tested, source, missing, split)
+
+
+def _split(index: Index, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str):
+    """(training rows, test rows, how in words)."""
+    if data.split == "listed" and any(photo.split for photo in photos):
+        train, test = (np.flatnonzero([photo.split == split for photo in photos]) for split in SPLITS)
+        refuse_parted_groups(index, train, test, source)
+        return train, test, "as given"
+    if tested:
+        model = index.ids["model"]
+        paired = np.isin(model, model[np.concatenate([pairs.rows() for pairs in tested.values()])])
+        test = np.flatnonzero(paired)
+        return apart(index, np.flatnonzero(~paired), test), test, "the models of the given pairs to test on"
+    return automatic_split(index, np.arange(len(photos)), task, data.test_share, data.split_seed)
 
 
 def _index(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> Index:
@@ -106,6 +116,20 @@ def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, sour
         )
 
 
-def _given(index: Index, pairs: dict[str, list[tuple[str, str, int]]]) -> dict[str, Pairs]:
+def _given(index: Index, pairs: Sequence[tuple[str, str, int, str]]) -> dict[str, Pairs]:
+    """Given pairs by difficulty; one without is medium, and easy or hard too where its labels make it so."""
     row = {path: number for number, path in enumerate(index.paths)}
-    return {name: Pairs.of_paths(pairs.get(name, []), row) for name in DIFFICULTIES}
+    chosen: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
+    for left, right, same, difficulty in pairs:
+        if left in row and right in row:
+            for name in [difficulty] if difficulty else _difficulties(index, row[left], row[right], same):
+                chosen[name].append((left, right, same))
+    return {name: Pairs.of_paths(given, row) for name, given in chosen.items()}
+
+
+def _difficulties(index: Index, left: int, right: int, same: int) -> list[str]:
+    """As CompCars draws them: hard negatives are of one make; easy ones of two, and easy pairs of one viewpoint."""
+    one_make = index.ids["make"][left] == index.ids["make"][right]
+    one_view = index.viewpoint[left] == index.viewpoint[right]
+    found = {"easy": one_view and (same or not one_make), "medium": True, "hard": same or one_make}
+    return [name for name, holds in found.items() if holds]

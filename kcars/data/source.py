@@ -27,7 +27,7 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     surveillance part, or photos in class folders.
     """
     drawn = drawn_folder()
-    if path is None or Path(path) == drawn:
+    if path is None or Path(path).resolve() == drawn.resolve():
         with FileLock(f"{drawn}.lock"):  # A second process waits here, and then finds them drawn.
             if not drawn.is_dir():
                 draw(drawn)

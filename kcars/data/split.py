@@ -105,8 +105,8 @@ def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np
         held.append(max(rich, key=len).pop())
     if makes < 2 or len(ids) - len(held) < 2:
         raise KcarsError(
-            f"{len(ids)} training models: verification holds out two models of at least two makes and learns from the "
-            "rest; the dataset has too few"
+            f"{len(ids)} training models, {makes} makes with two or more: too few; verification validates on two models of "
+            "each of two makes and learns from two more; with an automatic split, which tests on four, it takes ten models"
         )
     return np.sort(np.array(held, np.int32))
 

@@ -45,15 +45,25 @@ def _counts(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def summary(datasets: dict[str, Dataset]) -> str:
-    """The text of `kcars data stats`."""
-    heads = ["", "photos", "makes", "models", "per model", "imbalance", *VIEWPOINTS.values(), "boxes", "median box"]
+    """The text of `kcars data stats`: a line a split; least, median, most: photos a model."""
+    heads = [
+        "",
+        "photos",
+        "makes",
+        "models",
+        "least, median, most",
+        "imbalance",
+        *VIEWPOINTS.values(),
+        "boxes",
+        "median box",
+    ]
     rows = [heads, *(_split_row(name, index, rows) for name, (index, rows) in splits(datasets).items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
 def _split_row(name: str, index: Index, rows: np.ndarray) -> list[str]:
-    """per model: fewest, median and most photos; imbalance: most over fewest; boxes: photos that have a usable one."""
+    """least, median, most: photos a model; imbalance: most over least; boxes: photos that have a usable one."""
     if not len(rows):
         return [name, "0", *["-"] * (len(VIEWPOINTS) + 6)]
     photos = np.unique(index.ids["model"][rows], return_counts=True)[1]

@@ -144,17 +144,63 @@ def test_a_given_split_that_parts_a_group_is_refused(folder):
     assert len(manifest.read(file, "classify", ALL).test) == 0
 
 
-def test_given_pairs_are_the_test(folder):
+PAIRED = [("a3/0", "a3/1", 1, ""), ("a3/0", "x3/2", 0, ""), ("a3/0", "a2/2", 0, ""), ("a3/0", "a3/2", 1, "hard")]
+
+
+def write_pairs(folder, pairs):
+    make = {"a": "audi", "x": "bmw"}
+    names = [[f"{make[path[0]]}/{path}.jpg" for path in pair[:2]] for pair in pairs]
+    columns = ("left", "right", "same", "difficulty")
+    rows = [dict(zip(columns, [*paths, *pair[2:]], strict=True)) for paths, pair in zip(names, pairs, strict=True)]
+    rewrite(folder, rows, "pairs.csv")
+
+
+def test_given_pairs_are_the_test_and_their_models_do_not_train(folder):
+    write_pairs(folder, PAIRED)
+    dataset = manifest.read(edited(folder), "verify", DATA)
+    assert {name: given.same.tolist() for name, given in dataset.pairs.items()} == {
+        "easy": [1, 0],
+        "medium": [1, 0, 0],
+        "hard": [1, 0, 1],
+    }
+    model = dataset.index.ids["model"]
+    assert [dataset.index.name("model", id_) for id_ in np.unique(model[dataset.train])] == [
+        "audi a1",
+        "bmw x1",
+        "bmw x2",
+    ]
+    assert dataset.split == "the models of the given pairs to test on"
+    assert "automatic" in manifest.read(folder / "photos.csv", "verify", ALL).split
+
+
+def test_given_pairs_with_a_given_split(folder):
+    write_pairs(folder, PAIRED[:2])
     file = edited(folder, split=lambda make, model, number: "test" if model in ("a3", "x3") else "train")
-    pairs = [("a3/0", "a3/1", 1, ""), ("a3/0", "a3/2", 0, "hard"), ("a3/1", "a3/gone", 1, "hard")]
-    rewrite(
-        folder,
-        [{"left": f"audi/{a}.jpg", "right": f"audi/{b}.jpg", "same": s, "difficulty": d} for a, b, s, d in pairs],
-        "pairs.csv",
-    )
     dataset = manifest.read(file, "verify", DATA)
-    assert {name: len(given) for name, given in dataset.pairs.items()} == {"easy": 1, "medium": 1, "hard": 2}
-    assert dataset.pairs["hard"].same.tolist() == [1, 0]
+    assert dataset.split == "as given"
+    assert len(dataset.train) == 32
+    assert len(dataset.pairs["medium"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("audi/a1/gone.jpg,audi/a1/1.jpg,1", r"pairs\.csv:2: 'audi/a1/gone\.jpg' does not stand in photos\.csv"),
+        ("audi/a1/1.jpg,./audi/a1/1.jpg,0", r":2: pairs 'audi/a1/1\.jpg' with itself"),
+        ("audi/a1/1.jpg,audi/a1/2.jpg,yes", "same 'yes'; expected 1"),
+    ],
+)
+def test_pairs_that_cannot_be_are_told(folder, line, message):
+    (folder / "pairs.csv").write_text(f"left,right,same\n{line}\n")
+    with pytest.raises(KcarsError, match=message):
+        manifest.read(edited(folder), "verify", DATA)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_what_spreadsheets_put_between_values(folder, delimiter):
+    file = folder / "photos.csv"
+    file.write_text("path,make\naudi/a1/0.jpg,audi\nbmw/x1/0.jpg,bmw\n".replace(",", delimiter))
+    assert len(manifest.read(file, "classify", DATA).index) == 2
 
 
 def test_missing_photos_are_named(folder):
