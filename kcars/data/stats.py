@@ -25,10 +25,8 @@ def class_counts(datasets: dict[str, Dataset], target: str) -> dict[str, list]:
     """A line a make or model: id, name, photos of each split, and in all (photos of several splits count once)."""
     parts = splits(datasets)
     ids = np.unique(np.concatenate([index.ids[target] for index, _ in parts.values()]))
-    names = {int(id_): dataset.index.name(target, id_) for dataset in datasets.values() for id_ in ids}
-    for dataset in datasets.values():
-        names |= {id_: name for id_, name in dataset.index.names[target].items() if id_ in names}
-    columns: dict[str, list] = {"id": ids.tolist(), "name": [names[id_] for id_ in ids.tolist()]}
+    names = {id_: name for dataset in datasets.values() for id_, name in dataset.index.names[target].items()}
+    columns: dict[str, list] = {"id": ids.tolist(), "name": [names.get(id_, str(id_)) for id_ in ids.tolist()]}
     for split, (index, rows) in parts.items():
         columns[split] = _counts(index.ids[target][rows], ids).tolist()
     whole = {path: id_ for dataset in datasets.values() for path, id_ in _labelled(dataset.index, target)}

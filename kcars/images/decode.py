@@ -63,6 +63,8 @@ def _check(data: bytes) -> None:
         photo = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
         raise ValueError(f"more than the {LARGEST_PIXELS / 1e6:.0f} million pixels that a photo may have") from None
+    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
+        raise
     except Exception:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
         raise ValueError(NO_PHOTO) from None
     if photo.width * photo.height > LARGEST_PIXELS:
@@ -71,6 +73,8 @@ def _check(data: bytes) -> None:
         return
     try:  # Not a JPEG, or one whose end is not in sight: the strict reader decides.
         photo.load()
+    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
+        raise
     except Exception as error:  # noqa: BLE001  As above.
         raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
 

@@ -58,6 +58,8 @@ def _examine_photo(data: bytes, path: Path, box, found: Examined) -> None:
     except Image.DecompressionBombError as error:
         found.faults.append(("too_large", str(error).partition(",")[0]))
         return
+    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
+        raise
     except Exception as error:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
         found.faults.append(("no_photo", f"{type(error).__name__}, starts with {data[:8]!r}"))
         return
@@ -68,6 +70,8 @@ def _examine_photo(data: bytes, path: Path, box, found: Examined) -> None:
     found.faults += _kinds(photo, path) + _box_faults(box, *_upright_size(photo))
     try:
         photo.load()
+    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
+        raise
     except Exception as error:  # noqa: BLE001  As above.
         cut_short = "truncated" in str(error) or isinstance(error, EOFError)
         found.faults.append(("truncated" if cut_short else "no_photo", str(error)[:80]))
