@@ -51,15 +51,24 @@ class BalancedMetrics(keras.callbacks.Callback):
     """Adds macro F1 of the training batches to the logs and hands on the recall of every class."""
 
     def __init__(self, record):
-        """record: called with (epoch, recall (classes,)), nan where a class was not seen."""
+        """record: called with rows [epoch, recall of each class], one an epoch; nan where a class was not seen."""
         super().__init__()
-        self.record = record
+        self.record, self.rows = record, []
 
     def on_epoch_end(self, epoch, logs=None):
         for metric in _matrices(self.model):
             matrix = np.asarray(metric.matrix).astype(np.int64)
             logs["macro_f1"] = metrics.macro_f1(matrix)
-            self.record(epoch + 1, metrics.class_recall(matrix))
+            self.rows.append([epoch + 1, *metrics.class_recall(matrix).round(6).tolist()])
+            self.record(self.rows)
+
+    def state(self) -> dict:
+        return {"rows": self.rows}
+
+    def restore(self, state: dict) -> None:
+        self.rows = state["rows"]
+        if self.rows:
+            self.record(self.rows)
 
 
 def _matrices(model) -> list[ConfusionMatrix]:

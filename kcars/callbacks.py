@@ -1,13 +1,16 @@
-"""What happens beside the steps of `fit`. Order matters: Validate writes its scores into the logs that others read."""
+"""What happens beside the steps of `fit`. Order matters: Validate writes its scores into the logs that others read.
+
+A callback that remembers something across epochs has `state()`, plain values and numpy arrays under "arrays", and
+`restore(state)`: a run that goes on after a stop gives it back. One that may end training says so in `over`.
+"""
 
 import math
 import time
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
-from kcars.errors import KcarsError
+from kcars.errors import Diverged, KcarsError
 from kcars.files import written_whole
 
 
@@ -85,42 +88,11 @@ class Plateau(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = rate
             self.waited = 0
 
+    def state(self) -> dict:
+        return {"best": self.best, "waited": self.waited}
 
-class KeepBest(keras.callbacks.Callback):
-    """Saves the scored network whenever the leading validation score rises; the first epoch always counts."""
-
-    def __init__(self, scored, leading: str, path, patience: int | None = None):
-        """patience: end training after so many epochs without a better score; None never ends it."""
-        super().__init__()
-        self.scored, self.leading, self.path, self.patience = scored, leading, path, patience
-        self.best, self.best_epoch = -math.inf, 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        score = logs[self.leading]
-        if self.best_epoch == 0 or score > self.best:
-            self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
-            _save_weights(self.scored, self.path)
-        elif self.patience and epoch + 1 - self.best_epoch >= self.patience:
-            self.model.stop_training = True
-
-
-class KeepEpoch(keras.callbacks.Callback):
-    """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
-
-    def __init__(self, scored, epoch: int, path):
-        super().__init__()
-        self.scored, self.epoch, self.path = scored, epoch, path
-
-    def on_epoch_end(self, epoch, logs=None):
-        _save_weights(self.scored, self.path)
-        if epoch + 1 >= self.epoch:
-            self.model.stop_training = True
-
-
-def _save_weights(model, path) -> None:
-    temporary = path.with_name("." + path.name)
-    model.save_weights(temporary)
-    temporary.replace(path)
+    def restore(self, state: dict) -> None:
+        self.best, self.waited = state["best"], state["waited"]
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -130,7 +102,7 @@ class StopOnNaN(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             step = int(self.model.optimizer.iterations)
             rate = float(self.model.optimizer.learning_rate)
-            raise KcarsError(
+            raise Diverged(
                 f"training: the loss is {logs['loss']} at step {step}, learning rate {rate:.3g}; the best weights "
                 "so far are kept; lower train.learning_rate, or train in float32"
             )
@@ -154,6 +126,12 @@ class CollapseWatch(keras.callbacks.Callback):
                 "lower train.learning_rate or loss.margin"
             )
 
+    def state(self) -> dict:
+        return {"warned": self.warned}
+
+    def restore(self, state: dict) -> None:
+        self.warned = state["warned"]
+
 
 class TimeLimit(keras.callbacks.Callback):
     """Ends training at the end of the step in which `minutes` have passed; the schedule was fitted to end before."""
@@ -161,68 +139,25 @@ class TimeLimit(keras.callbacks.Callback):
     def __init__(self, minutes: float, warn):
         super().__init__()
         self.seconds, self.warn = minutes * 60, warn
+        self.before, self.begun = 0.0, None
+
+    @property
+    def over(self) -> bool:
+        return self._elapsed() > self.seconds
 
     def on_train_begin(self, logs=None):
-        self.begun = time.monotonic()
+        self.begun = self.begun or time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        if time.monotonic() - self.begun > self.seconds and not self.model.stop_training:
+        if self.over and not self.model.stop_training:
             self.model.stop_training = True
             self.warn("train.max_minutes is over before the schedule's end: the machine ran slower than measured")
 
+    def _elapsed(self) -> float:
+        return self.before + (time.monotonic() - self.begun if self.begun else 0.0)
 
-class History(keras.callbacks.Callback):
-    """Hands every epoch's numbers to the run: epoch, steps, photos, seconds, then the logs."""
+    def state(self) -> dict:
+        return {"seconds": self._elapsed()}
 
-    def __init__(self, record, photos_per_step: int):
-        super().__init__()
-        self.record, self.photos_per_step = record, photos_per_step
-        self.step = (
-            0  # Not optimizer.iterations: a float16 overflow skips an update, and its photos are seen all the same.
-        )
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begun, self.steps_before = time.monotonic(), self.step
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.step, self.trained = self.steps_before + batch + 1, time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.record(
-            {
-                "epoch": epoch + 1,
-                "step": self.step,
-                "photos": self.step * self.photos_per_step,
-                "train_seconds": round(self.trained - self.begun, 3),
-                "seconds": round(time.monotonic() - self.begun, 3),
-                **{name: float(logs[name]) for name in sorted(logs, key=_history_order)},
-            }
-        )
-
-
-def _history_order(name: str) -> tuple[bool, bool]:
-    """The loss first, then training, then validation."""
-    return name.startswith("val_"), name != "loss"
-
-
-class Progress(keras.callbacks.Callback):
-    """One bar over all steps, and a line an epoch with the loss and the score that leads."""
-
-    def __init__(self, epochs: int, steps_per_epoch: int, leading: str):
-        super().__init__()
-        self.epochs, self.steps_per_epoch, self.leading = epochs, steps_per_epoch, leading
-
-    def on_train_begin(self, logs=None):
-        self.bar = tqdm(total=self.epochs * self.steps_per_epoch, desc="training", unit="step", disable=None)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
-        self.bar.update()
-
-    def on_epoch_end(self, epoch, logs=None):
-        shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
-        told = "  ".join(f"{name} {value}" for name, value in shown.items())
-        tqdm.write(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}")
-
-    def on_train_end(self, logs=None):
-        self.bar.close()
+    def restore(self, state: dict) -> None:
+        self.before = state["seconds"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcars import runtime
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
+from kcars.runtime import start
 from kcars.settings import Strategy
 from kcars.stream import Stream
 from kcars.tasks import task_module
@@ -86,7 +86,7 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     """What `--dry-run` prints: rows, steps, time, memory and disk; the time is measured here and now."""
     task = task_module(strategy.task)
     plan = task.plan(dataset, strategy)
-    runtime.start(strategy.train.precision, strategy.train.seed)
+    start(strategy.train)
     from kcars.images.store import Decoded, store_bytes, store_file
 
     stream = task.stream(plan, Decoded(dataset.index, strategy.data))

@@ -1,8 +1,23 @@
-"""The one exception that is printed without a traceback."""
+"""The exceptions that are printed without a traceback."""
 
 
 class KcarsError(Exception):
     """A user's mistake or a fault of the machine: one line that says where, what was found, what is allowed."""
+
+
+class Diverged(KcarsError):
+    """Training has come to numbers that are not finite: going on from the last state would do so again."""
+
+
+class Interrupted(Exception):  # noqa: N818  (no error)
+    """Work that ended in good order because of a signal.
+
+    signal: its number.
+    """
+
+    def __init__(self, signal: int, message: str):
+        super().__init__(message)
+        self.signal = signal
 
 
 def one_of(what: str, found: object, allowed) -> KcarsError:

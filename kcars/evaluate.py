@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from kcars import runtime
 from kcars.data.index import Dataset
 from kcars.embed import network_outputs
 from kcars.errors import KcarsError
 from kcars.files import write_json
 from kcars.run import Run
+from kcars.runtime import start
 from kcars.tasks import task_module
 from kcars.tasks.plan import history_column
 
@@ -19,13 +19,9 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     Raises KcarsError where the dataset is not the one that the run was trained on.
     """
     strategy, facts = run.strategy(), run.facts()
-    if dataset.fingerprint() != facts["data"]["fingerprint"]:
-        raise KcarsError(
-            f"run {run.folder}: trained on data {facts['data']['fingerprint']} ({facts['data']['source']}); "
-            f"{dataset.source} is {dataset.fingerprint()}; name the same dataset with --data"
-        )
+    run.refuse_other_data(dataset)
     task = task_module(strategy.task)
-    runtime.start("float32", strategy.train.seed)  # Scores come from a float32 network, whatever trained it.
+    start(strategy.train, "float32")  # Scores come from a float32 network, whatever trained it.
     from kcars.images.store import open_store
 
     store = open_store(dataset.index, strategy.data, progress)
@@ -40,6 +36,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     found = {
         "protocol": strategy.evaluate.protocol,
         "strategy": facts["strategy"],
+        "finished": facts["finished"],
         "task": strategy.task,
         "target": strategy.target,
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,

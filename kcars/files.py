@@ -27,6 +27,7 @@ def written_whole(path: Path, mode: str = "w"):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except BaseException as error:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -34,6 +35,22 @@ def written_whole(path: Path, mode: str = "w"):
         if isinstance(error, OSError):
             raise KcarsError(f"{path}: cannot be written ({error.strerror})") from None
         raise
+
+
+def room_for(size: int, folder: Path) -> None:
+    """OSError where the folder's disk, or a limit on file sizes, does not take a file of `size` bytes now."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _sync_folder(folder: Path) -> None:
+    """So that a name given before a power cut is still there after it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def umask() -> int:

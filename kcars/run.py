@@ -1,57 +1,93 @@
 """The run folder: everything that a run was and gave, described by itself."""
 
+import contextlib
 import csv
 import io
 import json
+import os
 import platform
 import shutil
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import yaml
+from filelock import FileLock, Timeout
 
 from kcars import __version__
-from kcars.data.index import Classes
+from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
-from kcars.files import csv_text, writable_folder, write_json, write_text
+from kcars.files import csv_text, writable_folder, write_json, write_text, written_whole
 from kcars.settings import Strategy
 from kcars.strategy import check, to_yaml
 from kcars.tasks.plan import Plan
 
-FORMAT = 1
+FORMAT = 2
+LOCK = ".lock"
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "albumentations", "opencv-python-headless")
 
 
 class Run:
-    """A folder with run.json, settings.yaml, classes.json, history.csv, best.weights.h5, scores.json and tables."""
+    """A folder with run.json, settings.yaml, classes.json, history.csv, best.weights.h5, scores.json and tables.
+
+    run.json is written first and is what counts: settings.yaml says for people, and other runs, what stands in it.
+    """
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.best_weights = self.folder / "best.weights.h5"
-        self.class_recall: list[list] = []
 
     @classmethod
-    def create(cls, folder: Path, plan: Plan, name: str, force: bool = False) -> "Run":
-        """A new run folder; KcarsError where it holds something already and `force` is not given."""
+    def create(
+        cls, folder: Path, plan: Plan, name: str, force: bool = False, checksums: np.ndarray | None = None, **facts
+    ) -> "Run":
+        """A new run folder; KcarsError where it holds something already and `force` is not given.
+
+        checksums: of every photo, as the store gives them; facts: more for run.json.
+        """
         if cls.check_place(folder, force):
-            shutil.rmtree(folder)
+            _empty(folder)
         writable_folder(folder, "--out")
         run = cls(folder)
-        write_text(folder / "settings.yaml", to_yaml(plan.strategy))
+        write_json(folder / "run.json", {**_facts(plan, name), **facts})
+        if checksums is not None:
+            with written_whole(folder / "photo_checksums.npy", "wb") as file:
+                np.save(file, checksums)
+        run.describe(plan)
+        return run
+
+    def describe(self, plan: Plan) -> None:
+        """Write settings.yaml and classes.json."""
+        write_text(self.folder / "settings.yaml", to_yaml(plan.strategy))
         classes = plan.classes
         write_json(
-            folder / "classes.json",
+            self.folder / "classes.json",
             {"target": classes.target, "ids": classes.ids.tolist(), "names": classes.names},
         )
-        write_json(folder / "run.json", _facts(plan, name))
-        return run
+
+    @classmethod
+    @contextlib.contextmanager
+    def locked(cls, folder: Path) -> Iterator[None]:
+        """Inside the block no other process trains or scores the run; KcarsError where one does.
+
+        The folder is made where it is missing. A killed process holds no lock.
+        """
+        lock = FileLock(writable_folder(Path(folder), "run folder") / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise KcarsError(f"run {folder}: another process trains or scores it; wait for its end") from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     @classmethod
     def check_place(cls, folder: Path, force: bool) -> bool:
         """Whether an earlier run lies there that `force` replaces; KcarsError where no run can be written."""
         folder = Path(folder)
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if not folder.exists() or (folder.is_dir() and not _entries(folder)):
             return False
         if not force:
             what = "holds something already" if folder.is_dir() else "is a file"
@@ -82,7 +118,49 @@ class Run:
         return self._read("run.json", json.loads)
 
     def strategy(self) -> Strategy:
-        return check(self._read("settings.yaml", yaml.safe_load), str(self.folder / "settings.yaml"))
+        """The settings that the run began with, and was extended to."""
+        return check(self.facts()["settings"], str(self.folder / "run.json"))
+
+    def settings_file(self) -> Strategy:
+        """What settings.yaml says, which somebody may have edited."""
+        path = self.folder / "settings.yaml"
+        if not path.exists():  # Killed between the two files.
+            return self.strategy()
+        return check(self._read(path.name, yaml.safe_load), str(path))
+
+    def refuse_other_data(self, dataset: Dataset) -> None:
+        """KcarsError where the dataset is not the one that the run was trained on."""
+        data = self.facts()["data"]
+        if dataset.fingerprint() != data["fingerprint"]:
+            raise KcarsError(
+                f"run {self.folder}: trained on data {data['fingerprint']} ({data['source']}); {dataset.source} is "
+                f"{dataset.fingerprint()}; name the same dataset with --data"
+            )
+
+    def checksums(self) -> np.ndarray | None:
+        """Of every photo (n,) uint32, as the run began; None where a run was killed before they were written."""
+        path = self.folder / "photo_checksums.npy"
+        return np.load(path) if path.exists() else None
+
+    def part(self, name: str, plan: Plan, planned: dict) -> "Run":
+        """The run of a fold, in a folder below this one: made, or taken up where it stands."""
+        folder, facts = self.folder / name, {"planned": planned}
+        if not (folder / "run.json").exists():
+            return Run.create(folder, plan, self.facts()["strategy"], **facts)
+        part = Run.open(folder)
+        part.note(settings=plan.strategy.model_dump(), **facts)
+        part.describe(plan)
+        return part
+
+    def unscore(self) -> None:
+        """Take away scores that training will outdate."""
+        (self.folder / "scores.json").unlink(missing_ok=True)
+
+    def forget_halves(self) -> None:
+        """Delete what a killed process left half written; nobody else may be at work here."""
+        for file in self.folder.rglob(".*"):
+            if file.is_file() and file.name != LOCK:
+                file.unlink()
 
     def history(self) -> list[dict[str, float]]:
         """One dict an epoch, in order."""
@@ -93,10 +171,9 @@ class Run:
         """Write the whole history; a killed process never leaves half a line."""
         self.write_table("history.csv", {key: np.array([row.get(key, "") for row in rows], object) for key in rows[0]})
 
-    def record_class_recall(self, classes: Classes, epoch: int, recall: np.ndarray) -> None:
-        """Add an epoch's training recall (classes,) to class_recall.csv: a row an epoch, a column a class id."""
-        self.class_recall.append([epoch, *recall.round(6)])
-        columns = np.array(self.class_recall, object).T
+    def record_class_recall(self, classes: Classes, rows: list[list]) -> None:
+        """Write class_recall.csv, training recall: a row an epoch, which begins with its number, a column a class id."""
+        columns = np.array(rows, object).T
         self.write_table("class_recall.csv", dict(zip(["epoch", *classes.ids.tolist()], columns, strict=True)))
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
@@ -111,13 +188,26 @@ class Run:
             raise KcarsError(f"{path}: cannot be read ({error})") from None
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, but for the lock and what a process that was killed at its start left half written."""
+    return [entry for entry in folder.iterdir() if entry.name != LOCK and not entry.name.startswith(".run.json.")]
+
+
+def _empty(folder: Path) -> None:
+    """Delete a run, run.json last: killed on the way, what is left is still a run, and can be replaced."""
+    entries = [entry for entry in folder.iterdir() if entry.name not in (LOCK, "run.json")]
+    for entry in entries:
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    (folder / "run.json").unlink()
+
+
 def _facts(plan: Plan, name: str) -> dict:
     dataset = plan.dataset
     unknown = int((plan.labels(dataset.test) < 0).sum())
     return {
         "format": FORMAT,
         "strategy": name,
-        "kcars": __version__,
+        "settings": plan.strategy.model_dump(),
         "data": {
             "source": str(Path(dataset.source).resolve()),
             "fingerprint": dataset.fingerprint(),
@@ -131,17 +221,32 @@ def _facts(plan: Plan, name: str) -> dict:
             "classes": len(plan.classes),
         },
         "versions": versions(),
-        "machine": {
-            "system": platform.system(),
-            "processor": platform.machine(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
     }
 
 
+def machine() -> dict[str, str | int]:
+    """What the last digits of a result depend on, beside the versions."""
+    return {
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name; its kind where the system does not tell more."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def versions() -> dict[str, str]:
-    """Installed versions of the packages that decide a run's numbers."""
-    found = {}
+    """Installed versions of what decides a run's numbers."""
+    found = {"kcars": __version__}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)

@@ -5,10 +5,13 @@ import os
 import warnings
 
 from kcars.errors import KcarsError
+from kcars.settings import TrainSettings
 
 
-def start(precision: str | None = None, seed: int | None = None) -> None:
-    """Make Keras ready: backend, quiet logs, and where given the dtype policy and every seed.
+def start(settings: TrainSettings, precision: str = "") -> None:
+    """Make Keras ready to train by the settings: backend, quiet logs, dtype policy, every seed, determinism.
+
+    precision: another dtype policy than that of the settings.
 
     Raises KcarsError where TensorFlow is not installed.
     """
@@ -24,12 +27,13 @@ def start(precision: str | None = None, seed: int | None = None) -> None:
             import tensorflow as tf
 
             tf.get_logger().setLevel("ERROR")
-            tf.config.list_physical_devices("GPU")
+            gpus = tf.config.list_physical_devices("GPU")
+            if settings.deterministic == "on" or (settings.deterministic == "auto" and not gpus):
+                # For the rest of the process: TensorFlow knows no way back.
+                tf.config.experimental.enable_op_determinism()
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
-    if precision:
-        keras.config.set_dtype_policy(precision)
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision or settings.precision)
+    keras.utils.set_random_seed(settings.seed)
 
 
 class _native_stderr_closed:

@@ -99,6 +99,12 @@ class TrainSettings(Settings):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**32)
     max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
+    save_minutes: float = Field(
+        10, gt=0, description="within an epoch, everything is saved this often; at its end always"
+    )
+    deterministic: Literal["auto", "on", "off"] = Field(
+        "auto", description="the same bits in every run on one machine; auto: on a CPU"
+    )
 
 
 class EvaluateSettings(Settings):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def strategy_files() -> dict[str, Path]:
     return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
 
 
-def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | None) -> Strategy:
+def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None) -> Strategy:
     """The strategy of a shipped name or a YAML file, with `key.sub=value` overrides.
 
     `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open; a file of
@@ -51,8 +52,7 @@ def load_strategy(name: str, overrides: tuple[str, ...] = (), **fixed: str | Non
         if key != "difficulty" and settings.get(key, value) != value:
             raise KcarsError(f"--{key} {value}: strategy {name} is for {key} {settings[key]}; choose another strategy")
         settings[key] = value
-    for text in overrides:
-        _override(settings, text)
+    override(settings, overrides)
     strategy = check(
         settings, where=(name if name in strategy_files() else str(path)) + (" with --set" if overrides else "")
     )
@@ -115,6 +115,12 @@ def _read_yaml(path: Path) -> dict:
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"
         raise KcarsError(f"{path}: holds {kind}; a strategy is a mapping of {', '.join(_keys(()))}")
     return settings
+
+
+def override(settings: dict, overrides: Sequence[str]) -> None:
+    """Put `key.sub=value` texts into plain settings; KcarsError for one that is none."""
+    for text in overrides:
+        _override(settings, text)
 
 
 def _override(settings: dict, text: str) -> None:

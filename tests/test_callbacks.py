@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.callbacks import CollapseWatch, History, KeepBest, OneCycle, Plateau, StopOnNaN, TimeLimit
+from kcars.callbacks import CollapseWatch, OneCycle, Plateau, StopOnNaN, TimeLimit
 from kcars.errors import KcarsError
 from kcars.schedules import build_schedule
 
@@ -34,29 +34,6 @@ def test_plateau_halves_after_more_than_patience_epochs():
 def test_plateau_names_the_columns_it_could_watch():
     with pytest.raises(KcarsError, match="train.plateau.monitor: 'val_loss'.*'loss'"):
         on(Plateau("val_loss", 0.5, 1, 0), model()).on_epoch_end(0, {"loss": 1.0})
-
-
-def test_keep_best_keeps_the_highest_and_stops_after_patience(tmp_path):
-    built = model()
-    built.stop_training = False
-    keep = on(KeepBest(built, "score", tmp_path / "best.weights.h5", patience=2), built)
-    for epoch, score in enumerate([0.1, 0.5, 0.4, 0.3]):
-        built.layers[-1].bias.assign([float(epoch)])
-        assert not built.stop_training
-        keep.on_epoch_end(epoch, {"score": score})
-    assert built.stop_training
-    built.load_weights(tmp_path / "best.weights.h5")
-    assert float(built.layers[-1].bias[0]) == 1.0
-    assert (keep.best, keep.best_epoch) == (0.5, 2)
-
-
-def test_keep_best_keeps_the_first_epoch_even_when_its_score_is_undefined(tmp_path):
-    built = model()
-    keep = on(KeepBest(built, "score", tmp_path / "best.weights.h5"), built)
-    keep.on_epoch_end(0, {"score": math.nan})
-    assert (tmp_path / "best.weights.h5").is_file()
-    keep.on_epoch_end(1, {"score": 0.1})
-    assert keep.best_epoch == 2
 
 
 def test_nan_names_step_and_rate():
@@ -108,9 +85,18 @@ def test_time_limit_stops_and_says_so():
     assert "max_minutes" in told[0]
 
 
-def test_history_counts_the_photos_seen_whatever_the_optimizer_skips():
-    rows, built = [], model()
-    built.optimizer.iterations.assign(99)
-    built.fit(np.ones((6, 2)), np.ones((6, 1)), batch_size=2, epochs=2, verbose=0, callbacks=[History(rows.append, 2)])
-    assert [(row["epoch"], row["step"], row["photos"]) for row in rows] == [(1, 3, 6), (2, 6, 12)]
-    assert list(rows[0])[:6] == ["epoch", "step", "photos", "train_seconds", "seconds", "loss"]
+def test_a_restored_plateau_goes_on_waiting_where_it_stood():
+    watch, other = on(Plateau("val_loss", 0.5, 1, 0), model()), Plateau("val_loss", 0.5, 1, 0)
+    for loss in (1.0, 1.0):
+        watch.on_epoch_end(0, {"val_loss": loss})
+    on(other, built := model(0.8)).restore(watch.state())
+    other.on_epoch_end(2, {"val_loss": 1.0})
+    assert float(built.optimizer.learning_rate) == pytest.approx(0.4)
+
+
+def test_minutes_before_a_stop_count():
+    limit = TimeLimit(1.0, print)
+    limit.on_train_begin()
+    assert not limit.over
+    limit.restore({"seconds": 61.0})
+    assert limit.over

@@ -33,11 +33,24 @@ FLOORS = [
         "tf_data",
     ],
     ["tasks", "runtime"],
-    ["run", "callbacks", "tensorboard", "cost", "data.check", "data.stats"],
+    [
+        "run",
+        "callbacks",
+        "history",
+        "keep_best",
+        "state",
+        "interrupt",
+        "tensorboard",
+        "cost",
+        "data.check",
+        "data.stats",
+    ],
+    ["resume", "save_state"],
+    ["learn"],
     ["train", "evaluate", "table"],
     ["cli"],
 ]
-WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "data.compcars",
+WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
                       "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify"]  # fmt: skip
 
 

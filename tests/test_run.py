@@ -25,6 +25,7 @@ def test_a_run_describes_itself(plan, tmp_path):
     run.note(planned={"epochs": 2})
     assert run.facts()["planned"] == {"epochs": 2}
     assert run.facts()["strategy"] == "mine"
+    assert run.settings_file() == plan.strategy
 
 
 def test_history_comes_back_as_written(plan, tmp_path):

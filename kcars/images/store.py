@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from kcars.data.index import Index
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, fingerprint, writable_folder, write_json
+from kcars.files import cache_folder, fingerprint, writable_folder, write_json, written_whole
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.settings import DataSettings
 
@@ -22,12 +23,15 @@ NONE_BAD = np.zeros(0, np.int64)
 
 
 class Decoded:
-    """Photos decoded anew at every read: `data.cache: off`."""
+    """Photos decoded anew at every read: `data.cache: off`.
+
+    checksums: (n,) uint32 of each file's size and time, where a photo that changes meanwhile is to be refused.
+    """
 
     bad = NONE_BAD
 
-    def __init__(self, index: Index, data: DataSettings):
-        self.index, self.data = index, data
+    def __init__(self, index: Index, data: DataSettings, checksums: np.ndarray | None = None):
+        self.index, self.data, self.checksums = index, data, checksums
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
@@ -39,17 +43,20 @@ class Decoded:
 
     def photo(self, row: int) -> np.ndarray:
         path = self.index.root / str(self.index.paths[row])
+        if self.checksums is not None and _stamp_sum(self.index, row) != self.checksums[row]:
+            raise KcarsError(f"{path}: has changed since the run began; put it back as it was, or begin anew")
         return read_photo(path, self.index.box[row], self.data.size_px, self.data.crop, self.data.padding)
 
 
 class OnDisk:
     """Photos read from the store's file, row by row: memory stays flat however many there are.
 
-    bad: rows (n,) of photos that could not be decoded and are black here.
+    checksums: (n,) uint32 of each photo's pixels; bad: rows (n,) of photos that could not be decoded and are black
+    here.
     """
 
-    def __init__(self, file: Path, size_px: int, bad: np.ndarray = NONE_BAD):
-        self.file, self.size_px, self.bad = file, size_px, bad
+    def __init__(self, file: Path, size_px: int, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
+        self.file, self.size_px, self.checksums, self.bad = file, size_px, checksums, bad
         self._handle = os.open(file, os.O_RDONLY)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
@@ -69,8 +76,8 @@ class OnDisk:
 class InMemory:
     """The store's whole content in memory: `data.cache: memory`."""
 
-    def __init__(self, pixels: np.ndarray, bad: np.ndarray = NONE_BAD):
-        self.pixels, self.bad = pixels, bad
+    def __init__(self, pixels: np.ndarray, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
+        self.pixels, self.checksums, self.bad = pixels, checksums, bad
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
@@ -83,24 +90,30 @@ def open_store(index: Index, data: DataSettings, progress: bool = True):
     Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
     decoded, unless they are skipped, and for a disk without room; then nothing is left behind.
     """
-    decoded = Decoded(index, data)
     if data.cache == "off":
-        return decoded
-    file = store_file(index, data)
+        return Decoded(index, data, np.array([_stamp_sum(index, row) for row in range(len(index))], np.uint32))
+    decoded, file = Decoded(index, data), store_file(index, data)
     with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
-        if not file.is_file():
+        if not (file.is_file() and _sums(file).is_file()):
             _build(decoded, file, progress)
         os.utime(file)  # Tells which stores are in use.
         bad = json.loads(_bad_list(file).read_text()) if _bad_list(file).is_file() else {}
         if bad and data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(index))
-        stored = OnDisk(file, data.size_px, np.array([int(row) for row in bad], np.int64))
-    return stored if data.cache == "disk" else InMemory(stored.read(np.arange(len(index))), stored.bad)
+        stored = OnDisk(file, data.size_px, np.load(_sums(file)), np.array([int(row) for row in bad], np.int64))
+    if data.cache == "disk":
+        return stored
+    return InMemory(stored.read(np.arange(len(index))), stored.checksums, stored.bad)
 
 
 def _bad_list(file: Path) -> Path:
     """Beside a store that was built with bad photos skipped: why, by row."""
     return file.with_suffix(".bad.json")
+
+
+def _sums(file: Path) -> Path:
+    """Beside a store: the checksum of every photo's pixels."""
+    return file.with_suffix(".sums.npy")
 
 
 def _bad_photos(reasons: list[str], photos: int) -> KcarsError:
@@ -133,6 +146,10 @@ def _stamp(index: Index, row: int) -> tuple:
     return str(index.paths[row]), status.st_size, status.st_mtime_ns
 
 
+def _stamp_sum(index: Index, row: int) -> int:
+    return zlib.crc32(repr(_stamp(index, row)).encode())
+
+
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     total = store_bytes(len(decoded.index), decoded.data)
     _forget_old_stores(file.parent, total)
@@ -146,13 +163,15 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     try:
         with open(partial, "wb") as handle:
             handle.truncate(total)
-            bad = _decode_all(decoded, handle.fileno(), progress)
+            bad, sums = _decode_all(decoded, handle.fileno(), progress)
             os.fsync(handle.fileno())
         if bad and decoded.data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(decoded.index))
         _bad_list(file).unlink(missing_ok=True)
         if bad:
             write_json(_bad_list(file), bad)
+        with written_whole(_sums(file), "wb") as handle:
+            np.save(handle, sums)
         os.replace(partial, file)
     except OSError as error:
         raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
@@ -175,17 +194,22 @@ def _forget_old_stores(folder: Path, coming: int) -> None:
         total -= file.stat().st_size
         file.unlink()  # A run that reads it goes on: its file stays until it is closed.
         _bad_list(file).unlink(missing_ok=True)
+        _sums(file).unlink(missing_ok=True)
 
 
-def _decode_all(decoded: Decoded, handle: int, progress: bool) -> dict[int, str]:
-    """Every photo to its place in the file, on all cores; gives why, by row, for those that cannot be decoded."""
-    each = store_bytes(1, decoded.data)
+def _decode_all(decoded: Decoded, handle: int, progress: bool) -> tuple[dict[int, str], np.ndarray]:
+    """Every photo to its place in the file, on all cores.
+
+    Gives why, by row, for those that cannot be decoded, and the checksums of the pixels.
+    """
+    each, sums = store_bytes(1, decoded.data), np.zeros(len(decoded.index), np.uint32)
 
     def write(row: int) -> KcarsError | None:
         try:
             pixels = decoded.photo(row)
         except KcarsError as error:
             return error
+        sums[row] = zlib.crc32(pixels)
         if os.pwrite(handle, pixels.tobytes(), row * each) != each:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return None
@@ -202,4 +226,4 @@ def _decode_all(decoded: Decoded, handle: int, progress: bool) -> dict[int, str]
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return bad
+    return bad, sums

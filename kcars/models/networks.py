@@ -21,6 +21,11 @@ def classifier(backbone: keras.Model, classes: dict[str, int], dropout: float = 
     return keras.Model(pixels, logits, name="classifier")
 
 
+def uncompiled_stays(model: keras.Model) -> keras.Model:
+    """A model of the same layers to compile and train: files of `model`'s weights then hold no optimizer."""
+    return keras.Model(model.input, model.output, name=f"trained_{model.name}")
+
+
 def embedder(backbone: keras.Model, dimensions: int = 512, neck: bool = True) -> keras.Model:
     """Pixels to unit vectors (n, dimensions): batch normalization (the neck), a linear layer, L2."""
     pixels = pixels_for(backbone)

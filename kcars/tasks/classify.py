@@ -63,11 +63,11 @@ def leading(strategy: Strategy) -> str:
 
 
 def network(plan: Plan) -> Network:
-    from kcars.models.networks import classifier
+    from kcars.models.networks import classifier, uncompiled_stays
 
     classes = {plan.strategy.target: len(plan.classes)}
     built = classifier(backbone(plan), classes, plan.strategy.model.dropout)
-    return Network(built, built)
+    return Network(uncompiled_stays(built), built)
 
 
 def objective(plan: Plan) -> dict:

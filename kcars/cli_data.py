@@ -1,0 +1,143 @@
+"""The `kcars data` commands. Everything heavy is imported inside a command."""
+
+from pathlib import Path
+
+import click
+
+from kcars.errors import KcarsError
+
+
+@click.group()
+def data():
+    """Make and inspect datasets."""
+
+
+def _drawn_is_none(context, option, value):
+    return None if value == Path("drawn") else value
+
+
+data_option = click.option(
+    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path), callback=_drawn_is_none,
+    help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
+)  # fmt: skip
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--makes", default=12, show_default=True)
+@click.option("--models-per-make", default=7, show_default=True)
+@click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
+@click.option("--imbalance", default=2.0, show_default=True, help="Photos of the largest class over the smallest.")
+@click.option("--long-tail", is_flag=True, help="Few large and many small classes.")
+@click.option("--night", default=0.0, show_default=True, help="Share of the photos taken by night.")
+@click.option("--rain", default=0.0, show_default=True, help="Share of the photos taken in rain.")
+@click.option("--occlusion", default=0.0, show_default=True, help="Share of the photos with something in front.")
+@click.option("--seed", default=0, show_default=True, help="Other seeds draw other cars.")
+def synth(folder, **settings):
+    """Draw cars into FOLDER in CompCars layout: photos, labels, lists, pairs.
+
+    \b
+    Example:
+      kcars data synth /tmp/drawn --photos-per-model 20
+      kcars data synth /tmp/hard --imbalance 20 --long-tail --night 0.2 --rain 0.2 --occlusion 0.3
+    """
+    from kcars.data.synthetic import DrawnCars, draw
+
+    draw(folder, DrawnCars(**settings))
+    click.echo(f"drawn: {folder}")
+
+
+@data.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder):
+    """Write FOLDER/photos.csv, a line for every photo below FOLDER, for you to complete.
+
+    Make and model are filled in from folders make/model/ or class/; splits, boxes, viewpoints, years and groups are
+    yours to add.
+
+    \b
+    Example:
+      kcars data init /data/my-cars
+    """
+    from kcars.data.manifest import write
+
+    click.echo(f"written: {write(folder)}")
+
+
+@data.command()
+@data_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="kcars-check", show_default=True, help="Folder for both files."
+)
+@click.pass_context
+def check(context, folder, out):
+    """Decode every photo once, compare the lists, and tell what is wrong.
+
+    Writes findings.csv and findings.html into --out. Ends with exit code 1 where a finding spoils results.
+
+    \b
+    Example:
+      kcars data check --data /data/CompCars
+    """
+    from kcars.data import check as doctor
+    from kcars.data.check_page import write_page
+    from kcars.data.faults import spoils
+    from kcars.data.source import listed_faults, load_every_task
+    from kcars.files import writable_folder
+
+    datasets, passed_over = load_every_task(folder)
+    for reason in passed_over:
+        click.echo(f"not checked: {reason}", err=True)
+    writable_folder(out, "--out")
+    faults = doctor.check(datasets, listed_faults(folder))
+    roots = list(dict.fromkeys(dataset.index.root for dataset in datasets.values()))
+    photos = len({path for dataset in datasets.values() for path in dataset.index.paths})
+    doctor.write_csv(out / "findings.csv", faults)
+    write_page(out / "findings.html", next(iter(datasets.values())).source, roots, faults, photos)
+    click.echo(doctor.summary(faults, photos))
+    click.echo(f"  {out / 'findings.csv'}\n  {out / 'findings.html'}")
+    context.exit(1 if any(spoils(fault.kind) for fault in faults) else 0)
+
+
+@data.command()
+@data_option
+@click.option("--all", "every", is_flag=True, help="Every photo of a CompCars release, not only the listed ones.")
+@click.option("--pixels", is_flag=True, help="Decode up to 2,000 training photos for their mean and deviation.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet of twelve models (.png or .jpg).")
+@click.option("--out", type=click.Path(path_type=Path), help="Write makes.csv and models.csv into this folder.")
+def stats(folder, every, pixels, sheet, out):
+    """Count photos per make, model, viewpoint and split.
+
+    \b
+    Example:
+      kcars data stats --data /data/CompCars --pixels --sheet cars.png
+    """
+    from kcars.data import stats as statistics
+    from kcars.data.source import load_every_task
+    from kcars.files import csv_text, writable_folder, write_text, written_whole
+    from kcars.images.store import Decoded
+    from kcars.settings import DataSettings
+
+    kind = {".png": "PNG", ".jpg": "JPEG"}.get(sheet.suffix) if sheet else None
+    if sheet and not kind:
+        raise KcarsError(f"--sheet {sheet}: ends in {sheet.suffix or 'nothing'}; .png and .jpg can be written")
+    settings = DataSettings(size_px=128, cache="off", split="all" if every else "listed")
+    datasets, passed_over = load_every_task(folder, settings)
+    for reason in passed_over:
+        click.echo(f"not counted: {reason}", err=True)
+    click.echo(statistics.summary(datasets))
+    dataset = next(iter(datasets.values()))
+    if pixels:
+        mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.index, settings), dataset.train)
+        click.echo(
+            f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}"
+        )
+    if sheet:
+        with written_whole(sheet, "wb") as file:
+            statistics.contact_sheet(dataset.index, dataset.train).save(file, kind)
+        click.echo(f"  {sheet}")
+    if out:
+        writable_folder(out, "--out")
+        for target in ("make", "model"):
+            write_text(out / f"{target}s.csv", csv_text(statistics.class_counts(datasets, target)))
+            click.echo(f"  {out / f'{target}s.csv'}")

@@ -1,0 +1,79 @@
+"""Which epoch's weights a run keeps, and where training may end early."""
+
+import math
+
+import keras
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.files import room_for
+
+MARGIN = 2**20  # Bytes of a weights file beside the weights.
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the scored network whenever the leading validation score rises; the first epoch always counts."""
+
+    def __init__(self, scored, leading: str, path, patience: int | None = None):
+        """patience: end training after so many epochs without a better score; None never ends it."""
+        super().__init__()
+        self.scored, self.leading, self.path, self.patience = scored, leading, path, patience
+        self.best, self.best_epoch, self.epochs = -math.inf, 0, 0
+        self.weights: list[np.ndarray] = []
+
+    @property
+    def over(self) -> bool:
+        return bool(self.patience) and self.epochs - self.best_epoch >= self.patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        score, self.epochs = logs[self.leading], epoch + 1
+        if self.best_epoch == 0 or score > self.best:
+            self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
+            self.weights = self.scored.get_weights()
+            _save_weights(self.scored, self.path)
+        self.model.stop_training |= self.over
+
+    def state(self) -> dict:
+        # With the weights: the file may already hold those of an epoch after the state.
+        return {"best": self.best, "best_epoch": self.best_epoch, "epochs": self.epochs, "arrays": self.weights}
+
+    def restore(self, state: dict) -> None:
+        self.best, self.best_epoch, self.epochs = state["best"], state["best_epoch"], state["epochs"]
+        self.weights = state.get("arrays", [])
+        if self.weights:
+            self.scored.set_weights(self.weights)
+            _save_weights(self.scored, self.path)
+
+
+class KeepEpoch(keras.callbacks.Callback):
+    """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
+
+    def __init__(self, scored, epoch: int, path):
+        super().__init__()
+        self.scored, self.epoch, self.path, self.epochs = scored, epoch, path, 0
+
+    @property
+    def over(self) -> bool:
+        return self.epochs >= self.epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs = epoch + 1
+        _save_weights(self.scored, self.path)
+        self.model.stop_training |= self.over
+
+    def state(self) -> dict:
+        return {"epochs": self.epochs}
+
+    def restore(self, state: dict) -> None:
+        self.epochs = state["epochs"]
+
+
+def _save_weights(model, path) -> None:
+    temporary = path.with_name("." + path.name)
+    try:
+        room_for(sum(array.nbytes for array in model.get_weights()) + MARGIN, path.parent)
+        model.save_weights(temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # HDF5 makes a full disk a RuntimeError.
+        temporary.unlink(missing_ok=True)
+        raise KcarsError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None

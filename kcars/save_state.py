@@ -1,0 +1,134 @@
+"""Saves and restores everything that training depends on, so that a broken run goes on as if it had not been."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kcars import state
+from kcars.errors import Interrupted, KcarsError
+from kcars.history import Counting
+from kcars.interrupt import Interruption
+
+
+class SaveState(Counting):
+    """Writes the state after every epoch, every so many minutes, and on Ctrl-C or SIGTERM, which it then obeys.
+
+    It stands last among the callbacks: what they do at the end of an epoch belongs to the state. Keras' own
+    BackupAndRestore keeps neither callbacks nor dropout seeds nor the place within an epoch.
+    """
+
+    def __init__(
+        self,
+        model,
+        callbacks: list,
+        folder: Path,
+        identity: str,
+        steps_per_epoch: int,
+        minutes: float,
+        interruption: Interruption,
+    ):
+        """callbacks: those with `state()` and `restore()` are saved too; identity: what a state must be of to fit."""
+        super().__init__()
+        self.trained, self.folder, self.identity = model, Path(folder), identity
+        self.remembering = {type(one).__name__: one for one in [*callbacks, self] if hasattr(one, "restore")}
+        self.steps_per_epoch, self.seconds, self.interruption = steps_per_epoch, minutes * 60, interruption
+        self._metrics: list[np.ndarray] = []
+        self._saved_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        if self._metrics:  # Within an epoch; `fit` has just reset them.
+            _assign(self.trained.metrics_variables, self._metrics, self.folder)
+            self._metrics = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        if self.step % self.steps_per_epoch == 0 or self.trained.stop_training:
+            return  # The end of the epoch, which saves, follows at once.
+        if self.interruption.signal or time.monotonic() - self._saved_at > self.seconds:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._save()
+
+    def _save(self) -> None:
+        facts, arrays = {"identity": self.identity}, {}
+        for name, callback in self.remembering.items():
+            facts[name] = callback.state()
+            for number, array in enumerate(facts[name].pop("arrays", [])):
+                arrays[f"{name}/{number}"] = array
+        for group, variables in self._variables().items():
+            arrays |= {f"{group}/{number}": np.asarray(variable) for number, variable in enumerate(variables)}
+        state.write(self.folder, state.State(self.step, facts, arrays))
+        self._saved_at = time.monotonic()
+        if self.interruption.signal:
+            epochs = self.step / self.steps_per_epoch
+            raise Interrupted(
+                self.interruption.signal, f"stopped after step {self.step}, {epochs:.2f} epochs, all saved"
+            )
+
+    def _variables(self) -> dict[str, list]:
+        model = self.trained
+        return {
+            "model": model.variables,  # With the seeds of dropout, which weight files lack.
+            "optimizer": model.optimizer.variables,
+            "metrics": model.metrics_variables,
+        }
+
+    def restore_newest(self, example: Callable, warn: Callable) -> int:
+        """Bring model, optimizer, metrics and callbacks to the newest state on disk, where there is one.
+
+        Returns the steps done.
+
+        example: gives one batch, from which metrics are built. Raises KcarsError for a state of another run.
+        """
+        found = state.read(self.folder, warn)
+        if found is None:
+            return 0
+        if found.facts.get("identity") != self.identity:
+            raise KcarsError(f"{self.folder / state.NEWEST}: belongs to another run; put back its own, or train anew")
+        _build(self.trained, *example())
+        for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
+            kept = _group(found, name)
+            callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})
+        for group, variables in self._variables().items():
+            if group == "metrics":  # Of a whole epoch, they belong to no epoch to come.
+                self._metrics = _group(found, group) if self.step % self.steps_per_epoch else []
+            else:
+                _assign(variables, _group(found, group), self.folder)
+        return self.step
+
+
+def _group(found: state.State, name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}/") for key in found.arrays)
+    return [found.arrays[f"{name}/{number}"] for number in range(count)]
+
+
+def _build(model, inputs, labels) -> None:
+    """Make the variables of optimizer, loss and metrics, which Keras makes in the first step."""
+    outputs = model(inputs)
+    model.compute_loss(inputs, labels, outputs)
+    model.compute_metrics(inputs, labels, outputs, None)
+    model.optimizer.build(model.trainable_variables)
+
+
+def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
+    if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+        raise KcarsError(f"{folder / state.NEWEST}: does not fit this network; put back its own, or train anew")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def segments(done: int, epochs: int, steps: int) -> Iterator[tuple[int, int, int, int]]:
+    """(first step, first epoch, epoch to stop before, steps an epoch) of each `fit` that is left after `done` steps.
+
+    `fit` begins at the start of an epoch only: the rest of a broken one is a `fit` of its own.
+    """
+    epoch, within = divmod(done, steps)
+    if within:
+        yield done, epoch, epoch + 1, steps - within
+        epoch += 1
+    if epoch < epochs:
+        yield epoch * steps, epoch, epochs, steps

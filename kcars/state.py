@@ -1,0 +1,96 @@
+"""The state of a training on disk: one file, whole or not at all, and the one before it."""
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kcars.errors import Diverged, KcarsError
+from kcars.files import written_whole
+
+FORMAT = 1
+NEWEST, PREVIOUS = "state.npz", "state.previous.npz"
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that the next step depends on.
+
+    step: steps done; facts: what callbacks remember, as JSON; arrays: variables and kept weights by name.
+    """
+
+    step: int
+    facts: dict
+    arrays: dict[str, np.ndarray]
+
+
+def write(folder: Path, state: State) -> None:
+    """Write the newest generation; what was newest becomes the previous one.
+
+    Raises Diverged, and writes nothing, where a number is not finite; KcarsError where the disk takes no more.
+    """
+    for name, array in state.arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise Diverged(
+                f"training: {name} is no longer finite at step {state.step}; the state saved before is kept; lower "
+                "train.learning_rate, or train in float32"
+            )
+    facts = {"format": FORMAT, "step": state.step, **state.facts}
+    newest, previous = folder / NEWEST, folder / PREVIOUS
+    with written_whole(newest, "wb") as file:
+        np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)
+        file.flush()
+        os.fsync(file.fileno())  # Only a state that is safe on disk may push the others down.
+        if newest.exists():
+            _second_name(newest, previous)
+
+
+def _second_name(path: Path, other: Path) -> None:
+    """Let `other` name the file at `path` too, replacing what it named; `path` exists all the while."""
+    beside = path.with_name(f".{other.name}")
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    os.link(path, beside)
+    os.replace(beside, other)
+
+
+def read(folder: Path, warn) -> State | None:
+    """The newest generation that can be read; None where none was written.
+
+    warn: is told, in a line, of a generation that is damaged. Raises KcarsError where all are.
+    """
+    damaged = []
+    for name in (NEWEST, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            state = _read(path)
+        except _DAMAGED as error:
+            damaged.append(f"{path}: damaged ({str(error)[:80] or type(error).__name__})")
+            continue
+        if damaged:
+            warn(f"{damaged[0]}; going on from the one before, step {state.step}")
+        return state
+    if damaged:
+        raise KcarsError("; ".join(damaged) + "; nothing is left to go on from: train anew")
+    return None
+
+
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+def _read(path: Path) -> State:
+    # In memory, not lazily from the file: every array's checksum is compared before any is used.
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    facts = json.loads(arrays.pop("facts").tobytes())
+    if facts.pop("format") != FORMAT:
+        raise ValueError("written in another format")
+    return State(facts.pop("step"), facts, arrays)
