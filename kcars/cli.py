@@ -129,15 +129,13 @@ def _go_on(context, folder, data, overrides) -> None:
     from kcars.run import Run
     from kcars.train import go_on
 
-    given = {name for name in context.params if _given(context, name)}
-    if wrong := given - {"resume", "folder", "overrides"}:
-        raise KcarsError(
-            f"--{min(wrong).replace('_', '-')}: the run has its own; with --resume go --data and --set only"
-        )
+    given = {option.opts[0] for option in context.command.params if _given(context, option.name)}
+    if wrong := given - {"--resume", "--data", "--set"}:
+        raise KcarsError(f"{min(wrong)}: the run has its own; with --resume go --data and --set only")
     run = Run.open(folder)
     strategy = settings_to_go_on(run, overrides)
     click.echo(f"strategy: {run.facts()['strategy']}")
-    dataset = _load(data if "folder" in given else Path(run.facts()["data"]["source"]), strategy)
+    dataset = _load(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
     go_on(run, strategy, dataset)
     _print_scores(run, score(run, dataset))
 
@@ -164,6 +162,8 @@ def evaluate(run, folder):
     from kcars.run import Run
 
     opened = Run.open(run)
+    if not opened.facts()["finished"]:
+        click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
     _print_scores(opened, score(opened, _load(folder, opened.strategy())))
 

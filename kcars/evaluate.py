@@ -18,8 +18,13 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     Everything that is chosen (epoch, threshold) comes from validation rows, which protocol `paper` makes the test.
     Raises KcarsError where the dataset is not the one that the run was trained on.
     """
-    strategy, facts = run.strategy(), run.facts()
     run.refuse_other_data(dataset)
+    with Run.locked(run.folder):
+        return _evaluate(run, dataset, progress)
+
+
+def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
+    strategy, facts = run.strategy(), run.facts()
     task = task_module(strategy.task)
     start(strategy.train, "float32")  # Scores come from a float32 network, whatever trained it.
     from kcars.images.store import open_store

@@ -92,7 +92,7 @@ def _refuse(changes: dict[str, tuple], where: str, remedy: str) -> None:
     for key, (before, now) in changes.items():
         if key not in FREE:
             raise KcarsError(
-                f"{where}: {key} was {before} when the run began and is {now}; {remedy}, or train anew; what may change "
+                f"{where}: {key} was {before!r} when the run began and is {now!r}; {remedy}, or train anew; what may change "
                 f"on the way: {', '.join(sorted(FREE))}"
             )
 

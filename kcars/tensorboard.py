@@ -31,6 +31,6 @@ class Scalars:
                             tf.summary.scalar(name, value)
             self._writer.flush()
         except (OSError, tf.errors.OpError) as error:
-            told = getattr(error, "strerror", None) or str(getattr(error, "message", error)).splitlines()[0]
+            told = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
             raise KcarsError(f"{self.folder}: cannot be written ({told})") from None
         self._written = len(rows)

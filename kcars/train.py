@@ -89,4 +89,6 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
     except Interrupted as stop:
         raise Interrupted(stop.signal, f"{stop}; kcars train --resume {run.folder} goes on from there") from None
     except KcarsError as error:
-        raise KcarsError(f"{error}; mend that, and kcars train --resume {run.folder} goes on from the last save") from None
+        raise KcarsError(
+            f"{error}; mend that, and kcars train --resume {run.folder} goes on from the last save"
+        ) from None

@@ -1,0 +1,265 @@
+"""Runs that are stopped, starved or fed badly, from the command line: what docs/reliability.md promises."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from test_end_to_end import kcars, small
+
+from kcars.save_state import SaveState
+
+TOOLS = Path(__file__).parent.parent / "tools"
+SETTINGS = small("train.schedule=constant", "model.dropout=0.3")
+
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+differences = load_tool("bench_resume").differences
+SAME = (0, 0, 0)
+
+
+def train(data, out, *more, settings=SETTINGS, code=0):
+    return kcars("train", "--task", "classify", "--data", data, "--out", out, *settings, *more, code=code)
+
+
+def resume(run, *more, code=0):
+    return kcars("train", "--resume", run, *more, code=code)
+
+
+@pytest.fixture(scope="module")
+def cars(drawn, tmp_path_factory):
+    """Drawn cars of this module's own, whose photos tests may take away for a while."""
+    return Path(shutil.copytree(drawn, tmp_path_factory.mktemp("own") / "cars"))
+
+
+@pytest.fixture(scope="module")
+def whole(cars, tmp_path_factory):
+    """A run that nothing stopped."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    train(cars, run)
+    return run
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(n, action): action(SaveState) once n steps are done."""
+
+    def arrange(step, action):
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.step == step:
+                monkeypatch.undo()
+                action(self)
+
+        monkeypatch.setattr(SaveState, "on_train_batch_begin", on_train_batch_begin)
+
+    cache = os.environ["KCARS_CACHE"]
+    yield arrange
+    os.environ["KCARS_CACHE"] = cache
+
+
+def steps_per_epoch(run) -> int:
+    return json.loads((run / "run.json").read_text())["planned"]["steps_per_epoch"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_an_epoch_saves_and_the_run_goes_on(cars, whole, tmp_path, at_step, number):
+    run = tmp_path / "run"
+    at_step(3, lambda _: os.kill(os.getpid(), number))
+    output = train(cars, run, code=128 + number)
+    assert (
+        f"stopped after step 4, {4 / steps_per_epoch(run):.2f} epochs, all saved; kcars train --resume {run}" in output
+    )
+    assert not (run / "history.csv").exists()
+    assert "is unfinished" in kcars("evaluate", run, code=2)
+    resume(run)
+    assert differences(whole, run) == SAME
+
+
+def test_the_state_before_serves_where_the_newest_is_damaged(cars, whole, tmp_path, at_step):
+    run = tmp_path / "run"
+    at_step(steps_per_epoch(whole) + 2, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    train(cars, run, code=130)
+    os.truncate(run / "state.npz", 5000)
+    assert (
+        f"state.npz: damaged (its checksum is wrong); going on from the one before, step {steps_per_epoch(whole)}"
+        in (resume(run))
+    )
+    assert differences(whole, run) == SAME
+
+
+def test_a_longer_constant_run_is_as_if_it_had_been_longer_from_the_start(cars, whole, tmp_path):
+    run = tmp_path / "run"
+    train(cars, run, "--set", "train.epochs=1")
+    resume(run, "--set", "train.epochs=2")
+    assert differences(whole, run) == SAME
+    before = (run / "scores.json").read_text()
+    resume(run)  # There is nothing left to learn: it is scored again.
+    assert (run / "scores.json").read_text() == before
+
+
+def test_more_epochs_after_an_early_stop_need_more_patience(cars, tmp_path):
+    run = tmp_path / "run"
+    train(cars, run, "--set", "train.epochs=9", "--set", "train.early_stopping=1", "--set", "train.learning_rate=1e-9")
+    ended = len((run / "history.csv").read_text().splitlines()) - 1
+    assert ended < 9
+    resume(run, "--set", "train.epochs=10")
+    assert len((run / "history.csv").read_text().splitlines()) - 1 == ended
+    resume(run, "--set", "train.epochs=10", "--set", "train.early_stopping=9")
+    assert len((run / "history.csv").read_text().splitlines()) - 1 == 10
+
+
+def test_a_second_process_is_kept_off(whole, cars):
+    with FileLock(whole / ".lock"):
+        for command in (["train", "--resume", whole], ["evaluate", whole]):
+            assert "another process trains or scores it" in kcars(*command, code=2)
+        assert "another process trains or scores it" in train(cars, whole, "--force", code=2)
+
+
+def test_what_belongs_to_the_run_is_not_given_again(whole):
+    for option in (["--task", "verify"], ["--out", "elsewhere"], ["--force"], ["--strategy", "demo/verify"]):
+        assert f"{option[0]}: the run has its own" in resume(whole, *option, code=2)
+    assert "train.batch was 16 when the run began" in resume(whole, "--set", "train.batch=8", code=2)
+
+
+def test_other_data_is_refused(whole, tree):
+    assert "trained on data" in resume(whole, "--data", tree.root, code=2)
+
+
+def test_a_photo_that_changes_is_named_and_put_back_the_run_goes_on(cars, whole, tmp_path, at_step):
+    run, photo = tmp_path / "run", sorted((cars / "image").rglob("*.jpg"))[7]
+    original, times = photo.read_bytes(), photo.stat()
+    place = original.rindex(b"\xff\xda") + 40  # Within the pixels: the same size, another picture.
+    at_step(3, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    train(cars, run, code=130)
+    photo.write_bytes(original[:place] + bytes([original[place] ^ 16]) + original[place + 1 :])
+    try:
+        output = resume(run, code=2)
+    finally:
+        photo.write_bytes(original)
+        os.utime(photo, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert f"1 of its photos have changed since it began, such as {photo.relative_to(cars / 'image')}" in output
+    resume(run)
+    assert differences(whole, run) == SAME
+
+
+@pytest.mark.parametrize("how", ["lost", "changed"])
+def test_a_photo_that_goes_bad_within_an_epoch_is_named_and_nothing_is_lost(cars, whole, tmp_path, at_step, how):
+    run, folder, aside = tmp_path / "run", cars / "image", cars / "aside"
+    photos = sorted(folder.rglob("*.jpg"))
+
+    def spoil(_):
+        folder.rename(aside)
+        if how == "changed":
+            shutil.copytree(aside, folder)
+            for photo in photos:
+                photo.write_bytes(photo.read_bytes()[:-30])
+
+    off = [*SETTINGS, "--set", "data.cache=off", "--set", "data.prefetch=1", "--set", "data.workers=1"]
+    at_step(3, spoil)
+    try:
+        output = train(cars, run, settings=off, code=2)
+    finally:
+        if aside.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+    told = "cannot be read (No such file or directory)" if how == "lost" else "has changed since the run began"
+    assert any(f"{photo}: {told}" in output for photo in photos)
+    assert f"mend that, and kcars train --resume {run}" in output
+    resume(run)
+    assert differences(whole, run)[:2] == SAME[:2]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state(cars, whole, tmp_path, at_step):
+    run, steps = tmp_path / "run", steps_per_epoch(whole)
+
+    def spoil(saving):
+        weights = saving.trained.trainable_variables[0]
+        weights.assign(np.full(weights.shape, np.nan, np.float32))
+
+    at_step(steps + 2, spoil)
+    output = train(cars, run, code=2)
+    assert f"the loss is nan at step {steps + 3}" in output
+    assert "--resume" not in output
+    with np.load(run / "state.npz") as state:
+        assert all(np.isfinite(state[name]).all() for name in state.files if state[name].dtype.kind == "f")
+    resume(run)  # It was no fault of the run's own.
+    assert differences(whole, run) == SAME
+
+
+def test_a_clock_that_jumps_changes_nothing(cars, whole, tmp_path, monkeypatch):
+    real, jumps = time.time, np.random.default_rng(0)
+    monkeypatch.setattr(time, "time", lambda: real() + jumps.uniform(-1e7, 1e7))
+    train(cars, tmp_path / "run")
+    assert differences(whole, tmp_path / "run") == SAME
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(script): runs a shell script that may mount a disk of a few MiB at $DISK; its output."""
+    command = ["unshare", "--map-root-user", "--mount", "bash", "-ec"]
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    environment = {**os.environ, "DISK": str(disk), "KCARS": f"{sys.executable} -m kcars.cli"}
+    mount = "mount -t tmpfs -o size=64k tmpfs $DISK"
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*command, mount], env=environment, capture_output=True).returncode
+    ):
+        pytest.skip("this system lets nobody mount a small disk")
+
+    def run(script):
+        done = subprocess.run([*command, script], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(cars, whole, tmp_path, small_disk):
+    settings = " ".join(f"'{part}'" for part in SETTINGS)
+    output = small_disk(f"""
+        mount -t tmpfs -o size=20m tmpfs $DISK
+        code=0; $KCARS train --task classify --data {cars} --out $DISK/run {settings} || code=$?
+        echo "code $code"; ls -A $DISK/run
+        mount -o remount,size=200m $DISK
+        $KCARS train --resume $DISK/run
+        cp -r $DISK/run {tmp_path}/run
+    """)
+    assert "state.npz: cannot be written (No space left on device); mend that, and kcars train --resume" in output
+    assert "code 2" in output
+    assert "Traceback" not in output
+    assert differences(whole, tmp_path / "run") == SAME
+
+
+def test_no_room_for_the_store_is_told_before_anything_is_written(cars, tmp_path, small_disk):
+    output = small_disk(f"""
+        mount -t tmpfs -o size=100k tmpfs $DISK
+        export KCARS_CACHE=$DISK/cache
+        code=0; $KCARS train --task classify --data {cars} --out {tmp_path}/run {" ".join(small())} || code=$?
+        echo "code $code"; find $DISK -type f -size +0
+    """)
+    assert "MiB are needed for the pixel store, 0 MiB are free; make room, set KCARS_CACHE" in output
+    assert output.count("code 2") == 1
+    assert ".pixels" not in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars):
+    command = [sys.executable, TOOLS / "bench_resume.py", "--kills", "2", "--only", "plain/float32", "--data", cars]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "0", "0"]

@@ -1,0 +1,104 @@
+import contextlib
+import os
+
+import numpy as np
+import pytest
+
+from kcars import state as module
+from kcars.errors import Diverged, KcarsError
+from kcars.state import NEWEST, PREVIOUS, State, read, write
+
+
+def numbered(step: int) -> State:
+    arrays = {
+        "model/0": np.full((2, 3), step, np.float32),
+        "model/1": np.zeros((0,), np.float32),
+        "optimizer/0": np.int64(step),
+        "metrics/0": np.arange(4, dtype=np.int32).reshape(2, 2),
+    }
+    return State(
+        step, {"KeepBest": {"best": float("-inf"), "name": "ä"}}, {k: np.asarray(a) for k, a in arrays.items()}
+    )
+
+
+def same(one: State, other: State) -> bool:
+    return (
+        (one.step, one.facts) == (other.step, other.facts)
+        and one.arrays.keys() == other.arrays.keys()
+        and all(
+            (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+            for a, b in zip(one.arrays.values(), other.arrays.values(), strict=True)
+        )
+    )
+
+
+def test_what_is_written_comes_back_and_nothing_is_nothing(tmp_path):
+    assert read(tmp_path, pytest.fail) is None
+    write(tmp_path, numbered(7))
+    assert same(read(tmp_path, pytest.fail), numbered(7))
+    assert os.listdir(tmp_path) == [NEWEST]
+
+
+def test_two_generations_are_kept(tmp_path):
+    for step in (1, 2, 3):
+        write(tmp_path, numbered(step))
+    assert sorted(os.listdir(tmp_path)) == [NEWEST, PREVIOUS]
+    assert read(tmp_path, pytest.fail).step == 3
+    (tmp_path / NEWEST).unlink()
+    assert read(tmp_path, pytest.fail).step == 2
+
+
+def test_whichever_byte_is_damaged_or_cut_off_no_wrong_state_is_read(tmp_path):
+    write(tmp_path, numbered(1))
+    write(tmp_path, numbered(2))
+    whole, told = (tmp_path / NEWEST).read_bytes(), []
+    damages = [whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :] for place in range(0, len(whole), 3)]
+    damages += [whole[:length] for length in range(0, len(whole), 5)]
+    for damage in damages:
+        (tmp_path / NEWEST).write_bytes(damage)
+        found = read(tmp_path, told.append)
+        assert same(found, numbered(found.step))
+        assert found.step == 1
+    assert len(told) == len(damages)
+    assert "state.npz: damaged" in told[0]
+    assert "step 1" in told[0]
+
+
+def test_nothing_left_to_read_is_one_line(tmp_path):
+    for name in (NEWEST, PREVIOUS):
+        (tmp_path / name).write_bytes(b"half")
+    with pytest.raises(KcarsError, match="state.npz: damaged.*state.previous.npz: damaged.*train anew"):
+        read(tmp_path, pytest.fail)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_replace_nothing(tmp_path, value):
+    write(tmp_path, numbered(1))
+    bad = numbered(2)
+    bad.arrays["model/0"][1, 1] = value
+    with pytest.raises(Diverged, match="model/0 is no longer finite at step 2"):
+        write(tmp_path, bad)
+    assert read(tmp_path, pytest.fail).step == 1
+    assert os.listdir(tmp_path) == [NEWEST]
+
+
+@pytest.mark.parametrize("call", ["link", "replace", "fsync"])
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_dying_between_any_two_calls_leaves_a_whole_state(tmp_path, monkeypatch, call, after):
+    write(tmp_path, numbered(1))
+    write(tmp_path, numbered(2))
+    real, calls = getattr(os, call), []
+
+    def dies(*arguments):
+        calls.append(arguments)
+        if len(calls) > after:
+            raise SystemExit
+        return real(*arguments)
+
+    monkeypatch.setattr(module.os, call, dies)
+    with contextlib.suppress(SystemExit):
+        write(tmp_path, numbered(3))
+    monkeypatch.undo()
+    assert read(tmp_path, pytest.fail).step in (2, 3)
+    write(tmp_path, numbered(4))
+    assert read(tmp_path, pytest.fail).step == 4
