@@ -162,11 +162,12 @@ def test_a_photo_that_goes_bad_within_an_epoch_is_named_and_nothing_is_lost(cars
     photos = sorted(folder.rglob("*.jpg"))
 
     def spoil(_):
-        folder.rename(aside)
-        if how == "changed":
-            shutil.copytree(aside, folder)
-            for photo in photos:
-                photo.write_bytes(photo.read_bytes()[:-30])
+        if how == "lost":
+            folder.rename(aside)
+            return
+        shutil.copytree(folder, aside)  # Which keeps their times.
+        for photo in photos:
+            photo.write_bytes(b"no photo")
 
     off = [*SETTINGS, "--set", "data.cache=off", "--set", "data.prefetch=1", "--set", "data.workers=1"]
     at_step(3, spoil)
@@ -177,7 +178,7 @@ def test_a_photo_that_goes_bad_within_an_epoch_is_named_and_nothing_is_lost(cars
             shutil.rmtree(folder, ignore_errors=True)
             aside.rename(folder)
     told = "cannot be read (No such file or directory)" if how == "lost" else "has changed since the run began"
-    assert any(f"{photo}: {told}" in output for photo in photos)
+    assert any(f"{photo}: {told}" in output for photo in photos), output
     assert f"mend that, and kcars train --resume {run}" in output
     resume(run)
     assert differences(whole, run)[:2] == SAME[:2]

@@ -43,6 +43,14 @@ def test_schema_beside_the_strategies_is_current():
     assert "train" in json.loads(json_schema())["properties"]
 
 
+def test_off_is_a_word_and_true_is_none(tmp_path):
+    path = written(tmp_path, MINIMAL)
+    changed = load_strategy(path, ("data.cache=off", "train.deterministic=on", "evaluate.mirror=false"))
+    assert (changed.data.cache, changed.train.deterministic, changed.evaluate.mirror) == ("off", "on", False)
+    (tmp_path / "again.yaml").write_text(to_yaml(changed))
+    assert load_strategy(str(tmp_path / "again.yaml")) == changed
+
+
 def test_overrides(tmp_path):
     path = written(tmp_path, MINIMAL)
     strategy = load_strategy(
