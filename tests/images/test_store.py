@@ -103,6 +103,22 @@ def test_no_room_is_said_before_anything_is_written(index, monkeypatch):
         open_store(index, DATA.model_copy(update={"size_px": 33}), progress=False)
 
 
+def test_a_disk_that_fills_up_on_the_way_leaves_no_half_store(index, monkeypatch):
+    written = []
+
+    def full(handle, data, place):
+        written.append(place)
+        if len(written) > 10:
+            raise OSError(28, "No space left on device")
+        return len(data)
+
+    monkeypatch.setattr(module.os, "pwrite", full)
+    with pytest.raises(KcarsError, match=r"partial: cannot be written \(No space left on device\); make room"):
+        open_store(index, DATA, progress=False)
+    file = store_file(index, DATA)
+    assert [name for name in os.listdir(file.parent) if name.startswith(file.stem) and not name.endswith(".lock")] == []
+
+
 def test_two_processes_build_one_store(tree):
     program = (
         "import sys, numpy as np; from pathlib import Path; from kcars.data import compcars;"
