@@ -41,10 +41,17 @@ class ConfusionMatrix(keras.metrics.Metric):
         return {**super().get_config(), "classes": self.classes}
 
 
+@keras.saving.register_keras_serializable(package="kcars")
+class TopFive(keras.metrics.SparseTopKCategoricalAccuracy):
+    """Share of labels among the five highest scores, called `top5` also where a network has a second output."""
+
+    def result(self):
+        return {"top5": super().result()}
+
+
 def balanced_metrics(classes: int) -> list[keras.metrics.Metric]:
     """What `compile` takes for a target: the matrix, and top-5, which needs scores and so a metric of its own."""
-    top5 = keras.metrics.SparseTopKCategoricalAccuracy(min(5, classes), name="top5")
-    return [ConfusionMatrix(classes), top5]
+    return [ConfusionMatrix(classes), TopFive(min(5, classes), name="top5")]
 
 
 class BalancedMetrics(keras.callbacks.Callback):

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TASKS = ("classify", "verify")
 DIFFICULTIES = ("easy", "medium", "hard")
+RESIDUAL = ("resnet18", "simple_resnet", "simple_resnet_large")
 
 
 class Settings(BaseModel):
@@ -41,16 +42,24 @@ class DataSettings(Settings):
 
 
 class ModelSettings(Settings):
-    backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large"]
+    backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"]
     width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
     stem: Literal["standard", "compact"] = Field(
         "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"
     )
-    normalization: Literal["compcars", "imagenet", "half"] = Field(
+    normalization: Literal["compcars", "imagenet", "half", "caffe", "pixels"] = Field(
         "compcars", description="mean and deviation taken from the pixels inside the model"
     )
+    auxiliary: float = Field(
+        0.0, ge=0, le=1, description="weight of the loss of inception_v3's auxiliary head, in training; 0: no such head"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier head")
-    embedding: int = Field(512, ge=2, description="dimensions of the unit vector (verification)")
+    embedding: int = Field(512, ge=2, description="dimensions of the vector (verification)")
+    head: Literal["neck", "two_layers", "linear"] = Field(
+        "neck",
+        description="verification: batch normalization, linear layer, unit length; that with a hidden layer before; "
+        "or a linear layer alone",
+    )
 
 
 class CrossEntropySettings(Settings):
@@ -156,6 +165,13 @@ class Strategy(Settings):
             raise ValueError("loss contrastive and data.order pairs go together, and with no other")
         if pairs and self.task == "classify":
             raise ValueError("data.order pairs belongs to task verify")
+        residual = self.model.backbone in RESIDUAL
+        if not residual and (self.model.width != 1 or self.model.stem != "standard"):
+            raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
+        if self.model.auxiliary and (self.model.backbone != "inception_v3" or self.task != "classify"):
+            raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
+        if self.model.head == "linear" and self.loss.name == "arcface":
+            raise ValueError("loss arcface takes unit vectors: model.head neck or two_layers")
         if self.loss.name == "arcface" and self.task == "classify":
             raise ValueError("loss arcface belongs to task verify")
         if self.task == "verify" and self.loss.name not in ("contrastive", "arcface"):

@@ -183,8 +183,13 @@ _LOSSES = {
     "arcface": ArcFaceSettings,
 }
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
-_SHORT_BACKBONE = {"resnet18": "Res18", "simple_resnet": "SRes", "simple_resnet_large": "SResL"}
-_SHORT_SIAMESE = {"resnet18": "SRes18"}
+_SHORT_BACKBONE = {
+    "resnet18": "Res18",
+    "simple_resnet": "SRes",
+    "simple_resnet_large": "SResL",
+    "inception_v3": "Inc",
+}
+_SHORT_SIAMESE = {"resnet18": "SRes18", "resnet50": "SRes50", "efficientnet_b0": "EffB0"}
 _SHORT_LOSS = {"cross_entropy": "CE", "focal": "FO", "contrastive": "CT"}
 
 

@@ -51,6 +51,18 @@ def test_off_is_a_word_and_true_is_none(tmp_path):
     assert load_strategy(str(tmp_path / "again.yaml")) == changed
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["model.backbone=resnet50", "model.width=0.5"], "model.width and model.stem belong to resnet18"),
+        (["model.auxiliary=0.4"], "model.auxiliary belongs to task classify with backbone inception_v3"),
+    ],
+)
+def test_what_a_backbone_has_not_is_refused(tmp_path, changes, told):
+    with pytest.raises(KcarsError, match=told):
+        load_strategy(written(tmp_path, MINIMAL), changes)
+
+
 def test_overrides(tmp_path):
     path = written(tmp_path, MINIMAL)
     strategy = load_strategy(

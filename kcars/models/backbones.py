@@ -3,17 +3,24 @@
 from functools import partial
 
 import keras
+from keras import layers
 
 from kcars.errors import KcarsError, one_of
+from kcars.models.applications import APPLICATIONS, application
 from kcars.models.layers import PixelScaling
 from kcars.models.residual import STEMS, residual_features
 
-# Mean and standard deviation of RGB / 255. CompCars: the figures published with the paper.
+# Mean and standard deviation of RGB / 255. CompCars: the figures published with the paper. The others are what ImageNet
+# weights were trained with: imagenet torchvision's, half InceptionV3's (-1 to 1), caffe Keras' ResNet50's (blue first,
+# minus the mean, not divided), pixels EfficientNet's (0 to 255: its own layers scale).
 NORMALIZATIONS = {
     "compcars": ((0.49133, 0.47956, 0.46959), (0.25853, 0.25819, 0.26201)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255)),
+    "pixels": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
 }
+BLUE_FIRST = {"caffe"}
 
 
 def resnet_features(images, width: float, stem: str, *, widths, blocks, stem_width=None, project_first=False):
@@ -44,9 +51,11 @@ def build_backbone(
     width: float = 1.0,
     stem: str = "standard",
     normalization: str = "compcars",
+    grid: bool = False,
 ) -> keras.Model:
     """Model called `name` from pixels 0..255 (n, size_px, size_px, 3) to features (n, d) float32.
 
+    With `grid`, to those and to the grid of features that an auxiliary head sees (InceptionV3 alone has one).
     Pixels may be uint8 or float. The input is declared float32 and converts inside the graph: uint8 batches
     travel as bytes, and augmented float pixels are not cut to whole numbers.
 
@@ -54,7 +63,7 @@ def build_backbone(
         KcarsError: an unknown name, stem or normalization (it lists the known), or a width not above 0.
     """
     for what, value, known in (
-        ("backbone", name, BACKBONES),
+        ("backbone", name, [*BACKBONES, *APPLICATIONS]),
         ("stem", stem, STEMS),
         ("normalization", normalization, NORMALIZATIONS),
     ):
@@ -64,8 +73,24 @@ def build_backbone(
         raise KcarsError(f"width: {width} is not above 0; 1.0 is the published width")
     mean, std = NORMALIZATIONS[normalization]
     pixels = keras.Input((size_px, size_px, 3), dtype="float32", name="pixels")
-    images = PixelScaling(mean, std, name="scaling")(pixels)
-    return keras.Model(pixels, BACKBONES[name](images, width, stem), name=name)
+    images = PixelScaling(mean, std, normalization in BLUE_FIRST, name="scaling")(pixels)
+    if name in BACKBONES:
+        return keras.Model(pixels, BACKBONES[name](images, width, stem), name=name)
+    return keras.Model(pixels, _application_features(name, images, size_px, normalization, grid), name=name)
+
+
+def _application_features(name: str, images, size_px: int, normalization: str, grid: bool):
+    smallest = APPLICATIONS[name][1]
+    if size_px < smallest:
+        raise KcarsError(f"data.size_px: {size_px} is too small for {name}; it takes {smallest} and more")
+    if name == "efficientnet_b0" and normalization != "pixels":
+        images = layers.Rescaling(255.0, dtype="float32", name="undo")(images)  # Its first layer divides by 255.
+    found = application(name, size_px)(images)
+    last, middle = found if isinstance(found, (list, tuple)) else (found, None)
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="average")(last)
+    if grid and middle is None:
+        raise KcarsError(f"model.auxiliary: {name} has no auxiliary head; inception_v3 has")
+    return [features, middle] if grid else features
 
 
 def scaled_width(channels: int, width: float) -> int:

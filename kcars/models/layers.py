@@ -11,22 +11,28 @@ SMALLEST_SQUARE = 1e-12
 
 @keras.saving.register_keras_serializable(package="kcars")
 class PixelScaling(keras.layers.Layer):
-    """(x / 255 - mean) / std per channel: pixels 0..255 (n, h, w, 3), uint8 or float, to float32."""
+    """(x / 255 - mean) / std per channel: RGB pixels 0..255 (n, h, w, 3), uint8 or float, to float32.
 
-    def __init__(self, mean, std, dtype="float32", **kwargs):
+    blue_first: channels are turned to BGR before, and mean and std are of those.
+    """
+
+    def __init__(self, mean, std, blue_first=False, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
+        self.blue_first = bool(blue_first)
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
 
     def call(self, pixels):
         pixels = ops.cast(pixels, "float32") / 255.0
+        if self.blue_first:
+            pixels = ops.flip(pixels, axis=-1)
         return (pixels - ops.array(self.mean, "float32")) / ops.array(self.std, "float32")
 
     def compute_output_spec(self, pixels):
         return keras.KerasTensor(pixels.shape, dtype="float32")
 
     def get_config(self):
-        return {**super().get_config(), "mean": self.mean, "std": self.std}
+        return {**super().get_config(), "mean": self.mean, "std": self.std, "blue_first": self.blue_first}
 
 
 @keras.saving.register_keras_serializable(package="kcars")

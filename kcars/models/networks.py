@@ -6,6 +6,8 @@ Outputs are dicts by target, always float32; pixels are 0..255, uint8 or float.
 import keras
 from keras import layers
 
+from kcars.errors import one_of
+from kcars.models.applications import auxiliary_head
 from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize
 from kcars.models.residual import batch_norm
 
@@ -21,19 +23,56 @@ def classifier(backbone: keras.Model, classes: dict[str, int], dropout: float = 
     return keras.Model(pixels, logits, name="classifier")
 
 
+def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: float = 0.0) -> tuple:
+    """(trained, scored): pixels to {target: logits, "auxiliary": logits} for training, and to {target: logits}.
+
+    backbone: gives features and a grid, which an auxiliary head sees too.
+    """
+    pixels = pixels_for(backbone)
+    features, grid = backbone(pixels)
+    logits = {target: _logits(features, target, classes, dropout)}
+    trained = keras.Model(pixels, {**logits, "auxiliary": auxiliary_head(grid, classes)}, name="trained_classifier")
+    return trained, keras.Model(pixels, logits, name="classifier")
+
+
+def _logits(features, target: str, classes: int, dropout: float):
+    if dropout:
+        features = layers.Dropout(dropout, dtype="float32", name="dropout")(features)
+    return layers.Dense(classes, dtype="float32", name=target)(features)
+
+
 def uncompiled_stays(model: keras.Model) -> keras.Model:
     """A model of the same layers to compile and train: files of `model`'s weights then hold no optimizer."""
     return keras.Model(model.input, model.output, name=f"trained_{model.name}")
 
 
-def embedder(backbone: keras.Model, dimensions: int = 512, neck: bool = True) -> keras.Model:
-    """Pixels to unit vectors (n, dimensions): batch normalization (the neck), a linear layer, L2."""
+def embedder(backbone: keras.Model, dimensions: int = 512, head: str = "neck") -> keras.Model:
+    """Pixels to vectors (n, dimensions), by one of the HEADS: of unit length, but for head "linear"."""
+    if head not in HEADS:
+        raise one_of("head", head, HEADS)
     pixels = pixels_for(backbone)
-    features = backbone(pixels)
-    if neck:
-        features = batch_norm("neck")(features)
-    vectors = layers.Dense(dimensions, dtype="float32", name="projection")(features)
-    return keras.Model(pixels, L2Normalize(name="unit_vectors")(vectors), name="embedder")
+    vectors = HEADS[head](backbone(pixels), dimensions)
+    return keras.Model(pixels, vectors, name="embedder")
+
+
+def _neck(features, dimensions: int):
+    """Batch normalization (the neck), a linear layer, L2: the paper's Siamese ResNet18."""
+    vectors = layers.Dense(dimensions, dtype="float32", name="projection")(batch_norm("neck")(features))
+    return L2Normalize(name="unit_vectors")(vectors)
+
+
+def _two_layers(features, dimensions: int):
+    """A hidden layer as wide as the features before the neck: the paper's Siamese ResNet50."""
+    hidden = layers.Dense(features.shape[-1], name="hidden")(features)
+    return _neck(layers.ReLU(name="hidden_relu")(batch_norm("hidden_norm")(hidden)), dimensions)
+
+
+def _linear(features, dimensions: int):
+    """A linear layer alone, of no set length: the paper's Siamese EfficientNetB0."""
+    return layers.Dense(dimensions, dtype="float32", name="projection")(features)
+
+
+HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear}
 
 
 def margin_classifier(embedder: keras.Model, classes: dict[str, int]) -> keras.Model:

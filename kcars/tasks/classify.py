@@ -63,10 +63,12 @@ def leading(strategy: Strategy) -> str:
 
 
 def network(plan: Plan) -> Network:
-    from kcars.models.networks import classifier, uncompiled_stays
+    from kcars.models.networks import classifier, uncompiled_stays, with_auxiliary
 
-    classes = {plan.strategy.target: len(plan.classes)}
-    built = classifier(backbone(plan), classes, plan.strategy.model.dropout)
+    target, classes, model = plan.strategy.target, len(plan.classes), plan.strategy.model
+    if model.auxiliary:
+        return Network(*with_auxiliary(backbone(plan), classes, target, model.dropout))
+    built = classifier(backbone(plan), {target: classes}, model.dropout)
     return Network(uncompiled_stays(built), built)
 
 
@@ -75,9 +77,11 @@ def objective(plan: Plan) -> dict:
     from kcars.balanced import balanced_metrics
     from kcars.losses import build_loss
 
-    target = plan.strategy.target
+    target, auxiliary = plan.strategy.target, plan.strategy.model.auxiliary
+    weights = {target: 1.0, "auxiliary": auxiliary} if auxiliary else {target: 1.0}
     return {
-        "loss": {target: build_loss(**plan.strategy.loss.model_dump())},
+        "loss": {output: build_loss(**plan.strategy.loss.model_dump()) for output in weights},
+        "loss_weights": weights,
         "metrics": {target: balanced_metrics(len(plan.classes))},
     }
 

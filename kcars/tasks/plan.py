@@ -53,12 +53,13 @@ def history_column(key: str) -> str:
 
 
 def training_stream(plan: Plan, store) -> Stream:
-    """The endless sequence of batches that both tasks learn from."""
-    settings = plan.strategy
+    """The endless sequence of batches that both tasks learn from; an auxiliary head learns the same labels."""
+    settings, labels = plan.strategy, plan.labels(plan.train)
+    outputs = [settings.target, "auxiliary"] if settings.model.auxiliary else [settings.target]
     return Stream(
         store=store,
         rows=plan.train,
-        labels={settings.target: plan.labels(plan.train)},
+        labels=dict.fromkeys(outputs, labels),
         key_target=settings.target,
         order=settings.data.order,
         batch_size=settings.train.batch,
@@ -73,4 +74,5 @@ def backbone(plan: Plan):
     from kcars.models.backbones import build_backbone
 
     model = plan.strategy.model
-    return build_backbone(model.backbone, plan.strategy.data.size_px, model.width, model.stem, model.normalization)
+    size, grid = plan.strategy.data.size_px, model.auxiliary > 0
+    return build_backbone(model.backbone, size, model.width, model.stem, model.normalization, grid)

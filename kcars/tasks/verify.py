@@ -123,7 +123,8 @@ def leading(strategy: Strategy) -> str:
 def network(plan: Plan) -> Network:
     from kcars.models.networks import embedder, margin_classifier, siamese
 
-    scored = embedder(backbone(plan), plan.strategy.model.embedding)
+    model = plan.strategy.model
+    scored = embedder(backbone(plan), model.embedding, model.head)
     if plan.strategy.loss.name == "contrastive":
         return Network(siamese(scored), scored)
     return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
@@ -144,7 +145,9 @@ def objective(plan: Plan) -> dict:
 def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
     pairs = plan.pairs[f"validation/{plan.strategy.difficulty}"]
-    found = pair_similarity(outputs, pairs)
+    rows = pairs.rows()
+    vectors = _comparable(plan, outputs(rows))
+    found = similarity(vectors, np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
     return {"threshold": float(metrics.best_threshold(pairs.same, found))}
 
 
@@ -156,7 +159,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     """
     chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
-    vectors = outputs(rows)
+    vectors = _comparable(plan, outputs(rows))
     result, tables = Result(), []
     for name, pairs in chosen.items():
         difficulty = name.partition("/")[2]
@@ -177,22 +180,22 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     return result
 
 
-def pair_similarity(outputs: Outputs, pairs: Pairs) -> np.ndarray:
-    """Score (n,) of each pair: minus the Euclidean distance of the two photos' vectors, each embedded once."""
-    rows = pairs.rows()
-    return similarity(outputs(rows), np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
-
-
 def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
-    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right], brought to unit length."""
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right]."""
     parts = [
-        -np.linalg.norm(unit[left[start : start + chunk]] - unit[right[start : start + chunk]], axis=1).astype(
-            np.float64
-        )
+        -np.linalg.norm(vectors[left[start : start + chunk]] - vectors[right[start : start + chunk]], axis=1)
         for start in range(0, len(left), chunk)
     ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+
+
+def _comparable(plan: Plan, vectors: np.ndarray) -> np.ndarray:
+    """Vectors as distances are taken of: of unit length, which the mean with the mirror image lost, if their head has it."""
+    return vectors if plan.strategy.model.head == "linear" else unit_length(vectors)
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, threshold: float, resamples: int) -> dict:
@@ -238,6 +241,6 @@ def baselines(plan: Plan, store) -> dict[str, Outputs]:
     """Trivial rivals: colours or raw pixels in the embedding's place."""
 
     return {
-        name: lambda rows, features=features: stored_features(store, rows, features)
+        name: lambda rows, features=features: unit_length(stored_features(store, rows, features))
         for name, features in BASELINES.items()
     }

@@ -140,7 +140,7 @@ def test_siamese_gives_the_distance_of_the_vectors():
 
 
 def test_neck_and_dropout_are_optional():
-    assert "neck" not in [layer.name for layer in networks.embedder(small_backbone(), neck=False).layers]
+    assert "neck" not in [layer.name for layer in networks.embedder(small_backbone(), head="linear").layers]
     assert "dropout" not in [layer.name for layer in networks.classifier(small_backbone(), CLASSES).layers]
 
 

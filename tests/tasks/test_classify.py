@@ -3,6 +3,7 @@ import pytest
 
 from kcars.data import compcars
 from kcars.errors import KcarsError
+from kcars.images.store import Decoded
 from kcars.strategy import load_strategy
 from kcars.tasks import classify
 
@@ -62,3 +63,17 @@ def test_the_papers_protocol_validates_on_the_test(drawn):
     plan = classify.plan(dataset, load_strategy("demo/classify", ("evaluate.protocol=paper",)))
     assert np.array_equal(plan.train, dataset.train)
     assert np.array_equal(plan.validation, dataset.test)
+
+
+def test_an_auxiliary_head_learns_the_same_labels_and_is_not_scored(drawn):
+    inception = ["model.backbone=inception_v3", "model.auxiliary=0.4", "model.width=1", "model.stem=standard"]
+    strategy = load_strategy("demo/classify", [*inception, "data.size_px=75", "data.cache=off", "train.batch=4"])
+    plan = classify.plan(compcars.read(drawn, "classify"), strategy)
+    network = classify.network(plan)
+    network.trained.compile("sgd", **classify.objective(plan), run_eagerly=True)
+    photos, labels = classify.stream(plan, Decoded(plan.dataset.index, strategy.data)).batch(0)
+    assert (labels["auxiliary"] == labels["model"]).all()
+    told = network.trained.train_on_batch(photos, labels, return_dict=True)
+    assert told["loss"] == pytest.approx(told["model_loss"] + 0.4 * told["auxiliary_loss"], rel=1e-4)
+    assert {"accuracy", "balanced_accuracy", "top5"} <= set(told)
+    assert list(network.scored(photos)) == ["model"]

@@ -1,0 +1,58 @@
+"""Networks of Keras applications as backbones: InceptionV3, ResNet50, EfficientNetB0, their heads cut off."""
+
+import re
+
+import keras
+from keras import layers
+
+# name -> (Keras application, smallest side of a photo, its layer whose grid an auxiliary head may look at)
+APPLICATIONS = {
+    "inception_v3": (keras.applications.InceptionV3, 75, "mixed7"),
+    "resnet50": (keras.applications.ResNet50, 32, None),
+    "efficientnet_b0": (keras.applications.EfficientNetB0, 32, None),
+}
+
+
+def application(name: str, size_px: int) -> keras.Model:
+    """Scaled images (n, size_px, size_px, 3) to the last grid of features, and with InceptionV3 the 17x17x768 one too.
+
+    Random weights. InceptionV3 leaves most layers unnamed: here each has the name of its kind and its number, the same
+    in every process. EfficientNetB0 begins by dividing by 255 and a normalization that does nothing until weights are
+    loaded: it takes images scaled to 0..255.
+    """
+    build, _, grid = APPLICATIONS[name]
+    whole = build(weights=None, include_top=False, input_shape=(size_px, size_px, 3))
+    names = _stable_names(whole)
+
+    def renamed(layer):
+        return type(layer).from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
+
+    model = keras.models.clone_model(whole, clone_function=renamed)
+    outputs = [model.output, model.get_layer(grid).output] if grid else model.output
+    return keras.Model(model.input, outputs, name="features")
+
+
+def _stable_names(model: keras.Model) -> dict[str, str]:
+    """Automatic names, which count all layers that a process has made, -> counted within the model."""
+    counts: dict[str, int] = {}
+    names = {}
+    for layer in model.layers:
+        kind = re.sub(r"_\d+$", "", layer.name)
+        if kind.replace("_", "") == type(layer).__name__.lower():
+            counts[kind] = counts.get(kind, 0) + 1
+            names[layer.name] = f"{kind}_{counts[kind]}"
+    return names
+
+
+def auxiliary_head(grid, classes: int):
+    """Logits (n, classes) from a 17x17x768 grid, as in GoogLeNet's descendants (Szegedy et al. 2015, arXiv 1512.00567).
+
+    Laid out as in torchvision: 5x5 mean with stride 3, 1x1 convolution, 5x5 convolution, mean over what is left.
+    """
+    x = layers.AveragePooling2D(min(5, grid.shape[1]), strides=3, name="auxiliary_pool")(grid)
+    for number, (width, kernel) in enumerate(((128, 1), (768, min(5, x.shape[1]))), start=1):  # Less under 299 px.
+        x = layers.Conv2D(width, kernel, use_bias=False, name=f"auxiliary_conv{number}")(x)
+        x = layers.BatchNormalization(epsilon=1e-3, momentum=0.9, name=f"auxiliary_norm{number}")(x)
+        x = layers.ReLU(name=f"auxiliary_relu{number}")(x)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="auxiliary_average")(x)
+    return layers.Dense(classes, dtype="float32", name="auxiliary")(x)

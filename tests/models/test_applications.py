@@ -1,0 +1,99 @@
+"""Backbones of Keras applications: sizes of the paper's tables, scaling, heads, one step."""
+
+import keras
+import numpy as np
+import pytest
+
+from kcars.errors import KcarsError
+from kcars.losses import build_loss
+from kcars.models.applications import APPLICATIONS, application
+from kcars.models.backbones import build_backbone
+from kcars.models.networks import embedder, siamese, with_auxiliary
+
+PHOTOS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.uint8)
+
+
+def millions(model) -> float:
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "published"), [("resnet50", "two_layers", 28.8), ("efficientnet_b0", "linear", 4.66)]
+)
+def test_embedders_are_of_the_published_size(name, head, published):
+    built = embedder(build_backbone(name, 192), 512, head)
+    assert built.input_shape == (None, 192, 192, 3)
+    assert millions(built) == pytest.approx(published, rel=0.01)
+
+
+@pytest.mark.parametrize(("classes", "published"), [(75, 25.3), (431, 26.0)])
+def test_inception_is_of_the_published_size_but_for_its_auxiliary_classes(classes, published):
+    """The tables count an auxiliary head left at ImageNet's 1,000 classes; ours has the dataset's."""
+    trained, scored = with_auxiliary(build_backbone("inception_v3", 299, grid=True), classes, "make")
+    left_out = (1000 - classes) * (768 + 1) / 1e6
+    assert millions(trained) + left_out == pytest.approx(published, rel=0.01)
+    assert millions(scored) < millions(trained) - 2.5
+    assert trained.get_layer("auxiliary_pool").input.shape == (None, 17, 17, 768)
+
+
+def test_keras_own_preparation_is_what_the_scaling_does():
+    prepare = {
+        "inception_v3": keras.applications.inception_v3.preprocess_input,
+        "resnet50": keras.applications.resnet.preprocess_input,
+        "efficientnet_b0": keras.applications.efficientnet.preprocess_input,
+    }
+    kinds = {"inception_v3": "half", "resnet50": "caffe", "efficientnet_b0": "pixels"}
+    for name, kind in kinds.items():
+        scaling = build_backbone(name, 96, normalization=kind).get_layer("scaling")
+        expected = prepare[name](PHOTOS.astype(np.float32))
+        assert np.allclose(scaling(PHOTOS), expected, atol=1e-3)
+
+
+def test_efficientnet_sees_what_any_normalization_gives():
+    backbone = build_backbone("efficientnet_b0", 96, normalization="imagenet")
+    inner = backbone.get_layer("features")
+    seen = keras.Model(inner.input, inner.get_layer("normalization_1").output)
+    expected = backbone.get_layer("scaling")(PHOTOS)
+    given = backbone.get_layer("undo")(expected)
+    assert np.allclose(seen(given), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_names_are_the_same_whatever_was_built_before(name):
+    first = [weight.path for weight in application(name, 96).weights]
+    keras.layers.Conv2D(1, 1)
+    assert [weight.path for weight in application(name, 96).weights] == first
+    assert len(set(first)) == len(first)
+
+
+@pytest.mark.parametrize(("name", "head"), [("resnet50", "two_layers"), ("efficientnet_b0", "linear")])
+def test_a_siamese_step_is_finite(name, head):
+    model = siamese(embedder(build_backbone(name, 96), 16, head))
+    # Eagerly: tracing so many layers takes longer than running them once.
+    model.compile(keras.optimizers.AdamW(1e-4), {"same": build_loss("contrastive")}, run_eagerly=True)
+    loss = model.train_on_batch({"left": PHOTOS, "right": PHOTOS[::-1]}, {"same": np.array([1.0, 0.0])})
+    assert np.isfinite(loss)
+
+
+def test_an_inception_step_learns_both_heads_and_only_one_is_scored():
+    trained, scored = with_auxiliary(build_backbone("inception_v3", 96, grid=True), 3, "make")
+    losses = {name: build_loss("cross_entropy") for name in ("make", "auxiliary")}
+    weights = {"make": 1.0, "auxiliary": 0.4}
+    trained.compile(keras.optimizers.AdamW(1e-3), losses, loss_weights=weights, run_eagerly=True)
+    before = {layer.name: layer.get_weights()[0] for layer in trained.layers if layer.name in losses}
+    labels = np.array([0, 2])
+    total, *each = trained.train_on_batch(PHOTOS, {"make": labels, "auxiliary": labels})
+    assert total == pytest.approx(each[1] + 0.4 * each[0]) or total == pytest.approx(each[0] + 0.4 * each[1])
+    for name, weights in before.items():
+        assert (trained.get_layer(name).get_weights()[0] != weights).any()
+    assert list(scored.output) == ["make"]
+    assert "auxiliary" not in [layer.name for layer in scored.layers]
+
+
+def test_what_does_not_fit_is_one_line():
+    with pytest.raises(KcarsError, match="data.size_px: 64 is too small for inception_v3; it takes 75"):
+        build_backbone("inception_v3", 64)
+    with pytest.raises(KcarsError, match="model.auxiliary: resnet50 has no auxiliary head"):
+        build_backbone("resnet50", 96, grid=True)
+    with pytest.raises(KcarsError, match="head: 'tail' is not known"):
+        embedder(build_backbone("resnet18", 32, width=0.125), head="tail")
