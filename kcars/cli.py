@@ -1,5 +1,6 @@
 """The `kcars` commands. Everything heavy is imported inside a command, so that --help answers at once."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -7,14 +8,19 @@ import click
 from kcars import __version__
 from kcars.cli_data import data, data_option
 from kcars.errors import Interrupted, KcarsError
+from kcars.interrupt import terminate
 
 
 class _Commands(click.Group):
     """A KcarsError ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
 
     def invoke(self, context):
+        signal.signal(signal.SIGTERM, terminate)
         try:
             return super().invoke(context)
+        except KeyboardInterrupt:
+            click.echo("kcars: stopped", err=True)
+            context.exit(128 + signal.SIGINT)
         except KcarsError as error:
             click.echo(f"kcars: {error}", err=True)
             context.exit(2)
@@ -116,28 +122,25 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     if dry_run:
         _print_cost(strategy, dataset)
         return
-    from kcars.evaluate import evaluate as score
     from kcars.train import train as learn
 
-    run = learn(strategy, dataset, out or _next_run(chosen), title, force)
-    _print_scores(run, score(run, dataset))
+    _score(learn(strategy, dataset, out or _next_run(chosen), title, force), dataset)
 
 
 def _go_on(context, folder, data, overrides) -> None:
-    from kcars.evaluate import evaluate as score
     from kcars.resume import settings_to_go_on
     from kcars.run import Run
     from kcars.train import go_on
 
     given = {option.opts[0] for option in context.command.params if _given(context, option.name)}
     if wrong := given - {"--resume", "--data", "--set"}:
-        raise KcarsError(f"{min(wrong)}: the run has its own; with --resume go --data and --set only")
+        raise KcarsError(f"{min(wrong)}: does not go with --resume, beside which only --data and --set may stand")
     run = Run.open(folder)
     strategy = settings_to_go_on(run, overrides)
     click.echo(f"strategy: {run.facts()['strategy']}")
     dataset = _load(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
     go_on(run, strategy, dataset)
-    _print_scores(run, score(run, dataset))
+    _score(run, dataset)
 
 
 def _given(context, name: str) -> bool:
@@ -158,14 +161,13 @@ def evaluate(run, folder):
     Example:
       kcars evaluate runs/demo-verify
     """
-    from kcars.evaluate import evaluate as score
     from kcars.run import Run
 
     opened = Run.open(run)
     if not opened.facts()["finished"]:
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
-    _print_scores(opened, score(opened, _load(folder, opened.strategy())))
+    _score(opened, _load(folder, opened.strategy()))
 
 
 def _load(folder, strategy):
@@ -187,9 +189,15 @@ def _next_run(name: str) -> Path:
     return next(folder for folder in taken if not folder.exists())
 
 
-def _print_scores(run, found: dict) -> None:
+def _score(run, dataset) -> None:
+    from kcars.evaluate import evaluate as score
     from kcars.table import score_table
 
+    try:
+        found = score(run, dataset)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        number = getattr(stop, "signal", signal.SIGINT)
+        raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it") from None
     click.echo("\n" + score_table(found) + "\n")
     for file in sorted(run.folder.iterdir()):
         if not file.name.startswith("."):

@@ -5,7 +5,11 @@ class KcarsError(Exception):
     """A user's mistake or a fault of the machine: one line that says where, what was found, what is allowed."""
 
 
-class Diverged(KcarsError):
+class NoWayOn(KcarsError):
+    """A run that cannot go on from its last state as it is."""
+
+
+class Diverged(NoWayOn):
     """Training has come to numbers that are not finite: going on from the last state would do so again."""
 
 

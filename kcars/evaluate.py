@@ -61,11 +61,15 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
 
 def _load_best(model, path: Path) -> None:
     if not path.is_file():
-        raise KcarsError(f"{path}: there are no weights; the run ended before its first epoch did")
+        raise KcarsError(
+            f"{path}: there are no weights: the run ended before its first epoch did, or they were deleted; "
+            f"kcars train --resume {path.parent} writes them"
+        )
     try:
         model.load_weights(path)
     except (ValueError, OSError) as error:
-        raise KcarsError(f"{path}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        told = str(error).splitlines()[0].partition(" (")[0]
+        raise KcarsError(f"{path}: damaged ({told}); kcars train --resume {path.parent} writes it anew") from None
 
 
 def _entry(value: float, bounds) -> dict:

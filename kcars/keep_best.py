@@ -40,9 +40,7 @@ class KeepBest(keras.callbacks.Callback):
     def restore(self, state: dict) -> None:
         self.best, self.best_epoch, self.epochs = state["best"], state["best_epoch"], state["epochs"]
         self.weights = state.get("arrays", [])
-        if self.weights:
-            self.scored.set_weights(self.weights)
-            _save_weights(self.scored, self.path)
+        _put_back(self.scored, self.weights, self.path)
 
 
 class KeepEpoch(keras.callbacks.Callback):
@@ -51,21 +49,30 @@ class KeepEpoch(keras.callbacks.Callback):
     def __init__(self, scored, epoch: int, path):
         super().__init__()
         self.scored, self.epoch, self.path, self.epochs = scored, epoch, path, 0
+        self.weights: list[np.ndarray] = []
 
     @property
     def over(self) -> bool:
         return self.epochs >= self.epoch
 
     def on_epoch_end(self, epoch, logs=None):
-        self.epochs = epoch + 1
+        self.epochs, self.weights = epoch + 1, self.scored.get_weights()
         _save_weights(self.scored, self.path)
         self.model.stop_training |= self.over
 
     def state(self) -> dict:
-        return {"epochs": self.epochs}
+        return {"epochs": self.epochs, "arrays": self.weights}
 
     def restore(self, state: dict) -> None:
-        self.epochs = state["epochs"]
+        self.epochs, self.weights = state["epochs"], state.get("arrays", [])
+        _put_back(self.scored, self.weights, self.path)
+
+
+def _put_back(model, weights: list[np.ndarray], path) -> None:
+    """Write the file anew from kept weights, through the model; none are kept before the first epoch's end."""
+    if weights:
+        model.set_weights(weights)
+        _save_weights(model, path)
 
 
 def _save_weights(model, path) -> None:

@@ -28,8 +28,11 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
+        if done:
+            print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
         for first, begin, end, left in segments(done, epochs, steps):
-            if any(getattr(callback, "over", False) for callback in callbacks):
+            if over := next((one for one in callbacks if getattr(one, "over", False)), None):
+                print(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
             network.trained.fit(
                 training_dataset(stream, first, end * steps, data.workers, data.prefetch),

@@ -4,9 +4,11 @@ import sys
 
 import numpy as np
 
+from kcars import state
+from kcars.data.index import Dataset
 from kcars.errors import KcarsError
 from kcars.files import fingerprint
-from kcars.run import Run, machine, versions
+from kcars.run import CHECKSUMS, Run, machine, versions
 from kcars.settings import Strategy
 from kcars.strategy import check, override
 
@@ -25,7 +27,10 @@ def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
     """The run's settings with `--set` texts; KcarsError for library versions or settings that have changed."""
     _refuse_other_versions(run)
     begun = run.strategy()
-    _refuse(differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}", "set it back")
+    edited, where = differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}"
+    _refuse(edited, where, "set it back")
+    for key, (stands, found) in edited.items():
+        print(f"warning: {where}: {key} {found} is not taken over, {stands} stands; use --set", file=sys.stderr)
     wanted = begun.model_dump()
     override(wanted, overrides)
     strategy = check(wanted, f"run {run.folder} with --set")
@@ -56,16 +61,28 @@ def identity(run: Run) -> str:
     return fingerprint(settings, facts["data"]["fingerprint"], facts["planned"]["steps_per_epoch"])
 
 
+def refuse_other_lists(run: Run, dataset: Dataset) -> None:
+    """KcarsError where the dataset has not as many photos as the run's; which of them changed tells the next check."""
+    before = run.checksums()
+    if before is None or len(before) != len(dataset.index):
+        run.refuse_other_data(dataset)
+
+
 def refuse_other_photos(run: Run, store, paths: np.ndarray) -> None:
     """KcarsError, with a name, where photos are not those that the run began with."""
     before = run.checksums()
-    if before is None:
+    if before is None:  # Killed before they were written, or somebody deleted them.
+        if state.exists(run.folder):
+            raise KcarsError(
+                f"{run.folder / CHECKSUMS}: is gone; whether photos have changed cannot be told: train anew"
+            )
+        run.write_checksums(store.checksums)
         return
     changed = paths[before != store.checksums]
     if len(changed):
         raise KcarsError(
-            f"run {run.folder}: {len(changed)} of its photos have changed since it began, such as {changed[0]}; put "
-            "them back as they were, or train anew"
+            f"run {run.folder}: changed photos since it began: {len(changed)}, such as {changed[0]}; put them back as "
+            "they were, or train anew"
         )
 
 
@@ -75,8 +92,8 @@ def warn_of_other_machine(run: Run) -> None:
     for name in ("processor", "cores"):
         if before.get(name) != now[name]:
             print(
-                f"warning: the run began on {name} {before.get(name)}, and goes on on {now[name]}: the last digits of "
-                "its weights may come out otherwise",
+                f"warning: {name}: {before.get(name)} when the run began, {now[name]} now: the last digits of its weights "
+                "may come out otherwise",
                 file=sys.stderr,
             )
 

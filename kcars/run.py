@@ -24,7 +24,8 @@ from kcars.strategy import check, to_yaml
 from kcars.tasks.plan import Plan
 
 FORMAT = 2
-LOCK = ".lock"
+LOCK, CHECKSUMS = ".lock", "photo_checksums.npy"
+_FACTS = {"strategy": str, "settings": dict, "data": dict, "versions": dict, "machine": dict, "planned": dict}
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "albumentations", "opencv-python-headless")
 
 
@@ -52,8 +53,7 @@ class Run:
         run = cls(folder)
         write_json(folder / "run.json", {**_facts(plan, name), **facts})
         if checksums is not None:
-            with written_whole(folder / "photo_checksums.npy", "wb") as file:
-                np.save(file, checksums)
+            run.write_checksums(checksums)
         run.describe(plan)
         return run
 
@@ -73,11 +73,16 @@ class Run:
 
         The folder is made where it is missing. A killed process holds no lock.
         """
-        lock = FileLock(writable_folder(Path(folder), "run folder") / LOCK, timeout=0)
+        lock = FileLock(Path(folder) / LOCK, timeout=0)
         try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             raise KcarsError(f"run {folder}: another process trains or scores it; wait for its end") from None
+        except OSError as error:
+            raise KcarsError(
+                f"run {folder}: cannot be written ({error.strerror}); all it gives is written there"
+            ) from None
         try:
             yield
         finally:
@@ -103,11 +108,31 @@ class Run:
         """An existing run; KcarsError where the folder is none."""
         run = cls(folder)
         if not (run.folder / "run.json").is_file():
-            what = "is no run folder (run.json is missing)" if run.folder.is_dir() else "does not exist"
+            what = "is no run folder (run.json is missing)" if run.folder.is_dir() else "is a file"
+            what = what if run.folder.exists() else "does not exist"
             raise KcarsError(f"run {folder}: {what}; name a folder that kcars train wrote")
-        if run.facts().get("format") != FORMAT:
-            raise KcarsError(f"run {folder}: written in format {run.facts().get('format')}; this kcars reads {FORMAT}")
+        facts = run.facts()
+        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+            found = facts.get("format") if isinstance(facts, dict) else "unknown"
+            raise KcarsError(f"run {folder}: written in format {found}; this kcars reads {FORMAT}")
+        if "part_of" in facts:
+            raise KcarsError(f"run {folder}: is a fold of {run.folder.parent}; name that")
+        run._check(facts)
         return run
+
+    def _check(self, facts: dict) -> None:
+        """KcarsError where run.json lacks what every run has."""
+        damaged = [name for name, kind in _FACTS.items() if not isinstance(facts.get(name), kind)]
+        parts = {"planned": ("epochs", "steps_per_epoch"), "data": ("fingerprint", "source")}
+        for name, keys in parts.items():
+            kind = int if name == "planned" else str
+            damaged += [
+                f"{name}.{key}" for key in keys if name not in damaged and not isinstance(facts[name].get(key), kind)
+            ]
+        if damaged:
+            raise KcarsError(
+                f"{self.folder / 'run.json'}: {damaged[0]} is missing or damaged; put it back, or train anew"
+            )
 
     def note(self, **facts) -> None:
         """Add facts to run.json."""
@@ -139,15 +164,24 @@ class Run:
 
     def checksums(self) -> np.ndarray | None:
         """Of every photo (n,) uint32, as the run began; None where a run was killed before they were written."""
-        path = self.folder / "photo_checksums.npy"
-        return np.load(path) if path.exists() else None
+        path = self.folder / CHECKSUMS
+        try:
+            return np.load(path) if path.exists() else None
+        except (OSError, ValueError, EOFError) as error:
+            raise KcarsError(
+                f"{path}: cannot be read ({str(error).splitlines()[0]}); put it back, or train anew"
+            ) from None
+
+    def write_checksums(self, checksums: np.ndarray) -> None:
+        with written_whole(self.folder / CHECKSUMS, "wb") as file:
+            np.save(file, checksums)
 
     def part(self, name: str, plan: Plan, planned: dict) -> "Run":
         """The run of a fold, in a folder below this one: made, or taken up where it stands."""
-        folder, facts = self.folder / name, {"planned": planned}
+        folder, facts = self.folder / name, {"planned": planned, "part_of": self.folder.name}
         if not (folder / "run.json").exists():
             return Run.create(folder, plan, self.facts()["strategy"], **facts)
-        part = Run.open(folder)
+        part = Run(folder)
         part.note(settings=plan.strategy.model_dump(), **facts)
         part.describe(plan)
         return part
@@ -185,7 +219,8 @@ class Run:
         try:
             return parse(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise KcarsError(f"{path}: cannot be read ({error})") from None
+            told = getattr(error, "problem", None) or getattr(error, "strerror", None) or str(error)
+            raise KcarsError(f"{path}: cannot be read ({told.splitlines()[0]})") from None
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -49,7 +49,7 @@ class _native_stderr_closed:
     def __exit__(self, kind, *_):
         os.dup2(self._stderr, 2)
         os.close(self._stderr)
-        if kind is not None:
+        if kind is not None and issubclass(kind, ImportError | RuntimeError):
             self._held.seek(0)
             os.write(2, self._held.read())
         self._held.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars import state
-from kcars.errors import Interrupted, KcarsError
+from kcars.errors import Interrupted, NoWayOn
 from kcars.history import Counting
 from kcars.interrupt import Interruption
 
@@ -69,6 +69,15 @@ class SaveState(Counting):
                 self.interruption.signal, f"stopped after step {self.step}, {epochs:.2f} epochs, all saved"
             )
 
+    def _refuse_to_forget(self) -> None:
+        """An epoch may end, and the process, before its state is written: two cannot. Then somebody deleted it."""
+        path = self.folder / "history.csv"
+        epochs = len(path.read_text().splitlines()) - 1 if path.exists() else 0
+        if epochs > 1:
+            raise NoWayOn(
+                f"{self.folder / state.NEWEST}: is gone, of a run of {epochs} epochs; put it back, or train anew"
+            )
+
     def _variables(self) -> dict[str, list]:
         model = self.trained
         return {
@@ -82,13 +91,12 @@ class SaveState(Counting):
 
         Returns the steps done.
 
-        example: gives one batch, from which metrics are built. Raises KcarsError for a state of another run.
+        example: gives one batch, from which metrics are built. Raises NoWayOn where there should be a state and none can be used.
         """
-        found = state.read(self.folder, warn)
+        found = state.read(self.folder, warn, self.identity)
         if found is None:
+            self._refuse_to_forget()
             return 0
-        if found.facts.get("identity") != self.identity:
-            raise KcarsError(f"{self.folder / state.NEWEST}: belongs to another run; put back its own, or train anew")
         _build(self.trained, *example())
         for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
             kept = _group(found, name)
@@ -116,7 +124,7 @@ def _build(model, inputs, labels) -> None:
 
 def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
     if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
-        raise KcarsError(f"{folder / state.NEWEST}: does not fit this network; put back its own, or train anew")
+        raise NoWayOn(f"{folder / state.NEWEST}: does not fit this network; put back its own, or train anew")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

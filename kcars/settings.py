@@ -47,7 +47,7 @@ class ModelSettings(Settings):
     stem: Literal["standard", "compact"] = Field(
         "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"
     )
-    normalization: Literal["compcars", "imagenet", "half", "caffe", "pixels"] = Field(
+    normalization: Literal["compcars", "imagenet", "half", "caffe"] = Field(
         "compcars", description="mean and deviation taken from the pixels inside the model"
     )
     auxiliary: float = Field(
@@ -109,7 +109,7 @@ class TrainSettings(Settings):
     seed: int = Field(0, ge=0, lt=2**32)
     max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
     save_minutes: float = Field(
-        10, gt=0, description="within an epoch, everything is saved this often; at its end always"
+        10.0, gt=0, description="within an epoch, everything is saved this often; at its end always"
     )
     deterministic: Literal["auto", "on", "off"] = Field(
         "auto", description="the same bits in every run on one machine; auto: on a CPU"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.errors import Diverged, KcarsError
+from kcars.errors import Diverged, NoWayOn
 from kcars.files import written_whole
 
 FORMAT = 1
@@ -62,26 +62,33 @@ def _second_name(path: Path, other: Path) -> None:
     os.replace(beside, other)
 
 
-def read(folder: Path, warn) -> State | None:
+def exists(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (NEWEST, PREVIOUS))
+
+
+def read(folder: Path, warn, identity: str | None = None) -> State | None:
     """The newest generation that can be read; None where none was written.
 
-    warn: is told, in a line, of a generation that is damaged. Raises KcarsError where all are.
+    warn: is told, in a line, of a generation that is damaged or gone; identity: what `facts` must say where it is given.
+    Raises NoWayOn where all are damaged, or of other runs.
     """
-    damaged = []
+    damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is gone"]
     for name in (NEWEST, PREVIOUS):
         path = folder / name
         if not path.exists():
             continue
         try:
             state = _read(path)
+            if identity not in (None, state.facts.get("identity")):
+                raise ValueError("of another run")
         except (OSError, ValueError) as error:
-            damaged.append(f"{path}: damaged ({error})")
+            damaged.append(f"{path}: cannot be used ({error})")
             continue
         if damaged:
             warn(f"{damaged[0]}; going on from the one before, step {state.step}")
         return state
-    if damaged:
-        raise KcarsError("; ".join(damaged) + "; nothing is left to go on from: train anew")
+    if exists(folder):
+        raise NoWayOn("; ".join(damaged) + "; nothing is left to go on from: train anew")
     return None
 
 

@@ -1,10 +1,11 @@
 """Training: one short path for every task, from the first step or from where a run stood."""
 
 from pathlib import Path
+from signal import SIGINT
 
 from kcars import resume
 from kcars.data.index import Dataset
-from kcars.errors import Diverged, Interrupted, KcarsError
+from kcars.errors import Interrupted, KcarsError, NoWayOn
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
@@ -37,12 +38,13 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
 
     Raises KcarsError where the data is not the run's.
     """
-    run.refuse_other_data(dataset)
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
         run.forget_halves()
+        resume.refuse_other_lists(run, dataset)
         store, plan, folds = _prepare(strategy, dataset)
         resume.refuse_other_photos(run, store, dataset.index.paths)
+        run.refuse_other_data(dataset)
         run.unscore()
         run.note(settings=strategy.model_dump(), planned=resume.planned(run, strategy), finished=False)
         run.describe(plan)
@@ -84,8 +86,10 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
             run.note(chosen=chosen)
         learn(plan, store, run, minutes)
         run.note(finished=True)
-    except Diverged:
+    except NoWayOn:
         raise
+    except KeyboardInterrupt:
+        raise Interrupted(SIGINT, f"stopped; kcars train --resume {run.folder} goes on from the last save") from None
     except Interrupted as stop:
         raise Interrupted(stop.signal, f"{stop}; kcars train --resume {run.folder} goes on from there") from None
     except KcarsError as error:

@@ -89,13 +89,51 @@ def test_a_signal_within_an_epoch_saves_and_the_run_goes_on(cars, whole, tmp_pat
     assert differences(whole, run) == SAME
 
 
+def test_signals_outside_training_stop_at_once_and_say_how_to_go_on(cars, whole, monkeypatch):
+    def scoring(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr("kcars.evaluate.network_outputs", scoring)
+    output = resume(whole, code=143)
+    assert f"stopped while scoring; kcars evaluate {whole} scores it" in output
+    monkeypatch.undo()
+    assert "balanced acc." in kcars("evaluate", whole)
+
+    def reading(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kcars.data.source.load", reading)
+    assert "kcars: stopped" in kcars("evaluate", whole, code=130)
+
+
+def test_states_that_are_gone_are_not_begun_anew_in_silence(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "state.npz").unlink()
+    assert "state.npz: is gone; going on from the one before" in resume(run)
+    assert differences(whole, run) == SAME
+    (run / "state.npz").unlink()
+    (run / "state.previous.npz").unlink()
+    output = resume(run, code=2)
+    assert "state.npz: is gone, of a run of 2 epochs; put it back, or train anew" in output
+    assert "mend" not in output
+
+
+def test_deleted_weights_are_written_again(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "best.weights.h5").unlink()
+    assert f"kcars train --resume {run} writes them" in kcars("evaluate", run, code=2)
+    resume(run)
+    assert differences(whole, run) == SAME
+
+
 def test_the_state_before_serves_where_the_newest_is_damaged(cars, whole, tmp_path, at_step):
     run = tmp_path / "run"
     at_step(steps_per_epoch(whole) + 2, lambda _: os.kill(os.getpid(), signal.SIGINT))
     train(cars, run, code=130)
     os.truncate(run / "state.npz", 5000)
     assert (
-        f"state.npz: damaged (its checksum is wrong); going on from the one before, step {steps_per_epoch(whole)}"
+        f"state.npz: cannot be used (its checksum is wrong); going on from the one before, step {steps_per_epoch(whole)}"
         in (resume(run))
     )
     assert differences(whole, run) == SAME
@@ -131,7 +169,7 @@ def test_a_second_process_is_kept_off(whole, cars):
 
 def test_what_belongs_to_the_run_is_not_given_again(whole):
     for option in (["--task", "verify"], ["--out", "elsewhere"], ["--force"], ["--strategy", "demo/verify"]):
-        assert f"{option[0]}: the run has its own" in resume(whole, *option, code=2)
+        assert f"{option[0]}: does not go with --resume" in resume(whole, *option, code=2)
     assert "train.batch was 16 when the run began" in resume(whole, "--set", "train.batch=8", code=2)
 
 
@@ -151,7 +189,7 @@ def test_a_photo_that_changes_is_named_and_put_back_the_run_goes_on(cars, whole,
     finally:
         photo.write_bytes(original)
         os.utime(photo, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert f"1 of its photos have changed since it began, such as {photo.relative_to(cars / 'image')}" in output
+    assert f"changed photos since it began: 1, such as {photo.relative_to(cars / 'image')}" in output
     resume(run)
     assert differences(whole, run) == SAME
 

@@ -60,6 +60,14 @@ def test_an_edited_settings_file_is_refused(tree, tmp_path):
         settings_to_go_on(run, ())
 
 
+def test_an_edit_that_may_be_but_stands_in_the_file_is_told(tree, tmp_path, capsys):
+    run = begun(tree, tmp_path)
+    file = run.folder / "settings.yaml"
+    file.write_text(file.read_text().replace("resamples: 1000", "resamples: 200"))
+    assert settings_to_go_on(run, ()).evaluate.resamples == 1000
+    assert "evaluate.resamples 200 is not taken over, 1000 stands; use --set" in capsys.readouterr().err
+
+
 def test_other_versions_are_refused(tree, tmp_path):
     run = begun(tree, tmp_path)
     run.note(versions={**run.facts()["versions"], "keras": "3.0.0", "gone": "1"})
@@ -105,10 +113,17 @@ def test_changed_photos_are_named(tree, tmp_path):
     class Store:
         checksums = np.array([0, 9, 2], np.uint32)
 
-    with pytest.raises(KcarsError, match="1 of its photos have changed since it began, such as b.jpg"):
+    with pytest.raises(KcarsError, match="changed photos since it began: 1, such as b.jpg"):
         refuse_other_photos(run, Store, np.array(["a.jpg", "b.jpg", "c.jpg"]))
     Store.checksums = np.arange(3, dtype=np.uint32)
     refuse_other_photos(run, Store, np.array(["a.jpg", "b.jpg", "c.jpg"]))
+    (run.folder / "photo_checksums.npy").unlink()
+    refuse_other_photos(run, Store, np.array(["a.jpg", "b.jpg", "c.jpg"]))
+    assert run.checksums().tolist() == [0, 1, 2]  # There was no state yet: they are written now.
+    (run.folder / "photo_checksums.npy").unlink()
+    (run.folder / "state.npz").touch()
+    with pytest.raises(KcarsError, match="photo_checksums.npy: is gone; whether photos have changed cannot be told"):
+        refuse_other_photos(run, Store, np.array(["a.jpg", "b.jpg", "c.jpg"]))
 
 
 def test_another_machine_is_told(tree, tmp_path, capsys):
@@ -117,4 +132,4 @@ def test_another_machine_is_told(tree, tmp_path, capsys):
     assert capsys.readouterr().err == ""
     run.note(machine={**run.facts()["machine"], "cores": 999})
     warn_of_other_machine(run)
-    assert "began on cores 999" in capsys.readouterr().err
+    assert "cores: 999 when the run began" in capsys.readouterr().err

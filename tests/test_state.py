@@ -45,7 +45,19 @@ def test_two_generations_are_kept(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [NEWEST, PREVIOUS]
     assert read(tmp_path, pytest.fail).step == 3
     (tmp_path / NEWEST).unlink()
-    assert read(tmp_path, pytest.fail).step == 2
+    told = []
+    assert read(tmp_path, told.append).step == 2
+    assert "state.npz: is gone; going on from the one before, step 2" in told[0]
+
+
+def test_a_state_of_another_run_is_not_used(tmp_path):
+    write(tmp_path, State(1, {"identity": "mine"}, {}))
+    write(tmp_path, State(2, {"identity": "other"}, {}))
+    told = []
+    assert read(tmp_path, told.append, "mine").step == 1
+    assert "cannot be used (of another run)" in told[0]
+    with pytest.raises(KcarsError, match="of another run.*train anew"):
+        read(tmp_path, told.append, "a third")
 
 
 def test_whichever_byte_is_damaged_or_cut_off_no_wrong_state_is_read(tmp_path):
@@ -60,14 +72,14 @@ def test_whichever_byte_is_damaged_or_cut_off_no_wrong_state_is_read(tmp_path):
         assert same(found, numbered(found.step))
         assert found.step == 1
     assert len(told) == len(damages)
-    assert "state.npz: damaged" in told[0]
+    assert "state.npz: cannot be used" in told[0]
     assert "step 1" in told[0]
 
 
 def test_nothing_left_to_read_is_one_line(tmp_path):
     for name in (NEWEST, PREVIOUS):
         (tmp_path / name).write_bytes(b"half")
-    with pytest.raises(KcarsError, match="state.npz: damaged.*state.previous.npz: damaged.*train anew"):
+    with pytest.raises(KcarsError, match="state.npz: cannot be used.*state.previous.npz: cannot be used.*train anew"):
         read(tmp_path, pytest.fail)
 
 

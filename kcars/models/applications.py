@@ -17,14 +17,16 @@ def application(name: str, size_px: int) -> keras.Model:
     """Scaled images (n, size_px, size_px, 3) to the last grid of features, and with InceptionV3 the 17x17x768 one too.
 
     Random weights. InceptionV3 leaves most layers unnamed: here each has the name of its kind and its number, the same
-    in every process. EfficientNetB0 begins by dividing by 255 and a normalization that does nothing until weights are
-    loaded: it takes images scaled to 0..255.
+    in every process. EfficientNetB0's own scaling is left out: images come scaled, and its normalization would keep old
+    constants when weights are copied.
     """
     build, _, grid = APPLICATIONS[name]
     whole = build(weights=None, include_top=False, input_shape=(size_px, size_px, 3))
-    names = _stable_names(whole)
+    names = stable_names(whole)
 
     def renamed(layer):
+        if isinstance(layer, (layers.Rescaling, layers.Normalization)):
+            return layers.Identity(name=names[layer.name])
         return type(layer).from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
 
     model = keras.models.clone_model(whole, clone_function=renamed)
@@ -32,7 +34,7 @@ def application(name: str, size_px: int) -> keras.Model:
     return keras.Model(model.input, outputs, name="features")
 
 
-def _stable_names(model: keras.Model) -> dict[str, str]:
+def stable_names(model: keras.Model) -> dict[str, str]:
     """Automatic names, which count all layers that a process has made, -> counted within the model."""
     counts: dict[str, int] = {}
     names = {}

@@ -11,14 +11,13 @@ from kcars.models.layers import PixelScaling
 from kcars.models.residual import STEMS, residual_features
 
 # Mean and standard deviation of RGB / 255. CompCars: the figures published with the paper. The others are what ImageNet
-# weights were trained with: imagenet torchvision's, half InceptionV3's (-1 to 1), caffe Keras' ResNet50's (blue first,
-# minus the mean, not divided), pixels EfficientNet's (0 to 255: its own layers scale).
+# weights were trained with: imagenet torchvision's and EfficientNet's, half InceptionV3's (-1 to 1), caffe Keras'
+# ResNet50's (blue first, minus the mean, not divided).
 NORMALIZATIONS = {
     "compcars": ((0.49133, 0.47956, 0.46959), (0.25853, 0.25819, 0.26201)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255)),
-    "pixels": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
 }
 BLUE_FIRST = {"caffe"}
 
@@ -76,15 +75,13 @@ def build_backbone(
     images = PixelScaling(mean, std, normalization in BLUE_FIRST, name="scaling")(pixels)
     if name in BACKBONES:
         return keras.Model(pixels, BACKBONES[name](images, width, stem), name=name)
-    return keras.Model(pixels, _application_features(name, images, size_px, normalization, grid), name=name)
+    return keras.Model(pixels, _application_features(name, images, size_px, grid), name=name)
 
 
-def _application_features(name: str, images, size_px: int, normalization: str, grid: bool):
+def _application_features(name: str, images, size_px: int, grid: bool):
     smallest = APPLICATIONS[name][1]
     if size_px < smallest:
         raise KcarsError(f"data.size_px: {size_px} is too small for {name}; it takes {smallest} and more")
-    if name == "efficientnet_b0" and normalization != "pixels":
-        images = layers.Rescaling(255.0, dtype="float32", name="undo")(images)  # Its first layer divides by 255.
     found = application(name, size_px)(images)
     last, middle = found if isinstance(found, (list, tuple)) else (found, None)
     features = layers.GlobalAveragePooling2D(dtype="float32", name="average")(last)
