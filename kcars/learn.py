@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 
+from kcars import state
 from kcars.resume import identity
 from kcars.run import Run
 from kcars.runtime import start
@@ -13,6 +14,7 @@ from kcars.tasks.plan import Plan, history_column
 def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
     from kcars.interrupt import Interruption
+    from kcars.models.weights import begin
     from kcars.optimizer import adamw
     from kcars.save_state import segments
     from kcars.schedules import build_schedule
@@ -22,6 +24,8 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     epochs, steps = planned["epochs"], planned["steps_per_epoch"]
     start(strategy.train)  # Measuring or a fold has drawn random numbers.
     network = task.network(plan)
+    if not state.exists(run.folder):
+        begin(network, strategy.model)
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, epochs * steps)
     network.trained.compile(optimizer=adamw(strategy.train, schedule), **task.objective(plan))
     stream, data = task.stream(plan, store), strategy.data

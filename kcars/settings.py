@@ -7,6 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TASKS = ("classify", "verify")
 DIFFICULTIES = ("easy", "medium", "hard")
 RESIDUAL = ("resnet18", "simple_resnet", "simple_resnet_large")
+# What the backbones' ImageNet weights were trained on.
+IMAGENET_NORMALIZATION = {
+    "resnet18": "imagenet",
+    "inception_v3": "half",
+    "resnet50": "caffe",
+    "efficientnet_b0": "imagenet",
+}
 
 
 class Settings(BaseModel):
@@ -50,6 +57,10 @@ class ModelSettings(Settings):
     normalization: Literal["compcars", "imagenet", "half", "caffe"] = Field(
         "compcars", description="mean and deviation taken from the pixels inside the model"
     )
+    weights: str = Field(
+        "none",
+        description="what the backbone begins with: none, imagenet, or a .safetensors, .weights.h5 or .keras file",
+    )
     auxiliary: float = Field(
         0.0, ge=0, le=1, description="weight of the loss of inception_v3's auxiliary head, in training; 0: no such head"
     )
@@ -60,6 +71,16 @@ class ModelSettings(Settings):
         description="verification: batch normalization, linear layer, unit length; that with a hidden layer before; "
         "or a linear layer alone",
     )
+
+
+def _refuse_other_than_published(model: ModelSettings) -> None:
+    if model.backbone not in IMAGENET_NORMALIZATION:
+        raise ValueError(f"model.weights imagenet: {', '.join(IMAGENET_NORMALIZATION)} have them, not {model.backbone}")
+    wanted = IMAGENET_NORMALIZATION[model.backbone]
+    if (model.normalization, model.width, model.stem) != (wanted, 1, "standard"):
+        raise ValueError(
+            f"model.weights imagenet of {model.backbone} need model.normalization {wanted}, width 1 and stem standard"
+        )
 
 
 class CrossEntropySettings(Settings):
@@ -168,6 +189,8 @@ class Strategy(Settings):
         residual = self.model.backbone in RESIDUAL
         if not residual and (self.model.width != 1 or self.model.stem != "standard"):
             raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
+        if self.model.weights == "imagenet":
+            _refuse_other_than_published(self.model)
         if self.model.auxiliary and (self.model.backbone != "inception_v3" or self.task != "classify"):
             raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
         if self.model.head == "linear" and self.loss.name == "arcface":

@@ -20,7 +20,9 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     Run.check_place(out, force)
     store, plan, folds = _prepare(strategy, dataset)
     from kcars.cost import fit_to_minutes
+    from kcars.models.weights import begin
 
+    weights = begin(task.network(plan), strategy.model)  # A wrong file is told before a run folder is made.
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     if strategy.train.max_minutes:
         print(
@@ -28,7 +30,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
         )
     with Run.locked(out):
         planned = {"epochs": epochs, "steps_per_epoch": steps}
-        run = Run.create(out, plan, name, force, store.checksums, planned=planned, finished=False)
+        run = Run.create(out, plan, name, force, store.checksums, planned=planned, finished=False, weights=weights)
         _learn_all(run, plan, folds, store)
     return run
 

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -123,6 +124,23 @@ def test_classification(drawn, tmp_path, precision):
     assert sum(int(row["test_photos"]) for row in classes) == len(photos)
     assert set(found["baselines"]) == {"colour histogram", "raw pixels"}
     assert float(rows(run / "history.csv")[-1]["val_loss"]) > 0
+
+
+def test_a_run_begins_with_the_weights_of_a_file_and_says_which(drawn, tmp_path):
+    from kcars.models.backbones import build_backbone
+
+    first = build_backbone("resnet18", 32, 0.25, "compact")
+    first.get_layer("stem_conv").kernel.assign(first.get_layer("stem_conv").kernel * 0 + 7.0)
+    first.save_weights(tmp_path / "mine.weights.h5")
+    run, model = tmp_path / "run", ["model.backbone=resnet18", f"model.weights={tmp_path / 'mine.weights.h5'}"]
+    train = ["train", "--task", "classify", "--data", drawn, "--out", run]
+    kcars(*train, *small(*model, "train.epochs=1", "train.learning_rate=1e-9"))
+    assert len(json.loads((run / "run.json").read_text())["weights"]["sha256"]) == 64
+    with np.load(run / "state.npz") as state:
+        assert any(np.allclose(state[name], 7.0, atol=1e-3) for name in state.files if state[name].ndim == 4)
+    refused = kcars(*train, "--force", *small(*model, "model.width=0.5"), code=2)
+    assert "stem_conv" in refused
+    assert (run / "scores.json").exists()
 
 
 def test_minutes_shorten_the_schedule(drawn, tmp_path):

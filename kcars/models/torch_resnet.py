@@ -1,0 +1,28 @@
+"""ResNet18 weights as torchvision names and lays them out (also timm's `resnet18.tv_in1k`) -> this package's layers."""
+
+import re
+
+import numpy as np
+
+_NORM = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean", "moving_variance": "running_var"}
+_PARTS = {"project": "downsample.0", "project_norm": "downsample.1"}
+
+
+def is_torch_resnet(names) -> bool:
+    """Whether these are the names of a torchvision ResNet's tensors."""
+    return "conv1.weight" in names and "layer1.0.conv1.weight" in names
+
+
+def torch_name(layer: str, weight: str) -> str:
+    """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`."""
+    leaf = "weight" if weight == "kernel" else _NORM[weight]
+    if layer.startswith("stem_"):
+        return f"{'conv1' if layer == 'stem_conv' else 'bn1'}.{leaf}"
+    stage, block, part = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer).groups()
+    part = _PARTS.get(part) or part.replace("norm", "bn")
+    return f"layer{stage}.{int(block) - 1}.{part}.{leaf}"
+
+
+def as_keras(tensor: np.ndarray) -> np.ndarray:
+    """Convolution kernels (out, in, h, w) to (h, w, in, out); others as they are."""
+    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor

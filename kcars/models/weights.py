@@ -1,0 +1,183 @@
+"""Weights that a backbone begins with: from ImageNet, or from a file; never anything that could run code."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.models.applications import APPLICATIONS, stable_names
+from kcars.models.backbones import NORMALIZATIONS
+from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
+from kcars.settings import ModelSettings
+
+IMAGENET_RESNET18 = ("timm/resnet18.tv_in1k", "model.safetensors")
+SUFFIXES = (".safetensors", ".weights.h5", ".keras")
+# What Keras applications call their files without the head, and where they lie in the folder of Keras (KERAS_HOME).
+_PAGES = "https://storage.googleapis.com/tensorflow/keras-applications"
+_ENDING = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+IMAGENET_FILES = {
+    "inception_v3": f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/inception_v3{_ENDING}",
+    "resnet50": f"{_PAGES}/resnet/resnet50{_ENDING}",
+    "efficientnet_b0": "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
+}
+
+
+def begin(network, model: ModelSettings) -> dict[str, str] | None:
+    """Bring a new Network to `model.weights`; what was read (`load`), None where there was nothing to read."""
+    return None if model.weights == "none" else load(network.scored.get_layer(model.backbone), model.weights)
+
+
+def load(backbone: keras.Model, source: str) -> dict[str, str]:
+    """Bring a backbone to the weights of `model.weights`; what was read: file and its SHA-256.
+
+    source: "imagenet", or the path of a file: .safetensors with the weights' paths or torchvision's names,
+    .weights.h5 of such a backbone, or .keras, which may hold more than the backbone. Raises KcarsError where it cannot be
+    had or read, with the first layer that does not fit; then the backbone is as it was.
+    """
+    if source == "imagenet":
+        return _imagenet(backbone)
+    path = Path(source)
+    if not path.name.endswith(SUFFIXES):
+        raise KcarsError(f"model.weights: {source} is neither none nor imagenet nor a {', '.join(SUFFIXES)} file")
+    if not path.is_file():
+        raise KcarsError(f"model.weights: {path} does not exist")
+    if path.suffix == ".safetensors":
+        _assign(backbone, _from_safetensors(path), path)
+    elif path.suffix == ".keras":
+        _assign(backbone, _from_keras(path, backbone), path)
+    else:
+        _load_h5(backbone, path)
+    return _facts(path)
+
+
+def _facts(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        return {"file": str(path.resolve()), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
+    """(layer, weight) -> (its name in the file, the array or None)."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise KcarsError(f"{path}: cannot be read as safetensors ({str(error).splitlines()[0]})") from None
+    if is_torch_resnet(tensors):
+
+        def find(layer: str, weight: str):
+            name = torch_name(layer, weight)
+            return name, as_keras(tensors[name]) if name in tensors else None
+
+        return find
+    return lambda layer, weight: (f"{layer}/{weight}", tensors.get(f"{layer}/{weight}"))
+
+
+def _from_keras(path: Path, backbone: keras.Model) -> Callable:
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # noqa: BLE001  Keras raises what its many readers do.
+        raise KcarsError(f"{path}: cannot be loaded as .keras ({str(error).splitlines()[0]})") from None
+    inside = next((layer for layer in model.layers if layer.name == backbone.name), model)
+    arrays = {_place(variable): np.asarray(variable) for variable in inside.variables}
+    return lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}"))
+
+
+def _place(variable) -> str:
+    """`layer/weight` of a variable, whatever models its layer is nested in."""
+    return "/".join(variable.path.split("/")[-2:])
+
+
+def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
+    """Every weight of the backbone, from a file that must have them all; others in it, such as a head's, are left."""
+    found = []
+    for weight in backbone.weights:
+        layer, kind = _place(weight).split("/")
+        name, array = find(layer, kind)
+        if array is None:
+            raise KcarsError(f"{path}: {backbone.name}'s layer {layer} finds no {name} there")
+        if tuple(array.shape) != tuple(weight.shape):
+            raise KcarsError(
+                f"{path}: {backbone.name}'s layer {layer} needs {tuple(weight.shape)}; {name} is {tuple(array.shape)}"
+            )
+        found.append(array)
+    backbone.set_weights(found)
+
+
+def _load_h5(backbone: keras.Model, path: Path) -> None:
+    import h5py
+
+    before = backbone.get_weights()
+    try:
+        with h5py.File(path), warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
+            backbone.load_weights(path)
+    except Exception as error:  # noqa: BLE001  Keras and HDF5 raise what their many readers do.
+        backbone.set_weights(before)
+        raise KcarsError(f"{path}: does not fit {backbone.name} ({_reason(str(error))})") from None
+
+
+def _reason(text: str) -> str:
+    """Keras' example of a layer that does not fit, without the list of all."""
+    return " ".join(text.replace("List of objects that could not be loaded:", "\n").split("\n")[0].split())[:300]
+
+
+def _imagenet(backbone: keras.Model) -> dict[str, str]:
+    if backbone.name in APPLICATIONS:
+        return _imagenet_application(backbone)
+    if backbone.name != "resnet18":
+        raise KcarsError(f"model.weights imagenet: {backbone.name} has none; resnet18, {', '.join(APPLICATIONS)} have")
+    from huggingface_hub import hf_hub_download
+
+    repository, name = IMAGENET_RESNET18
+    try:
+        path = Path(hf_hub_download(repository, name))
+    except Exception as error:  # noqa: BLE001  Every kind of missing network comes as its own class.
+        raise KcarsError(
+            f"model.weights imagenet: {repository} cannot be had ({type(error).__name__}); get "
+            f"https://huggingface.co/{repository}/resolve/main/{name} elsewhere and --set model.weights=its path"
+        ) from None
+    _assign(backbone, _from_safetensors(path), path)
+    return _facts(path)
+
+
+def _imagenet_application(backbone: keras.Model) -> dict[str, str]:
+    """Keras applications' own download, or what lies in their folder already."""
+    build, page = APPLICATIONS[backbone.name][0], IMAGENET_FILES[backbone.name]
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    path = home / "models" / page.rpartition("/")[2]
+    inner = backbone.get_layer("features")
+    try:
+        whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
+    except Exception as error:  # noqa: BLE001  As above.
+        raise KcarsError(
+            f"model.weights imagenet: {path.name} cannot be had ({type(error).__name__}); get {page} elsewhere and put "
+            f"it into {path.parent}"
+        ) from None
+    names = stable_names(whole)
+    arrays = {
+        f"{names.get(layer.name, layer.name)}/{weight.name}": np.asarray(weight)
+        for layer in whole.layers
+        for weight in layer.weights
+    }
+    _assign(inner, lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}")), path)
+    if backbone.name == "efficientnet_b0":
+        _same_scaling(whole, path)
+    return _facts(path)
+
+
+def _same_scaling(whole: keras.Model, path: Path) -> None:
+    """The constants in Keras' EfficientNet file, whose layers we leave out, must be those of our scaling.
+
+    Its graph divides by the root of the stored variance, which is a deviation, and then by the root of the deviation.
+    """
+    further = [layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling)][1]
+    mean, variance, _ = whole.get_layer(index=2).get_weights()
+    stored = [mean, np.sqrt(variance) / np.array(further.scale)]
+    if not np.allclose(stored, NORMALIZATIONS["imagenet"], atol=1e-3):
+        raise KcarsError(f"{path}: scales pixels by {np.round(stored, 4).tolist()}, not as normalization imagenet does")
