@@ -30,7 +30,19 @@ def test_every_shipped_strategy_loads_and_says_what_it_is(name):
 @pytest.mark.parametrize("name", [name for name in strategy_files() if "/" not in name])
 def test_the_papers_names_and_contents_hold_together(name):
     strategy = load_strategy(name)
-    assert name == acronym(strategy) or name == acronym(strategy) + "_SCR"
+    suffix = name.removeprefix(acronym(strategy))
+    scratch = strategy.model.weights == "none"
+    assert scratch == (suffix == "_SCR" or strategy.model.backbone.startswith("simple_"))
+    if suffix not in ("", "_SCR"):  # Table IV: target and difficulty.
+        target, difficulty = {"make": "Mk", "model": "Md"}[strategy.target], strategy.difficulty[0].upper()
+        assert suffix == f"_{target}{difficulty}"
+
+
+def test_all_rows_of_the_papers_tables_are_there():
+    names = [name for name in strategy_files() if "/" not in name]
+    assert len(names) == 8 + 8 + 4 + 6
+    tables = [load_strategy(name).about for name in names]
+    assert [tables.count(f"paper, Table {table}") for table in ("I", "II", "III", "IV")] == [8, 8, 4, 6]
 
 
 def test_what_is_printed_loads_again(tmp_path):
