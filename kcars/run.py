@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from importlib import metadata
@@ -25,7 +26,17 @@ from kcars.tasks.plan import Plan
 
 FORMAT = 2
 LOCK, CHECKSUMS = ".lock", "photo_checksums.npy"
-_FACTS = {"strategy": str, "settings": dict, "data": dict, "versions": dict, "machine": dict, "planned": dict}
+# As `written_whole` and the savers of weights and states name a file before it is whole.
+HALF_WRITTEN = r"\.[a-z_.]+\.(json|yaml|csv|png|npy|npz)\.\w{8}|\.best\.weights\.h5|\.state\.previous\.npz"
+_FACTS = {
+    "strategy": str,
+    "settings": dict,
+    "data": dict,
+    "versions": dict,
+    "machine": dict,
+    "planned": dict,
+    "finished": bool,
+}
 _PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "albumentations", "opencv-python-headless")
 
 
@@ -193,7 +204,7 @@ class Run:
     def forget_halves(self) -> None:
         """Delete what a killed process left half written; nobody else may be at work here."""
         for file in self.folder.rglob(".*"):
-            if file.is_file() and file.name != LOCK:
+            if re.fullmatch(HALF_WRITTEN, file.name):
                 file.unlink()
 
     def history(self) -> list[dict[str, float]]:
@@ -242,6 +253,7 @@ def _facts(plan: Plan, name: str) -> dict:
     return {
         "format": FORMAT,
         "strategy": name,
+        "finished": False,
         "settings": plan.strategy.model_dump(),
         "data": {
             "source": str(Path(dataset.source).resolve()),

@@ -14,7 +14,7 @@ from kcars.errors import Diverged, NoWayOn
 from kcars.files import written_whole
 
 FORMAT = 1
-NEWEST, PREVIOUS = "state.npz", "state.previous.npz"
+NEWEST, PREVIOUS, UNUSABLE = "state.npz", "state.previous.npz", "state.unusable.npz"
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def exists(folder: Path) -> bool:
 def read(folder: Path, warn, identity: str | None = None) -> State | None:
     """The newest generation that can be read; None where none was written.
 
-    warn: is told, in a line, of a generation that is damaged or gone; identity: what `facts` must say where it is given.
+    A newest one that cannot be used is laid aside, so that no later writing makes it the previous one.
+    warn: is told of it in a line, or that it is gone; identity: what `facts` must say where it is given.
     Raises NoWayOn where all are damaged, or of other runs.
     """
     damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is gone"]
@@ -86,6 +87,9 @@ def read(folder: Path, warn, identity: str | None = None) -> State | None:
             continue
         if damaged:
             warn(f"{damaged[0]}; going on from the one before, step {state.step}")
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(folder / NEWEST, folder / UNUSABLE)
+            os.replace(path, folder / NEWEST)
         return state
     if exists(folder):
         raise NoWayOn("; ".join(damaged) + "; nothing is left to go on from: train anew")

@@ -30,7 +30,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
         )
     with Run.locked(out):
         planned = {"epochs": epochs, "steps_per_epoch": steps}
-        run = Run.create(out, plan, name, force, store.checksums, planned=planned, finished=False, weights=weights)
+        run = Run.create(out, plan, name, force, store.checksums, planned=planned, weights=weights)
         _learn_all(run, plan, folds, store)
     return run
 

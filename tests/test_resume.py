@@ -17,7 +17,7 @@ CONSTANT = ("train.schedule=constant",)
 def begun(tree, tmp_path, *overrides) -> Run:
     strategy = load_strategy(written(tmp_path, MINIMAL), overrides)
     plan = classify.plan(compcars.read(tree.root, "classify"), strategy)
-    facts = {"planned": {"epochs": strategy.train.epochs, "steps_per_epoch": 5}, "finished": False}
+    facts = {"planned": {"epochs": strategy.train.epochs, "steps_per_epoch": 5}}
     return Run.create(tmp_path / "run", plan, "mine", checksums=np.arange(3, dtype=np.uint32), **facts)
 
 

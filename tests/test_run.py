@@ -80,9 +80,14 @@ def test_what_a_killed_start_left_is_no_run(plan, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / ".lock").touch()
-    (folder / ".run.json.abc").touch()
+    (folder / ".run.json.abcdefgh").touch()
     run = Run.create(folder, plan, "mine", planned=PLANNED)
+    for name in (".history.csv.ab_cd012", ".best.weights.h5", ".state.npz.01234567", ".state.previous.npz"):
+        (folder / name).touch()
     run.forget_halves()
+    (folder / ".gitignore").touch()
+    run.forget_halves()
+    (folder / ".gitignore").unlink()  # It was none of ours.
     assert sorted(os.listdir(folder)) == [".lock", "classes.json", "run.json", "settings.yaml"]
 
 

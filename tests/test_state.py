@@ -56,6 +56,7 @@ def test_a_state_of_another_run_is_not_used(tmp_path):
     told = []
     assert read(tmp_path, told.append, "mine").step == 1
     assert "cannot be used (of another run)" in told[0]
+    assert read(tmp_path, pytest.fail, "mine").step == 1
     with pytest.raises(KcarsError, match="of another run.*train anew"):
         read(tmp_path, told.append, "a third")
 
@@ -66,14 +67,28 @@ def test_whichever_byte_is_damaged_or_cut_off_no_wrong_state_is_read(tmp_path):
     whole, told = (tmp_path / NEWEST).read_bytes(), []
     damages = [whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :] for place in range(0, len(whole), 3)]
     damages += [whole[:length] for length in range(0, len(whole), 5)]
+    previous = (tmp_path / PREVIOUS).read_bytes()
     for damage in damages:
         (tmp_path / NEWEST).write_bytes(damage)
+        (tmp_path / PREVIOUS).write_bytes(previous)
         found = read(tmp_path, told.append)
         assert same(found, numbered(found.step))
         assert found.step == 1
     assert len(told) == len(damages)
     assert "state.npz: cannot be used" in told[0]
     assert "step 1" in told[0]
+
+
+def test_what_cannot_be_used_never_becomes_the_state_before(tmp_path):
+    write(tmp_path, numbered(1))
+    write(tmp_path, numbered(2))
+    os.truncate(tmp_path / NEWEST, 99)
+    assert read(tmp_path, list).step == 1
+    assert read(tmp_path, pytest.fail).step == 1
+    write(tmp_path, numbered(3))
+    os.truncate(tmp_path / NEWEST, 99)
+    assert read(tmp_path, list).step == 1
+    assert sorted(os.listdir(tmp_path)) == [NEWEST, "state.unusable.npz"]
 
 
 def test_nothing_left_to_read_is_one_line(tmp_path):
