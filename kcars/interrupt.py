@@ -22,7 +22,8 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread handle signals.
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) != signal.SIG_IGN:  # A job in the background may be told to ignore Ctrl-C.
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, kind, *_) -> None:

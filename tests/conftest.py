@@ -1,6 +1,7 @@
 """Shared test data: a tiny CompCars tree with known contents, tiny drawn cars, and the real photos where they are."""
 
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -92,6 +93,12 @@ def real_cars() -> Path:
     if not folder:
         pytest.skip("KCARS_REAL_CARS names no folder of real photos")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard():
+    """Shells let jobs in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

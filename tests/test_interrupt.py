@@ -31,6 +31,16 @@ def test_one_that_no_step_obeyed_is_obeyed_at_the_end():
     assert stop.value.signal == signal.SIGTERM
 
 
+def test_what_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interruption.signal is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_other_threads_train_without_it():
     told = []
 
