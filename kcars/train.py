@@ -22,7 +22,8 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     from kcars.cost import fit_to_minutes
     from kcars.models.weights import begin
 
-    weights = begin(task.network(plan), strategy.model)  # A wrong file is told before a run folder is made.
+    # A wrong file is told before a run folder is made.
+    weights = begin(task.network(plan), strategy.model) if strategy.model.weights != "none" else None
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     if strategy.train.max_minutes:
         print(
