@@ -1,11 +1,9 @@
 """Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
-from pathlib import Path
-
 from kcars.data.index import Dataset
 from kcars.embed import network_outputs
-from kcars.errors import KcarsError
 from kcars.files import write_json
+from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
@@ -32,7 +30,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     store = open_store(dataset.index, strategy.data, progress)
     plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
-    _load_best(network.scored, run.best_weights)
+    load_best(network.scored, run.best_weights)
     bar = "scoring" if progress else ""
     outputs = network_outputs(network.scored, store, strategy.evaluate.batch, strategy.evaluate.mirror, bar)
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
@@ -57,19 +55,6 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         run.write_table(name, columns)
     write_json(run.folder / "scores.json", found)
     return found
-
-
-def _load_best(model, path: Path) -> None:
-    if not path.is_file():
-        raise KcarsError(
-            f"{path}: there are no weights: the run ended before its first epoch did, or they were deleted; "
-            f"kcars train --resume {path.parent} writes them"
-        )
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError) as error:
-        told = str(error).splitlines()[0].partition(" (")[0]
-        raise KcarsError(f"{path}: damaged ({told}); kcars train --resume {path.parent} writes it anew") from None
 
 
 def _entry(value: float, bounds) -> dict:

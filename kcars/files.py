@@ -70,6 +70,12 @@ def write_json(path: Path, value) -> None:
     write_text(path, json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def csv_text(columns: dict[str, Sequence]) -> str:
     """Columns of equal length, by name, as CSV with a header line."""
     text = io.StringIO()

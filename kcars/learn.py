@@ -4,6 +4,7 @@ import sys
 from functools import partial
 
 from kcars import state
+from kcars.initial_weights import begin
 from kcars.resume import identity
 from kcars.run import Run
 from kcars.runtime import start
@@ -14,7 +15,6 @@ from kcars.tasks.plan import Plan, history_column
 def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
     from kcars.interrupt import Interruption
-    from kcars.models.weights import begin
     from kcars.optimizer import adamw
     from kcars.save_state import segments
     from kcars.schedules import build_schedule
@@ -25,7 +25,7 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     start(strategy.train)  # Measuring or a fold has drawn random numbers.
     network = task.network(plan)
     if not state.exists(run.folder):
-        begin(network, strategy.model)
+        begin(network, plan, run.facts().get("weights"))
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, epochs * steps)
     network.trained.compile(optimizer=adamw(strategy.train, schedule), **task.objective(plan))
     stream, data = task.stream(plan, store), strategy.data
@@ -34,13 +34,13 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
         if done:
             print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
-        for first, begin, end, left in segments(done, epochs, steps):
+        for first, epoch, end, left in segments(done, epochs, steps):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
                 print(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
             network.trained.fit(
                 training_dataset(stream, first, end * steps, data.workers, data.prefetch),
-                initial_epoch=begin,
+                initial_epoch=epoch,
                 epochs=end,
                 steps_per_epoch=left,
                 callbacks=callbacks,

@@ -77,6 +77,16 @@ class Run:
             {"target": classes.target, "ids": classes.ids.tolist(), "names": classes.names},
         )
 
+    def classes(self) -> Classes:
+        """The classes that the run learns, in the order of its outputs."""
+        try:
+            found = self._read("classes.json", json.loads)
+            return Classes(found["target"], np.array(found["ids"], np.int32), list(map(str, found["names"])))
+        except (TypeError, KeyError, ValueError) as error:
+            raise KcarsError(
+                f"{self.folder / 'classes.json'}: is damaged ({error}); put it back, or train anew"
+            ) from None
+
     @classmethod
     @contextlib.contextmanager
     def locked(cls, folder: Path) -> Iterator[None]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from signal import SIGINT
 
-from kcars import resume
+from kcars import learned, resume
 from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, NoWayOn
+from kcars.initial_weights import begin, earlier_run, refuse_tested
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
@@ -18,12 +19,15 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     task = task_module(strategy.task)
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
+    earlier = earlier_run(strategy)
+    if earlier and earlier.folder.resolve() == Path(out).resolve():
+        raise KcarsError(f"--out {out}: is the run that model.weights names; choose another folder")
     store, plan, folds = _prepare(strategy, dataset)
     from kcars.cost import fit_to_minutes
-    from kcars.models.weights import begin
 
-    # A wrong file is told before a run folder is made.
-    weights = begin(task.network(plan), strategy.model) if strategy.model.weights != "none" else None
+    # Wrong weights are told before a run folder is made.
+    refuse_tested(plan, folds)
+    weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     if strategy.train.max_minutes:
         print(
@@ -32,6 +36,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     with Run.locked(out):
         planned = {"epochs": epochs, "steps_per_epoch": steps}
         run = Run.create(out, plan, name, force, store.checksums, planned=planned, weights=weights)
+        learned.record(run, plan, earlier)
         _learn_all(run, plan, folds, store)
     return run
 
@@ -46,6 +51,8 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
         run.forget_halves()
         resume.refuse_other_lists(run, dataset)
         store, plan, folds = _prepare(strategy, dataset)
+        if not (run.folder / learned.TABLE).exists():  # Killed before it was written.
+            learned.record(run, plan, earlier_run(strategy))
         resume.refuse_other_photos(run, store, dataset.index.paths)
         run.refuse_other_data(dataset)
         run.unscore()

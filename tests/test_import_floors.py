@@ -45,6 +45,8 @@ FLOORS = [
         "data.check",
         "data.stats",
     ],
+    ["restore", "learned"],
+    ["initial_weights"],
     ["resume", "save_state"],
     ["learn"],
     ["train", "evaluate", "table"],

@@ -1,6 +1,5 @@
 """Weights that a backbone begins with: from ImageNet, or from a file; never anything that could run code."""
 
-import hashlib
 import os
 import warnings
 from collections.abc import Callable
@@ -10,10 +9,10 @@ import keras
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.files import sha256
 from kcars.models.applications import APPLICATIONS, stable_names
 from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
-from kcars.settings import ModelSettings
 
 IMAGENET_RESNET18 = ("timm/resnet18.tv_in1k", "model.safetensors")
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
@@ -27,11 +26,6 @@ IMAGENET_FILES = {
 }
 
 
-def begin(network, model: ModelSettings) -> dict[str, str] | None:
-    """Bring a new Network to `model.weights`; what was read (`load`), None where there was nothing to read."""
-    return None if model.weights == "none" else load(network.scored.get_layer(model.backbone), model.weights)
-
-
 def load(backbone: keras.Model, source: str) -> dict[str, str]:
     """Bring a backbone to the weights of `model.weights`; what was read: file and its SHA-256.
 
@@ -43,7 +37,9 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
         return _imagenet(backbone)
     path = Path(source)
     if not path.name.endswith(SUFFIXES):
-        raise KcarsError(f"model.weights: {source} is neither none nor imagenet nor a {', '.join(SUFFIXES)} file")
+        raise KcarsError(
+            f"model.weights: {source} is neither none nor imagenet nor a run folder nor a {', '.join(SUFFIXES)} file"
+        )
     if not path.is_file():
         raise KcarsError(f"model.weights: {path} does not exist")
     if path.suffix == ".safetensors":
@@ -56,8 +52,7 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
 
 
 def _facts(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        return {"file": str(path.resolve()), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"file": str(path.resolve()), "sha256": sha256(path)}
 
 
 def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
@@ -85,7 +80,16 @@ def _from_keras(path: Path, backbone: keras.Model) -> Callable:
     except Exception as error:  # noqa: BLE001  Keras raises what its many readers do.
         raise KcarsError(f"{path}: cannot be loaded as .keras ({str(error).splitlines()[0]})") from None
     inside = next((layer for layer in model.layers if layer.name == backbone.name), model)
-    arrays = {_place(variable): np.asarray(variable) for variable in inside.variables}
+    return _from_model(inside)
+
+
+def copy_weights(source: keras.Model, backbone: keras.Model, where: Path) -> None:
+    """Every weight of a backbone from another one; KcarsError names `where` and the first layer that does not fit."""
+    _assign(backbone, _from_model(source), where)
+
+
+def _from_model(model: keras.Model) -> Callable:
+    arrays = {_place(variable): np.asarray(variable) for variable in model.variables}
     return lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}"))
 
 

@@ -123,7 +123,7 @@ def test_a_file_that_is_none_is_one_line(tmp_path, suffix):
 
 def test_pickles_and_missing_files_are_not_read(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"")
-    with pytest.raises(KcarsError, match="neither none nor imagenet nor a .safetensors"):
+    with pytest.raises(KcarsError, match="neither none nor imagenet nor a run folder nor a .safetensors"):
         load(small("resnet18"), str(tmp_path / "a.pt"))
     with pytest.raises(KcarsError, match="does not exist"):
         load(small("resnet18"), str(tmp_path / "a.keras"))

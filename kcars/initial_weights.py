@@ -1,0 +1,92 @@
+"""What a new network begins with: chance, published weights, a file, or the backbone of an earlier run."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from kcars import learned
+from kcars.errors import KcarsError
+from kcars.files import sha256
+from kcars.restore import scored_network
+from kcars.run import Run
+from kcars.settings import Strategy
+from kcars.tasks.plan import Plan
+
+NAMED = 3  # So many names in a message, no more.
+
+
+def earlier_run(strategy: Strategy) -> Run | None:
+    """The run whose backbone `model.weights` names, where it names one."""
+    source = strategy.model.weights
+    return Run.open(source) if source not in ("none", "imagenet") and Path(source).is_dir() else None
+
+
+def begin(network, plan: Plan, expected: dict | None = None) -> dict[str, str] | None:
+    """Bring a new Network to `model.weights`; what was read, None where there was nothing to read.
+
+    expected: what was read when the run began. Raises KcarsError where weights cannot be had, do not fit, are others
+    than expected.
+    """
+    from kcars.models.weights import load
+
+    model = plan.strategy.model
+    if model.weights == "none":
+        return None
+    backbone, run = network.scored.get_layer(model.backbone), earlier_run(plan.strategy)
+    facts = _from_run(backbone, run, plan) if run else load(backbone, model.weights)
+    if expected and expected["sha256"] != facts["sha256"]:
+        raise KcarsError(
+            f"model.weights: {facts['file']} has changed since the run began; put it back as it was, or train anew"
+        )
+    return facts
+
+
+def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
+    from kcars.models.weights import copy_weights
+
+    settings, wanted = run.strategy().model, plan.strategy.model
+    for name in ("backbone", "normalization"):
+        if getattr(settings, name) != getattr(wanted, name):
+            raise KcarsError(
+                f"model.weights: run {run.folder} has model.{name} {getattr(settings, name)}, this one "
+                f"{getattr(wanted, name)}; the two must be equal"
+            )
+    copy_weights(scored_network(run).get_layer(settings.backbone), backbone, run.folder)
+    return {
+        "run": str(run.folder.resolve()),
+        "file": str(run.best_weights.resolve()),
+        "sha256": sha256(run.best_weights),
+    }
+
+
+def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
+    """KcarsError where an earlier run that training begins with knows what is tested on.
+
+    Where it knows what epoch and threshold are chosen on, by the plan or its folds, that is told.
+    """
+    run = earlier_run(plan.strategy)
+    if run is None:
+        return
+    known, index, tested = learned.read(run), plan.dataset.index, plan.dataset.test_rows()
+    where = f"model.weights: run {run.folder} has learned"
+    seen = np.array([key in known.keys for key in learned.photo_keys(index, tested)], bool)
+    if seen.any():
+        raise KcarsError(
+            f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
+            f"{index.paths[tested[seen]][0]}; scores would be worthless"
+        )
+    if plan.strategy.task != "verify":
+        return
+    if shared := sorted(known.models & set(learned.model_names(index, tested))):
+        raise KcarsError(
+            f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
+            "measured on models that nothing has learned"
+        )
+    held = np.concatenate([one.validation for one in (plan, *folds)])
+    if flattered := sorted(known.models & set(learned.model_names(index, held))):
+        print(
+            f"warning: {where} {len(flattered)} of the models that choose epoch and threshold, such as "
+            f"{', '.join(flattered[:NAMED])}: validation scores flatter; the test does not",
+            file=sys.stderr,
+        )

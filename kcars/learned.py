@@ -1,0 +1,91 @@
+"""What a run has learned from, photo by photo, so that nothing of it is ever tested on as if it were new."""
+
+import csv
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from kcars.data.index import Index
+from kcars.errors import KcarsError
+from kcars.files import csv_text, write_text
+from kcars.run import Run
+from kcars.tasks.plan import Plan
+
+TABLE = "learned_photos.csv"
+TAIL = 4096  # Bytes at a photo's end: compressed pixels, where its beginning may be a camera's usual header.
+
+
+@dataclass(frozen=True)
+class Learned:
+    """keys: of photos, as `photo_keys` gives them; models: names, as `model_names` gives them."""
+
+    keys: frozenset[str]
+    models: frozenset[str]
+
+
+def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
+    """Write the photos that a run learns from or chooses on, and those that its weights knew from an earlier run."""
+    index, rows = plan.dataset.index, [plan.train, plan.validation]
+    use = np.repeat(["train", "validation"], [len(part) for part in rows])
+    rows = np.concatenate(rows)
+    columns = {
+        "path": index.paths[rows].tolist(),
+        "key": photo_keys(index, rows),
+        "model": model_names(index, rows),
+        "use": use.tolist(),
+    }
+    if earlier:
+        for line in _lines(earlier):
+            for name in columns:
+                columns[name].append("earlier run" if name == "use" else line[name])
+    write_text(run.folder / TABLE, csv_text(columns))
+
+
+def read(run: Run) -> Learned:
+    """What the run knows; KcarsError where it does not say."""
+    lines = _lines(run)
+    return Learned(frozenset(line["key"] for line in lines), frozenset(line["model"] for line in lines))
+
+
+def _lines(run: Run) -> list[dict[str, str]]:
+    path = run.folder / TABLE
+    try:
+        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError) as error:
+        raise KcarsError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); without it nobody can tell what the "
+            "run has learned from"
+        ) from None
+    if any(line.get(name) is None for line in lines for name in ("path", "key", "model")):
+        raise KcarsError(f"{path}: is damaged; without it nobody can tell what the run has learned from")
+    return lines
+
+
+def photo_keys(index: Index, rows: np.ndarray) -> list[str]:
+    """A key of each photo that is equal for equal files, wherever they lie: of its size and its last bytes."""
+    with ThreadPoolExecutor(joblib.cpu_count()) as readers:
+        return list(readers.map(partial(_key, index.root), index.paths[rows].tolist()))
+
+
+def _key(root: Path, path: str) -> str:
+    with (root / path).open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        return hashlib.blake2b(file.read() + str(size).encode(), digest_size=8).hexdigest()
+
+
+def model_names(index: Index, rows: np.ndarray) -> list[str]:
+    """Make and model of each photo as text that is equal in every dataset that names them alike."""
+    makes, models = index.ids["make"][rows].tolist(), index.ids["model"][rows].tolist()
+    named = {pair: plain_name(index, *pair) for pair in set(zip(makes, models, strict=True))}
+    return [named[pair] for pair in zip(makes, models, strict=True)]
+
+
+def plain_name(index: Index, make: int, model: int) -> str:
+    return " ".join(f"{index.name('make', make)} {index.name('model', model)}".casefold().split())

@@ -1,0 +1,35 @@
+"""A run's network with the weights of its best epoch, rebuilt from the run folder alone."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.run import Run
+from kcars.tasks import task_module
+from kcars.tasks.plan import Plan
+
+NO_ROWS = np.zeros(0, np.int64)
+
+
+def scored_network(run: Run):
+    """The Keras model whose outputs are scored; KcarsError where its weights are missing or damaged."""
+    strategy = run.strategy()
+    plan = Plan(None, strategy, NO_ROWS, NO_ROWS, run.classes())
+    network = task_module(strategy.task).network(plan).scored
+    load_best(network, run.best_weights)
+    return network
+
+
+def load_best(network, path: Path) -> None:
+    """Bring a network to a run's best weights; KcarsError says how they are had again."""
+    if not path.is_file():
+        raise KcarsError(
+            f"{path}: there are no weights: the run ended before its first epoch did, or they were deleted; "
+            f"kcars train --resume {path.parent} writes them"
+        )
+    try:
+        network.load_weights(path)
+    except (ValueError, OSError) as error:
+        told = str(error).splitlines()[0].partition(" (")[0]
+        raise KcarsError(f"{path}: damaged ({told}); kcars train --resume {path.parent} writes it anew") from None

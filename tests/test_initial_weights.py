@@ -1,0 +1,120 @@
+"""Beginning with the backbone of an earlier run: what is taken over, and what is refused."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kcars.restore import scored_network
+from kcars.run import Run
+from tests.test_end_to_end import kcars, rows, small
+
+ONE_EPOCH = ("train.epochs=1", "model.backbone=resnet18", "data.size_px=32", "data.augment=''", "model.dropout=0")
+
+
+@pytest.fixture(scope="module")
+def classified(drawn, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "classify"
+    kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small(*ONE_EPOCH))
+    return run
+
+
+def warm(drawn, run, out, *more, code=0, task="verify"):
+    settings = small(*ONE_EPOCH, f"model.weights={run}", *more)
+    return kcars("train", "--task", task, "--data", drawn, "--out", out, *settings, code=code)
+
+
+@pytest.fixture
+def split_by_photos(drawn, tmp_path):
+    """Drawn cars with a description of their own: the models to test on are in no training list of either task."""
+    lists = drawn / "train_test_split/verification"
+    trained = set((lists / "verification_train.txt").read_text().split())
+    photos = sorted(path.relative_to(drawn / "image").as_posix() for path in (drawn / "image").rglob("*.jpg"))
+    out = tmp_path / "cars"
+    for path in photos:
+        make, model, *_ = path.split("/")
+        target = out / ("train" if path in trained else "test") / make / model / path.rpartition("/")[2]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(drawn / "image" / path, target)
+    return out
+
+
+def test_a_verifier_begins_with_a_classifiers_backbone(split_by_photos, tmp_path):
+    first = tmp_path / "first"
+    plain = small(*ONE_EPOCH, "data.on_bad_photo=stop")
+    only_train = tmp_path / "only_train"
+    shutil.copytree(split_by_photos / "train", only_train)
+    kcars("train", "--task", "classify", "--data", only_train, "--out", first, *plain)
+    second = tmp_path / "second"
+    kept = warm(split_by_photos, first, second, "train.learning_rate=1e-12", "train.weight_decay=0")
+    assert "models that choose epoch and threshold" in kept
+    facts = json.loads((second / "run.json").read_text())["weights"]
+    assert facts["run"] == str(first.resolve()) and len(facts["sha256"]) == 64
+    before, after = (scored_network(Run.open(run)).get_layer("resnet18") for run in (first, second))
+    for old, new in zip(before.trainable_weights, after.trainable_weights, strict=True):
+        assert np.allclose(old, new, atol=1e-6), new.path
+    # What the first run knew is known of the second too.
+    uses = {line["use"] for line in rows(second / "learned_photos.csv")}
+    assert uses == {"train", "validation", "earlier run"}
+
+
+def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
+    """The drawn lists test verification on other models, so their photos are put into the classifier's list here."""
+    run = tmp_path / "run"
+    shutil.copytree(classified, run)
+    lists = drawn / "train_test_split/verification/verification_pairs_hard.txt"
+    tested = lists.read_text().split()[0]
+    from kcars.data.source import load
+    from kcars.learned import photo_keys
+    from kcars.settings import DataSettings
+
+    index = load(drawn, "verify", DataSettings(size_px=32)).index
+    place = np.flatnonzero(index.paths == tested)
+    with (run / "learned_photos.csv").open("a", newline="") as file:
+        csv.writer(file).writerow([tested, photo_keys(index, place)[0], "another model", "train"])
+    told = warm(drawn, run, tmp_path / "out", code=2)
+    assert "has learned from 1 of the" in told and tested in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(classified, run)
+    from kcars.data.source import load
+    from kcars.learned import model_names
+    from kcars.settings import DataSettings
+
+    dataset = load(drawn, "verify", DataSettings(size_px=32))
+    name = model_names(dataset.index, dataset.test_rows()[:1])[0]
+    with (run / "learned_photos.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, name, "train"])
+    told = warm(drawn, run, tmp_path / "out", code=2)
+    assert "has learned 1 of the models in the test pairs" in told and name in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("model.backbone=simple_resnet", "has model.backbone resnet18, this one simple_resnet"),
+        ("model.normalization=imagenet", "has model.normalization compcars, this one imagenet"),
+        ("model.width=0.5", "layer stem_conv needs"),
+    ],
+)
+def test_other_networks_are_refused(drawn, classified, tmp_path, setting, told):
+    found = warm(drawn, classified, tmp_path / "out", setting, code=2, task="classify")
+    assert told in found, found
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_that_do_not_say_what_they_learned_are_refused(drawn, classified, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(classified, run)
+    (run / "learned_photos.csv").unlink()
+    assert "nobody can tell what the run has learned from" in warm(
+        drawn, run, tmp_path / "out", code=2, task="classify"
+    )
+    settings = small(*ONE_EPOCH, f"model.weights={classified}")
+    same = ["train", "--task", "classify", "--data", drawn, "--out", classified, "--force", *settings]
+    assert "choose another folder" in kcars(*same, code=2)
