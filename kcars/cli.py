@@ -119,6 +119,11 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     title = chosen + (f" (changed: {changed})" if changed else "")
     dataset = _load(folder, strategy)
     click.echo(f"strategy: {title}")
+    if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
+        click.echo(
+            f"difficulty: {strategy.difficulty} pairs are all of one make, so that by make their scores are undefined; "
+            f"{strategy.deciding} pairs choose epoch and threshold"
+        )
     if dry_run:
         _print_cost(strategy, dataset)
         return

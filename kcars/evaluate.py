@@ -43,6 +43,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "task": strategy.task,
         "target": strategy.target,
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,
+        "deciding": strategy.deciding if strategy.task == "verify" else None,
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else _best_epoch(run, task.leading(strategy)),
         "folds": chosen["folds"] if chosen else 0,

@@ -4,18 +4,19 @@ import sys
 from functools import partial
 
 from kcars import state
+from kcars.fine_tune import FineTuning
 from kcars.initial_weights import begin
+from kcars.optimizer import adamw
 from kcars.resume import identity
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
-from kcars.tasks.plan import Plan, history_column
+from kcars.tasks.plan import Network, Plan, history_column
 
 
 def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
     from kcars.interrupt import Interruption
-    from kcars.optimizer import adamw
     from kcars.save_state import segments
     from kcars.schedules import build_schedule
     from kcars.tf_data import plain_errors, training_dataset
@@ -26,18 +27,21 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     network = task.network(plan)
     if not state.exists(run.folder):
         begin(network, plan, run.facts().get("weights"))
-    schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, epochs * steps)
-    network.trained.compile(optimizer=adamw(strategy.train, schedule), **task.objective(plan))
+    updates = epochs * steps // strategy.train.gradient_accumulation
+    schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
+    tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
+    compile_(network, plan, schedule, tuning)
     stream, data = task.stream(plan, store), strategy.data
     with plain_errors(), Interruption() as interruption:
-        callbacks = _callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes, interruption)
+        callbacks = _callbacks(plan, task, network, store, run, schedule, updates, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
         if done:
             print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
-        for first, epoch, end, left in segments(done, epochs, steps):
+        for first, epoch, end, left in segments(done, epochs, steps, tuning.changes(epochs)):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
                 print(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
+            enter(network.trained, tuning, epoch)
             network.trained.fit(
                 training_dataset(stream, first, end * steps, data.workers, data.prefetch),
                 initial_epoch=epoch,
@@ -49,7 +53,25 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
             )
 
 
-def _callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes, interruption) -> list:
+def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None:
+    """Compile what is trained, with an optimizer that knows of all that will ever learn."""
+    task, model = task_module(plan.strategy.task), network.trained
+    tuning.thaw_all()
+    backbone = network.scored.get_layer(plan.strategy.model.backbone)
+    model.compile(optimizer=adamw(plan.strategy.train, schedule, backbone.trainable_variables), **task.objective(plan))
+    model.optimizer.build(model.trainable_variables)
+
+
+def enter(model, tuning: FineTuning, epoch: int) -> None:
+    """Let the part of the network learn that this epoch is for."""
+    if tuning.enter(epoch):
+        model.make_train_function(force=True)
+    if tuning.settings:
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # As it is wrapped for float16.
+        optimizer.begin(model.trainable_variables)
+
+
+def _callbacks(plan, task, network, store, run, schedule, updates, minutes, interruption) -> list:
     from kcars import callbacks as all_
     from kcars.balanced import BalancedMetrics
     from kcars.embed import network_outputs
@@ -58,13 +80,14 @@ def _callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes
     from kcars.save_state import SaveState
     from kcars.tensorboard import Scalars
 
-    settings, evaluate = plan.strategy.train, plan.strategy.evaluate
+    settings, evaluate, planned = plan.strategy.train, plan.strategy.evaluate, run.facts()["planned"]
+    epochs, steps = planned["epochs"], planned["steps_per_epoch"]
     leading = history_column(task.leading(plan.strategy))
     scalars = Scalars(run.folder / "tensorboard")
 
     def score(model) -> dict[str, float]:
         outputs = network_outputs(model, store, evaluate.batch, mirror=False)
-        found = task.scores(plan, outputs, "validation", {}).scores
+        found = task.scores(plan, outputs, "validation", task.beside(network)).scores
         return {history_column(key): value for key, value in found.items()}
 
     def record(rows: list[dict]) -> None:
@@ -77,12 +100,12 @@ def _callbacks(plan, task, network, store, run, schedule, epochs, steps, minutes
         all_.StopOnNaN(),
         *([all_.Validate(network, score)] if validates else []),
         BalancedMetrics(partial(run.record_class_recall, plan.classes)),
-        all_.OneCycle(schedule, epochs * steps, run.folder / "learning_rate.png"),
+        all_.OneCycle(schedule, updates, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
         KeepBest(network.scored, leading, run.best_weights, settings.early_stopping)
         if validates
         else KeepEpoch(network.scored, run.facts()["chosen"]["epoch"], run.best_weights),
-        History(record, settings.batch * pairs),
+        History(record, settings.batch * pairs // settings.gradient_accumulation),
         Progress(epochs, steps, leading if validates else "loss"),
     ]
     if settings.plateau:

@@ -30,20 +30,42 @@ class CrossEntropy(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="kcars")
+class BinaryCrossEntropy(keras.losses.Loss):
+    """-log p of the pair's kind, p = sigmoid(z): labels y (n,), 1 where the pair is the same, logits z (n,).
+
+    What the paper's text says verification is trained with. Label smoothing moves labels that share towards 1/2.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, name="binary_cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = fraction("label_smoothing", label_smoothing)
+
+    def call(self, y_true, y_pred):
+        same, logit = (ops.reshape(ops.cast(values, "float32"), (-1,)) for values in (y_true, y_pred))
+        target = same * (1.0 - self.label_smoothing) + self.label_smoothing / 2
+        return target * ops.softplus(-logit) + (1.0 - target) * ops.softplus(logit)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
 class Focal(keras.losses.Loss):
     """-alpha (1 - p)^gamma log p, p the softmax probability of the label (n,), from logits (n, classes).
 
-    Lin et al. 2017, arXiv 1708.02002, in the softmax form that the paper used (gamma 2, alpha 1).
+    Lin et al. 2017, arXiv 1708.02002, in the softmax form that the paper used (gamma 2, alpha 1). alpha: one weight, or
+    one of each class, of which the label's counts.
     """
 
-    def __init__(self, gamma: float = 2.0, alpha: float = 1.0, name="focal", **kwargs):
+    def __init__(self, gamma: float = 2.0, alpha: float | list[float] = 1.0, name="focal", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.gamma, self.alpha = float(gamma), float(alpha)
+        self.gamma, self.alpha = float(gamma), alpha
 
     def call(self, y_true, y_pred):
-        logarithms = ops.log_softmax(ops.cast(y_pred, "float32"))
-        logarithm = ops.sum(one_hot(y_true, y_pred) * logarithms, axis=-1)
-        return self.alpha * focus(-ops.expm1(logarithm), self.gamma) * -logarithm
+        target = one_hot(y_true, y_pred)
+        logarithm = ops.sum(target * ops.log_softmax(ops.cast(y_pred, "float32")), axis=-1)
+        alpha = ops.sum(target * weights(self.alpha), axis=-1)
+        return alpha * focus(-ops.expm1(logarithm), self.gamma) * -logarithm
 
     def get_config(self):
         return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
@@ -53,18 +75,27 @@ class Focal(keras.losses.Loss):
 class SigmoidFocal(keras.losses.Loss):
     """Focal loss of one sigmoid a class, summed over the classes: labels (n,), logits (n, classes).
 
-    Lin et al. 2017, arXiv 1708.02002. Alpha weighs all classes alike, as in the softmax form: their balance of
-    alpha for the label and 1 - alpha for the others would, at the paper's alpha of 1, ignore the others.
+    Or of one sigmoid in all: labels (n,), 1 where a pair is the same, logits (n,). Lin et al. 2017, arXiv 1708.02002.
+    One alpha weighs all alike, as in the softmax form: their balance of alpha for the label and 1 - alpha for the others
+    would, at the paper's alpha of 1, ignore the others. alpha of each class weighs its sigmoid; for pairs it is
+    [different, same], where [0.25, 0.75] is their balance.
     """
 
-    def __init__(self, gamma: float = 2.0, alpha: float = 1.0, name="sigmoid_focal", **kwargs):
+    def __init__(self, gamma: float = 2.0, alpha: float | list[float] = 1.0, name="sigmoid_focal", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.gamma, self.alpha = float(gamma), float(alpha)
+        self.gamma, self.alpha = float(gamma), alpha
 
     def call(self, y_true, y_pred):
-        logits, target = ops.cast(y_pred, "float32"), one_hot(y_true, y_pred)
+        logits = ops.cast(y_pred, "float32")
+        if len(logits.shape) == 1:
+            same = ops.reshape(ops.cast(y_true, "float32"), (-1,))
+            alpha = ops.sum(ops.stack([1.0 - same, same], axis=-1) * weights(self.alpha), axis=-1)
+            return alpha * self._one_sigmoid(same, logits)
+        return ops.sum(weights(self.alpha) * self._one_sigmoid(one_hot(y_true, y_pred), logits), axis=-1)
+
+    def _one_sigmoid(self, target, logits):
         signed = (2.0 * target - 1.0) * logits
-        return self.alpha * ops.sum(focus(ops.sigmoid(-signed), self.gamma) * ops.softplus(-signed), axis=-1)
+        return focus(ops.sigmoid(-signed), self.gamma) * ops.softplus(-signed)
 
     def get_config(self):
         return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
@@ -132,6 +163,7 @@ class ArcFace(keras.losses.Loss):
 
 LOSSES = {
     "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
     "focal": Focal,
     "sigmoid_focal": SigmoidFocal,
     "contrastive": Contrastive,
@@ -165,6 +197,11 @@ def smoothed_cross_entropy(target, logits, smoothing: float):
     """Cross entropy (n,) of one-hot rows, the share `smoothing` of each spread evenly over all classes."""
     target = target * (1.0 - smoothing) + smoothing / target.shape[-1]
     return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32")), axis=-1)
+
+
+def weights(alpha: float | list[float]):
+    """One weight, or one of each class (classes,), as a float32 array that multiplies rows of classes."""
+    return ops.convert_to_tensor(alpha, dtype="float32")
 
 
 def focus(doubt, gamma: float):

@@ -1,7 +1,7 @@
 """Saves and restores everything that training depends on, so that a broken run goes on as if it had not been."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,8 @@ def _build(model, inputs, labels) -> None:
     outputs = model(inputs)
     model.compute_loss(inputs, labels, outputs)
     model.compute_metrics(inputs, labels, outputs, None)
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
 
 
 def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
@@ -129,14 +130,16 @@ def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
         variable.assign(array)
 
 
-def segments(done: int, epochs: int, steps: int) -> Iterator[tuple[int, int, int, int]]:
+def segments(done: int, epochs: int, steps: int, cuts: Collection[int] = ()) -> Iterator[tuple[int, int, int, int]]:
     """(first step, first epoch, epoch to stop before, steps an epoch) of each `fit` that is left after `done` steps.
 
-    `fit` begins at the start of an epoch only: the rest of a broken one is a `fit` of its own.
+    `fit` begins at the start of an epoch only: the rest of a broken one is a `fit` of its own, and so are the epochs up to
+    each of `cuts`.
     """
     epoch, within = divmod(done, steps)
     if within:
         yield done, epoch, epoch + 1, steps - within
         epoch += 1
-    if epoch < epochs:
-        yield epoch * steps, epoch, epochs, steps
+    for end in sorted({cut for cut in cuts if epoch < cut < epochs} | ({epochs} if epoch < epochs else set())):
+        yield epoch * steps, epoch, end, steps
+        epoch = end

@@ -49,6 +49,25 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {name: getattr(self, name) for name in names}
 
 
+@keras.saving.register_keras_serializable(package="kcars")
+class EveryFew(keras.optimizers.schedules.LearningRateSchedule):
+    """Another schedule that moves on once in `parts` steps: an optimizer that gathers gradients counts every part."""
+
+    def __init__(self, schedule, parts: int):
+        super().__init__()
+        self.schedule, self.parts = schedule, int(parts)
+
+    def __call__(self, step):
+        return self.schedule(step // self.parts)
+
+    def get_config(self):
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule), "parts": self.parts}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["parts"])
+
+
 def warmup_cosine(base: float, total_steps: int, warm_up: float = 0.2):
     """Linear warm-up to `base` over the share `warm_up` of the steps, then a cosine fall to 0.
 

@@ -16,6 +16,10 @@ IMAGENET_NORMALIZATION = {
 }
 
 
+# Parts of a backbone that fine-tuning freezes and thaws, from the photo on (`models/stages.py`).
+STAGES = dict.fromkeys(RESIDUAL, 5) | {"inception_v3": 4, "resnet50": 5, "efficientnet_b0": 8}
+
+
 class Settings(BaseModel):
     """Frozen and strict: an unknown key or a value of another type is an error."""
 
@@ -83,15 +87,33 @@ def _refuse_other_than_published(model: ModelSettings) -> None:
         )
 
 
+# (task, whether pairs are learned from) -> losses
+LOSSES_OF = {
+    ("classify", False): ("cross_entropy", "focal", "sigmoid_focal"),
+    ("classify", True): (),
+    ("verify", False): ("arcface",),
+    ("verify", True): ("contrastive", "binary_cross_entropy", "sigmoid_focal"),
+}
+
+
 class CrossEntropySettings(Settings):
     name: Literal["cross_entropy"]
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class BinaryCrossEntropySettings(Settings):
+    name: Literal["binary_cross_entropy"]
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
 
 class FocalSettings(Settings):
     name: Literal["focal", "sigmoid_focal"]
     gamma: float = Field(2.0, ge=0, description="focusing exponent")
-    alpha: float = Field(1.0, gt=0, description="weight of the loss")
+    alpha: Annotated[float, Field(gt=0)] | Literal["inverse_frequency"] | list[Annotated[float, Field(ge=0)]] = Field(
+        1.0,
+        description="weight of the loss; of each class (of different and same pairs); or inverse_frequency: of each class, "
+        "1 over its share of training photos, with mean 1 over the photos",
+    )
 
 
 class ContrastiveSettings(Settings):
@@ -107,7 +129,8 @@ class ArcFaceSettings(Settings):
 
 
 LossSettings = Annotated[
-    CrossEntropySettings | FocalSettings | ContrastiveSettings | ArcFaceSettings, Field(discriminator="name")
+    CrossEntropySettings | BinaryCrossEntropySettings | FocalSettings | ContrastiveSettings | ArcFaceSettings,
+    Field(discriminator="name"),
 ]
 
 
@@ -118,13 +141,31 @@ class PlateauSettings(Settings):
     floor: float = Field(1e-6, ge=0)
 
 
+class FineTuneSettings(Settings):
+    head_epochs: int = Field(0, ge=0, description="epochs in which the head alone learns, before the backbone does")
+    epochs_per_stage: int = Field(
+        0,
+        ge=0,
+        description="after those, one more stage of the backbone learns every so many epochs, the last first; 0: all",
+    )
+    frozen_stages: int = Field(0, ge=0, description="stages of the backbone that never learn, counted from the photo")
+    backbone_rate: float = Field(1.0, gt=0, le=1, description="the backbone's learning rate as a share of the head's")
+    batch_norm: Literal["train", "frozen"] = Field(
+        "train", description="frozen: the backbone's batch normalization keeps the statistics that it came with"
+    )
+
+
 class TrainSettings(Settings):
     epochs: int = Field(ge=1)
     batch: int = Field(ge=2, description="photos a step (pairs a step with order pairs)")
+    gradient_accumulation: int = Field(
+        1, ge=1, description="parts of a batch that pass one after the other, for less memory, before weights change"
+    )
     learning_rate: float = Field(gt=0, description="base rate of AdamW; one_cycle rises to ten times it")
     weight_decay: float = Field(2e-5, ge=0)
     schedule: Literal["one_cycle", "warmup_cosine", "constant"] = "one_cycle"
     plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")
+    fine_tune: FineTuneSettings | None = Field(None, description="needs model.weights other than none")
     early_stopping: int | None = Field(None, ge=1, description="epochs without a better score before the end")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: int = Field(0, ge=0, lt=2**32)
@@ -179,44 +220,73 @@ class Strategy(Settings):
             return {**settings, "difficulty": "medium"}
         return settings
 
+    @property
+    def deciding(self) -> str:
+        """The difficulty whose pairs choose epoch and threshold: that of the strategy, where its labels are defined."""
+        hard_by_make = self.target == "make" and self.difficulty == "hard" and self.evaluate.protocol == "honest"
+        return "medium" if hard_by_make else self.difficulty
+
     @model_validator(mode="after")
     def _fits_together(self):
-        pairs = self.data.order == "pairs"
-        if pairs != (self.loss.name == "contrastive"):
-            raise ValueError("loss contrastive and data.order pairs go together, and with no other")
-        if pairs and self.task == "classify":
-            raise ValueError("data.order pairs belongs to task verify")
-        residual = self.model.backbone in RESIDUAL
-        if not residual and (self.model.width != 1 or self.model.stem != "standard"):
-            raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
-        if self.model.weights == "imagenet":
-            _refuse_other_than_published(self.model)
-        if self.model.auxiliary and (self.model.backbone != "inception_v3" or self.task != "classify"):
-            raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
-        if self.model.head == "linear" and self.loss.name == "arcface":
-            raise ValueError("loss arcface takes unit vectors: model.head neck or two_layers")
-        if self.loss.name == "arcface" and self.task == "classify":
-            raise ValueError("loss arcface belongs to task verify")
-        if self.task == "verify" and self.loss.name not in ("contrastive", "arcface"):
-            raise ValueError(f"loss {self.loss.name} belongs to task classify; verify takes contrastive or arcface")
-        relabelled = self.target == "make" and self.evaluate.protocol == "honest"
-        if self.task == "verify" and relabelled and self.difficulty == "hard":
-            raise ValueError("hard pairs are all of one make, so target make is undefined there; take easy or medium")
-        if self.data.on_bad_photo == "skip" and self.data.cache == "off":
-            raise ValueError(
-                "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
-            )
-        if self.data.order == "pk" and self.train.batch % self.data.photos_per_class:
-            raise ValueError(
-                f"train.batch {self.train.batch} is not a multiple of data.photos_per_class "
-                f"{self.data.photos_per_class}"
-            )
-        if self.train.plateau and self.train.plateau.monitor == "val_loss" and self.loss.name == "arcface":
-            raise ValueError("loss arcface has no val_loss on unseen models; let train.plateau.monitor be loss")
-        if self.train.plateau and self.evaluate.folds:
-            raise ValueError(
-                "train.plateau follows a validation score, which training on everything after folds has not"
-            )
-        if self.train.plateau and self.train.schedule != "constant":
-            raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
+        for fits in (_model_fits, _loss_fits, _data_fits, _training_fits):
+            fits(self)
         return self
+
+
+def _model_fits(strategy: Strategy) -> None:
+    model = strategy.model
+    if model.backbone not in RESIDUAL and (model.width != 1 or model.stem != "standard"):
+        raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
+    if model.weights == "imagenet":
+        _refuse_other_than_published(model)
+    if model.auxiliary and (model.backbone != "inception_v3" or strategy.task != "classify"):
+        raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
+
+
+def _loss_fits(strategy: Strategy) -> None:
+    name, task, pairs = strategy.loss.name, strategy.task, strategy.data.order == "pairs"
+    allowed = LOSSES_OF[task, pairs]
+    if not allowed:
+        raise ValueError("data.order pairs belongs to task verify")
+    if name not in allowed:
+        order = "pairs" if pairs else "plain or pk"
+        raise ValueError(f"loss {name} does not go with task {task} and data.order {order}; {', '.join(allowed)} do")
+    if strategy.model.head == "linear" and name == "arcface":
+        raise ValueError("loss arcface takes unit vectors: model.head neck or two_layers")
+    if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
+        raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
+
+
+def _data_fits(strategy: Strategy) -> None:
+    data, train = strategy.data, strategy.train
+    if data.on_bad_photo == "skip" and data.cache == "off":
+        raise ValueError(
+            "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
+        )
+    if data.order == "pk" and train.batch % data.photos_per_class:
+        raise ValueError(
+            f"train.batch {train.batch} is not a multiple of data.photos_per_class {data.photos_per_class}"
+        )
+    if train.batch % train.gradient_accumulation or train.batch < 2 * train.gradient_accumulation:
+        raise ValueError(
+            f"train.batch {train.batch} does not fall into {train.gradient_accumulation} equal parts of 2 or more "
+            "(train.gradient_accumulation)"
+        )
+
+
+def _training_fits(strategy: Strategy) -> None:
+    train, model = strategy.train, strategy.model
+    if train.fine_tune and model.weights == "none":
+        raise ValueError("train.fine_tune: model.weights none leaves nothing to tune; name weights to begin with")
+    if train.fine_tune and train.fine_tune.frozen_stages > STAGES[model.backbone]:
+        raise ValueError(
+            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {STAGES[model.backbone]}"
+        )
+    if not train.plateau:
+        return
+    if train.plateau.monitor == "val_loss" and strategy.loss.name == "arcface":
+        raise ValueError("loss arcface has no val_loss on unseen models; let train.plateau.monitor be loss")
+    if strategy.evaluate.folds:
+        raise ValueError("train.plateau follows a validation score, which training on everything after folds has not")
+    if train.schedule != "constant":
+        raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")

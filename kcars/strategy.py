@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from kcars.errors import KcarsError, one_of
 from kcars.settings import (
     ArcFaceSettings,
+    BinaryCrossEntropySettings,
     ContrastiveSettings,
     CrossEntropySettings,
     FocalSettings,
@@ -177,6 +178,7 @@ def _settings_of(model, part: str):
 
 _LOSSES = {
     "cross_entropy": CrossEntropySettings,
+    "binary_cross_entropy": BinaryCrossEntropySettings,
     "focal": FocalSettings,
     "sigmoid_focal": FocalSettings,
     "contrastive": ContrastiveSettings,

@@ -14,7 +14,8 @@ class Stream:
     """An endless sequence of training batches.
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
-    P x K batches are made of; store: gives pixels by Index row; batch_size: photos, or pairs with order `pairs`.
+    P x K batches are made of; store: gives pixels by Index row; batch_size: photos, or pairs with order `pairs`, that
+    weights change by; parts: steps that a batch passes in, each a slice of it.
     """
 
     store: object
@@ -26,11 +27,12 @@ class Stream:
     photos_per_class: int
     seed: int
     augment: Augment
+    parts: int = 1
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which about every photo passes once."""
-        return max(1, round(len(self.rows) / self.batch_size))
+        """Steps in which about every photo passes once; each batch in all its parts."""
+        return max(1, round(len(self.rows) / self.batch_size)) * self.parts
 
     @cached_property
     def groups(self) -> list[np.ndarray]:
@@ -40,13 +42,16 @@ class Stream:
 
     def batch(self, step: int) -> tuple:
         """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
+        step, part = divmod(step, self.parts)
+        size = self.batch_size // self.parts
+        mine = slice(part * size, (part + 1) * size)
+        samples = step * self.batch_size + np.arange(self.batch_size)[mine]
         if self.order == "pairs":
-            left, right, same = random_pairs(self, step)
-            samples = 2 * (step * self.batch_size + np.arange(self.batch_size))
+            left, right, same = (column[mine] for column in random_pairs(self, step))
+            samples = 2 * samples
             inputs = {"left": self._pixels(left, samples), "right": self._pixels(right, samples + 1)}
             return inputs, {"same": same}
-        places = ORDERS[self.order](self, step)
-        samples = step * self.batch_size + np.arange(self.batch_size)
+        places = ORDERS[self.order](self, step)[mine]
         return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def _notes(found: dict) -> list[str]:
         where = "the test pairs" if paper else folds
         notes.append(
             f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
-            f"({found['difficulty']} pairs); intervals resample models (makes for hard pairs)"
+            f"({found['deciding']} pairs); intervals resample models (makes for hard pairs)"
         )
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
         notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")

@@ -25,7 +25,8 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     store, plan, folds = _prepare(strategy, dataset)
     from kcars.cost import fit_to_minutes
 
-    # Wrong weights are told before a run folder is made.
+    # A wrong loss and wrong weights are told before a run folder is made.
+    task.objective(plan)
     refuse_tested(plan, folds)
     weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)

@@ -179,3 +179,33 @@ def test_real_photos(real_cars, tmp_path):
     for task in ("classify", "verify"):
         kcars("train", "--task", task, "--data", real_cars, "--out", tmp_path / task, *small("train.epochs=1"))
         assert json.loads((tmp_path / task / "scores.json").read_text())["scores"]
+
+
+@pytest.mark.parametrize("loss", ["{name: binary_cross_entropy}", "{name: sigmoid_focal, alpha: [0.25, 0.75]}"])
+def test_pairs_learn_by_a_similarity_too(drawn, tmp_path, loss):
+    run = tmp_path / "run"
+    plateau = "train.plateau={monitor: val_loss, patience: 0}"
+    settings = small(f"loss={loss}", "data.order=pairs", "train.schedule=constant", plateau, "train.epochs=1")
+    kcars("train", "--task", "verify", "--data", drawn, "--out", run, *settings)
+    (line,) = rows(run / "history.csv")
+    assert 0 < float(line["val_loss"]) < 3 and math.isfinite(float(line["loss"]))
+
+
+def test_hard_pairs_by_make_are_undefined_but_as_listed_by_protocol_paper(drawn, tmp_path):
+    """What Table IV calls Vr_SRes18_CT_B64_MkH."""
+    start = ["train", "--strategy", "Vr_SRes18_CT_B64_MkH", "--data", drawn]
+    settings = small("model.weights=none", "train.epochs=1", "evaluate.validation_pairs=100")
+    output = kcars(*start, "--out", tmp_path / "paper", *settings)
+    assert "undefined" not in output and "chosen on the test pairs (hard pairs)" in output
+    output = kcars(*start, "--out", tmp_path / "honest", *settings, "--set", "evaluate.protocol=honest")
+    assert output.count("are undefined; medium pairs choose epoch and threshold") == 1
+    assert "chosen on held-out training models (medium pairs)" in output
+    found = json.loads((tmp_path / "honest/scores.json").read_text())["scores"]
+    assert found["hard/roc_auc"]["value"] is None and 0 <= found["medium/roc_auc"]["value"] <= 1
+
+
+def test_alpha_must_fit_the_classes(drawn, tmp_path):
+    start = ["train", "--task", "classify", "--data", drawn, "--out", tmp_path / "run"]
+    told = kcars(*start, *small("loss={name: focal, alpha: [1, 2, 3]}"), code=2)
+    assert "loss.alpha: 3 numbers for 16 classes" in told and not (tmp_path / "run").exists()
+    kcars(*start, *small("loss={name: focal, alpha: inverse_frequency}", "train.epochs=1"))

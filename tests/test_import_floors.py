@@ -30,6 +30,7 @@ FLOORS = [
         "losses",
         "balanced",
         "optimizer",
+        "fine_tune",
         "tf_data",
     ],
     ["tasks", "runtime"],

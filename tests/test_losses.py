@@ -120,11 +120,13 @@ def test_arcface_refuses_other_margins(margin):
         build_loss("arcface", margin=margin)
 
 
+OF_PAIRS = ("contrastive", "binary_cross_entropy")
 ENDS = {
     "cross_entropy": [[100.0, -100.0], [-100.0, 100.0]],
     "focal": [[100.0, -100.0], [-100.0, 100.0]],
     "sigmoid_focal": [[100.0, -100.0], [-100.0, 100.0]],
     "contrastive": [[0.0], [0.0]],
+    "binary_cross_entropy": [[100.0], [-100.0]],
     "arcface": [[1.0, -1.0], [-1.0, 1.0]],
 }
 
@@ -144,7 +146,7 @@ def test_gradients_are_finite_at_the_ends(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_half_precision_outputs_and_any_label_type(name):
-    outputs = [0.5, 0.25] if name == "contrastive" else [[0.5, -0.25], [0.75, -0.5]]
+    outputs = [0.5, 0.25] if name in OF_PAIRS else [[0.5, -0.25], [0.75, -0.5]]
     labels = np.array([1, 0])
     expected = values(name, labels, outputs)
     loss = build_loss(name)
@@ -163,9 +165,49 @@ def test_losses_survive_their_config(name):
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(KcarsError, match="hinge.*cross_entropy, focal, sigmoid_focal, contrastive, arcface"):
+    with pytest.raises(
+        KcarsError, match="hinge.*cross_entropy, binary_cross_entropy, focal, sigmoid_focal, contrastive, arcface"
+    ):
         build_loss("hinge")
     with pytest.raises(KcarsError, match="gama.*gamma, alpha"):
         build_loss("focal", gama=2)
     with pytest.raises(KcarsError, match="from 0 to 1"):
         build_loss("cross_entropy", label_smoothing=1.5)
+
+
+SAME, LOGIT = np.array([1.0, 0.0, 1.0, 0.0], np.float32), np.array([2.0, -3.0, -1.0, 0.5], np.float32)
+
+
+def by_pair(loss) -> np.ndarray:
+    return np.asarray(loss.call(SAME, LOGIT))
+
+
+def test_binary_cross_entropy_is_that_of_keras():
+    for smoothing in (0.0, 0.2):
+        oracle = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing, reduction="none")
+        assert np.allclose(by_pair(build_loss("binary_cross_entropy", label_smoothing=smoothing)),
+                           oracle(SAME[:, None], LOGIT[:, None]), atol=1e-6)  # fmt: skip
+    assert np.allclose(by_pair(build_loss("binary_cross_entropy")), by_pair(build_loss("sigmoid_focal", gamma=0.0)))
+
+
+def test_sigmoid_focal_of_pairs_is_that_of_keras():
+    oracle = keras.losses.BinaryFocalCrossentropy(
+        apply_class_balancing=True, alpha=0.75, gamma=2.0, from_logits=True, reduction="none"
+    )
+    own = by_pair(build_loss("sigmoid_focal", gamma=2.0, alpha=[0.25, 0.75]))
+    assert np.allclose(own, oracle(SAME[:, None], LOGIT[:, None]), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["focal", "sigmoid_focal"])
+def test_alpha_of_each_class_weighs_its_share(name):
+    logits = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    labels, alpha = np.array([0, 1, 2, 0, 1, 2]), [0.5, 1.0, 4.0]
+    weighed = np.asarray(build_loss(name, alpha=alpha).call(labels, logits))
+    if name == "focal":
+        plain = np.asarray(build_loss(name).call(labels, logits))
+        assert np.allclose(weighed, plain * np.array(alpha)[labels], atol=1e-6)
+        return
+    for row, (label, found) in enumerate(zip(labels, weighed, strict=True)):
+        p = 1 / (1 + np.exp(-logits[row]))
+        right = np.where(np.arange(3) == label, p, 1 - p)
+        assert np.isclose(found, sum(alpha * (1 - right) ** 2 * -np.log(right)), atol=1e-5)

@@ -97,9 +97,12 @@ def test_overrides(tmp_path):
         (("train.epochs=2.5",), r"train\.epochs: .*\(found 2\.5\)"),
         (("train.epochs",), r"--set train\.epochs: expected key=value"),
         (("task.name=1",), r"--set task\.name=1: task is a single value"),
-        (("data.order=pairs",), "contrastive"),
+        (("data.order=pairs",), "data.order pairs belongs to task verify"),
         (("loss.gamma=2",), r"loss\.gamma: unknown setting; known here: name, label_smoothing"),
-        (("loss.name=focus",), r"loss\.name: 'focus' is not known; choose one of cross_entropy, focal"),
+        (
+            ("loss.name=focus",),
+            r"loss\.name: 'focus' is not known; choose one of cross_entropy, binary_cross_entropy, focal",
+        ),
         (("loss=focus",), r"loss.*'focus'"),
         (("loss.label_smoothing=1",), r"loss\.label_smoothing: .*less than 1"),
         (("data.order=pk", "train.batch=6"), "not a multiple"),
@@ -146,5 +149,7 @@ def test_the_command_line_may_not_contradict_a_strategy():
 def test_by_make_hard_pairs_are_undefined():
     assert load_strategy("demo/verify").difficulty == "hard"
     assert load_strategy("demo/verify", target="make").difficulty == "medium"
-    with pytest.raises(KcarsError, match="undefined"):
-        load_strategy("demo/verify", target="make", difficulty="hard")
+    by_make = load_strategy("demo/verify", target="make", difficulty="hard")
+    assert (by_make.difficulty, by_make.deciding) == ("hard", "medium")
+    as_listed = load_strategy("demo/verify", ["evaluate.protocol=paper"], target="make", difficulty="hard")
+    assert as_listed.deciding == "hard"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,14 @@ def test_augmentation_differs_between_the_sides_and_steps():
     stream = make("pairs", augment="brightness_contrast(1)")
     plain = make("pairs")
     assert (stream.batch(0)[0]["left"] != plain.batch(0)[0]["left"]).any()
+
+
+@pytest.mark.parametrize("order", ["plain", "pk", "pairs"])
+def test_parts_of_a_batch_are_the_whole_batch(order):
+    augment = "brightness_contrast(1, brightness=0.5)"
+    whole, parts = make(order, augment=augment), replace(make(order, augment=augment), parts=4)
+    assert parts.steps_per_epoch == 4 * whole.steps_per_epoch
+    for step in range(3):
+        pieces = [flat(parts.batch(4 * step + part)) for part in range(4)]
+        for one, *others in zip(flat(whole.batch(step)), *pieces, strict=True):
+            assert (one == np.concatenate(others)).all()

@@ -3,6 +3,8 @@
 They compute in float32 under every dtype policy: half precision would cost distances their last digits.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -60,6 +62,31 @@ class EuclideanDistance(keras.layers.Layer):
         difference = ops.cast(left, "float32") - ops.cast(right, "float32")
         squared = ops.sum(ops.square(difference), axis=-1)
         return ops.sqrt(ops.maximum(squared, SMALLEST_SQUARE))
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class DistanceLogit(keras.layers.Layer):
+    """Logit (n,) that a pair is the same, from its distance d (n,): scale * (offset - d), both learned, scale above 0.
+
+    The sigmoid of it is the similarity that the paper's text puts binary cross entropy on. It begins with even odds at
+    distance 1, right angles between unit vectors being at 1.41.
+    """
+
+    def __init__(self, scale=4.0, offset=1.0, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.first = {"scale": float(scale), "offset": float(offset)}
+
+    def build(self, input_shape):
+        begin = keras.initializers.Constant
+        # Its logarithm is learned, so that the scale stays above 0.
+        self.log_scale = self.add_weight(shape=(), initializer=begin(math.log(self.first["scale"])), name="log_scale")
+        self.offset = self.add_weight(shape=(), initializer=begin(self.first["offset"]), name="offset")
+
+    def call(self, distance):
+        return ops.exp(self.log_scale) * (self.offset - ops.cast(distance, "float32"))
+
+    def get_config(self):
+        return {**super().get_config(), **self.first}
 
 
 @keras.saving.register_keras_serializable(package="kcars")

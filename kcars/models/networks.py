@@ -8,7 +8,7 @@ from keras import layers
 
 from kcars.errors import one_of
 from kcars.models.applications import auxiliary_head
-from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize
+from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize
 from kcars.models.residual import batch_norm
 
 
@@ -83,14 +83,17 @@ def margin_classifier(embedder: keras.Model, classes: dict[str, int]) -> keras.M
     return keras.Model(pixels, cosines, name="margin_classifier")
 
 
-def siamese(embedder: keras.Model) -> keras.Model:
+def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
     """{"left": pixels, "right": pixels} to {"same": Euclidean distance (n,)}, smaller where more alike.
 
-    In training, left and right pass the batch normalization in turn, each with its own statistics.
+    With `logit`, to {"same": logit (n,)} of the pair being the same, by a learned scale and offset of the distance. In training, left and right pass the batch normalization in turn, each with its own statistics.
     """
     inputs = {side: pixels_for(embedder, side) for side in ("left", "right")}
-    distance = EuclideanDistance(name="same")(embedder(inputs["left"]), embedder(inputs["right"]))
-    return keras.Model(inputs, {"same": distance}, name="siamese")
+    sides = embedder(inputs["left"]), embedder(inputs["right"])
+    same = EuclideanDistance(name="distance" if logit else "same")(*sides)
+    if logit:
+        same = DistanceLogit(name="same")(same)
+    return keras.Model(inputs, {"same": same}, name="siamese")
 
 
 def pixels_for(model: keras.Model, name: str = "pixels"):

@@ -9,7 +9,7 @@ from kcars.data.split import stratified_share
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
-from kcars.tasks.plan import Network, Plan, Result, backbone, training_stream
+from kcars.tasks.plan import Network, Plan, Result, backbone, training_loss, training_stream
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -75,15 +75,19 @@ def network(plan: Plan) -> Network:
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by target."""
     from kcars.balanced import balanced_metrics
-    from kcars.losses import build_loss
 
     target, auxiliary = plan.strategy.target, plan.strategy.model.auxiliary
     weights = {target: 1.0, "auxiliary": auxiliary} if auxiliary else {target: 1.0}
     return {
-        "loss": {output: build_loss(**plan.strategy.loss.model_dump()) for output in weights},
+        "loss": {output: training_loss(plan) for output in weights},
         "loss_weights": weights,
         "metrics": {target: balanced_metrics(len(plan.classes))},
     }
+
+
+def beside(network: Network) -> dict[str, float]:
+    """Nothing is learned beside the scored network that scores need."""
+    return {}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kcars.data.index import Classes, Dataset, Pairs
+from kcars.errors import KcarsError
 from kcars.images.augment import Augment
 from kcars.settings import Strategy
 from kcars.stream import Stream
@@ -66,7 +67,28 @@ def training_stream(plan: Plan, store) -> Stream:
         photos_per_class=settings.data.photos_per_class,
         seed=settings.train.seed,
         augment=Augment(settings.data.augment, settings.train.seed),
+        parts=settings.train.gradient_accumulation,
     )
+
+
+def training_loss(plan: Plan):
+    """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
+    from kcars.losses import build_loss
+
+    settings = plan.strategy.loss.model_dump()
+    if "alpha" in settings:
+        settings["alpha"] = _class_weights(plan, settings["alpha"])
+    return build_loss(**settings)
+
+
+def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:
+    if alpha == "inverse_frequency":
+        photos = np.bincount(plan.labels(plan.train), minlength=len(plan.classes))
+        return (len(plan.train) / (np.maximum(photos, 1) * np.count_nonzero(photos))).tolist()
+    classes = 2 if plan.strategy.data.order == "pairs" else len(plan.classes)
+    if isinstance(alpha, list) and len(alpha) != classes:
+        raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} classes; give one of each, or one for all")
+    return alpha
 
 
 def backbone(plan: Plan):

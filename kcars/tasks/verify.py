@@ -1,5 +1,7 @@
 """Verification: do two photos show the same make or model?"""
 
+import math
+
 import numpy as np
 
 from kcars import intervals, metrics
@@ -9,7 +11,7 @@ from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, Strategy
-from kcars.tasks.plan import Network, Plan, Result, backbone, history_column, training_stream
+from kcars.tasks.plan import Network, Plan, Result, backbone, history_column, training_loss, training_stream
 
 FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
 
@@ -79,10 +81,10 @@ def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
 def _refuse_one_kind(dataset: Dataset, strategy: Strategy, pairs: dict[str, Pairs]) -> None:
     """KcarsError where the leading difficulty's pairs of a split are all same or all different."""
     for split in ("validation", "test"):
-        name = f"{split}/{strategy.difficulty}"
+        name = f"{split}/{strategy.deciding}"
         if name in pairs and len(np.unique(same := pairs[name].same)) < 2:
             raise KcarsError(
-                f"{dataset.source}: the {strategy.difficulty} {split} pairs are {int(same.sum())} same and "
+                f"{dataset.source}: the {strategy.deciding} {split} pairs are {int(same.sum())} same and "
                 f"{int((1 - same).sum())} different ones; both kinds are needed; another --difficulty may have them"
             )
 
@@ -117,7 +119,7 @@ stream = training_stream
 
 def leading(strategy: Strategy) -> str:
     """The validation score that chooses the best epoch."""
-    return f"validation_{strategy.difficulty}/roc_auc"
+    return f"validation_{strategy.deciding}/roc_auc"
 
 
 def network(plan: Plan) -> Network:
@@ -125,26 +127,30 @@ def network(plan: Plan) -> Network:
 
     model = plan.strategy.model
     scored = embedder(backbone(plan), model.embedding, model.head)
-    if plan.strategy.loss.name == "contrastive":
-        return Network(siamese(scored), scored)
+    if plan.strategy.data.order == "pairs":
+        return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
     return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
 
 
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
     from kcars.balanced import balanced_metrics
-    from kcars.losses import build_loss
 
-    loss, target = plan.strategy.loss, plan.strategy.target
-    built = build_loss(**loss.model_dump())
-    if loss.name == "contrastive":
-        return {"loss": {"same": built}}
-    return {"loss": {target: built}, "metrics": {target: balanced_metrics(len(plan.classes))}}
+    if plan.strategy.data.order == "pairs":
+        return {"loss": {"same": training_loss(plan)}}
+    target = plan.strategy.target
+    return {"loss": {target: training_loss(plan)}, "metrics": {target: balanced_metrics(len(plan.classes))}}
+
+
+def beside(network: Network) -> dict[str, float]:
+    """What training has learned beside the scored network: scale and offset of a similarity, where its loss has one."""
+    layer = next((layer for layer in network.trained.layers if hasattr(layer, "log_scale")), None)
+    return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
-    pairs = plan.pairs[f"validation/{plan.strategy.difficulty}"]
+    pairs = plan.pairs[f"validation/{plan.strategy.deciding}"]
     rows = pairs.rows()
     vectors = _comparable(plan, outputs(rows))
     found = similarity(vectors, np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
@@ -155,7 +161,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
 
     Keys are `easy/roc_auc` for the test split and `validation_easy/roc_auc` for validation, which also tells its
-    loss (of contrastive training) and how distances spread.
+    loss (where pairs are trained on; `decision` is then what `beside` gives) and how distances spread.
     """
     chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
@@ -172,8 +178,8 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         if resamples:
             bounds = _intervals(plan, pairs, found, difficulty, threshold, resamples)
             result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
-        if split == "validation" and difficulty == plan.strategy.difficulty:
-            result.scores |= _distances(plan, pairs, -found)
+        if split == "validation" and difficulty == plan.strategy.deciding:
+            result.scores |= _distances(plan, pairs, -found, decision)
         tables.append(_pair_table(plan, pairs, difficulty, found, threshold))
     if split == "test":
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
@@ -212,16 +218,16 @@ def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, thr
     )
 
 
-def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray) -> dict[str, float]:
-    """Mean and standard deviation of pair distances, which tell a collapse, and the contrastive loss where that is trained."""
+def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) -> dict[str, float]:
+    """Mean and standard deviation of pair distances, which tell a collapse, and the loss where pairs are trained on."""
     found = {
         "validation/distance_mean": float(distance.mean()),
         "validation/distance_std": float(distance.std()),
         "validation/threshold": float(metrics.best_threshold(pairs.same, -distance)),
     }
-    if plan.strategy.loss.name == "contrastive":
-        loss = objective(plan)["loss"]["same"]
-        found["validation/loss"] = float(loss(pairs.same.astype(np.float32), distance))
+    if plan.strategy.data.order == "pairs":
+        output = learned["scale"] * (learned["offset"] - distance) if "scale" in learned else distance
+        found["validation/loss"] = float(training_loss(plan)(pairs.same.astype(np.float32), output.astype(np.float32)))
     return found
 
 
