@@ -157,18 +157,28 @@ def _given(context, name: str) -> bool:
 @click.option(
     "--data", "folder", type=click.Path(path_type=Path), help="Where the dataset of the run lies now, if it moved."
 )
-def evaluate(run, folder):
+@click.option(
+    "--on", metavar="DATA", type=click.Path(path_type=Path),
+    help="Test on another dataset instead, whose classes are told by their names.",
+)  # fmt: skip
+def evaluate(run, folder, on):
     """Score the best epoch of RUN on the test split once more, and print the table.
 
     Without --data, on the dataset that it was trained on, where that still lies.
 
     \b
-    Example:
+    Examples:
       kcars evaluate runs/demo-verify
+      kcars evaluate runs/start-classify-1 --on my_photos
     """
     from kcars.run import Run
 
     opened = Run.open(run)
+    if on and folder:
+        raise KcarsError("--on: does not go with --data, which says where the run's own dataset lies now")
+    if on:
+        _score_elsewhere(opened, _load(on, opened.strategy()))
+        return
     if not opened.facts()["finished"]:
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
@@ -207,6 +217,15 @@ def _score(run, dataset) -> None:
     for file in sorted(run.folder.iterdir()):
         if not file.name.startswith("."):
             click.echo(f"  {file}")
+
+
+def _score_elsewhere(run, dataset) -> None:
+    from kcars.elsewhere import evaluate_on
+    from kcars.table import score_table
+
+    found = evaluate_on(run, dataset)
+    click.echo("\n" + score_table(found) + "\n")
+    click.echo(f"  {run.folder / ('on-' + found['data_fingerprint'])}")
 
 
 def _print_cost(strategy, dataset) -> None:

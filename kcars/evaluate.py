@@ -7,7 +7,7 @@ from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
-from kcars.tasks.plan import history_column
+from kcars.tasks.plan import Result, history_column
 
 
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
@@ -49,7 +49,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
         "counts": facts["data"],
-        "scores": {key: _entry(value, result.intervals.get(key)) for key, value in result.scores.items()},
+        "scores": entries(result),
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
     for name, columns in result.tables.items():
@@ -58,9 +58,12 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     return found
 
 
-def _entry(value: float, bounds) -> dict:
-    low, high = bounds or (None, None)
-    return {"value": value, "low": low, "high": high}
+def entries(result: Result) -> dict[str, dict]:
+    """Each score with its 95 % interval, where it has one."""
+    bounds = {key: result.intervals.get(key) or (None, None) for key in result.scores}
+    return {
+        key: {"value": value, "low": bounds[key][0], "high": bounds[key][1]} for key, value in result.scores.items()
+    }
 
 
 def _baseline(task, plan, outputs) -> dict[str, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars import learned
+from kcars.data.index import model_names
 from kcars.errors import KcarsError
 from kcars.files import sha256
 from kcars.restore import scored_network
@@ -78,13 +79,13 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
         )
     if plan.strategy.task != "verify":
         return
-    if shared := sorted(known.models & set(learned.model_names(index, tested))):
+    if shared := sorted(known.models & set(model_names(index, tested))):
         raise KcarsError(
             f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
             "measured on models that nothing has learned"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
-    if flattered := sorted(known.models & set(learned.model_names(index, held))):
+    if flattered := sorted(known.models & set(model_names(index, held))):
         print(
             f"warning: {where} {len(flattered)} of the models that choose epoch and threshold, such as "
             f"{', '.join(flattered[:NAMED])}: validation scores flatter; the test does not",

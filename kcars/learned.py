@@ -11,7 +11,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from kcars.data.index import Index
+from kcars.data.index import Index, model_names
 from kcars.errors import KcarsError
 from kcars.files import csv_text, write_text
 from kcars.run import Run
@@ -78,14 +78,3 @@ def _key(root: Path, path: str) -> str:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL))
         return hashlib.blake2b(file.read() + str(size).encode(), digest_size=8).hexdigest()
-
-
-def model_names(index: Index, rows: np.ndarray) -> list[str]:
-    """Make and model of each photo as text that is equal in every dataset that names them alike."""
-    makes, models = index.ids["make"][rows].tolist(), index.ids["model"][rows].tolist()
-    named = {pair: plain_name(index, *pair) for pair in set(zip(makes, models, strict=True))}
-    return [named[pair] for pair in zip(makes, models, strict=True)]
-
-
-def plain_name(index: Index, make: int, model: int) -> str:
-    return " ".join(f"{index.name('make', make)} {index.name('model', model)}".casefold().split())

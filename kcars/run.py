@@ -71,17 +71,13 @@ class Run:
     def describe(self, plan: Plan) -> None:
         """Write settings.yaml and classes.json."""
         write_text(self.folder / "settings.yaml", to_yaml(plan.strategy))
-        classes = plan.classes
-        write_json(
-            self.folder / "classes.json",
-            {"target": classes.target, "ids": classes.ids.tolist(), "names": classes.names},
-        )
+        write_json(self.folder / "classes.json", {**vars(plan.classes), "ids": plan.classes.ids.tolist()})
 
     def classes(self) -> Classes:
         """The classes that the run learns, in the order of its outputs."""
         try:
             found = self._read("classes.json", json.loads)
-            return Classes(found["target"], np.array(found["ids"], np.int32), list(map(str, found["names"])))
+            return Classes(**{**found, "ids": np.array(found["ids"], np.int32)})
         except (TypeError, KeyError, ValueError) as error:
             raise KcarsError(
                 f"{self.folder / 'classes.json'}: is damaged ({error}); put it back, or train anew"

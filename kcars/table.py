@@ -37,8 +37,9 @@ def score_table(found: dict) -> str:
 def _title(found: dict) -> str:
     counts = found["counts"]
     seen = "unseen models, " if found["task"] == "verify" else ""
+    where = f" on {found['on']}" if "on" in found else ""
     return (
-        f"{found['strategy']}: {found['task']} {found['target']}, {seen}{counts['test_photos']} test photos, protocol "
+        f"{found['strategy']}{where}: {found['task']} {found['target']}, {seen}{counts['test_photos']} test photos, protocol "
         f"{found['protocol']}, best epoch {found['best_epoch']}, data {found['data_fingerprint']}"
     )
 
@@ -59,6 +60,8 @@ def _notes(found: dict) -> list[str]:
         )
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
         notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
+    if "left_out" in found:
+        notes.append(_left_out(found["left_out"]))
     if unknown := found["counts"]["test_photos_of_unknown_classes"]:
         notes.append(f"{unknown} test photos are of classes that training lacks and were left out")
     if found["counts"]["missing_photos"]:
@@ -66,6 +69,12 @@ def _notes(found: dict) -> list[str]:
     if bad := found["counts"]["bad_photos"]:
         notes.append(f"{len(bad)} photos cannot be decoded and were left out, such as {bad[0]}")
     return ["", *notes] if notes else []
+
+
+def _left_out(found: dict) -> str:
+    count = found.get("photos", found.get("pairs"))
+    what = f"{len(found['names'])} {found['what']}, {count} {'photos' if 'photos' in found else 'pairs'}"
+    return f"left out: {what}" + (f": {', '.join(found['names'])}" if found["names"] else "")
 
 
 def _values(scores: dict, split: str, names: list[str]) -> list[str]:

@@ -51,6 +51,7 @@ FLOORS = [
     ["resume", "save_state"],
     ["learn"],
     ["train", "evaluate", "table"],
+    ["elsewhere"],
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",

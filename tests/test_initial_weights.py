@@ -82,8 +82,8 @@ def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
 def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(classified, run)
+    from kcars.data.index import model_names
     from kcars.data.source import load
-    from kcars.learned import model_names
     from kcars.settings import DataSettings
 
     dataset = load(drawn, "verify", DataSettings(size_px=32))

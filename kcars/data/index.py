@@ -64,16 +64,45 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Classes:
-    """Class numbers 0..n-1 of sorted ids; stored with every run, because ids are not contiguous."""
+    """Class numbers 0..n-1 of sorted ids; stored with every run, because ids are not contiguous.
+
+    names: of each, its number where the dataset gives none, which `named` tells; makes: of each model, by name.
+    """
 
     target: str
     ids: np.ndarray
     names: list[str]
+    makes: list[str] = field(default_factory=list)
+    named: bool = True
 
     @classmethod
     def of(cls, index: Index, target: str, rows: np.ndarray) -> "Classes":
-        ids = np.unique(index.ids[target][rows])
-        return cls(target, ids, [index.name(target, id_) for id_ in ids])
+        ids, first = np.unique(index.ids[target][rows], return_index=True)
+        makes = index.ids["make"][rows][first] if target == "model" else []
+        return cls(
+            target,
+            ids,
+            [index.name(target, id_) for id_ in ids],
+            [index.name("make", make) for make in makes],
+            bool(index.names[target]),
+        )
+
+    def full_names(self) -> list[str]:
+        """Make and model of each, where the classes are models."""
+        return [with_make(make, name) for make, name in zip(self.makes, self.names, strict=True)] or self.names
+
+    def matched(self, others: "Classes") -> np.ndarray:
+        """For each of `others`, the class number here of the same name, -1 where there is none.
+
+        Names are equal whatever their case and spaces: make and model, or the model alone where it stands once on
+        either side.
+        """
+        place = np.full(len(others), -1, np.int32)
+        for own, other in ((self.names, others.names), (self.full_names(), others.full_names())):
+            numbers, found = _once(own), _once(other)
+            for name in numbers.keys() & found.keys():
+                place[found[name]] = numbers[name]
+        return place
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +111,32 @@ class Classes:
         """Class numbers (int32) of ids; -1 where the id is none of these classes."""
         place = np.searchsorted(self.ids, ids).clip(0, len(self.ids) - 1)
         return np.where(self.ids[place] == ids, place, -1).astype(np.int32)
+
+
+def _once(names: list[str]) -> dict[str, int]:
+    """Place of each name, as compared, that stands once."""
+    compared = [plain(name) for name in names]
+    return {name: number for number, name in enumerate(compared) if compared.count(name) == 1}
+
+
+def model_names(index: Index, rows: np.ndarray) -> list[str]:
+    """Make and model of each photo as text that is equal in every dataset that names them alike."""
+    makes, models = index.ids["make"][rows].tolist(), index.ids["model"][rows].tolist()
+    named = {
+        (make, model): plain(with_make(index.name("make", make), index.name("model", model)))
+        for make, model in set(zip(makes, models, strict=True))
+    }
+    return [named[pair] for pair in zip(makes, models, strict=True)]
+
+
+def with_make(make: str, model: str) -> str:
+    """Make and model; some datasets' names of models begin with the make, others' do not."""
+    return model if f"{plain(model)} ".startswith(f"{plain(make)} ") else f"{make} {model}".strip()
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: without case, with single spaces."""
+    return " ".join(name.casefold().split())
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.data.index import NO_BOX, Dataset, Index, Pairs
+from kcars.data.index import NO_BOX, Dataset, Index, Pairs, with_make
 from kcars.data.photos import file_bytes
 from kcars.data.split import apart, automatic_split, test_pairs
 from kcars.errors import KcarsError
@@ -90,7 +90,7 @@ def _index(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> Index:
         bytes=sizes,
         names={
             "make": makes,
-            "model": {id_: " ".join(dict.fromkeys(filter(None, name))) for id_, name in models.items()},
+            "model": {id_: with_make(*name) for id_, name in models.items()},
         },
         group=group.astype(np.int64) if any(photo.group for photo in photos) else None,
     )

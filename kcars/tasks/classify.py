@@ -1,5 +1,7 @@
 """Classification: which make or model is it?"""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kcars import intervals, metrics
@@ -47,6 +49,32 @@ def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.n
             "evaluate.validation_share"
         )
     return held
+
+
+def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+    """The plan to test on another dataset, whose classes are told by their names, and which are left out.
+
+    Raises KcarsError where there are no names, or none that training knows.
+    """
+    target, index, test = strategy.target, dataset.index, dataset.test
+    theirs = Classes.of(index, target, test)
+    for one, what in ((classes, "the run's classes"), (theirs, f"the classes of {dataset.source}")):
+        if not one.named:
+            raise KcarsError(f"--on: {what} have numbers and no names; only names tell classes of two datasets apart")
+    place = classes.matched(theirs)
+    if not (place >= 0).any():
+        raise KcarsError(
+            f"--on {dataset.source}: none of its {len(theirs)} {target}s has a name that training knows; it has "
+            f"{theirs.names[0]!r}, the run {classes.names[0]!r}"
+        )
+    ids = np.where(place >= 0, classes.ids[place], -1)  # No id is below 0.
+    own = ids[np.searchsorted(theirs.ids, index.ids[target]).clip(0, len(ids) - 1)]
+    own[~np.isin(index.ids[target], theirs.ids)] = -1
+    index = replace(index, ids={**index.ids, target: own.astype(np.int32)})
+    names = [name for name, found in zip(theirs.full_names(), place, strict=True) if found < 0]
+    left_out = {"what": f"{target}s that training does not know", "names": names, "photos": int((own[test] < 0).sum())}
+    nothing = test[:0]
+    return Plan(replace(dataset, index=index), strategy, nothing, nothing, classes), left_out
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kcars import intervals, metrics
 from kcars.baselines import BASELINES, stored_features
-from kcars.data.index import Classes, Dataset, Pairs
+from kcars.data.index import Classes, Dataset, Pairs, model_names
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
@@ -44,6 +44,31 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         pairs |= drawn
     _refuse_one_kind(dataset, strategy, pairs)
     return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
+
+
+def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+    """The plan to test on another dataset's pairs, without those that show a model which training knew, by its name.
+
+    Raises KcarsError where no pair is left.
+    """
+    index, rows = dataset.index, dataset.test_rows()
+    models = np.unique(index.ids["model"][rows], return_index=True)
+    names = model_names(index, rows[models[1]])
+    seen = models[0][[name in known for name in names]]
+    pairs, left_out = {}, 0
+    for name, given in dataset.pairs.items():
+        kept = ~(np.isin(index.ids["model"][given.left], seen) | np.isin(index.ids["model"][given.right], seen))
+        left_out += int((~kept).sum())
+        pairs[f"test/{name}"] = _labelled(
+            dataset, strategy, Pairs(given.left[kept], given.right[kept], given.same[kept])
+        )
+    if not any(len(given) for given in pairs.values()):
+        raise KcarsError(
+            f"--on {dataset.source}: training knew a model of each of its pairs; nothing is left to test on"
+        )
+    nothing = rows[:0]
+    told = {"what": "models that training knew", "names": sorted(set(names) & known), "pairs": left_out}
+    return Plan(dataset, strategy, nothing, nothing, classes, pairs), told
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:

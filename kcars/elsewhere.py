@@ -1,0 +1,90 @@
+"""A model that was trained on one dataset, tested on another: classes are told by their names, never by their numbers."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from kcars import learned
+from kcars.data.index import Dataset
+from kcars.data.split import test_pairs
+from kcars.embed import network_outputs
+from kcars.errors import KcarsError
+from kcars.evaluate import entries
+from kcars.files import write_json
+from kcars.restore import scored_network
+from kcars.run import Run
+from kcars.runtime import start
+from kcars.tasks import task_module
+
+
+def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
+    """Scores of the run's best epoch on another dataset, written into the run folder, `on-` and its fingerprint.
+
+    What its lists give to test on is tested; a dataset without lists is tested whole. Nothing is chosen there: epoch and
+    threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
+    shares no class name.
+    """
+    strategy, task, own = run.strategy(), task_module(run.strategy().task), _own_scores(run)
+    fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
+    known = learned.read(run)
+    _refuse_learned(run, known, dataset)
+    task.elsewhere(dataset, strategy, run.classes(), known.models)  # What cannot be tested is told before decoding.
+    start(strategy.train, "float32")
+    from kcars.images.store import open_store
+
+    store = open_store(dataset.index, strategy.data, progress)
+    plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
+    evaluate, bar = strategy.evaluate, "scoring" if progress else ""
+    outputs = network_outputs(scored_network(run), store, evaluate.batch, evaluate.mirror, bar)
+    result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
+    tested = plan.dataset.test_rows()
+    found = {
+        **own,
+        "on": dataset.source,
+        "left_out": left_out,
+        "data_fingerprint": fingerprint,
+        "counts": {
+            "test_photos": len(tested) - left_out.get("photos", 0),
+            "test_photos_of_unknown_classes": 0,
+            "missing_photos": len(dataset.missing),
+            "bad_photos": list(plan.dataset.bad),
+        },
+        "scores": entries(result),
+        "baselines": {},
+    }
+    folder = run.folder / f"on-{fingerprint}"
+    folder.mkdir(exist_ok=True)
+    for name, columns in result.tables.items():
+        run.write_table(
+            f"{folder.name}/{name}", {key: value for key, value in columns.items() if key != "training_photos"}
+        )
+    write_json(folder / "scores.json", found)
+    return found
+
+
+def _own_scores(run: Run) -> dict:
+    path = run.folder / "scores.json"
+    if not path.is_file():
+        raise KcarsError(f"run {run.folder}: has no scores yet; kcars evaluate {run.folder} first")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _whole(dataset: Dataset) -> Dataset:
+    """Where no list says what to test on, everything."""
+    if dataset.split == "as listed":
+        return dataset
+    rows = np.arange(len(dataset.index))
+    if not dataset.pairs:
+        return replace(dataset, train=rows[:0], test=rows)
+    return replace(dataset, train=rows[:0], pairs=test_pairs(dataset.index, rows, seed=0))
+
+
+def _refuse_learned(run: Run, known: learned.Learned, dataset: Dataset) -> None:
+    rows = dataset.test_rows()
+    seen = np.array([key in known.keys for key in learned.photo_keys(dataset.index, rows)], bool)
+    if seen.any():
+        raise KcarsError(
+            f"--on {dataset.source}: run {run.folder} has learned from {seen.sum()} of the {len(rows)} photos that would be "
+            f"tested on, such as {dataset.index.paths[rows[seen]][0]}; scores would be worthless"
+        )
