@@ -51,14 +51,9 @@ def strategies(context):
     """List the shipped strategies; `kcars strategies show NAME` prints one whole."""
     if context.invoked_subcommand:
         return
-    from kcars.strategy import load_strategy, strategy_files
+    from kcars.listing import listing
 
-    for name in strategy_files():
-        strategy = load_strategy(name)
-        click.echo(
-            f"{name:<24} {strategy.task:<9} {strategy.target:<6} {strategy.model.backbone:<20} "
-            f"{strategy.loss.name:<14} {strategy.data.size_px:>4} px  {strategy.about}"
-        )
+    click.echo(listing())
 
 
 @strategies.command()
@@ -183,6 +178,22 @@ def evaluate(run, folder, on):
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
     _score(opened, _load(folder, opened.strategy()))
+
+
+@main.command()
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+def table(runs):
+    """Compare scored RUNS, a line each: what each cost and what it gave.
+
+    \b
+    Example:
+      for px in 64 96 128; do kcars train --task verify --set data.size_px=$px --out runs/px-$px; done
+      kcars table runs/px-*
+    """
+    from kcars.run import Run
+    from kcars.table import run_table
+
+    click.echo(run_table({str(folder): Run.open(folder).scores() for folder in runs}))
 
 
 def _load(folder, strategy):

@@ -1,6 +1,5 @@
 """A model that was trained on one dataset, tested on another: classes are told by their names, never by their numbers."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +24,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
     shares no class name.
     """
-    strategy, task, own = run.strategy(), task_module(run.strategy().task), _own_scores(run)
+    strategy, task, own = run.strategy(), task_module(run.strategy().task), run.scores()
     fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
     known = learned.read(run)
     _refuse_learned(run, known, dataset)
@@ -61,13 +60,6 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
         )
     write_json(folder / "scores.json", found)
     return found
-
-
-def _own_scores(run: Run) -> dict:
-    path = run.folder / "scores.json"
-    if not path.is_file():
-        raise KcarsError(f"run {run.folder}: has no scores yet; kcars evaluate {run.folder} first")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _whole(dataset: Dataset) -> Dataset:

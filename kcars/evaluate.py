@@ -1,11 +1,14 @@
 """Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
+import numpy as np
+
 from kcars.data.index import Dataset
 from kcars.embed import network_outputs
 from kcars.files import write_json
 from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
+from kcars.settings import Strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Result, history_column
 
@@ -49,6 +52,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
         "counts": facts["data"],
+        "cost": _cost(run, strategy, network),
         "scores": entries(result),
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
@@ -56,6 +60,21 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         run.write_table(name, columns)
     write_json(run.folder / "scores.json", found)
     return found
+
+
+def _cost(run: Run, strategy: Strategy, network) -> dict:
+    """What the scores were paid with: size of network and photos, work a photo, time an epoch as this machine took."""
+    from kcars.models.work import multiply_adds
+
+    history = run.history()
+    return {
+        "size_px": strategy.data.size_px,
+        "parameters": network.scored.count_params(),
+        "multiply_adds": multiply_adds(network.scored),
+        "photos_per_epoch": int(history[0]["photos"]),
+        "seconds_per_epoch": float(np.median([row["train_seconds"] for row in history])),
+        "epochs": len(history),
+    }
 
 
 def entries(result: Result) -> dict[str, dict]:

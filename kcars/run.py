@@ -203,6 +203,12 @@ class Run:
         part.describe(plan)
         return part
 
+    def scores(self) -> dict:
+        """scores.json; KcarsError where the run has not been scored."""
+        if not (self.folder / "scores.json").is_file():
+            raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
+        return self._read("scores.json", json.loads)
+
     def unscore(self) -> None:
         """Take away scores that training will outdate."""
         (self.folder / "scores.json").unlink(missing_ok=True)

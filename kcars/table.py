@@ -1,5 +1,7 @@
 """Scores as a readable text table, trivial rivals beside them."""
 
+from collections.abc import Collection
+
 _COLUMNS = {
     "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
     "verify": [
@@ -31,7 +33,7 @@ def score_table(found: dict) -> str:
         rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
         for name, scores in found["baselines"].items():
             rows.append([f"  {name}", _number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
-    return "\n".join([_title(found), "", *_aligned(rows), *_notes(found)])
+    return "\n".join([_title(found), "", *aligned(rows), *_notes(found)])
 
 
 def _title(found: dict) -> str:
@@ -44,8 +46,32 @@ def _title(found: dict) -> str:
     )
 
 
+def run_table(runs: dict[str, dict]) -> str:
+    """A line a run, name -> content of scores.json: what it cost and what it gave; a block for each task and target."""
+    blocks: dict[tuple, list[list[str]]] = {}
+    for name, found in runs.items():
+        leading, *others = _COLUMNS[found["task"]]
+        heads = ["", "px", "params", "mult-adds", "s/epoch", "epoch", "protocol"]
+        split = found["difficulty"] or "test"
+        heads += [f"{split} {_HEADS[leading]} [95 %]", *(_HEADS.get(other, other) for other in others)]
+        rows = blocks.setdefault((found["task"], found["target"], split), [heads])
+        cost, own = found["cost"], {key: entry["value"] for key, entry in found["scores"].items()}
+        row = [name, str(cost["size_px"]), _millions(cost["parameters"]), f"{cost['multiply_adds'] / 1e9:.2f} G"]
+        row += [f"{cost['seconds_per_epoch']:.1f}", f"{found['best_epoch']}/{cost['epochs']}", found["protocol"]]
+        rows.append([*row, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
+    return "\n\n".join(
+        "\n".join([f"{task} {target}", "", *aligned(rows)]) for (task, target, _), rows in blocks.items()
+    )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M"
+
+
 def _notes(found: dict) -> list[str]:
     notes = []
+    if "on" not in found:
+        notes.append(_cost(found["cost"]))
     paper = found["protocol"] == "paper"
     if paper:
         notes.append(
@@ -71,6 +97,13 @@ def _notes(found: dict) -> list[str]:
     return ["", *notes] if notes else []
 
 
+def _cost(cost: dict) -> str:
+    return (
+        f"cost: {cost['size_px']} px, {cost['parameters']:,} parameters, {cost['multiply_adds'] / 1e9:.2f} G multiply-adds a "
+        f"photo; {cost['epochs']} epochs of {cost['photos_per_epoch']} photos, {cost['seconds_per_epoch']:.1f} s each"
+    )
+
+
 def _left_out(found: dict) -> str:
     count = found.get("photos", found.get("pairs"))
     what = f"{len(found['names'])} {found['what']}, {count} {'photos' if 'photos' in found else 'pairs'}"
@@ -91,11 +124,12 @@ def _with_interval(entry: dict) -> str:
     return f"{_number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]], left: Collection[int] = ()) -> list[str]:
+    """Lines of equal columns, a rule under the first; the first column and those named stand left, numbers right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
+            cell.ljust(width) if place == 0 or place in left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows

@@ -12,7 +12,7 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
-    ["settings", "strategy", "metrics", "schedules", "data.index", "data.faults"],
+    ["settings", "strategy", "published", "metrics", "schedules", "data.index", "data.faults"],
     ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "baselines"],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],
@@ -50,7 +50,7 @@ FLOORS = [
     ["initial_weights"],
     ["resume", "save_state"],
     ["learn"],
-    ["train", "evaluate", "table"],
+    ["train", "evaluate", "table", "listing"],
     ["elsewhere"],
     ["cli"],
 ]

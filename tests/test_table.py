@@ -1,4 +1,4 @@
-from kcars.table import score_table
+from kcars.table import run_table, score_table
 
 ENTRY = {"value": 0.5, "low": 0.4, "high": 0.6}
 NAMES = [
@@ -27,6 +27,15 @@ def found(**changes):
         "data_fingerprint": "abc",
         "decision": {"threshold": -0.75},
         "counts": {"test_photos": 9, "missing_photos": 0, "test_photos_of_unknown_classes": 0, "bad_photos": []},
+        "deciding": "hard",
+        "cost": {
+            "size_px": 96,
+            "parameters": 2_345_678,
+            "multiply_adds": 270_000_000,
+            "photos_per_epoch": 640,
+            "seconds_per_epoch": 3.14,
+            "epochs": 5,
+        },
         "scores": dict.fromkeys(keys, ENTRY),
         "baselines": {"raw pixels": dict.fromkeys(keys, 0.5)},
     } | changes
@@ -64,3 +73,22 @@ def test_the_papers_protocol_is_named_and_warned_of():
     assert "protocol paper" in text.splitlines()[0]
     assert "not an honest estimate" in text
     assert "chosen on the test pairs" in text
+
+
+def test_runs_stand_a_line_each_with_their_cost():
+    second = found(cost={**found()["cost"], "size_px": 128, "multiply_adds": 480_000_000}, best_epoch=4)
+    lines = run_table({"runs/a": found(), "runs/b": second}).splitlines()
+    assert lines[0] == "verify model" and "hard ROC-AUC [95 %]" in lines[2]
+    assert lines[4].split()[:8] == ["runs/a", "96", "2.3", "M", "0.27", "G", "3.1", "3/5"]
+    assert lines[5].split()[:8] == ["runs/b", "128", "2.3", "M", "0.48", "G", "3.1", "4/5"]
+    assert len({len(line) for line in lines[2:]}) == 1
+
+
+def test_runs_of_other_tasks_stand_in_a_block_of_their_own():
+    both = run_table({"a": found(), "b": found(target="make", difficulty="medium")})
+    assert both.count("\n\nverify make\n") == 1
+
+
+def test_what_an_epoch_cost_stands_below():
+    told = "cost: 96 px, 2,345,678 parameters, 0.27 G multiply-adds a photo; 5 epochs of 640 photos, 3.1 s each"
+    assert told in score_table(found())
