@@ -12,6 +12,7 @@ otherwise the exit code is 1.
 
 import argparse
 import csv
+import functools
 import json
 import os
 import signal
@@ -31,11 +32,13 @@ CASES = {
     "plain": ["classify", "start/classify", "model.dropout=0.3", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
     "pairs": ["verify", "Vr_SRes18_CT_B128_SCR", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
     "pk": ["verify", "start/verify", "train.plateau={monitor: loss, patience: 0}", *ENDING],
+    "fine-tune": ["classify", "start/classify", "train.epochs=6", "train.schedule=constant", "train.gradient_accumulation=2",
+                  "train.fine_tune={head_epochs: 2, epochs_per_stage: 1, backbone_rate: 0.1, batch_norm: frozen}"],
     "pk-folds": ["verify", "start/verify", "train.epochs=3", "train.schedule=one_cycle"],
 }  # fmt: skip
 PRECISIONS = ["float32", "mixed_bfloat16"]
 EXTRA = ["plain/mixed_float16"]  # With its scaled loss, which skips steps.
-TIMED = {"seconds", "train_seconds"}
+TIMED = {"seconds", "train_seconds", "seconds_per_epoch"}
 
 
 def main() -> None:
@@ -94,8 +97,33 @@ def train_command(case: str, data: Path) -> list:
     settings += [*SMALL, f"train.precision={precision}"]
     if task == "verify":
         settings.append(f"evaluate.folds={2 if name == 'pk-folds' else 0}")
+    if name == "fine-tune":
+        settings.append(f"model.weights={beginning(data)}")
     changes = [part for setting in settings for part in ("--set", setting)]
     return ["train", "--task", task, "--strategy", strategy, "--data", data, *changes]
+
+
+@functools.cache
+def beginning(data: Path) -> Path:
+    """A run to begin fine-tuning with, beside the data."""
+    run = data.parent / "beginning"
+    changes = [part for setting in [*SMALL, "train.epochs=1"] for part in ("--set", setting)]
+    finish(
+        [
+            "train",
+            "--task",
+            "classify",
+            "--strategy",
+            "start/classify",
+            "--data",
+            data,
+            "--out",
+            run,
+            "--force",
+            *changes,
+        ]
+    )
+    return run
 
 
 def finish(arguments: list) -> None:
@@ -197,7 +225,7 @@ def history(run: Path) -> dict:
 
 
 def scores(run: Path) -> dict:
-    """Every number of scores.json, and the tables as text."""
+    """Every number of scores.json, but seconds, and the tables as text."""
     found = {
         name: (run / name).read_text() for name in ("photos.csv", "classes.csv", "pairs.csv") if (run / name).exists()
     }
@@ -205,7 +233,8 @@ def scores(run: Path) -> dict:
     def walk(value, at: str) -> None:
         if isinstance(value, dict):
             for key, entry in value.items():
-                walk(entry, f"{at}/{key}")
+                if key not in TIMED:
+                    walk(entry, f"{at}/{key}")
         else:
             found[at] = value if isinstance(value, str) or value is None else np.asarray(value)
 
