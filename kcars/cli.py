@@ -7,6 +7,7 @@ import click
 
 from kcars import __version__
 from kcars.cli_data import data, data_option
+from kcars.cli_report import COMMANDS
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
 
@@ -43,6 +44,8 @@ def main():
 
 
 main.add_command(data)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.group(invoke_without_command=True)
@@ -178,22 +181,6 @@ def evaluate(run, folder, on):
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
     _score(opened, _load(folder, opened.strategy()))
-
-
-@main.command()
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
-def table(runs):
-    """Compare scored RUNS, a line each: what each cost and what it gave.
-
-    \b
-    Example:
-      for px in 64 96 128; do kcars train --task verify --set data.size_px=$px --out runs/px-$px; done
-      kcars table runs/px-*
-    """
-    from kcars.run import Run
-    from kcars.table import run_table
-
-    click.echo(run_table({str(folder): Run.open(folder).scores() for folder in runs}))
 
 
 def _load(folder, strategy):

@@ -51,7 +51,7 @@ FLOORS = [
     ["resume", "save_state"],
     ["learn"],
     ["train", "evaluate", "table", "listing"],
-    ["elsewhere"],
+    ["elsewhere", "report"],
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
