@@ -9,7 +9,7 @@ from kcars.data.index import Dataset
 from kcars.data.split import test_pairs
 from kcars.embed import network_outputs
 from kcars.errors import KcarsError
-from kcars.evaluate import entries
+from kcars.evaluate import entries, write_tables
 from kcars.files import write_json
 from kcars.restore import scored_network
 from kcars.run import Run
@@ -54,10 +54,8 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     }
     folder = run.folder / f"on-{fingerprint}"
     folder.mkdir(exist_ok=True)
-    for name, columns in result.tables.items():
-        run.write_table(
-            f"{folder.name}/{name}", {key: value for key, value in columns.items() if key != "training_photos"}
-        )
+    result.tables.get("classes.csv", {}).pop("training_photos", None)  # They are of the run's own dataset.
+    write_tables(run, f"{folder.name}/", result, plan.dataset.index, store)
     write_json(folder / "scores.json", found)
     return found
 

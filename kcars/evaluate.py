@@ -2,15 +2,19 @@
 
 import numpy as np
 
-from kcars.data.index import Dataset
+from kcars.data.index import Dataset, Index
 from kcars.embed import network_outputs
-from kcars.files import write_json
+from kcars.files import writable_folder, write_json, written_whole
+from kcars.images.thumbnail import jpeg, thumbnail_name
+from kcars.picks import shown_photos
 from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Result, history_column
+
+THUMBNAIL_PX = 112
 
 
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
@@ -56,10 +60,35 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "scores": entries(result),
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
-    for name, columns in result.tables.items():
-        run.write_table(name, columns)
+    result.tables["tested_photos.csv"] = _tested(plan.dataset)
+    write_tables(run, "", result, plan.dataset.index, store)
     write_json(run.folder / "scores.json", found)
     return found
+
+
+def _tested(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Make and model of every test photo, by name."""
+    index, rows = dataset.index, dataset.test_rows()
+    named = {
+        target: np.array([index.name(target, id_) for id_ in index.ids[target][rows]], object)
+        for target in ("make", "model")
+    }
+    return {"path": index.paths[rows], **named}
+
+
+def write_tables(run: Run, folder: str, result: Result, index: Index, store) -> None:
+    """The result's tables below the run folder, and thumbnails of the photos in them that a report shows."""
+    for name, columns in result.tables.items():
+        run.write_table(folder + name, columns)
+    row = {path: number for number, path in enumerate(index.paths)}
+    place = writable_folder(run.folder / folder / "thumbnails", "thumbnails")
+    wanted = {thumbnail_name(path): path for path in shown_photos(result.tables)}
+    for old in place.glob("*.jpg"):
+        if old.name not in wanted:
+            old.unlink()
+    for name, path in wanted.items():
+        with written_whole(place / name, "wb") as file:
+            file.write(jpeg(store.read(np.array([row[path]]))[0], THUMBNAIL_PX))
 
 
 def _cost(run: Run, strategy: Strategy, network) -> dict:

@@ -53,6 +53,26 @@ def paired_difference(same, scores_a, scores_b, left_groups, right_groups, repli
     return roc_auc(same, scores_a) - roc_auc(same, scores_b), *_percentiles(samples)
 
 
+def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
+    """(difference, low, high) of balanced accuracy, a less b, of two models on the same photos.
+
+    labels (n,); right_a, right_b (n,): whether each model named the photo. Photos are drawn with replacement within their
+    class, the same for both. Classes without photos are left out; (nan, nan, nan) where all are.
+    """
+    labels, difference = np.asarray(labels), np.asarray(right_a, float) - np.asarray(right_b, float)
+    random = generator(seed, "resamples", 0)
+    classes, total, samples = np.unique(labels), 0.0, np.zeros(replicates)
+    for label in classes:
+        mine = difference[labels == label]
+        outcomes, counts = np.unique(mine, return_counts=True)
+        draws = random.multinomial(len(mine), counts / len(mine), size=replicates)
+        total += mine.mean()
+        samples += draws @ outcomes / len(mine)
+    if not len(classes):
+        return (float("nan"),) * 3
+    return total / len(classes), *_percentiles(samples / len(classes))
+
+
 def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
     """Interval (low, high) of each of CLASSIFICATION_KEYS for scores (n, classes) and labels (n,).
 

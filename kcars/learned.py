@@ -11,7 +11,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from kcars.data.index import Index, model_names
+from kcars.data.index import Index, plain, with_make
 from kcars.errors import KcarsError
 from kcars.files import csv_text, write_text
 from kcars.run import Run
@@ -23,7 +23,7 @@ TAIL = 4096  # Bytes at a photo's end: compressed pixels, where its beginning ma
 
 @dataclass(frozen=True)
 class Learned:
-    """keys: of photos, as `photo_keys` gives them; models: names, as `model_names` gives them."""
+    """keys: of photos, as `photo_keys` gives them; models: names, as `data.index.model_names` gives them."""
 
     keys: frozenset[str]
     models: frozenset[str]
@@ -37,7 +37,7 @@ def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
     columns = {
         "path": index.paths[rows].tolist(),
         "key": photo_keys(index, rows),
-        "model": model_names(index, rows),
+        **{target: [index.name(target, id_) for id_ in index.ids[target][rows]] for target in ("make", "model")},
         "use": use.tolist(),
     }
     if earlier:
@@ -50,7 +50,8 @@ def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
 def read(run: Run) -> Learned:
     """What the run knows; KcarsError where it does not say."""
     lines = _lines(run)
-    return Learned(frozenset(line["key"] for line in lines), frozenset(line["model"] for line in lines))
+    models = {(line["make"], line["model"]) for line in lines}
+    return Learned(frozenset(line["key"] for line in lines), frozenset(plain(with_make(*model)) for model in models))
 
 
 def _lines(run: Run) -> list[dict[str, str]]:
@@ -62,7 +63,7 @@ def _lines(run: Run) -> list[dict[str, str]]:
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); without it nobody can tell what the "
             "run has learned from"
         ) from None
-    if any(line.get(name) is None for line in lines for name in ("path", "key", "model")):
+    if any(line.get(name) is None for line in lines for name in ("path", "key", "make", "model")):
         raise KcarsError(f"{path}: is damaged; without it nobody can tell what the run has learned from")
     return lines
 

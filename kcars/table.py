@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-_COLUMNS = {
+COLUMNS = {
     "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
     "verify": [
         "roc_auc",
@@ -16,17 +16,17 @@ _COLUMNS = {
         "tar_at_far_1e-3",
     ],
 }
-_HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
+HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
           "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%"}  # fmt: skip
 
 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""
-    leading, *others = _COLUMNS[found["task"]]
+    leading, *others = COLUMNS[found["task"]]
     splits = sorted(
         dict.fromkeys(key.partition("/")[0] for key in found["scores"]), key=lambda split: split != found["difficulty"]
     )
-    heads = ["", f"{_HEADS[leading]} [95 %]", *(_HEADS.get(name, name) for name in others)]
+    heads = ["", f"{HEADS[leading]} [95 %]", *(HEADS.get(name, name) for name in others)]
     rows = [heads]
     for split in splits:
         own = {key: entry["value"] for key, entry in found["scores"].items()}
@@ -50,10 +50,10 @@ def run_table(runs: dict[str, dict]) -> str:
     """A line a run, name -> content of scores.json: what it cost and what it gave; a block for each task and target."""
     blocks: dict[tuple, list[list[str]]] = {}
     for name, found in runs.items():
-        leading, *others = _COLUMNS[found["task"]]
+        leading, *others = COLUMNS[found["task"]]
         heads = ["", "px", "params", "mult-adds", "s/epoch", "epoch", "protocol"]
         split = found["difficulty"] or "test"
-        heads += [f"{split} {_HEADS[leading]} [95 %]", *(_HEADS.get(other, other) for other in others)]
+        heads += [f"{split} {HEADS[leading]} [95 %]", *(HEADS.get(other, other) for other in others)]
         rows = blocks.setdefault((found["task"], found["target"], split), [heads])
         cost, own = found["cost"], {key: entry["value"] for key, entry in found["scores"].items()}
         row = [name, str(cost["size_px"]), _millions(cost["parameters"]), f"{cost['multiply_adds'] / 1e9:.2f} G"]

@@ -12,8 +12,8 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys"],
-    ["settings", "strategy", "published", "metrics", "schedules", "data.index", "data.faults"],
-    ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "baselines"],
+    ["settings", "strategy", "published", "metrics", "schedules", "drawings", "data.index", "data.faults"],
+    ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "baselines", "picks"],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],
     ["data.manifest"],

@@ -73,7 +73,7 @@ def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
     index = load(drawn, "verify", DataSettings(size_px=32)).index
     place = np.flatnonzero(index.paths == tested)
     with (run / "learned_photos.csv").open("a", newline="") as file:
-        csv.writer(file).writerow([tested, photo_keys(index, place)[0], "another model", "train"])
+        csv.writer(file).writerow([tested, photo_keys(index, place)[0], "another", "model", "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
     assert "has learned from 1 of the" in told and tested in told
     assert not (tmp_path / "out").exists()
@@ -89,7 +89,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
     dataset = load(drawn, "verify", DataSettings(size_px=32))
     name = model_names(dataset.index, dataset.test_rows()[:1])[0]
     with (run / "learned_photos.csv").open("a", newline="") as file:
-        csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, name, "train"])
+        csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, *name.split(" ", 1), "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
     assert "has learned 1 of the models in the test pairs" in told and name in told
 

@@ -1,7 +1,10 @@
-"""Small upright pictures of photo files, for pages and sheets."""
+"""Small upright pictures of photo files, for pages and sheets; and of pixels, as the network saw them."""
 
+import hashlib
+import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 
@@ -15,3 +18,17 @@ def thumbnail(path: Path, width_px: int, height_px: int) -> Image.Image | None:
             return small
     except Exception:  # noqa: BLE001  A broken photo is no fault here, and Pillow raises whatever it makes it.
         return None
+
+
+def jpeg(pixels: np.ndarray, most_px: int) -> bytes:
+    """Square pixels (n, n, 3) uint8 as a JPEG file of at most so many a side."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((most_px, most_px))
+    content = io.BytesIO()
+    picture.save(content, "JPEG", quality=80, optimize=True)
+    return content.getvalue()
+
+
+def thumbnail_name(path: str) -> str:
+    """The file name of a photo's thumbnail in a run folder."""
+    return hashlib.blake2b(path.encode(), digest_size=8).hexdigest() + ".jpg"

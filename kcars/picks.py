@@ -1,0 +1,87 @@
+"""Which test photos and pairs are worth looking at: confusions, doubtful labels, best and worst pairs.
+
+Tables are a run's photos.csv, classes.csv and pairs.csv as columns, of text or of values.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+CONFUSIONS, PHOTOS_A_CLASS, DOUBTED, PAIRS = 10, 4, 24, 6
+Table = dict[str, list]
+
+
+def confusions(photos: Table, most: int = CONFUSIONS) -> list[dict]:
+    """The most frequent mistakes: label, predicted, count, photos of the label taken for it, and true ones beside.
+
+    `taken` and `true` hold places in the table, the surest mistakes and answers first.
+    """
+    label, predicted = np.asarray(photos["label"], object), np.asarray(photos["predicted"], object)
+    order = np.argsort(-np.asarray(photos["probability"], float), kind="stable")
+    pairs = Counter(zip(label.tolist(), predicted.tolist(), strict=True))
+    found = sorted(
+        ((count, pair) for pair, count in pairs.items() if pair[0] != pair[1]), key=lambda one: (-one[0], one[1])
+    )
+    return [
+        {
+            "label": real,
+            "predicted": taken,
+            "count": count,
+            "taken": order[(label[order] == real) & (predicted[order] == taken)][:PHOTOS_A_CLASS].tolist(),
+            "true": order[(label[order] == taken) & (predicted[order] == taken)][:PHOTOS_A_CLASS].tolist(),
+        }
+        for count, (real, taken) in found[:most]
+    ]
+
+
+def doubted(photos: Table, most: int = DOUBTED) -> list[int]:
+    """Places of the photos that are taken for another class with the greatest probability."""
+    probability = np.asarray(photos["probability"], float)
+    wrong = np.flatnonzero(np.asarray(photos["label"], object) != np.asarray(photos["predicted"], object))
+    return wrong[np.argsort(-probability[wrong], kind="stable")][:most].tolist()
+
+
+def extreme_pairs(pairs: Table, difficulty: str, most: int = PAIRS) -> dict[str, list[int]]:
+    """Places of a difficulty's pairs: same and nearest, same and farthest, different and farthest, different and nearest.
+
+    A photo stands once in each list, so that one odd photo does not fill it.
+    """
+    mine = np.flatnonzero(np.asarray(pairs["difficulty"], object) == difficulty)
+    same = np.asarray(pairs["same"]).astype(int)[mine] == 1
+    distance = np.asarray(pairs["distance"], float)[mine]
+    nearest = mine[np.argsort(distance, kind="stable")]
+    is_same = dict(zip(mine.tolist(), same.tolist(), strict=True))
+    lists = {}
+    for name, wanted, order in (
+        ("same, near", True, nearest),
+        ("same, far", True, nearest[::-1]),
+        ("different, far", False, nearest[::-1]),
+        ("different, near", False, nearest),
+    ):
+        lists[name] = _once(pairs, (place for place in order.tolist() if is_same[place] == wanted), most)
+    return lists
+
+
+def _once(pairs: Table, places, most: int) -> list[int]:
+    chosen, seen = [], set()
+    for place in places:
+        photos = {pairs["left"][place], pairs["right"][place]}
+        if not photos & seen:
+            chosen.append(place)
+            seen |= photos
+        if len(chosen) == most:
+            break
+    return chosen
+
+
+def shown_photos(tables: dict[str, Table]) -> list[str]:
+    """Paths of all photos that a report on these tables shows."""
+    paths: dict[str, None] = {}
+    if photos := tables.get("photos.csv"):
+        places = doubted(photos) + [place for one in confusions(photos) for place in one["taken"] + one["true"]]
+        paths |= dict.fromkeys(photos["path"][place] for place in places)
+    if pairs := tables.get("pairs.csv"):
+        for difficulty in dict.fromkeys(pairs["difficulty"]):
+            for places in extreme_pairs(pairs, difficulty).values():
+                paths |= dict.fromkeys(pairs[side][place] for place in places for side in ("left", "right"))
+    return list(paths)

@@ -1,0 +1,117 @@
+"""Charts of a run as plain data, which report.js draws: axes, and series of points with their names."""
+
+import numpy as np
+
+from kcars import metrics
+from kcars.report.read import Reported, numbers
+
+CURVE_POINTS, BINS = 200, 40
+LEADING = {"loss": "training", "val_loss": "validation"}
+
+
+def line(x, y, label: str, names: list[str] | None = None) -> dict:
+    """A series: points (n, 2) rounded to what a screen can show; what is not finite is left out. names: of the points."""
+    points = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+    kept = np.isfinite(points).all(1)
+    found = {"label": label, "points": [[float(f"{value:.5g}") for value in point] for point in points[kept]]}
+    if names is not None:
+        found["names"] = [name for name, wanted in zip(names, kept, strict=True) if wanted]
+    return found
+
+
+def chart(kind: str, title: str, x: str, y: str, series: list[dict], **more) -> dict | None:
+    """kind: line, scatter or bars; more: x_log, y_log, y_max; None where no series has a point."""
+    series = [one for one in series if one["points"]]
+    return {"kind": kind, "title": title, "x": x, "y": y, "series": series, **more} if series else None
+
+
+def learning(run: Reported) -> list[dict]:
+    """Loss, leading scores and learning rate by epoch."""
+    history = run.history
+    epoch = history["epoch"]
+    scores = [name for name in history if name.startswith("val_") and name.endswith(("roc_auc", "balanced_accuracy"))]
+    named = {name: name.removeprefix("val_").replace("_", " ").replace("roc auc", "ROC-AUC") for name in scores}
+    found = [
+        chart("line", "Loss", "epoch", "loss", [line(epoch, history[name], LEADING[name]) for name in LEADING if name in history]),
+        chart("line", "Validation score", "epoch", "score", [line(epoch, history[name], named[name]) for name in scores]),
+        chart("line", "Learning rate", "epoch", "rate", [line(epoch, history["learning_rate"], "rate")]),
+    ]  # fmt: skip
+    return [one for one in found if one]
+
+
+def accuracies(run: Reported) -> dict | None:
+    """Accuracy against balanced accuracy, by epoch: what classes of unequal size hide."""
+    names = {
+        "accuracy": "accuracy, training",
+        "balanced_accuracy": "balanced, training",
+        "val_accuracy": "accuracy, validation",
+        "val_balanced_accuracy": "balanced, validation",
+    }
+    history = run.history
+    series = [line(history["epoch"], history[key], label) for key, label in names.items() if key in history]
+    title = "Accuracy and balanced accuracy"
+    return chart("line", title, "epoch", "share right", series) if "val_accuracy" in history else None
+
+
+def class_sizes(run: Reported) -> dict | None:
+    """Photos of each class, the largest first: those learned from, and for classification those tested on."""
+    counted: dict[str, int] = {}
+    column = run.learned.get(run.strategy.target) or []
+    for name, use in zip(column, run.learned.get("use", []), strict=True):
+        counted[name] = counted.get(name, 0) + (use == "train")
+    order = sorted(counted, key=counted.get, reverse=True)
+    ranks = np.arange(1, len(order) + 1)
+    series = [line(ranks, [counted[name] for name in order], "training photos", order)]
+    if run.classes:
+        sizes = numbers(run.classes["test_photos"])
+        by_name = {plain_name: size for plain_name, size in zip(run.classes["name"], sizes, strict=True)}
+        place = np.argsort(-sizes, kind="stable")
+        names = [list(by_name)[number] for number in place]
+        series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
+    return chart("line", "Photos of each class, the largest first", "class, by rank", "photos", series, y_log=True)
+
+
+def recall_by_size(run: Reported) -> dict | None:
+    """Recall of each class against the number of photos it was learned from."""
+    if not run.classes:
+        return None
+    x, y = numbers(run.classes["training_photos"]), numbers(run.classes["recall"])
+    series = [line(x, y, "a class", run.classes["name"])]
+    return chart("scatter", "Recall of each class against its size", "training photos", "recall", series, x_log=True)
+
+
+def roc(run: Reported) -> dict | None:
+    """ROC of each difficulty's test pairs."""
+    series = []
+    for name, (same, distance) in pairs_by_difficulty(run).items():
+        if len(np.unique(same)) == 2:
+            false, true = metrics.roc_curve(same, -distance)
+            grid = np.linspace(0, 1, CURVE_POINTS + 1)
+            series.append(line(grid, np.interp(grid, false, true), name))
+    title = "ROC of the test pairs"
+    return chart("line", title, "different pairs taken for same", "same pairs recognised", series, x_max=1, y_max=1)
+
+
+def distances(run: Reported) -> list[dict]:
+    """Histograms of the distances of same and different test pairs, one a difficulty, with the threshold."""
+    found = []
+    threshold = -run.scores["decision"].get("threshold", np.nan) if run.pairs else np.nan
+    for name, (same, distance) in pairs_by_difficulty(run).items():
+        edges = np.linspace(0, max(float(distance.max()), 1e-6), BINS + 1)
+        centres = (edges[1:] + edges[:-1]) / 2
+        counts = {kind: np.histogram(distance[same == value], edges)[0] for kind, value in (("same", 1), ("different", 0))}
+        series = [line(centres, count, kind) for kind, count in counts.items()]
+        top = max(int(count.max()) for count in counts.values())
+        series.append(line([threshold, threshold], [0, top], "threshold"))
+        found.append(chart("bars", f"Distances of {name} pairs", "distance", "pairs", series, x_max=float(edges[-1])))
+    return found
+
+
+def pairs_by_difficulty(run: Reported) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """same (n,) int and distance (n,) of each difficulty's test pairs, the leading one first."""
+    if not run.pairs:
+        return {}
+    difficulty = np.array(run.pairs["difficulty"])
+    same, distance = numbers(run.pairs["same"]).astype(int), numbers(run.pairs["distance"])
+    names = sorted(dict.fromkeys(difficulty.tolist()), key=lambda name: name != run.scores["difficulty"])
+    return {name: (same[difficulty == name], distance[difficulty == name]) for name in names}
