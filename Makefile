@@ -4,12 +4,13 @@ VENV   ?= .venv
 EXTRA  ?= cpu
 # Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
 
-.PHONY: install demo test lint wheel clean help
+.PHONY: install demo test lint wheel page-tools clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
 	@echo "make demo      draw cars, train and score both tasks on them"
 	@echo "make test      run every test"
 	@echo "make lint      ruff"
+	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
 	@echo "make wheel     build dist/kcars-*.whl"
 
 install: $(VENV)/.installed
@@ -33,6 +34,12 @@ lint: install
 
 wheel: install
 	$(VENV)/bin/python -m build --wheel --outdir dist .
+
+# Checkers of the report page that a few tests use where they are there: accessibility, and HTML (which needs Java).
+page-tools: build/page-tools/node_modules/axe-core/axe.min.js
+
+build/page-tools/node_modules/axe-core/axe.min.js:
+	npm install --silent --no-audit --no-fund --prefix build/page-tools axe-core@4.14.1 vnu-jar@26.9.27
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

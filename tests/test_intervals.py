@@ -180,3 +180,16 @@ def test_scores_of_other_classes_are_refused():
 def test_no_photos_have_no_interval():
     found = intervals.photo_intervals(np.zeros((0, 3)), np.zeros(0, int), 3, 10)
     assert np.isnan(list(found.values())).all()
+
+
+def test_balanced_accuracy_differs_by_the_classes_that_one_knows_better():
+    labels = np.repeat([0, 1], [10, 90])
+    better = labels == 0  # Right on the small class alone: half of the balanced accuracy.
+    difference, low, high = intervals.paired_recall_difference(labels, better, np.zeros(100, bool))
+    assert difference == low == high == 0.5
+    half = np.arange(100) % 2 == 0
+    difference, low, high = intervals.paired_recall_difference(labels, half, ~half)
+    assert difference == 0 and low < 0 < high
+    narrow = intervals.paired_recall_difference(np.tile(labels, 16), np.tile(half, 16), np.tile(~half, 16))
+    assert (narrow[2] - narrow[1]) == pytest.approx((high - low) / 4, rel=0.2)
+    assert np.isnan(intervals.paired_recall_difference([], [], [])).all()

@@ -59,7 +59,7 @@ def class_sizes(run: Reported) -> dict | None:
     column = run.learned.get(run.strategy.target) or []
     for name, use in zip(column, run.learned.get("use", []), strict=True):
         counted[name] = counted.get(name, 0) + (use == "train")
-    order = sorted(counted, key=counted.get, reverse=True)
+    order = sorted((name for name, count in counted.items() if count), key=counted.get, reverse=True)
     ranks = np.arange(1, len(order) + 1)
     series = [line(ranks, [counted[name] for name in order], "training photos", order)]
     if run.classes:
@@ -68,7 +68,13 @@ def class_sizes(run: Reported) -> dict | None:
         place = np.argsort(-sizes, kind="stable")
         names = [list(by_name)[number] for number in place]
         series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
-    return chart("line", "Photos of each class, the largest first", "class, by rank", "photos", series, y_log=True)
+    title, sizes = "Photos of each class, the largest first", [point[1] for one in series for point in one["points"]]
+    return chart("line", title, "class, by rank", "photos", series, y_log=spread(sizes))
+
+
+def spread(sizes: list[float]) -> bool:
+    """Whether sizes differ so much that only a logarithmic axis shows the small ones."""
+    return bool(sizes) and max(sizes) > 10 * max(1, min(sizes))
 
 
 def recall_by_size(run: Reported) -> dict | None:
@@ -77,7 +83,15 @@ def recall_by_size(run: Reported) -> dict | None:
         return None
     x, y = numbers(run.classes["training_photos"]), numbers(run.classes["recall"])
     series = [line(x, y, "a class", run.classes["name"])]
-    return chart("scatter", "Recall of each class against its size", "training photos", "recall", series, x_log=True)
+    return chart(
+        "scatter",
+        "Recall of each class against its size",
+        "training photos",
+        "recall",
+        series,
+        x_log=spread(x.tolist()),
+        y_max=1,
+    )
 
 
 def roc(run: Reported) -> dict | None:
@@ -85,10 +99,11 @@ def roc(run: Reported) -> dict | None:
     series = []
     for name, (same, distance) in pairs_by_difficulty(run).items():
         if len(np.unique(same)) == 2:
-            false, true = metrics.roc_curve(same, -distance)
+            false, true, _ = metrics.roc_curve(same, -distance)
             grid = np.linspace(0, 1, CURVE_POINTS + 1)
             series.append(line(grid, np.interp(grid, false, true), name))
     title = "ROC of the test pairs"
+    series += [line([0, 1], [0, 1], "by chance")] if series else []
     return chart("line", title, "different pairs taken for same", "same pairs recognised", series, x_max=1, y_max=1)
 
 
@@ -99,7 +114,9 @@ def distances(run: Reported) -> list[dict]:
     for name, (same, distance) in pairs_by_difficulty(run).items():
         edges = np.linspace(0, max(float(distance.max()), 1e-6), BINS + 1)
         centres = (edges[1:] + edges[:-1]) / 2
-        counts = {kind: np.histogram(distance[same == value], edges)[0] for kind, value in (("same", 1), ("different", 0))}
+        counts = {
+            kind: np.histogram(distance[same == value], edges)[0] for kind, value in (("same", 1), ("different", 0))
+        }
         series = [line(centres, count, kind) for kind, count in counts.items()]
         top = max(int(count.max()) for count in counts.values())
         series.append(line([threshold, threshold], [0, top], "threshold"))

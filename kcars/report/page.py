@@ -1,0 +1,200 @@
+"""One HTML page of one run or several: offline, nothing loaded from elsewhere, to be read by people who were not there."""
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from kcars.errors import KcarsError
+from kcars.files import write_text
+from kcars.images.thumbnail import thumbnail_name
+from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
+from kcars.report import charts
+from kcars.report.compare import differences
+from kcars.report.read import Reported
+from kcars.strategy import to_yaml
+from kcars.table import COLUMNS, HEADS
+
+ASSETS = Path(__file__).parent / "assets"
+KINDS = {
+    "same, far": "Same model, yet far apart: the matches it misses",
+    "different, near": "Different models, yet near: what it mistakes for a match",
+    "same, near": "Same model and nearest: its surest matches",
+    "different, far": "Different models and farthest: its surest refusals",
+}
+
+
+def write_page(folders: Sequence[Path], out: Path) -> None:
+    """Write the page of the runs in `folders`; KcarsError where one is no scored run."""
+    runs = [Reported(folder) for folder in folders]
+    if len({run.folder.resolve() for run in runs}) < len(runs):
+        raise KcarsError("report: a run is named twice")
+    environment = Environment(
+        loader=PackageLoader("kcars.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"number": number, "interval": interval, "millions": lambda count: f"{count / 1e6:.1f} M"}
+    sections = [section(run, name, len(runs)) for run, name in zip(runs, names(runs), strict=True)]
+    page = environment.get_template("page.html").render(
+        runs=sections,
+        differences=differences(runs) if len(runs) > 1 else [],
+        curves=overlay(runs, names(runs)),
+        style=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
+        scripts=[Markup(script("chart.umd.min.js")), Markup(script("report.js"))],
+        as_json=as_json,
+    )
+    write_text(out, page)
+
+
+def names(runs: Sequence[Reported]) -> list[str]:
+    """Folder names, with the folder above where two are alike."""
+    plain = [run.name for run in runs]
+    return plain if len(set(plain)) == len(plain) else [str(run.folder) for run in runs]
+
+
+def section(run: Reported, name: str, runs: int) -> dict:
+    """What the template shows of a run. The more runs on the page, the fewer pictures of each."""
+    strategy, scores = run.strategy, run.scores
+    task = strategy.task
+    return {
+        "name": name,
+        "scores": scores,
+        "task": task,
+        "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
+        "rows": score_rows(run),
+        "charts": [one for one in all_charts(run) if one],
+        "confusions": confused(run, share(CONFUSIONS, runs)) if run.photos else [],
+        "doubted": [photo_card(run, place) for place in doubted(run.photos, share(DOUBTED, runs))]
+        if run.photos
+        else [],
+        "pairs": pair_galleries(run, share(PAIRS, runs)) if run.pairs else [],
+        "class_table": class_rows(run),
+        "facts": run.facts,
+        "settings": to_yaml(strategy),
+    }
+
+
+def share(count: int, runs: int) -> int:
+    return max(2, -(-count // runs))
+
+
+def all_charts(run: Reported) -> list[dict | None]:
+    sizes = [charts.class_sizes(run), charts.recall_by_size(run)]
+    return [*charts.learning(run), charts.accuracies(run), charts.roc(run), *charts.distances(run), *sizes]
+
+
+def overlay(runs: Sequence[Reported], labels: list[str]) -> list[dict]:
+    """Loss and leading validation score of all runs in one chart each."""
+    if len(runs) < 2:
+        return []
+    found = []
+    for title, column in (("Training loss", lambda _: "loss"), ("Leading validation score", leading_column)):
+        pairs = [(run, label, column(run)) for run, label in zip(runs, labels, strict=True) if alike(run, runs[0])]
+        series = [
+            charts.line(r.history["epoch"], r.history[name], label) for r, label, name in pairs if name in r.history
+        ]
+        found.append(charts.chart("line", title, "epoch", title.split()[-1], series))
+    return [one for one in found if one]
+
+
+def alike(run: Reported, other: Reported) -> bool:
+    return run.strategy.task == other.strategy.task
+
+
+def leading_column(run: Reported) -> str:
+    deciding = run.scores.get("deciding")
+    return f"val_{deciding}_roc_auc" if deciding else "val_balanced_accuracy"
+
+
+def score_rows(run: Reported) -> list[dict]:
+    """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of COLUMNS."""
+    scores, columns = run.scores["scores"], COLUMNS[run.strategy.task]
+    splits = sorted(
+        dict.fromkeys(key.partition("/")[0] for key in scores), key=lambda one: one != run.scores["difficulty"]
+    )
+    rows = []
+    for split in splits:
+        rows.append({"name": split, "rival": False, "cells": [scores[f"{split}/{name}"] for name in columns]})
+        for rival, values in run.scores["baselines"].items():
+            cells = [{"value": values[f"{split}/{name}"], "low": None} for name in columns]
+            rows.append({"name": rival, "rival": True, "cells": cells})
+    return rows
+
+
+def confused(run: Reported, most: int) -> list[dict]:
+    return [
+        {**one, "taken": [photo_card(run, p) for p in one["taken"]], "true": [photo_card(run, p) for p in one["true"]]}
+        for one in confusions(run.photos, most)
+    ]
+
+
+def photo_card(run: Reported, place: int) -> dict:
+    photos = run.photos
+    card = {name: photos[name][place] for name in ("path", "label", "predicted", "rank_of_label")}
+    return {**card, "probability": float(photos["probability"][place]), "picture": picture(run, photos["path"][place])}
+
+
+def pair_galleries(run: Reported, most: int) -> list[dict]:
+    """For each difficulty, the leading one first, its four lists of pairs."""
+    found = []
+    for difficulty in charts.pairs_by_difficulty(run):
+        lists = extreme_pairs(run.pairs, difficulty, most)
+        groups = [
+            {"title": title, "pairs": [pair_card(run, place) for place in lists[kind]]} for kind, title in KINDS.items()
+        ]
+        found.append({"difficulty": difficulty, "groups": groups})
+    return found
+
+
+def pair_card(run: Reported, place: int) -> dict:
+    pairs, named = run.pairs, tested_names(run)
+    sides = [{"path": pairs[side][place], "name": named[pairs[side][place]]} for side in ("left", "right")]
+    return {
+        "sides": [{**side, "picture": picture(run, side["path"])} for side in sides],
+        "distance": float(pairs["distance"][place]),
+        "right": pairs["same"][place] == pairs["decided_same"][place],
+    }
+
+
+def tested_names(run: Reported) -> dict[str, str]:
+    table = run.table("tested_photos.csv")
+    return dict(zip(table["path"], table["model"], strict=True))
+
+
+def picture(run: Reported, path: str) -> str:
+    """The thumbnail as a data URL, "" where the run keeps none."""
+    file = run.folder / "thumbnails" / thumbnail_name(path)
+    if not file.is_file():
+        return ""
+    return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
+
+
+def class_rows(run: Reported) -> list[dict]:
+    columns = run.classes
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def number(value) -> str:
+    return "undefined" if value is None or value != value else f"{value:.3f}"
+
+
+def interval(entry: dict) -> str:
+    """A score's 95 % interval, "" where it has none."""
+    return "" if entry["low"] is None else f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+
+
+def script(name: str) -> str:
+    """A script of ours or the charting library, without its note of where its source map would lie."""
+    lines = (ASSETS / name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("//# sourceMappingURL"))
+
+
+def as_json(value) -> Markup:
+    """For a script element: no text in it can end the element."""
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,0 +1,176 @@
+"""The report of runs: one page that needs nothing else, says what the files say, and is drawn by a browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+from browser import AXE, VALIDATOR, dom, with_script
+from test_end_to_end import kcars, rows, small
+
+
+@pytest.fixture(scope="module")
+def runs(drawn, tmp_path_factory):
+    """A classifier, two verifiers on the same pairs, and one of another protocol."""
+    root = tmp_path_factory.mktemp("runs")
+    plain = ["--data", drawn, *small()]
+    kcars("train", "--task", "classify", "--out", root / "classify", *plain)
+    kcars("train", "--task", "verify", "--out", root / "first", *plain)
+    kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
+    kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
+    return root
+
+
+@pytest.fixture(scope="module")
+def pages(runs):
+    for name in ("classify", "first"):
+        kcars("report", runs / name)
+    kcars("report", *(runs / name for name in ("first", "second", "paper", "classify")), "--out", runs / "all.html")
+    files = {"classify": runs / "classify/report.html", "first": runs / "first/report.html", "all": runs / "all.html"}
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+
+
+class Elements(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.headings, self.pictures, self._open = [], [], 0, False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.links += [given[name] for name in ("src", "href") if given.get(name)]
+        self.pictures += tag == "img"
+        self._open = tag in ("h1", "h2", "h3", "h4")
+
+    def handle_data(self, data):
+        if self._open and data.strip():
+            self.headings.append(data.strip())
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    for page in pages.values():
+        assert all(link.startswith(("data:", "#")) for link in Elements(page).links)
+        assert "sourceMappingURL" not in page and "url(" not in page.split("</style>")[0]
+        assert len(page) < 6_000_000
+
+
+def test_scores_stand_with_their_intervals(pages, runs):
+    scores = json.loads((runs / "first/scores.json").read_text())["scores"]
+    for entry in scores.values():
+        assert f"{entry['value']:.3f}<small>[{entry['low']:.3f}, {entry['high']:.3f}]</small>" in pages["first"]
+
+
+def test_pictures_are_those_of_the_tables(pages, runs):
+    assert Elements(pages["classify"]).pictures > 10
+    # Three difficulties, four lists of up to six pairs.
+    assert 3 * 4 * 2 <= Elements(pages["first"]).pictures <= 3 * 4 * 6 * 2
+    assert len(list((runs / "first/thumbnails").glob("*.jpg"))) > 0
+    worst = max(
+        (line for line in rows(runs / "first/pairs.csv") if line["difficulty"] == "hard" and line["same"] == "1"),
+        key=lambda line: float(line["distance"]),
+    )
+    heading = pages["first"].index("Same model, yet far apart")
+    assert f"<b>{float(worst['distance']):.2f}</b>" in pages["first"][heading : heading + 20_000]
+
+
+def test_runs_are_compared_where_they_can_be(pages):
+    table = pages["all"].split("Differences from first")[1].split("</table>")[0]
+    second, paper, classify = table.split("<tbody>")[1].split("</tr>")[:3]
+    low, high = map(float, re.search(r"\[([+-]\d\.\d{3}), ([+-]\d\.\d{3})\]", second).groups())
+    assert low <= high and "hard ROC-AUC" in second
+    assert "another protocol (honest and paper)" in paper
+    assert "another task (verify and classify)" in classify
+    assert "not an honest estimate" in pages["all"] and "not an honest estimate" not in pages["first"]
+
+
+def test_a_run_does_not_differ_from_its_copy(runs, tmp_path):
+    copies = [shutil.copytree(runs / name, tmp_path / name) for name in ("first", "classify")]
+    for original, copy in zip((runs / "first", runs / "classify"), copies, strict=True):
+        kcars("report", original, copy, "--out", tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        assert "+0.000 [+0.000, +0.000]" in page and "no difference to be told from chance" in page
+
+
+def test_names_cannot_break_the_page(runs, tmp_path):
+    run = shutil.copytree(runs / "classify", tmp_path / "run")
+    evil = "</script><script>alert(1)</script>"
+    for name in ("photos.csv", "classes.csv", "learned_photos.csv"):
+        text = (run / name).read_text()
+        first = rows(run / "classes.csv")[0]["name"]
+        (run / name).write_text(text.replace(first, evil))
+    kcars("report", run)
+    page = (run / "report.html").read_text()
+    assert evil not in page and html.escape(evil) in page
+
+
+def test_what_is_no_scored_run_is_one_line(runs, tmp_path):
+    assert "is no run folder" in kcars("report", tmp_path, code=2)
+    run = shutil.copytree(runs / "first", tmp_path / "run")
+    (run / "scores.json").unlink()
+    assert "has no scores yet" in kcars("report", run, code=2)
+    assert "named twice" in kcars("report", runs / "first", runs / "first", code=2)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_twenty_thousand_pairs_stay_under_six_megabytes(runs, tmp_path):
+    """Each test pair is repeated until there are enough, with its photos' names and pictures."""
+    run = shutil.copytree(runs / "first", tmp_path / "run")
+    head, *lines = (run / "pairs.csv").read_text().splitlines()
+    (run / "pairs.csv").write_text("\n".join([head, *(lines * (20_000 // len(lines) + 1))]) + "\n")
+    kcars("report", run)
+    assert (run / "report.html").stat().st_size < 6_000_000
+
+
+DRAWN = """
+{
+const blank = (c) => !new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(Boolean);
+const canvases = [...document.querySelectorAll('canvas')];
+document.querySelector('table.sortable button')?.click();
+const told = document.createElement('pre');
+told.id = 'told';
+told.textContent = JSON.stringify({canvases: canvases.length, blank: canvases.filter(blank).length,
+  sorted: document.querySelectorAll('th[aria-sort=ascending]').length});
+document.body.append(told);
+}
+"""
+AUDIT = """
+axe.run().then((found) => {
+  const told = document.createElement('pre');
+  told.id = 'told';
+  told.textContent = JSON.stringify(found.violations.map((one) => one.id + ': ' + one.nodes[0].html));
+  document.body.append(told);
+});
+"""
+
+
+def told(page, script, folder):
+    file = folder / "page.html"
+    file.write_text(with_script(page, script), encoding="utf-8")
+    found = re.search(r'<pre id="told">(.*?)</pre>', dom(f"file://{file}", folder / "profile"), re.DOTALL)
+    return json.loads(html.unescape(found[1]))
+
+
+@pytest.mark.parametrize("name", ["classify", "first", "all"])
+def test_a_browser_draws_every_chart_and_sorts(pages, tmp_path, name):
+    found = told(pages[name], DRAWN, tmp_path)
+    assert found["canvases"] >= 5 and found["blank"] == 0
+    assert found["sorted"] == (0 if name == "first" else 1)
+
+
+@pytest.mark.parametrize("name", ["classify", "first", "all"])
+def test_axe_finds_no_barrier(pages, tmp_path, name):
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there; make page-tools brings it")
+    assert told(pages[name], AXE.read_text(encoding="utf-8") + AUDIT, tmp_path) == []
+
+
+def test_the_validator_finds_no_fault(pages, tmp_path):
+    if not VALIDATOR.is_file() or shutil.which("java") is None:
+        pytest.skip("the validator is not there; make page-tools brings it, and it needs Java")
+    for name, page in pages.items():
+        (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
+    done = subprocess.run(["java", "-jar", VALIDATOR, *tmp_path.glob("*.html")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
