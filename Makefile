@@ -7,7 +7,7 @@ EXTRA  ?= cpu
 .PHONY: install demo test lint wheel page-tools clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
-	@echo "make demo      draw cars, train and score both tasks on them"
+	@echo "make demo      draw cars, train and score both tasks on them, and show it in a page"
 	@echo "make test      run every test"
 	@echo "make lint      ruff"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
@@ -24,6 +24,7 @@ $(VENV)/.installed: setup.cfg constraints.txt pyproject.toml
 demo: install
 	$(VENV)/bin/kcars train --task verify --target model --difficulty hard --strategy demo/verify --out runs/demo-verify --force
 	$(VENV)/bin/kcars train --task classify --target model --strategy demo/classify --out runs/demo-classify --force
+	$(VENV)/bin/kcars report runs/demo-verify runs/demo-classify --out runs/demo.html
 
 test: install
 	$(VENV)/bin/python -m pytest
