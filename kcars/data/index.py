@@ -89,7 +89,9 @@ class Classes:
 
     def full_names(self) -> list[str]:
         """Make and model of each, where the classes are models."""
-        return [with_make(make, name) for make, name in zip(self.makes, self.names, strict=True)] or self.names
+        if not self.makes:
+            return self.names
+        return [with_make(make, name) for make, name in zip(self.makes, self.names, strict=True)]
 
     def matched(self, others: "Classes") -> np.ndarray:
         """For each of `others`, the class number here of the same name, -1 where there is none.
