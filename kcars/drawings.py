@@ -6,6 +6,7 @@ line style of its own, so that grey prints can be read. Legends stand outside of
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,7 +18,8 @@ LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (
 SAME, DIFFERENT = OKABE_ITO[0], OKABE_ITO[1]
 INK, FAINT = "#333333", "#d9d9d9"
 MOST_CELLS, MOST_NAMES = 16, 80  # Classes that have their share in every cell; that have their names.
-LISTED, LONGEST, SMALLEST_CELL = 20, 28, 0.045  # Confusions told in words; letters of a name; inches.
+LISTED, LONGEST, SMALLEST_CELL = 20, 34, 0.045  # Confusions told in words; letters of a name; inches.
+PHOTO_INCHES = 1.25  # Height in a grid.
 
 
 def roc_curves(
@@ -99,18 +101,22 @@ def confusion_matrix(
 
 
 def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title: str = "") -> Figure:
-    """Photos (n, height, width, 3) uint8 row by row, each with its caption below."""
+    """Photos (n, height, width, 3) uint8 row by row, each with its caption, of up to two lines, below."""
     count, height, width = photos.shape[:3]
-    rows, band = -(-count // columns), 0.17 * width / max(1, width / height)
-    figure = Figure(figsize=(1.25 * columns * width / height, (1.25 + 0.22) * rows + 0.4))
-    axes = figure.add_axes((0.01, 0.01, 0.98, 1 - 0.4 / figure.get_figheight()))
-    for place, (photo, caption) in enumerate(zip(photos, captions, strict=True)):
-        left, top = place % columns * width * 1.04, place // columns * (height + band * 1.3)
-        axes.imshow(photo, extent=(left, left + width, top + height, top), interpolation="antialiased")
-        axes.text(left + width / 2, top + height, caption, ha="center", va="top", fontsize=7, color=INK)
-    axes.set(xlim=(0, columns * width * 1.04), ylim=(rows * (height + band * 1.3), 0), aspect="equal")
+    rows, wide = -(-count // columns), PHOTO_INCHES * width / height
+    step_x, step_y, top = wide + 0.08, PHOTO_INCHES + 0.36, 0.3 if title else 0.08
+    size = columns * step_x + 0.08, rows * step_y + top
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # Inches, from the upper left.
     axes.set_axis_off()
-    axes.set_title(title, fontsize="medium", loc="left")
+    if title:
+        axes.text(0.08, 0.08, title, va="top", fontsize="medium", color=INK)
+    for place, (photo, caption) in enumerate(zip(photos, captions, strict=True)):
+        left, upper = 0.08 + place % columns * step_x, top + place // columns * step_y
+        axes.imshow(photo, extent=(left, left + wide, upper + PHOTO_INCHES, upper), aspect="auto")
+        lines = wrap(caption, int(wide / (0.6 * 7 / 72)), max_lines=2, placeholder="\u2026")
+        axes.text(left + wide / 2, upper + PHOTO_INCHES, "\n".join(lines), ha="center", va="top", fontsize=7, color=INK)
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure
 
 

@@ -55,6 +55,10 @@ class KeepEpoch(keras.callbacks.Callback):
     def over(self) -> bool:
         return self.epochs >= self.epoch
 
+    @property
+    def best_epoch(self) -> int:
+        return self.epochs
+
     def on_epoch_end(self, epoch, logs=None):
         self.epochs, self.weights = epoch + 1, self.scored.get_weights()
         _save_weights(self.scored, self.path)

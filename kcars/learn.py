@@ -12,11 +12,14 @@ from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
 from kcars.tasks.plan import Network, Plan, history_column
+from kcars.tensorboard import Board
 
 
 def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
+    from kcars import pictures
     from kcars.interrupt import Interruption
+    from kcars.projector import project
     from kcars.save_state import segments
     from kcars.schedules import build_schedule
     from kcars.tf_data import plain_errors, training_dataset
@@ -31,10 +34,11 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
     compile_(network, plan, schedule, tuning)
-    stream, data = task.stream(plan, store), strategy.data
+    stream, data, board = task.stream(plan, store), strategy.data, Board(run.folder / "tensorboard")
     with plain_errors(), Interruption() as interruption:
-        callbacks = _callbacks(plan, task, network, store, run, schedule, updates, minutes, interruption)
+        callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
+        pictures.begin(board, run, plan, stream)
         if done:
             print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
         for first, epoch, end, left in segments(done, epochs, steps, tuning.changes(epochs)):
@@ -51,6 +55,8 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
                 shuffle=False,
                 verbose=0,
             )
+    kept = next(one.best_epoch for one in callbacks if hasattr(one, "best_epoch"))
+    project(run, plan, network, store, kept)
 
 
 def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None:
@@ -71,34 +77,35 @@ def enter(model, tuning: FineTuning, epoch: int) -> None:
         optimizer.begin(model.trainable_variables)
 
 
-def _callbacks(plan, task, network, store, run, schedule, updates, minutes, interruption) -> list:
+def _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption) -> list:
     from kcars import callbacks as all_
     from kcars.balanced import BalancedMetrics
     from kcars.embed import network_outputs
     from kcars.history import History, Progress
     from kcars.keep_best import KeepBest, KeepEpoch
+    from kcars.pictures import Curves
     from kcars.save_state import SaveState
-    from kcars.tensorboard import Scalars
 
     settings, evaluate, planned = plan.strategy.train, plan.strategy.evaluate, run.facts()["planned"]
     epochs, steps = planned["epochs"], planned["steps_per_epoch"]
     leading = history_column(task.leading(plan.strategy))
-    scalars = Scalars(run.folder / "tensorboard")
+    curves = Curves(plan, run.record_roc, board)
 
     def score(model) -> dict[str, float]:
         outputs = network_outputs(model, store, evaluate.batch, mirror=False)
-        found = task.scores(plan, outputs, "validation", task.beside(network)).scores
-        return {history_column(key): value for key, value in found.items()}
+        found = task.scores(plan, outputs, "validation", task.beside(network))
+        curves.latest = found.curves
+        return {history_column(key): value for key, value in found.scores.items()}
 
     def record(rows: list[dict]) -> None:
         run.record(rows)
-        scalars.write(rows)
+        board.scalars(rows)
 
     validates = len(plan.validation) > 0
     pairs = 2 if plan.strategy.data.order == "pairs" else 1
     chosen = [
         all_.StopOnNaN(),
-        *([all_.Validate(network, score)] if validates else []),
+        *([all_.Validate(network, score), curves] if validates else []),
         BalancedMetrics(partial(run.record_class_recall, plan.classes)),
         all_.OneCycle(schedule, updates, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),

@@ -17,6 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from kcars import __version__
+from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
 from kcars.files import csv_text, writable_folder, write_json, write_text, written_whole
@@ -27,7 +28,9 @@ from kcars.tasks.plan import Plan
 FORMAT = 2
 LOCK, CHECKSUMS = ".lock", "photo_checksums.npy"
 # As `written_whole` and the savers of weights and states name a file before it is whole.
-HALF_WRITTEN = r"\.[a-z_.]+\.(json|yaml|csv|png|npy|npz)\.\w{8}|\.best\.weights\.h5|\.state\.previous\.npz"
+HALF_WRITTEN = (
+    r"\.[a-z_.]+\.(json|yaml|csv|tsv|pbtxt|png|jpg|npy|npz)\.\w{8}|\.best\.weights\.h5|\.state\.previous\.npz"
+)
 _FACTS = {
     "strategy": str,
     "settings": dict,
@@ -232,6 +235,11 @@ class Run:
         """Write class_recall.csv, training recall: a row an epoch, which begins with its number, a column a class id."""
         columns = np.array(rows, object).T
         self.write_table("class_recall.csv", dict(zip(["epoch", *classes.ids.tolist()], columns, strict=True)))
+
+    def record_roc(self, rows: list[list]) -> None:
+        """Write roc.csv, of validation: a row an epoch and difficulty, these two, then the rates of `curves.roc`."""
+        names = ["epoch", "difficulty", *(f"{rate:.2f}" for rate in FALSE_POSITIVE_RATES)]
+        self.write_table("roc.csv", dict(zip(names, np.array(rows, object).T, strict=True)))
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Columns of equal length as a CSV file."""

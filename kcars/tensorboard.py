@@ -1,36 +1,106 @@
-"""TensorBoard scalars of a run, epoch by epoch."""
+"""What TensorBoard shows of a run: numbers, pictures and texts, epoch by epoch, in one event file."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from kcars.errors import KcarsError
 
+EVENTS = "events.out.tfevents.*"
+WORK = ("step", "photos", "seconds", "train_seconds")
 
-class Scalars:
-    """Writes the numbers of epochs under their history names.
 
-    TensorBoard files can only grow. So the first writing of a process begins them anew, with all epochs: those that a
-    killed process wrote beyond its last saved state do not stay.
+class Board:
+    """The event file of a run: a step is an epoch, 0 the time before the first.
+
+    Event files can only grow. So the first writing of a process begins the file anew: with all epochs' numbers, and
+    with the pictures of the earlier file up to the epoch that is written first. What a killed process wrote beyond its
+    last saved state does not stay, and no picture has to be drawn twice.
     """
 
     def __init__(self, folder: Path):
-        self.folder, self._writer, self._written = Path(folder), None, 0
+        self.folder = Path(folder)
+        self._writer, self._numbers, self._pictures = None, 0, set()
 
-    def write(self, rows: list[dict[str, float]]) -> None:
+    def scalars(self, rows: list[dict[str, float]]) -> None:
         """Write the rows of a history that were not written yet."""
+        import tensorflow as tf
+
+        with self._writing(int(rows[-1]["epoch"])):
+            for row in rows[self._numbers :]:
+                for name, value in row.items():
+                    if name != "epoch":
+                        tf.summary.scalar(tag(name), value, step=int(row["epoch"]))
+        self._numbers = len(rows)
+
+    def image(self, name: str, epoch: int, pixels: np.ndarray, description: str = "") -> None:
+        """Write pixels (height, width, 3) uint8; description: Markdown that TensorBoard tells beside them."""
+        import tensorflow as tf
+
+        with self._writing(epoch):
+            tf.summary.image(name, pixels[None], step=epoch, description=description)
+        self._pictures.add((name, epoch))
+
+    def text(self, name: str, markdown: str) -> None:
+        """Write a text that belongs to no epoch, once a process: it may have changed since an earlier one."""
+        import tensorflow as tf
+
+        with self._writing(0):
+            tf.summary.text(name, markdown, step=0)
+
+    def shows(self, name: str, epoch: int) -> bool:
+        """Whether the picture stands there, of this process or an earlier one; asked once something was written."""
+        return (name, epoch) in self._pictures
+
+    @contextlib.contextmanager
+    def _writing(self, epoch: int) -> Iterator[None]:
+        """Inside the block `tf.summary` writes here, at the end of it to disk; KcarsError where the disk refuses."""
         import tensorflow as tf
 
         try:
             if self._writer is None:
-                for old in self.folder.glob("events.out.tfevents.*"):
-                    old.unlink()
-                self._writer = tf.summary.create_file_writer(str(self.folder))
-            for row in rows[self._written :]:
-                with self._writer.as_default(step=int(row["epoch"])):
-                    for name, value in row.items():
-                        if name != "epoch":
-                            tf.summary.scalar(name, value)
+                self._begin_anew(epoch)
+            with self._writer.as_default():
+                yield
             self._writer.flush()
         except (OSError, tf.errors.OpError) as error:
             told = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
             raise KcarsError(f"{self.folder}: cannot be written ({told})") from None
-        self._written = len(rows)
+
+    def _begin_anew(self, epoch: int) -> None:
+        import tensorflow as tf
+
+        before = sorted(self.folder.glob(EVENTS))
+        writer = tf.summary.create_file_writer(str(self.folder))
+        with writer.as_default():
+            for step, picture in _pictures(before):
+                if step <= epoch and (picture.tag, step) not in self._pictures:
+                    summary = tf.compat.v1.Summary(value=[picture])
+                    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
+                    self._pictures.add((picture.tag, step))
+        writer.flush()
+        for file in before:  # Not before theirs is on disk: a process may be killed at any moment.
+            file.unlink()
+        self._writer = writer
+
+
+def tag(column: str) -> str:
+    """Where a column of the history stands: `training/loss`, `validation/loss`, `work/seconds`."""
+    if column.startswith("val_"):
+        return f"validation/{column.removeprefix('val_')}"
+    return f"{'work' if column in WORK else 'training'}/{column}"
+
+
+def _pictures(files: list[Path]) -> Iterator[tuple]:
+    """(step, summary value) of every picture in event files, up to where a killed process left one broken."""
+    import tensorflow as tf
+
+    for file in files:
+        with contextlib.suppress(tf.errors.DataLossError):
+            for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+                event = tf.compat.v1.Event.FromString(record)
+                for value in event.summary.value:
+                    if value.metadata.plugin_data.plugin_name == "images":
+                        yield event.step, value

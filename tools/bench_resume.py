@@ -6,13 +6,14 @@
 Each case trains once without a stop. Then it trains again and again, killed at a random step and a random moment
 within or after it (so in saving and in validation too) and resumed by `kcars train --resume`, until so many kills are
 spent and the last run has come to its end. The table tells the largest difference in weights (with optimizer, metrics
-and best epoch), in the history (seconds aside) with TensorBoard's scalars, and in scores. It must be 0 everywhere:
+and best epoch), in the history (seconds aside) with TensorBoard's scalars and pictures, and in scores. It must be 0 everywhere:
 otherwise the exit code is 1.
 """
 
 import argparse
 import csv
 import functools
+import hashlib
 import json
 import os
 import signal
@@ -208,7 +209,7 @@ def weights(run: Path) -> dict[str, np.ndarray]:
 
 
 def history(run: Path) -> dict:
-    """Every number of history.csv, class_recall.csv and TensorBoard's scalars, but seconds."""
+    """Every number of history.csv, class_recall.csv, roc.csv and TensorBoard's scalars, but seconds, and its pictures."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     found = {}
@@ -216,10 +217,19 @@ def history(run: Path) -> dict:
         if (run / name).exists():
             rows = list(csv.DictReader((run / name).open()))
             found |= {f"{name}/{key}": np.array([row[key] for row in rows], float) for key in rows[0].keys() - TIMED}
-    events = EventAccumulator(str(run / "tensorboard"))
+    if (run / "roc.csv").exists():
+        found["roc.csv"] = (run / "roc.csv").read_text()
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"tensors": 0})
     events.Reload()
-    for tag in sorted(set(events.Tags()["tensors"]) - TIMED):
-        points = events.Tensors(tag)
+    for tag in events.Tags()["tensors"]:
+        points, kind = events.Tensors(tag), events.SummaryMetadata(tag).plugin_data.plugin_name
+        if kind == "images":
+            pictures = [
+                (p.step, [hashlib.sha256(part).hexdigest() for part in p.tensor_proto.string_val]) for p in points
+            ]
+            found[f"tensorboard/{tag}"] = repr(pictures)
+        if kind != "scalars" or tag.rpartition("/")[2] in TIMED:
+            continue
         found[f"tensorboard/{tag}"] = np.array([(p.step, np.frombuffer(p.tensor_proto.tensor_content, "<f4")[0] if p.tensor_proto.tensor_content else p.tensor_proto.float_val[0]) for p in points])  # fmt: skip
     return found
 

@@ -100,6 +100,13 @@ def network(plan: Plan) -> Network:
     return Network(uncompiled_stays(built), built)
 
 
+def vectors(plan: Plan, network: Network):
+    """The model of pixels to the features (n, d) that the head decides by, which lie near each other where photos are alike."""
+    import keras
+
+    return keras.Model(network.scored.input, network.scored.get_layer(plan.strategy.target).input)
+
+
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by target."""
     from kcars.balanced import balanced_metrics
@@ -135,6 +142,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     result = Result({f"{split}/{name}": value for name, value in found.items()})
     if split == "validation":
         result.scores["validation/loss"] = _loss(plan, logits, labels)
+        result.curves["confusion"] = metrics.confusion_matrix(labels, logits.argmax(1), classes)
         return result
     if resamples:
         bounds = intervals.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)

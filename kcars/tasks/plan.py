@@ -41,11 +41,16 @@ class Network:
 
 @dataclass
 class Result:
-    """What a task found on a split: scores and 95 % intervals by `split/name`; tables: file name -> columns."""
+    """What a task found on a split: scores and 95 % intervals by `split/name`; tables: file name -> columns.
+
+    curves, of validation: `roc/<difficulty>` and `distances/<difficulty>`, as `kcars.curves` gives them, of each
+    difficulty with same and different pairs; or `confusion`, counts (classes, classes), row = label.
+    """
 
     scores: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     tables: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def history_column(key: str) -> str:

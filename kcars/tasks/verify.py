@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kcars import intervals, metrics
+from kcars import curves, intervals, metrics
 from kcars.baselines import BASELINES, stored_features
 from kcars.data.index import Classes, Dataset, Pairs, model_names
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
@@ -157,6 +157,11 @@ def network(plan: Plan) -> Network:
     return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
 
 
+def vectors(plan: Plan, network: Network):
+    """The model of pixels to vectors (n, d) whose distances are taken."""
+    return network.scored
+
+
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
     from kcars.balanced import balanced_metrics
@@ -205,6 +210,10 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
             result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
         if split == "validation" and difficulty == plan.strategy.deciding:
             result.scores |= _distances(plan, pairs, -found, decision)
+        if split == "validation" and len(np.unique(pairs.same)) == 2:
+            result.curves[f"roc/{difficulty}"] = curves.roc(pairs.same, found)
+            longest = None if plan.strategy.model.head == "linear" else 2.0
+            result.curves[f"distances/{difficulty}"] = curves.distances(pairs.same, -found, longest)
         tables.append(_pair_table(plan, pairs, difficulty, found, threshold))
     if split == "test":
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
