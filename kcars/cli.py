@@ -7,6 +7,7 @@ import click
 
 from kcars import __version__
 from kcars.cli_data import data, data_option
+from kcars.cli_load import load_told
 from kcars.cli_report import COMMANDS
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
@@ -107,15 +108,14 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     if resume:
         _go_on(context, resume, folder, overrides)
         return
-    from kcars.strategy import load_strategy
+    from kcars.strategy import changed_name, load_strategy
 
     if name is None and task is None:
         raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
     chosen = name or f"{'start' if folder else 'demo'}/{task}"
     strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
-    changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
-    title = chosen + (f" (changed: {changed})" if changed else "")
-    dataset = _load(folder, strategy)
+    title = changed_name(chosen, overrides)
+    dataset = load_told(folder, strategy)
     click.echo(f"strategy: {title}")
     if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
         click.echo(
@@ -141,7 +141,7 @@ def _go_on(context, folder, data, overrides) -> None:
     run = Run.open(folder)
     strategy = settings_to_go_on(run, overrides)
     click.echo(f"strategy: {run.facts()['strategy']}")
-    dataset = _load(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
+    dataset = load_told(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
     go_on(run, strategy, dataset)
     _score(run, dataset)
 
@@ -175,25 +175,12 @@ def evaluate(run, folder, on):
     if on and folder:
         raise KcarsError("--on: does not go with --data, which says where the run's own dataset lies now")
     if on:
-        _score_elsewhere(opened, _load(on, opened.strategy()))
+        _score_elsewhere(opened, load_told(on, opened.strategy()))
         return
     if not opened.facts()["finished"]:
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
-    _score(opened, _load(folder, opened.strategy()))
-
-
-def _load(folder, strategy):
-    from kcars.data.source import load
-
-    dataset = load(folder, strategy.task, strategy.data)
-    click.echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
-    if dataset.split != "as listed":
-        click.echo(f"split: {dataset.split}")
-    if dataset.missing:
-        first = ", ".join(dataset.missing[:3])
-        click.echo(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}", err=True)
-    return dataset
+    _score(opened, load_told(folder, opened.strategy()))
 
 
 def _next_run(name: str) -> Path:

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import click
 
+from kcars.cli_data import data_option
+from kcars.cli_load import load_told
+from kcars.errors import KcarsError
+
 
 @click.command()
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
@@ -57,4 +61,41 @@ def report(runs, out):
     click.echo(out)
 
 
-COMMANDS = [report, table, figures]
+@click.command()
+@click.argument("table", type=click.Choice(["table-1", "table-2", "table-3", "table-4"]))
+@data_option
+@click.option("--strategies", metavar="A,B", default="", help="These rows of the table only.  [default: all]")
+@click.option("--epochs", type=click.IntRange(min=1), help="In place of each strategy's own: a shorter look.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
+@click.option("--protocol", type=click.Choice(["honest", "paper", "both"]), default="both", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for runs and table.  [default: runs/TABLE]")
+def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
+    """Train and score every strategy of one of the paper's tables, and write the table with the paper's figures.
+
+    Runs that are finished are skipped, stopped ones go on. After each run TABLE.html, TABLE.csv and TABLE.tex in
+    --out are written anew.
+
+    \b
+    Examples:
+      kcars reproduce table-1 --data /data/CompCars
+      kcars reproduce table-3 --strategies Vr_SRes18_CT_B128_SCR --epochs 3 --set model.width=0.25
+      kcars reproduce table-2 --set model.weights=none --protocol honest
+    """
+    from kcars.reproduce import PROTOCOLS, wanted
+    from kcars.reproduce import reproduce as fill
+
+    changes = ([f"train.epochs={epochs}"] if epochs else []) + list(overrides)
+    out, chosen = out or Path("runs") / table, [name.strip() for name in strategies.split(",") if name.strip()]
+    runs = wanted(table, out, chosen, changes, PROTOCOLS if protocol == "both" else (protocol,))
+    missing = fill(table, out, runs, load_told(folder, runs[0].settings), changes, click.echo)
+    for kind in ("html", "csv", "tex"):
+        click.echo(f"  {out / table}.{kind}")
+    if missing:
+        scratch = "; --set model.weights=none begins every row from scratch"
+        raise KcarsError(
+            f"{table}: {len(missing)} of {len(runs)} runs are missing: {'; '.join(map(str, missing))}; see above why"
+            + scratch * any(one.settings.model.weights == "imagenet" for one in missing)
+        )
+
+
+COMMANDS = [report, table, figures, reproduce]

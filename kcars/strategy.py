@@ -62,6 +62,12 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     return strategy
 
 
+def changed_name(name: str, overrides: Sequence[str]) -> str:
+    """The name that a run tells: with the keys of the `key.sub=value` overrides, where there are some."""
+    changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
+    return name + (f" (changed: {changed})" if changed else "")
+
+
 def check(settings: dict, where: str) -> Strategy:
     """A Strategy from plain settings; KcarsError `where: key: what is wrong (value)`."""
     try:

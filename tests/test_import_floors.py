@@ -53,6 +53,7 @@ FLOORS = [
     ["learn"],
     ["train", "evaluate", "table", "listing"],
     ["elsewhere", "report"],
+    ["reproduce"],
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
