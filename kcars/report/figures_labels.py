@@ -43,7 +43,7 @@ def _candidates(axes, point, text: str, gap: float) -> list:
 
 def _cost(note, taken: list[Bbox], axes) -> float:
     """Area on other things, and much more of what leaves the frame."""
-    box = note.get_window_extent()
+    box = note.get_window_extent().padded(3)
     inside = Bbox.intersection(box, axes.get_window_extent())
     outside = box.width * box.height - (inside.width * inside.height if inside else 0)
     covered = sum(common.width * common.height for other in taken if (common := Bbox.intersection(box, other)))

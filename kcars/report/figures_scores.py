@@ -24,7 +24,10 @@ from kcars.report.figures_runs import (
 )
 from kcars.report.figures_style import GREY, look, point_key, sheet, unused
 from kcars.report.read import Reported
+from kcars.resume import differences
 
+INTERVALS = "bars: 95 % intervals"
+NAMED = 4  # Settings named in a note, no more.
 BOTH = ("accuracy", "balanced_accuracy")
 LOSSES = {
     "cross_entropy": "cross entropy",
@@ -42,20 +45,25 @@ def accuracy_and_balanced(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     shown = [run for run in runs if run.scores["task"] == "classify"]
     if not shown:
         raise LeftOut("shows classification runs, and none is given")
-    groups, called = by_setting(shown), names(shown)
-    keys = [point_key(0, "accuracy"), point_key(1, "balanced accuracy (mean recall of the classes)")]
+    groups, called, rows = by_setting(shown), names(shown), len(shown)
+    keys, notes = (
+        [point_key(0, "accuracy"), point_key(1, "balanced accuracy (mean recall of the classes)")],
+        [INTERVALS],
+    )
     if any(map(paper_row, shown)):
         keys += [point_key(0, "the paper's accuracy", True), point_key(1, "the paper's balanced accuracy", True)]
-    most = max(map(len, groups.values()))
+        notes.append("the paper's: of the whole CompCars, epochs chosen on the test photos")
+    if changed := [run for run in shown if paper_row(run) and "(changed" in run.scores["strategy"]]:
+        notes.append("*: not with the paper's settings")
+    heights = [len(group) + 1.5 for group in groups.values()]
     figure, axes = sheet(
-        "Accuracy against balanced accuracy", shown, keys, (len(groups), 1), (7.2, 0.34 * most + 0.9),
-        "bars: 95 % intervals" + ("; the paper's: of the whole CompCars, epochs chosen on the test photos" if len(keys) > 2 else ""),
-        sharex=True,
+        "Accuracy against balanced accuracy", shown, keys, (len(groups), 1), (7.2, 0.34 * rows / len(groups) + 0.8),
+        "; ".join(notes), sharex=True, height_ratios=heights,
     )  # fmt: skip
     for panel, (one, group) in zip(axes.flat, groups.items(), strict=True):
         for row, run in enumerate(group):
             _both_scores(panel, row, run)
-        panel.set_yticks(range(len(group)), [called[run] for run in group])
+        panel.set_yticks(range(len(group)), [called[run] + " *" * (run in changed) for run in group])
         panel.set(title=panel_title(one, list(groups)), ylim=(len(group) - 0.4, -0.6))
         panel.grid(axis="x", alpha=0.3)
     axes[-1, 0].set_xlabel("score on the test photos")
@@ -89,7 +97,7 @@ def cross_entropy_and_focal(runs: list[Reported]) -> Iterator[tuple[str, Figure]
     most = max(map(len, compared.values()))
     figure, axes = sheet(
         "Cross entropy against focal loss", shown, keys, (1, len(compared)), (max(2.6, 1.2 * most + 1), 3.0),
-        "a bar a run; lines on the bars: 95 % intervals",
+        "a bar a run; lines on the bars: 95 % intervals" + _other_differences(compared),
     )  # fmt: skip
     for panel, (one, pairs) in zip(axes.flat, compared.items(), strict=True):
         for place, group in enumerate(pairs.values()):
@@ -109,6 +117,15 @@ def _both_losses(group: list[Reported]) -> dict[tuple[str, str], list[Reported]]
             found.setdefault((run.strategy.model.backbone, initialization(run)), []).append(run)
     kinds = {key: {LOSSES[run.strategy.loss.name] == "focal" for run in members} for key, members in found.items()}
     return {key: sorted(members, key=_loss_order) for key, members in found.items() if len(kinds[key]) == 2}
+
+
+def _other_differences(compared: dict[Setting, dict[tuple[str, str], list[Reported]]]) -> str:
+    """The settings beside the loss in which bars that stand together differ, as the end of a note."""
+    groups = [group for pairs in compared.values() for group in pairs.values()]
+    keys = [key for first, *others in groups for other in others for key in differences(first.strategy, other.strategy)]
+    found = [key for key in dict.fromkeys(keys) if not key.startswith(("loss.", "about"))]
+    more = ", ..." * (len(found) > NAMED)
+    return f"; bars of a group differ also in {', '.join(found[:NAMED])}{more}" if found else ""
 
 
 def _loss_order(run: Reported) -> int:

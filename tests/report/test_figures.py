@@ -1,6 +1,7 @@
 """The paper's figures: what their axes hold, that nothing stands over data, and what is said of those left out."""
 
 import csv
+import json
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -168,8 +169,27 @@ def test_only_backbones_with_both_losses_are_compared(classifiers, verifiers):
     assert [bar.get_height() for bar in make.patches] == [0.6, 0.5]
     assert (make.get_ylabel(), pair.get_ylabel()) == ("balanced accuracy", "ROC-AUC")
     assert [bar.get_height() for bar in pair.patches] == [0.5, 0.6]
+    assert any("differ also in" in text for text in texts(figure)) is False
     hatches = [bar.get_hatch() for bar in make.patches]
     assert len(set(hatches)) == 2
+
+
+def test_what_else_differs_is_told(tmp_path):
+    runs = [write_run(tmp_path / "ce", "Mk_SResL_CE_B256"), write_run(tmp_path / "fo", "Mk_SResL_FO_B256")]
+    ((_, figure),) = drawn(5, runs)
+    assert any(
+        text.startswith("a bar a run") and "differ also in train.epochs, train.learning_rate\n" in text
+        for text in texts(figure)
+    )
+
+
+def test_a_changed_strategy_is_marked_beside_the_papers_values(tmp_path):
+    folder = write_run(tmp_path / "run", "Mk_SRes_CE_B256")
+    scores = json.loads((folder / "scores.json").read_text())
+    write_json(folder / "scores.json", scores | {"strategy": "Mk_SRes_CE_B256 (changed: train.epochs)"})
+    ((_, figure),) = drawn(3, [folder])
+    assert panels(figure)[0].get_yticklabels()[0].get_text() == "run *"
+    assert any("*: not with the paper's settings" in text for text in texts(figure))
 
 
 def test_another_protocol_or_dataset_is_not_compared(tmp_path):
