@@ -1,6 +1,9 @@
 """Names beside points, each where it lies on nothing else."""
 
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+
+from kcars.report.figures_style import GREY
 
 
 def label_points(
@@ -22,28 +25,31 @@ def label_points(
             if note.get_gid() == "candidate" and note is not best:
                 note.remove()
         best.set_gid(None)
-        taken.append(best.get_window_extent())
+        taken.append(Text.get_window_extent(best))
 
 
 def _candidates(axes, point, text: str, gap: float) -> list:
-    """The text right, left, above, below, and at the corners of a point."""
-    sides = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
+    """The text right, left, above and below a point; at its corners, near and farther, where a line leads to it."""
+    beside = [((x, y), 1, None) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    leader = {"arrowstyle": "-", "lw": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 0}
+    beside += [((x, y), far, leader) for far in (1, 2) for x in (1, -1) for y in (1, -1)]
     across, along = {1: "left", 0: "center", -1: "right"}, {1: "bottom", 0: "center", -1: "top"}
     notes = [
         axes.annotate(
-            text, point, xytext=(x * gap, y * gap), textcoords="offset points", fontsize=7, ha=across[x], va=along[y],
-            gid="candidate",
+            text, point, xytext=(x * far * gap, y * far * gap), textcoords="offset points", fontsize=7, ha=across[x],
+            va=along[y], gid="candidate", arrowprops=line,
         )
-        for x, y in sides
+        for (x, y), far, line in beside
     ]  # fmt: skip
     for note in notes:
         note.set_in_layout(False)
+        note.get_window_extent()  # Puts the text where its offset says; before, it has no place.
     return notes
 
 
 def _cost(note, taken: list[Bbox], axes) -> float:
     """Area on other things, and much more of what leaves the frame."""
-    box = note.get_window_extent().padded(3)
+    box = Text.get_window_extent(note).padded(3)  # Of the text alone, without the line that leads to it.
     inside = Bbox.intersection(box, axes.get_window_extent())
     outside = box.width * box.height - (inside.width * inside.height if inside else 0)
     covered = sum(common.width * common.height for other in taken if (common := Bbox.intersection(box, other)))

@@ -37,7 +37,7 @@ LOSSES = {
     "sigmoid_focal": "focal",
 }
 LOSS_LOOKS = {"cross entropy": 0, "focal": 1, "binary cross entropy": 4, "contrastive": 2}
-SIZES = (0.1e6, 0.5e6, 1e6, 5e6, 10e6, 25e6, 50e6, 100e6)  # Parameters that the key of figure 6 may show.
+SIZES = (0.1e6, 0.5e6, 1e6, 5e6, 10e6, 20e6, 40e6, 80e6)  # Parameters that the key of figure 6 may show.
 
 
 def accuracy_and_balanced(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
@@ -191,7 +191,7 @@ def _parameters(run: Reported) -> int:
 
 def _diameter(parameters: float) -> float:
     """Of a marker in points, so that its area grows with the parameters; never too small to tell its shape."""
-    return float(np.hypot(5, 3.2 * np.sqrt(parameters / 1e6)))
+    return float(np.hypot(5, 2.7 * np.sqrt(parameters / 1e6)))
 
 
 def _start_look(start: str):

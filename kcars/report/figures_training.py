@@ -11,6 +11,8 @@ from kcars.report.figures_runs import LeftOut, Setting, by_setting, names, panel
 from kcars.report.figures_style import GREY, line_key, look, sheet, unused
 from kcars.report.read import Reported, numbers
 
+MANY = 150  # Classes whose bars and points are drawn finely.
+
 
 def class_distribution(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     """Figure 2: photos of every class, to learn from and to test on; makes and models side by side where both are given.
@@ -27,7 +29,7 @@ def class_distribution(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
         Patch(
             facecolor=look(4).colour, edgecolor=look(0).colour, label="learned from (without the photos that validate)"
         ),
-        Line2D([], [], ls="", marker="s", ms=4, mfc="white", mec="black", label="tested on"),
+        Line2D([], [], ls="", marker="o", ms=4, color="black", label="tested on"),
     ]
     shown = list(panels.values())
     figure, axes = sheet(
@@ -46,10 +48,10 @@ def _distribution(panel, learned: np.ndarray, tested: np.ndarray) -> None:
     learned, tested = learned[order], tested[order]
     place = np.arange(1, len(learned) + 1)
     panel.bar(
-        place, learned, width=1.0, color=look(4).colour, edgecolor=look(0).colour, lw=0.3 if len(place) < 150 else 0
+        place, learned, width=1.0, color=look(4).colour, edgecolor=look(0).colour, lw=0.3 if len(place) < MANY else 0
     )
     seen = tested > 0
-    panel.plot(place[seen], tested[seen], "s", mfc="white", mec="black", ms=3, mew=0.6)
+    panel.plot(place[seen], tested[seen], "o", color="black", ms=3 if len(place) < MANY else 1.2)
     least, most = max(1, learned.min()), learned.max()
     panel.set_yscale("log")
     panel.set_ylim(0.7, 1.4 * max(most, tested.max()))
