@@ -8,7 +8,7 @@ import numpy as np
 
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
-from kcars.runtime import start
+from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.stream import Stream
 from kcars.tasks import task_module
@@ -84,7 +84,7 @@ def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: i
 
 def describe(strategy: Strategy, dataset: Dataset) -> str:
     """What `--dry-run` prints: rows, steps, time, memory and disk; the time is measured here and now."""
-    task = task_module(strategy.task)
+    strategy, task = settled(strategy), task_module(strategy.task)
     plan = task.plan(dataset, strategy)
     start(strategy.train)
     from kcars.images.store import Decoded, store_bytes, store_file

@@ -3,9 +3,10 @@
 import importlib.util
 import os
 import warnings
+from pathlib import Path
 
 from kcars.errors import KcarsError
-from kcars.settings import TrainSettings
+from kcars.settings import Strategy, TrainSettings
 
 
 def start(settings: TrainSettings, precision: str = "") -> None:
@@ -34,6 +35,33 @@ def start(settings: TrainSettings, precision: str = "") -> None:
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
     keras.config.set_dtype_policy(precision or settings.precision)
     keras.utils.set_random_seed(settings.seed)
+
+
+def settled(strategy: Strategy) -> Strategy:
+    """The strategy with a precision in place of `train.precision: auto`: the fastest that this machine has units for.
+
+    Those are bfloat16's of a processor or of an NVIDIA GPU since Ampere, and float16's of an older GPU; else float32.
+    Raises KcarsError where TensorFlow is not installed.
+    """
+    if strategy.train.precision != "auto":
+        return strategy
+    start(strategy.train, "float32")
+    chosen = _fastest_precision()
+    return strategy.model_copy(update={"train": strategy.train.model_copy(update={"precision": chosen})})
+
+
+def _fastest_precision() -> str:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:  # Not Linux.
+        flags = []
+    return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
 
 
 class _native_stderr_closed:

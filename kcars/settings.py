@@ -167,7 +167,9 @@ class TrainSettings(Settings):
     plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")
     fine_tune: FineTuneSettings | None = Field(None, description="needs model.weights other than none")
     early_stopping: int | None = Field(None, ge=1, description="epochs without a better score before the end")
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        "float32", description="auto: the fastest that the machine has units for, which the run then records"
+    )
     seed: int = Field(0, ge=0, lt=2**32)
     max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
     save_minutes: float = Field(

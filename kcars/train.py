@@ -8,7 +8,7 @@ from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, NoWayOn
 from kcars.initial_weights import begin, earlier_run, refuse_tested
 from kcars.run import Run
-from kcars.runtime import start
+from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
@@ -16,7 +16,7 @@ from kcars.tasks.plan import Plan
 
 def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
     """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
-    task = task_module(strategy.task)
+    strategy, task = settled(strategy), task_module(strategy.task)
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
     earlier = earlier_run(strategy)

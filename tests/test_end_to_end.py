@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +203,17 @@ def test_hard_pairs_by_make_are_undefined_but_as_listed_by_protocol_paper(drawn,
     assert "chosen on held-out training models (medium pairs)" in output
     found = json.loads((tmp_path / "honest/scores.json").read_text())["scores"]
     assert found["hard/roc_auc"]["value"] is None and 0 <= found["medium/roc_auc"]["value"] <= 1
+
+
+def test_precision_auto_is_settled_and_recorded(drawn, tmp_path):
+    run = tmp_path / "run"
+    start = ["train", "--task", "classify", "--data", drawn, "--out", run]
+    kcars(*start, *small("train.precision=auto", "train.epochs=1"))
+    flags = Path("/proc/cpuinfo").read_text().split()
+    wanted = "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+    assert json.loads((run / "run.json").read_text())["settings"]["train"]["precision"] == wanted
+    assert f"precision: {wanted}" in (run / "settings.yaml").read_text()
+    kcars("train", "--resume", run)
 
 
 def test_alpha_must_fit_the_classes(drawn, tmp_path):

@@ -5,6 +5,8 @@ import re
 import keras
 from keras import layers
 
+from kcars.models.norm import BatchNormalization
+
 # name -> (Keras application, smallest side of a photo, its layer whose grid an auxiliary head may look at)
 APPLICATIONS = {
     "inception_v3": (keras.applications.InceptionV3, 75, "mixed7"),
@@ -27,7 +29,8 @@ def application(name: str, size_px: int) -> keras.Model:
     def renamed(layer):
         if isinstance(layer, (layers.Rescaling, layers.Normalization)):
             return layers.Identity(name=names[layer.name])
-        return type(layer).from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
+        kind = BatchNormalization if isinstance(layer, layers.BatchNormalization) else type(layer)
+        return kind.from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
 
     model = keras.models.clone_model(whole, clone_function=renamed)
     outputs = [model.output, model.get_layer(grid).output] if grid else model.output
@@ -54,7 +57,7 @@ def auxiliary_head(grid, classes: int):
     x = layers.AveragePooling2D(min(5, grid.shape[1]), strides=3, name="auxiliary_pool")(grid)
     for number, (width, kernel) in enumerate(((128, 1), (768, min(5, x.shape[1]))), start=1):  # Less under 299 px.
         x = layers.Conv2D(width, kernel, use_bias=False, name=f"auxiliary_conv{number}")(x)
-        x = layers.BatchNormalization(epsilon=1e-3, momentum=0.9, name=f"auxiliary_norm{number}")(x)
+        x = BatchNormalization(epsilon=1e-3, momentum=0.9, name=f"auxiliary_norm{number}")(x)
         x = layers.ReLU(name=f"auxiliary_relu{number}")(x)
     x = layers.GlobalAveragePooling2D(dtype="float32", name="auxiliary_average")(x)
     return layers.Dense(classes, dtype="float32", name="auxiliary")(x)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from kcars.models.norm import BatchNormalization
+
 
 def residual_network(
     name: str,
@@ -106,7 +108,7 @@ def convolution(x, width: int, kernel: int, stride: int, name: str):
 
 def batch_norm(name: str):
     """Batch normalization with torchvision's constants (its momentum 0.1 is Keras' 0.9)."""
-    return layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
+    return BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
 
 
 def he_fan_out():
