@@ -57,7 +57,7 @@ FLOORS = [
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
-                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify"]  # fmt: skip
+                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files"]  # fmt: skip
 
 
 def floor_of(module: str) -> int | None:

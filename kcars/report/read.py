@@ -10,15 +10,22 @@ from kcars.errors import KcarsError
 from kcars.run import Run
 from kcars.settings import Strategy
 
+NEEDED = ("task", "target", "protocol", "deciding", "data_fingerprint", "best_epoch", "counts", "cost", "scores")
+
 
 class Reported:
     """A run folder's content. Tables are dicts of columns as text; `numbers` makes one a float array."""
 
     def __init__(self, folder: Path):
-        """KcarsError where the folder is no run or has no scores."""
+        """KcarsError where the folder is no run or has no scores, or those of an earlier kcars."""
         self.run = Run.open(folder)
         self.folder, self.name = self.run.folder, self.run.folder.name
         self.facts, self.scores = self.run.facts(), self.run.scores()
+        if missing := [key for key in NEEDED if key not in self.scores]:
+            raise KcarsError(
+                f"{self.folder / 'scores.json'}: has no {missing[0]}, an earlier kcars wrote it; kcars evaluate {folder} "
+                "writes it anew"
+            )
 
     @cached_property
     def strategy(self) -> Strategy:

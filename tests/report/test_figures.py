@@ -325,6 +325,14 @@ def test_what_is_left_out_is_told(classifiers, tmp_path):
     assert "is no run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
 
 
+def test_scores_of_an_earlier_kcars_are_named(tmp_path):
+    folder = write_run(tmp_path / "run", "Mk_SRes_CE_B256")
+    scores = json.loads((folder / "scores.json").read_text())
+    write_json(folder / "scores.json", {key: value for key, value in scores.items() if key != "cost"})
+    told = kcars("figures", folder, "--out", tmp_path / "out", code=2)
+    assert f"has no cost, an earlier kcars wrote it; kcars evaluate {folder} writes it anew" in told
+
+
 def test_runs_of_one_name_are_told_apart(tmp_path):
     folders = [write_run(tmp_path / part / "run", "Mk_SRes_CE_B256") for part in ("honest", "paper")]
     other = write_run(tmp_path / "third", "Mk_SRes_CE_B256")
