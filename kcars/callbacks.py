@@ -96,16 +96,35 @@ class Plateau(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends training with an error at the first loss that is not finite."""
+    """Ends training with an error at the first loss that is not finite, and at the end of an epoch for weights.
+
+    A loss does not tell all: TensorFlow's maximum pooling, and its ReLU fused with a normalization, make 0 of NaN.
+    """
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
-            step = int(self.model.optimizer.iterations)
-            rate = float(self.model.optimizer.learning_rate)
-            raise Diverged(
-                f"training: the loss is {logs['loss']} at step {step}, learning rate {rate:.3g}; the best weights "
-                "so far are kept; lower train.learning_rate, or train in float32"
-            )
+            self._stop(f"the loss is {logs['loss']}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if name := first_not_finite(self.model):
+            self._stop(f"{name} is not finite")
+
+    def _stop(self, what: str) -> None:
+        step = int(self.model.optimizer.iterations)
+        rate = float(self.model.optimizer.learning_rate)
+        raise Diverged(
+            f"training: {what} at step {step}, learning rate {rate:.3g}; the best weights so far are kept; lower "
+            "train.learning_rate, or train in float32"
+        )
+
+
+def first_not_finite(model) -> str:
+    """The path of the first variable of a model that holds NaN or infinity, "" where all are finite."""
+    for variable in model.variables:
+        array = keras.ops.convert_to_numpy(variable)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            return variable.path
+    return ""
 
 
 class CollapseWatch(keras.callbacks.Callback):

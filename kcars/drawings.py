@@ -49,8 +49,12 @@ def distance_histograms(
     and different pairs. Shown are shares of each kind, so that 50 same pairs compare with 5,000 different ones.
     threshold: distance up to which pairs are called the same, a vertical line.
     """
-    figure = Figure(figsize=(width_inches, 0.9 + 1.5 * len(histograms)), layout="constrained")
-    panels = figure.subplots(len(histograms), sharex=True, squeeze=False)[:, 0]
+    height, above = 0.9 + 0.55 * bool(title) + 1.4 * len(histograms), 0.25 + 0.3 * bool(title)
+    figure = Figure(figsize=(width_inches, height))
+    # By inches: an automatic layout takes longer than the drawing.
+    edges = {"left": 0.75 / width_inches, "right": 1 - 0.2 / width_inches, "top": 1 - above / height}
+    place = {**edges, "bottom": 0.85 / height, "hspace": 0.45}
+    panels = figure.subplots(len(histograms), sharex=True, squeeze=False, gridspec_kw=place)[:, 0]
     for axes, (name, (left, right, same, different)) in zip(panels, histograms.items(), strict=True):
         edges = np.append(left, right[-1])
         for kind, counts, colour, style in (("same", same, SAME, "-"), ("different", different, DIFFERENT, "--")):
@@ -63,8 +67,8 @@ def distance_histograms(
         _plain(axes, name)
     panels[-1].set_xlabel("distance")
     if title:
-        figure.suptitle(title, fontsize="medium")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, ncols=3)
+        figure.text(0.5, 1 - 0.08 / height, title, ha="center", va="top", fontsize="medium")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", frameon=False, ncols=3)
     return figure
 
 
@@ -104,18 +108,20 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
     """Photos (n, height, width, 3) uint8 row by row, each with its caption, of up to two lines, below."""
     count, height, width = photos.shape[:3]
     rows, wide = -(-count // columns), PHOTO_INCHES * width / height
-    step_x, step_y, top = wide + 0.08, PHOTO_INCHES + 0.36, 0.3 if title else 0.08
+    letters = int(wide / (0.6 * 7 / 72))
+    told = ["\n".join(wrap(caption, letters, max_lines=2, placeholder="\u2026")) for caption in captions]
+    step_x, top = wide + 0.08, 0.3 if title else 0.08
+    step_y = PHOTO_INCHES + (0.36 if any("\n" in caption for caption in told) else 0.24)
     size = columns * step_x + 0.08, rows * step_y + top
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # Inches, from the upper left.
     axes.set_axis_off()
     if title:
         axes.text(0.08, 0.08, title, va="top", fontsize="medium", color=INK)
-    for place, (photo, caption) in enumerate(zip(photos, captions, strict=True)):
+    for place, (photo, caption) in enumerate(zip(photos, told, strict=True)):
         left, upper = 0.08 + place % columns * step_x, top + place // columns * step_y
         axes.imshow(photo, extent=(left, left + wide, upper + PHOTO_INCHES, upper), aspect="auto")
-        lines = wrap(caption, int(wide / (0.6 * 7 / 72)), max_lines=2, placeholder="\u2026")
-        axes.text(left + wide / 2, upper + PHOTO_INCHES, "\n".join(lines), ha="center", va="top", fontsize=7, color=INK)
+        axes.text(left + wide / 2, upper + PHOTO_INCHES, caption, ha="center", va="top", fontsize=7, color=INK)
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure
 

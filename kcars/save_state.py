@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kcars import state
-from kcars.errors import Interrupted, NoWayOn
+from kcars.callbacks import first_not_finite
+from kcars.errors import Diverged, Interrupted, NoWayOn
 from kcars.history import Counting
 from kcars.interrupt import Interruption
 
@@ -54,6 +55,8 @@ class SaveState(Counting):
         self._save()
 
     def _save(self) -> None:
+        if name := first_not_finite(self.trained):  # The last good state stays.
+            raise Diverged(f"training: {name} is not finite at step {self.step}; lower train.learning_rate")
         facts, arrays = {"identity": self.identity}, {}
         for name, callback in self.remembering.items():
             facts[name] = callback.state()

@@ -49,6 +49,14 @@ def test_training_that_diverges_ends_with_one_line():
         built.fit(x, np.zeros((64, 1)), verbose=0, callbacks=[StopOnNaN()])
 
 
+def test_weights_that_are_not_finite_end_training_with_their_epoch():
+    built = model()
+    on(StopOnNaN(), built).on_epoch_end(0, {})
+    built.layers[1].bias.assign([math.inf])
+    with pytest.raises(KcarsError, match="dense/bias is not finite at step 0"):
+        on(StopOnNaN(), built).on_epoch_end(0, {})
+
+
 def test_collapse_is_told_once():
     told = []
     watch = CollapseWatch(told.append)

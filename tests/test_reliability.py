@@ -229,10 +229,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state(cars, w
         weights = saving.trained.trainable_variables[0]
         weights.assign(np.full(weights.shape, np.nan, np.float32))
 
+    # Where a pooling or a fused ReLU makes 0 of NaN, the loss stays finite: the epoch's end finds the weights.
     at_step(steps + 2, spoil)
     output = train(cars, run, code=2)
-    assert f"the loss is nan at step {steps + 3}" in output
+    assert f"is not finite at step {2 * steps}" in output or f"the loss is nan at step {steps + 3}" in output
     assert "--resume" not in output
+    assert len((run / "history.csv").read_text().splitlines()) == 2
     with np.load(run / "state.npz") as state:
         assert all(np.isfinite(state[name]).all() for name in state.files if state[name].dtype.kind == "f")
     resume(run)  # It was no fault of the run's own.
