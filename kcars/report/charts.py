@@ -10,12 +10,16 @@ LEADING = {"loss": "training", "val_loss": "validation"}
 
 
 def line(x, y, label: str, names: list[str] | None = None) -> dict:
-    """A series: points (n, 2) rounded to what a screen can show; what is not finite is left out. names: of the points."""
+    """A series: points (n, 2) by rising x, as Chart.js takes them for given, rounded to what a screen can show.
+
+    What is not finite is left out. names: of the points.
+    """
     points = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
-    kept = np.isfinite(points).all(1)
-    found = {"label": label, "points": [[float(f"{value:.5g}") for value in point] for point in points[kept]]}
+    order = np.argsort(points[:, 0], kind="stable")
+    order = order[np.isfinite(points[order]).all(1)]
+    found = {"label": label, "points": [[float(f"{value:.5g}") for value in point] for point in points[order]]}
     if names is not None:
-        found["names"] = [name for name, wanted in zip(names, kept, strict=True) if wanted]
+        found["names"] = [names[place] for place in order]
     return found
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kcars.report.charts import spread
 from kcars.report.figures_runs import LeftOut, Setting, by_setting, names, panel_title
 from kcars.report.figures_style import GREY, line_key, look, sheet, unused
 from kcars.report.read import Reported, numbers
@@ -34,7 +35,7 @@ def class_distribution(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     shown = list(panels.values())
     figure, axes = sheet(
         "Photos of each class, the largest class first", shown, keys, (1, len(panels)), (4.6, 3.0),
-        "logarithmic scale; a class without a test photo has no point",
+        "a logarithmic scale where sizes differ more than tenfold; a class without a test photo has no point",
     )  # fmt: skip
     for panel, (one, run) in zip(axes.flat, panels.items(), strict=True):
         _distribution(panel, numbers(run.classes["training_photos"]), numbers(run.classes["test_photos"]))
@@ -53,8 +54,9 @@ def _distribution(panel, learned: np.ndarray, tested: np.ndarray) -> None:
     seen = tested > 0
     panel.plot(place[seen], tested[seen], "o", color="black", ms=3 if len(place) < MANY else 1.2)
     least, most = max(1, learned.min()), learned.max()
-    panel.set_yscale("log")
-    panel.set_ylim(0.7, 1.4 * max(most, tested.max()))
+    if spread([*learned, *tested[seen]]):
+        panel.set_yscale("log")
+        panel.set_ylim(0.7, 1.4 * max(most, tested.max()))
     panel.yaxis.set_major_formatter("{x:.0f}")
     panel.set_xlim(0.3, len(learned) + 0.7)
     panel.set_title(
