@@ -38,15 +38,30 @@ def test_the_box_is_cut_with_padding_and_stays_inside():
     assert cut(photo, np.array([500, 500, 600, 600]), 0.1).shape == photo.shape
 
 
-def test_half_scale_decoding_gives_nearly_the_same_pixels():
-    generator = np.random.default_rng(0)
-    small = generator.integers(0, 256, (20, 30, 3), np.uint8)
-    photo = cv2.resize(small, (720, 480), interpolation=cv2.INTER_CUBIC)
-    data, box = encoded(photo, ".jpg"), np.array([40, 30, 640, 450])
+def smooth(height, width):
+    small = np.random.default_rng(0).integers(0, 256, (5, 8, 3), np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize(("size_px", "scale"), [(128, 1), (96, 2), (64, 2), (48, 4), (24, 4)])
+@pytest.mark.parametrize("boxed", [True, False])
+def test_smaller_decoding_gives_nearly_the_same_pixels(size_px, scale, boxed):
+    data = encoded(smooth(483, 721), ".jpg")  # Sides that no scale divides.
+    box = np.array([40, 30, 640, 450]) if boxed else None
     whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    expected = cv2.resize(cut(whole, box, 0.1), (64, 64), interpolation=cv2.INTER_AREA)
-    difference = np.abs(decode(data, box, 64, 0.1).astype(int) - expected)
-    assert 0 < difference.mean() < 1.5
+    expected = cv2.resize(cut(whole, box, 0.1), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    assert module._plain_jpeg(data, box, size_px)[1] == scale
+    difference = np.abs(decode(data, box, size_px, 0.1).astype(int) - expected).mean()
+    assert difference == 0 if scale == 1 else 0 < difference < 1.5
+
+
+@pytest.mark.parametrize("size_px", [128, 64, 48, 24])
+@pytest.mark.parametrize("kind", ["444", "422", "420"])
+def test_both_jpeg_readers_give_the_same_bits(size_px, kind):
+    photo = Image.fromarray(smooth(483, 721))
+    data = saved(photo, "JPEG", subsampling=["444", "422", "420"].index(kind))
+    (fast, scale), (careful, other) = module._plain_jpeg(data, None, size_px), module._any_photo(data, None, size_px)
+    assert scale == other and (fast == careful).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 cut short"])
@@ -95,8 +110,11 @@ def test_a_photo_that_ends_too_early_is_told_and_not_filled_up(kind):
         decode(content[: len(content) // 2], None, 32, 0.1)
 
 
-def test_a_jpeg_with_something_behind_its_end_is_whole():
+def test_a_jpeg_with_something_behind_its_end_or_amiss_within_is_whole():
     content = saved(Image.fromarray(halves()), "JPEG")
+    scan = content.index(b"\xff\xda")
+    amiss = content[:scan] + b"stray" + content[scan:]  # Readers pass over it, and complain.
+    assert (decode(amiss, None, 32, 0.1) == decode(content, None, 32, 0.1)).all()
     assert decode(content + b"appended by a camera", None, 32, 0.1).shape == (32, 32, 3)
 
 
