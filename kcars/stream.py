@@ -55,7 +55,8 @@ class Stream:
         return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        return self.augment(self.store.read(self.rows[places]), samples)
+        photos = self.store.read(self.rows[places])  # Of this batch alone.
+        return self.augment(photos, samples, out=photos)
 
 
 def plain(stream: Stream, step: int) -> np.ndarray:

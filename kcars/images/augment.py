@@ -130,14 +130,17 @@ class Augment:
         if self._operations:
             self._compose()  # So that a wrong option is told now, not in a thread.
 
-    def __call__(self, photos: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers."""
+    def __call__(self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
+
+        out: where they are written, which may be `photos`; without it, new memory.
+        """
         if not self._operations:
             return photos
         compose = getattr(self._local, "compose", None)
         if compose is None:
             compose = self._local.compose = self._compose()
-        out = np.empty_like(photos)
+        out = np.empty_like(photos) if out is None else out
         for row, sample in enumerate(samples):
             key = (self.seed << 64) | int(sample)
             compose.set_random_state(np.random.Generator(np.random.Philox(key=key)), random.Random(key))  # noqa: S311

@@ -17,6 +17,7 @@ from kcars.data.index import Index
 from kcars.errors import KcarsError
 from kcars.files import cache_folder, fingerprint, writable_folder, write_json, written_whole
 from kcars.images.decode import DECODE_VERSION, read_photo
+from kcars.images.pixels import empty_photos
 from kcars.settings import DataSettings
 
 NONE_BAD = np.zeros(0, np.int64)
@@ -35,8 +36,7 @@ class Decoded:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
-        size = self.data.size_px
-        out = np.empty((len(rows), size, size, 3), np.uint8)
+        out = empty_photos(len(rows), self.data.size_px)
         for place, row in enumerate(rows):
             out[place] = self.photo(row)
         return out
@@ -61,7 +61,7 @@ class OnDisk:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
-        out = np.empty((len(rows), self.size_px, self.size_px, 3), np.uint8)
+        out = empty_photos(len(rows), self.size_px)
         each = out[0].nbytes if len(rows) else 0
         for place, row in enumerate(rows):
             if os.preadv(self._handle, [out[place]], int(row) * each) != each:
@@ -81,7 +81,7 @@ class InMemory:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
-        return self.pixels[rows]
+        return np.take(self.pixels, rows, axis=0, out=empty_photos(len(rows), self.pixels.shape[1]))
 
 
 def open_store(index: Index, data: DataSettings, progress: bool = True):

@@ -76,3 +76,9 @@ def test_anything_else_is_one_line(text):
     with pytest.raises(KcarsError, match="data.augment|border") as error:
         Augment(text, 0)
     assert "\n" not in str(error.value)
+
+
+def test_photos_may_be_written_over():
+    given = PHOTOS.copy()
+    out = Augment(PAPER, 0)(given, SAMPLES, out=given)
+    assert out is given and (out == Augment(PAPER, 0)(PHOTOS, SAMPLES)).all()
