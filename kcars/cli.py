@@ -175,7 +175,7 @@ def evaluate(run, folder, on):
     if on and folder:
         raise KcarsError("--on: does not go with --data, which says where the run's own dataset lies now")
     if on:
-        _score_elsewhere(opened, load_told(on, opened.strategy()))
+        _score_elsewhere(opened, load_told(on, opened.strategy(), whole=True))
         return
     if not opened.facts()["finished"]:
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)

@@ -9,6 +9,29 @@ from kcars.cli_load import load_told
 from kcars.errors import KcarsError
 
 
+def scored(folders: tuple[Path, ...]) -> list[Path]:
+    """Of several names, as a shell makes of `runs/*`, those that are scored runs; the others are told and passed over.
+
+    KcarsError where none is, or where the only one named is not.
+    """
+    from kcars.report.read import Reported
+
+    found, reasons = [], []
+    for folder in folders:
+        try:
+            Reported(folder)
+            found.append(folder)
+        except KcarsError as error:
+            reasons.append(str(error))
+    if not found:
+        raise KcarsError(
+            reasons[0] + (f" (and {len(reasons) - 1} more that are no scored runs)" if reasons[1:] else "")
+        )
+    for reason in reasons:
+        click.echo(f"passed over: {reason}", err=True)
+    return found
+
+
 @click.command()
 @click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
 def table(runs):
@@ -22,7 +45,7 @@ def table(runs):
     from kcars.run import Run
     from kcars.table import run_table
 
-    click.echo(run_table({str(folder): Run.open(folder).scores() for folder in runs}))
+    click.echo(run_table({str(folder): Run.open(folder).scores() for folder in scored(runs)}))
 
 
 @click.command()
@@ -39,7 +62,7 @@ def figures(runs, out):
     """
     from kcars.report.figures import draw_figures
 
-    for file in draw_figures(runs, out, click.echo):
+    for file in draw_figures(scored(runs), out, click.echo):
         click.echo(f"  {file}")
 
 
@@ -56,6 +79,7 @@ def report(runs, out):
     """
     from kcars.report.page import write_page
 
+    runs = scored(runs)
     out = out or runs[0] / "report.html"
     write_page(runs, out)
     click.echo(out)

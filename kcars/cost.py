@@ -15,6 +15,7 @@ from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
 
 TIMED_STEPS = 4
+STATE_COPIES = 4  # A state holds weights, two moments of each, and the best epoch's; two states are kept.
 SHARE_OF_BUDGET = 0.9  # Of train.max_minutes: the rest is for start-up and slower moments.
 
 
@@ -107,7 +108,7 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
             f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s a step here and now)",
             f"memory:     about {(peak_memory_bytes() + held) / 2**30:.1f} GiB",
             f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (built already)' if built else ''}, "
-            f"about {cost.parameters * 4 / 2**20:.0f} MiB of weights",
+            f"about {cost.parameters * (1 + 2 * STATE_COPIES) * 4 / 2**20:.0f} MiB of run folder",
         ]
     )
 

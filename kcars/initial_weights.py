@@ -14,6 +14,7 @@ from kcars.run import Run
 from kcars.settings import Strategy
 from kcars.tasks.plan import Plan
 
+SAME_LAYOUT = {"simple_resnet": "resnet18"}  # Two names of one network.
 NAMED = 3  # So many names in a message, no more.
 
 
@@ -48,10 +49,11 @@ def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
 
     settings, wanted = run.strategy().model, plan.strategy.model
     for name in ("backbone", "normalization"):
-        if getattr(settings, name) != getattr(wanted, name):
+        ours, theirs = getattr(wanted, name), getattr(settings, name)
+        if SAME_LAYOUT.get(ours, ours) != SAME_LAYOUT.get(theirs, theirs):
             raise KcarsError(
-                f"model.weights: run {run.folder} has model.{name} {getattr(settings, name)}, this one "
-                f"{getattr(wanted, name)}; the two must be equal"
+                f"model.weights: run {run.folder} has model.{name} {theirs}, this one {ours}; the two must be equal: "
+                f"--set model.{name}={theirs}"
             )
     copy_weights(scored_network(run).get_layer(settings.backbone), backbone, run.folder)
     return {

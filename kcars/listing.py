@@ -10,7 +10,7 @@ SHORT = {"accuracy": "acc.", "balanced_accuracy": "balanced", "roc_auc": "ROC-AU
 def listing() -> str:
     """Every shipped strategy."""
     known = published()
-    rows = [["strategy", "task", "target", "backbone", "loss", "px", "params", "in the paper", "about"]]
+    rows = [["strategy", "task", "target", "backbone", "loss", "px", "parameters", "in the paper", "about"]]
     for name in strategy_files():
         strategy, paper = load_strategy(name), known[name]
         scores = ", ".join(f"{short} {paper.scores[key]:.3f}" for key, short in SHORT.items() if key in paper.scores)

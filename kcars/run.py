@@ -209,6 +209,11 @@ class Run:
     def scores(self) -> dict:
         """scores.json; KcarsError where the run has not been scored."""
         if not (self.folder / "scores.json").is_file():
+            if not self.facts()["finished"]:
+                raise KcarsError(
+                    f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} ends it, kcars "
+                    "evaluate scores its best epoch so far"
+                )
             raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
         return self._read("scores.json", json.loads)
 

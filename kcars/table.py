@@ -19,6 +19,20 @@ COLUMNS = {
 HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
           "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%"}  # fmt: skip
 
+EXPLAINED = {
+    "accuracy": "share of photos, or pairs, that are decided rightly; large classes weigh most",
+    "balanced_accuracy": "mean over the classes (for pairs: over same and different) of the share that is decided rightly",
+    "top5": "share of photos whose class is among the five likeliest",
+    "macro_f1": "mean over the classes of F1, the harmonic mean of precision and recall",
+    "roc_auc": "chance that a same pair is nearer than a different one: 0.5 by guessing, 1 at best; it needs no threshold",
+    "f1": "harmonic mean of precision and recall",
+    "precision": "share of the pairs decided same that are same",
+    "recall": "share of the same pairs that are decided same",
+    "eer": "equal error rate: the rate of errors at the threshold where both kinds are equally frequent; 0 at best",
+    "tar_at_far_1e-2": "share of same pairs accepted at the threshold that accepts one different pair in a hundred",
+    "tar_at_far_1e-3": "the same, at one different pair in a thousand",
+}
+
 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""

@@ -24,6 +24,7 @@ FLOORS = [
         "images.examine",
         "images.store",
         "images.thumbnail",
+        "images.pixels",
         "stream",
         "embed",
         "models",

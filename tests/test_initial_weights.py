@@ -97,7 +97,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("model.backbone=simple_resnet", "has model.backbone resnet18, this one simple_resnet"),
+        ("model.backbone=simple_resnet_large", "has model.backbone resnet18, this one simple_resnet_large"),
         ("model.normalization=imagenet", "has model.normalization compcars, this one imagenet"),
         ("model.width=0.5", "layer stem_conv needs"),
     ],
@@ -106,6 +106,11 @@ def test_other_networks_are_refused(drawn, classified, tmp_path, setting, told):
     found = warm(drawn, classified, tmp_path / "out", setting, code=2, task="classify")
     assert told in found, found
     assert not (tmp_path / "out").exists()
+
+
+def test_two_names_of_one_network_give_each_other_weights(drawn, classified, tmp_path):
+    warm(drawn, classified, tmp_path / "out", "model.backbone=simple_resnet", task="classify")
+    assert json.loads((tmp_path / "out/run.json").read_text())["weights"]["run"] == str(classified.resolve())
 
 
 def test_runs_that_do_not_say_what_they_learned_are_refused(drawn, classified, tmp_path):

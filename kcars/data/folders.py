@@ -16,6 +16,8 @@ def read(root: Path, task: str, data: DataSettings) -> Dataset:
 
 def described(root: Path) -> list[Photo]:
     """Every photo below `root`, make and model read off its folders."""
+    if not root.is_dir():
+        raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
         raise KcarsError(f"dataset {root}: holds no photo; expected make/model/*.jpg, a CSV, or CompCars' layout")

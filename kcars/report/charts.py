@@ -6,6 +6,7 @@ from kcars import metrics
 from kcars.report.read import Reported, numbers
 
 CURVE_POINTS, BINS = 200, 40
+LOOKS = {"easy": 0, "medium": 1, "hard": 2, "by chance": 4}  # What bears one name looks alike in every chart.
 LEADING = {"loss": "training", "val_loss": "validation"}
 
 
@@ -17,7 +18,9 @@ def line(x, y, label: str, names: list[str] | None = None) -> dict:
     points = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     order = np.argsort(points[:, 0], kind="stable")
     order = order[np.isfinite(points[order]).all(1)]
-    found = {"label": label, "points": [[float(f"{value:.5g}") for value in point] for point in points[order]]}
+    found: dict = {"label": label, "points": [[float(f"{value:.5g}") for value in point] for point in points[order]]}
+    if label.partition(" ROC-AUC")[0] in LOOKS:
+        found["look"] = LOOKS[label.partition(" ROC-AUC")[0]]
     if names is not None:
         found["names"] = [names[place] for place in order]
     return found
@@ -35,9 +38,12 @@ def learning(run: Reported) -> list[dict]:
     epoch = history["epoch"]
     scores = [name for name in history if name.startswith("val_") and name.endswith(("roc_auc", "balanced_accuracy"))]
     named = {name: name.removeprefix("val_").replace("_", " ").replace("roc auc", "ROC-AUC") for name in scores}
+    what = "ROC-AUC of held-out pairs" if run.strategy.task == "verify" else "Balanced accuracy of held-out photos"
+    if run.scores["protocol"] == "paper":
+        what = what.replace("held-out", "test")
     found = [
         chart("line", "Loss", "epoch", "loss", [line(epoch, history[name], LEADING[name]) for name in LEADING if name in history]),
-        chart("line", "Validation score", "epoch", "score", [line(epoch, history[name], named[name]) for name in scores]),
+        chart("line", what, "epoch", "score", [line(epoch, history[name], named[name]) for name in scores]),
         chart("line", "Learning rate", "epoch", "rate", [line(epoch, history["learning_rate"], "rate")]),
     ]  # fmt: skip
     return [one for one in found if one]

@@ -24,7 +24,7 @@ def roc_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     for run, suffix in _verification(runs):
         epochs = _epoch_curves(run)
         figure, axes = sheet(
-            f"Same or not, at every threshold: {run.name}", [run], [], (1, 1 + bool(epochs)), (3.9, 4.6),
+            f"Same or not, at every threshold: {run.name}", [run], [], (1, 1 + bool(epochs)), (3.9, 4.9),
             "" if epochs else f"no panel by epoch: the run has no {ROC}",
         )  # fmt: skip
         if epochs:

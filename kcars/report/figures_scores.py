@@ -182,6 +182,8 @@ def _frame(panel, one: Setting, every: list[Setting]) -> None:
     panel.set(xlabel="seconds an epoch", ylabel=leading_name(one), title=panel_title(one, every))
     panel.set_xlim(0, 1.35 * panel.dataLim.x1)  # From 0, so that a machine's moods do not look like differences.
     panel.margins(y=0.2)
+    low, high = panel.get_ylim()
+    panel.set_ylim(max(low, -0.02), min(high, 1.02))  # No score lies outside 0 to 1.
     panel.grid(alpha=0.3)
 
 

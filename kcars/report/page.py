@@ -16,7 +16,7 @@ from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
 from kcars.strategy import to_yaml
-from kcars.table import COLUMNS, HEADS
+from kcars.table import COLUMNS, EXPLAINED, HEADS
 
 ASSETS = Path(__file__).parent / "assets"
 KINDS = {
@@ -41,10 +41,15 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
     )
     environment.filters |= {"number": number, "interval": interval, "millions": lambda count: f"{count / 1e6:.1f} M"}
     sections = [section(run, name, len(runs)) for run, name in zip(runs, names(runs), strict=True)]
+    comparable = sum(alike(run, runs[0]) for run in runs) > 1
     page = environment.get_template("page.html").render(
         runs=sections,
-        differences=differences(runs) if len(runs) > 1 else [],
-        curves=overlay(runs, names(runs)),
+        differences=differences(runs) if comparable else [],
+        curves=overlay(runs, names(runs)) if comparable else [],
+        comparable=comparable,
+        scores_explained={
+            HEADS.get(name, name): EXPLAINED[name] for run in runs for name in COLUMNS[run.strategy.task]
+        },
         style=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         scripts=[Markup(script("chart.umd.min.js")), Markup(script("report.js"))],
         as_json=as_json,

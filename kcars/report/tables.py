@@ -178,6 +178,8 @@ def _caption(name: str, runs: list[Reported], changed: Sequence[str]) -> str:
     parts = [f"Table {numeral} of the paper, {CONTENT[numeral]}, with its reproduction by kcars."]
     facts = {"Data of ours": _data, "Made with": _machine}
     parts += [f"{head}: {'; '.join(dict.fromkeys(map(tell, runs)))}." for head, tell in facts.items() if runs]
+    if difficulties := list(dict.fromkeys(run.scores["deciding"] for run in runs if run.scores["deciding"])):
+        parts.append(f"Test pairs of ours: {', '.join(difficulties)}.")
     if changed:
         parts.append(f"Changed in every row of ours: {', '.join(changed)}.")
     if any(map(_without_imagenet, runs)):
@@ -186,7 +188,8 @@ def _caption(name: str, runs: list[Reported], changed: Sequence[str]) -> str:
 
 
 def _data(run: Reported) -> str:
-    return f"{run.scores['data_fingerprint']} ({run.scores['counts']['test_photos']} test photos)"
+    data = run.facts["data"]
+    return f"{data['source']}, {run.scores['counts']['test_photos']} test photos, fingerprint {run.scores['data_fingerprint']}"
 
 
 def _machine(run: Reported) -> str:

@@ -111,6 +111,10 @@ def test_what_is_no_scored_run_is_one_line(runs, tmp_path):
     run = shutil.copytree(runs / "first", tmp_path / "run")
     (run / "scores.json").unlink()
     assert "has no scores yet" in kcars("report", run, code=2)
+    told = kcars("report", run, runs / "first", runs / "nothing", "--out", tmp_path / "others.html")
+    assert "passed over" in told and "has no scores yet" in told and "does not exist" in told
+    assert "runs that are no scored runs" not in told and (tmp_path / "others.html").is_file()
+    assert "1 more" in kcars("table", run, tmp_path, code=2)
     assert "named twice" in kcars("report", runs / "first", runs / "first", code=2)
     assert not (tmp_path / "report.html").exists()
 

@@ -16,6 +16,7 @@ function colours() {
 }
 
 function series(chart, one, place) {
+  place = one.look ?? place;
   const colour = colours().series[place % COLOURS.light.length];
   const bars = chart.kind === "bars" && one.label !== "threshold";
   return {
@@ -32,6 +33,7 @@ function series(chart, one, place) {
     pointStyle: MARKS[place % MARKS.length],
     pointRadius: chart.kind === "scatter" ? 4 : one.points.length > 60 || bars ? 0 : 2.5,
     pointHitRadius: 8,
+    clip: 6, // A point on the edge is drawn whole.
   };
 }
 
