@@ -37,26 +37,33 @@ def start(settings: TrainSettings, precision: str = "") -> None:
     keras.utils.set_random_seed(settings.seed)
 
 
-def settled(strategy: Strategy) -> Strategy:
-    """The strategy with a precision in place of `train.precision: auto`: the fastest that this machine has units for.
+# Whose depthwise convolutions and activations take longer in bfloat16 on a processor (`tools/bench_step.py`).
+SLOW_IN_HALF = {"efficientnet_b0"}
 
-    Those are bfloat16's of a processor or of an NVIDIA GPU since Ampere, and float16's of an older GPU; else float32.
+
+def settled(strategy: Strategy) -> Strategy:
+    """The strategy with a precision in place of `train.precision: auto`: the fastest on this machine for its backbone.
+
+    That is bfloat16 where a processor, or an NVIDIA GPU since Ampere, has units for it, and float16 on an older GPU; else
+    float32.
     Raises KcarsError where TensorFlow is not installed.
     """
     if strategy.train.precision != "auto":
         return strategy
     start(strategy.train, "float32")
-    chosen = _fastest_precision()
+    chosen = _fastest_precision(strategy.model.backbone)
     return strategy.model_copy(update={"train": strategy.train.model_copy(update={"precision": chosen})})
 
 
-def _fastest_precision() -> str:
+def _fastest_precision(backbone: str) -> str:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
+    if backbone in SLOW_IN_HALF:
+        return "float32"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:  # Not Linux.

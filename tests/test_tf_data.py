@@ -27,3 +27,7 @@ def test_a_mistake_told_in_a_worker_comes_out_as_itself(monkeypatch):
     monkeypatch.setattr(stream.store, "read", fail, raising=False)
     with pytest.raises(KcarsError, match="^a.pixels: ends too early$"), plain_errors():
         list(dataset.as_numpy_iterator())
+
+
+def test_no_thread_tunes_what_is_fixed():
+    assert training_dataset(make("plain"), 0, 1).options().autotune.enabled is False

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kcars.models.norm import BatchNormalization
+from kcars.models.swish import Swish
 
 # name -> (Keras application, smallest side of a photo, its layer whose grid an auxiliary head may look at)
 APPLICATIONS = {
@@ -29,6 +30,8 @@ def application(name: str, size_px: int) -> keras.Model:
     def renamed(layer):
         if isinstance(layer, (layers.Rescaling, layers.Normalization)):
             return layers.Identity(name=names[layer.name])
+        if isinstance(layer, layers.Activation) and layer.activation is keras.activations.silu:
+            return Swish(name=names.get(layer.name, layer.name))
         kind = BatchNormalization if isinstance(layer, layers.BatchNormalization) else type(layer)
         return kind.from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
 

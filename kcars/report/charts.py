@@ -79,7 +79,8 @@ def class_sizes(run: Reported) -> dict | None:
         names = [list(by_name)[number] for number in place]
         series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
     title, sizes = "Photos of each class, the largest first", [point[1] for one in series for point in one["points"]]
-    return chart("line", title, "class, by rank", "photos", series, y_log=spread(sizes))
+    what = "photos" if run.classes else "training photos"
+    return chart("line", title, "class, by rank", what, series, y_log=spread(sizes))
 
 
 def spread(sizes: list[float]) -> bool:

@@ -128,7 +128,7 @@ def _latex_cell(line: Line, column: str) -> str:
     if column in line.marks:
         shown += rf"\textsuperscript{{{line.marks[column]}}}"
     if line.source == HONEST and column in line.intervals:
-        shown = rf"\shortstack[r]{{{shown}\\{{\tiny {_interval(line, column)}}}}}"
+        shown = rf"\shortstack[r]{{\strut {shown}\\{{\tiny {_interval(line, column)}}}}}"
     return shown
 
 
