@@ -4,13 +4,14 @@ VENV   ?= .venv
 EXTRA  ?= cpu
 # Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
 
-.PHONY: install demo test lint wheel page-tools clean help
+.PHONY: install demo test lint wheel bench page-tools clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
 	@echo "make demo      draw cars, train and score both tasks on them, and show it in a page"
 	@echo "make test      run every test"
 	@echo "make lint      ruff"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
+	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour)"
 	@echo "make wheel     build dist/kcars-*.whl"
 
 install: $(VENV)/.installed
@@ -36,6 +37,14 @@ lint: install
 wheel: install
 	$(VENV)/bin/python -m build --wheel --outdir dist .
 
+bench: .venv-bench/.installed
+	.venv-bench/bin/python tools/bench.py
+
+.venv-bench/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-bench/bin/python -m pip install --quiet -c constraints.txt -e '.[cpu,bench]'
+	@touch $@
+
 # Checkers of the report page that a few tests use where they are there: accessibility, and HTML (which needs Java).
 page-tools: build/page-tools/node_modules/axe-core/axe.min.js
 
@@ -43,4 +52,4 @@ build/page-tools/node_modules/axe-core/axe.min.js:
 	npm install --silent --no-audit --no-fund --prefix build/page-tools axe-core@4.14.1 vnu-jar@26.9.27
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .venv-bench build dist *.egg-info

@@ -4,14 +4,17 @@ A drawn data set can be easy for reasons that have nothing to do with cars; a ne
 has shown no skill. Both features have unit length, so for pairs their dot product is the score.
 """
 
+import tempfile
+
 import cv2
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.files import cache_folder, room_for, writable_folder
 
 BINS = 8
 THUMBNAIL_PX = 32
-CHUNK_QUERIES = 512
+CHUNK_QUERIES, CHUNK_GALLERY = 512, 8192
 
 
 def colour_histogram(images):
@@ -42,29 +45,53 @@ def raw_pixels(images):
 
 
 def stored_features(store, rows, features, chunk=512):
-    """Features (n, d) float32 of Index rows, read from a pixel store a chunk at a time."""
-    parts = [features(store.read(rows[start : start + chunk])) for start in range(0, len(rows), chunk)]
-    return np.concatenate(parts) if parts else features(store.read(rows))
+    """Features (n, d) float32 of Index rows, read from a pixel store a chunk at a time.
+
+    They lie in a file of the cache folder that no name leads to: memory stays flat, and the file goes with the array.
+    """
+    width = features(store.read(rows[:0])).shape[1]
+    if not len(rows):
+        return np.zeros((0, width), np.float32)
+    folder = writable_folder(cache_folder(), "cache folder (KCARS_CACHE)")
+    size = 4 * len(rows) * width
+    try:
+        room_for(size, folder)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            found = np.memmap(file, np.float32, "w+", shape=(len(rows), width))
+    except OSError as error:
+        raise KcarsError(
+            f"{folder}: no room for {size >> 20} MiB of the trivial rivals' features ({error.strerror}); make room, or set "
+            "KCARS_CACHE to a larger disk"
+        ) from None
+    for start in range(0, len(rows), chunk):
+        found[start : start + chunk] = features(store.read(rows[start : start + chunk]))
+    return found
 
 
 def class_similarity(gallery, gallery_labels, queries, classes):
     """Scores (n, classes) float32 of queries (n, d): the dot product with the most similar gallery row of a class.
 
     Of features of unit length the best class is the nearest neighbour's, and top-5 the five nearest classes.
-    A class without gallery rows scores -2, below every other.
+    A class without gallery rows scores -2, below every other. Memory beside the scores stays flat where the gallery
+    comes in the order of its labels; else it is copied into it.
     """
     gallery, gallery_labels = np.asarray(gallery, np.float32), np.asarray(gallery_labels)
     if gallery.ndim != 2 or not len(gallery) or len(gallery) != len(gallery_labels):
         raise KcarsError(
             f"gallery: shape {gallery.shape}, {len(gallery_labels)} labels; give rows, and a label for each."
         )
-    order = np.argsort(gallery_labels, kind="stable")
-    gallery, gallery_labels = gallery[order], gallery_labels[order]
-    present, starts = np.unique(gallery_labels, return_index=True)
+    if (np.diff(gallery_labels) < 0).any():
+        order = np.argsort(gallery_labels, kind="stable")
+        gallery, gallery_labels = gallery[order], gallery_labels[order]
     scores = np.full((len(queries), classes), -2, np.float32)
     for start in range(0, len(queries), CHUNK_QUERIES):
         chunk = np.asarray(queries[start : start + CHUNK_QUERIES], np.float32)
-        scores[start : start + len(chunk), present] = np.maximum.reduceat(chunk @ gallery.T, starts, axis=1)
+        best = scores[start : start + len(chunk)]
+        for first in range(0, len(gallery), CHUNK_GALLERY):
+            part = slice(first, first + CHUNK_GALLERY)
+            present, starts = np.unique(gallery_labels[part], return_index=True)
+            found = np.maximum.reduceat(chunk @ gallery[part].T, starts, axis=1)
+            best[:, present] = np.maximum(best[:, present], found)
     return scores
 
 

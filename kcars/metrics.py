@@ -218,8 +218,10 @@ def _accepted(same, scores, weights):
 def _running_totals(weights, last):
     """Sums of weights (..., n) up to each position in `last`, with a leading 0: (..., t + 1)."""
     totals = np.zeros((*weights.shape[:-1], len(last) + 1))
-    # equal scores are accepted together, so only the total at the last of them is a point
-    totals[..., 1:] = np.cumsum(weights, axis=-1)[..., last]
+    if len(last) == weights.shape[-1]:  # no two scores are equal
+        np.cumsum(weights, axis=-1, out=totals[..., 1:])
+    else:  # equal scores are accepted together, so only the total at the last of them is a point
+        totals[..., 1:] = np.cumsum(weights, axis=-1)[..., last]
     return totals
 
 

@@ -221,3 +221,22 @@ def test_alpha_must_fit_the_classes(drawn, tmp_path):
     told = kcars(*start, *small("loss={name: focal, alpha: [1, 2, 3]}"), code=2)
     assert "loss.alpha: 3 numbers for 16 classes" in told and not (tmp_path / "run").exists()
     kcars(*start, *small("loss={name: focal, alpha: inverse_frequency}", "train.epochs=1"))
+
+
+def test_a_step_is_traced_once_however_many_epochs(drawn, tmp_path, monkeypatch):
+    import keras
+
+    traced, step = [], keras.Model.train_step
+
+    def counted(model, *arguments):
+        traced.append(model)
+        return step(model, *arguments)
+
+    monkeypatch.setattr(keras.Model, "train_step", counted)
+    counts = []
+    for epochs in (1, 3):
+        traced.clear()
+        out = tmp_path / f"{epochs}"
+        kcars("train", "--task", "classify", "--data", drawn, "--out", out, *small(f"train.epochs={epochs}"))
+        counts.append(len(traced))
+    assert counts[0] == counts[1] > 0

@@ -11,9 +11,9 @@ HONEST, PAPER = SOURCES["honest"], SOURCES["published"]
 STYLE = """
 body { font: 14px/1.45 sans-serif; color: #222; background: #fff; margin: 2em; }
 table { border-collapse: collapse; }
-th, td { padding: 0.2em 0.6em; text-align: right; vertical-align: top; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2em 0.4em; text-align: right; vertical-align: top; font-variant-numeric: tabular-nums; }
 th { border-bottom: 2px solid #222; } th:nth-child(-n+3), td:nth-child(-n+3), td.why { text-align: left; }
-td { white-space: nowrap; } td.why { white-space: normal; } tr.paper td { border-bottom: 1px solid #999; color: #555; } small { color: #555; white-space: nowrap; display: block; }
+td { white-space: nowrap; } td:nth-child(2) { white-space: normal; min-width: 7em; } td.why { white-space: normal; } tr.paper td { border-bottom: 1px solid #999; color: #555; } small { color: #555; white-space: nowrap; display: block; }
 sup { line-height: 0; } p { margin: 0.4em 0; }
 caption { text-align: left; margin-bottom: 0.8em; max-width: 70em; } div { max-width: 70em; } .why { font-style: italic; }
 """

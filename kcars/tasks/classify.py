@@ -191,6 +191,7 @@ def baselines(plan: Plan, store) -> dict[str, Outputs]:
 
 def _nearest(plan: Plan, store, features) -> Outputs:
     gallery_rows = np.concatenate([plan.train, plan.validation])
+    gallery_rows = gallery_rows[np.argsort(plan.labels(gallery_rows), kind="stable")]
 
     def outputs(rows: np.ndarray) -> np.ndarray:
         gallery, queries = stored_features(store, gallery_rows, features), stored_features(store, rows, features)

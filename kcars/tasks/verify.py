@@ -1,6 +1,8 @@
 """Verification: do two photos show the same make or model?"""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -182,8 +184,7 @@ def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
     pairs = plan.pairs[f"validation/{plan.strategy.deciding}"]
     rows = pairs.rows()
-    vectors = _comparable(plan, outputs(rows))
-    found = similarity(vectors, np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
+    found = similarity(outputs(rows), *_places(rows, pairs), _unit(plan))
     return {"threshold": float(metrics.best_threshold(pairs.same, found))}
 
 
@@ -195,19 +196,18 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     """
     chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
-    vectors = _comparable(plan, outputs(rows))
-    result, tables = Result(), []
+    vectors = outputs(rows)
+    result, tables, later = Result(), [], {}
     for name, pairs in chosen.items():
         difficulty = name.partition("/")[2]
         key = difficulty if split == "test" else f"validation_{difficulty}"
-        found = similarity(vectors, np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right))
+        found = similarity(vectors, *_places(rows, pairs), _unit(plan))
         threshold = decision.get("threshold", 0.0)
         for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
             if split == "test" or metric == "roc_auc":
                 result.scores[f"{key}/{metric}"] = value
         if resamples:
-            bounds = _intervals(plan, pairs, found, difficulty, threshold, resamples)
-            result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
+            later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples)
         if split == "validation" and difficulty == plan.strategy.deciding:
             result.scores |= _distances(plan, pairs, -found, decision)
         if split == "validation" and len(np.unique(pairs.same)) == 2:
@@ -215,23 +215,34 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
             longest = None if plan.strategy.model.head == "linear" else 2.0
             result.curves[f"distances/{difficulty}"] = curves.distances(pairs.same, -found, longest)
         tables.append(_pair_table(plan, pairs, difficulty, found, threshold))
+    with ThreadPoolExecutor() as pool:  # NumPy's sums leave the other cores free.
+        for key, bounds in zip(later, pool.map(lambda given: given(), later.values()), strict=True):
+            result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
     if split == "test":
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     return result
 
 
-def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
-    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right]."""
-    parts = [
-        -np.linalg.norm(vectors[left[start : start + chunk]] - vectors[right[start : start + chunk]], axis=1)
-        for start in range(0, len(left), chunk)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, unit: bool, chunk: int = 8192) -> np.ndarray:
+    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right], `unit`: brought to length 1."""
+    found = np.empty(len(left))
+    for start in range(0, len(left), chunk):
+        part = slice(start, start + chunk)
+        ours, theirs = (vectors[side[part]] for side in (left, right))
+        if unit:
+            ours, theirs = unit_length(ours), unit_length(theirs)
+        found[part] = -np.linalg.norm(ours - theirs, axis=1)
+    return found
 
 
-def _comparable(plan: Plan, vectors: np.ndarray) -> np.ndarray:
-    """Vectors as distances are taken of: of unit length, which the mean with the mirror image lost, if their head has it."""
-    return vectors if plan.strategy.model.head == "linear" else unit_length(vectors)
+def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Where the photos of pairs stand in sorted rows."""
+    return np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
+
+
+def _unit(plan: Plan) -> bool:
+    """Whether the head gives unit length, which the mean with the mirror image has lost."""
+    return plan.strategy.model.head != "linear"
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
@@ -280,7 +291,4 @@ def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, found: np.ndarray, th
 def baselines(plan: Plan, store) -> dict[str, Outputs]:
     """Trivial rivals: colours or raw pixels in the embedding's place."""
 
-    return {
-        name: lambda rows, features=features: unit_length(stored_features(store, rows, features))
-        for name, features in BASELINES.items()
-    }
+    return {name: partial(stored_features, store, features=features) for name, features in BASELINES.items()}

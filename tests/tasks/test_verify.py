@@ -41,7 +41,7 @@ def test_a_perfect_embedding_scores_one_and_a_constant_one_a_half(plan):
 
 def test_similarity_of_known_angles():
     vectors = np.array([[1, 0], [0, 2], [-3, 0], [0.5, np.sqrt(3) / 2]], "float32")
-    found = verify.similarity(verify.unit_length(vectors), np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]))
+    found = verify.similarity(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]), unit=True)
     assert np.allclose(found, [0, -np.sqrt(2), -2, -1], atol=1e-6)  # angles 0, 90, 180, 60
 
 
