@@ -19,12 +19,42 @@ def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.opt
     if parts > 1 and callable(rate):
         rate = EveryFew(rate, parts)  # Keras asks it for the rate at every part of a batch.
     if settings.fine_tune is None:
-        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
+        return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     share = settings.fine_tune.backbone_rate
     return FineTuningAdamW(rate, weight_decay=settings.weight_decay, slow=backbone, share=share, **accumulated)
 
 
-class FineTuningAdamW(keras.optimizers.AdamW):
+class FusedAdamW(keras.optimizers.AdamW):
+    """AdamW with the update of a variable and its moments in one kernel, where TensorFlow runs; Keras spells it out in ten."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        import tensorflow as tf
+
+        index, updates = self._get_variable_index(variable), ops.cast(self.iterations + 1, "float32")
+        variable, first, second = map(_resource, (variable, self._momentums[index], self._velocities[index]))
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable,
+            m=first,
+            v=second,
+            beta1_power=self.beta_1**updates,
+            beta2_power=self.beta_2**updates,
+            lr=ops.cast(learning_rate, "float32"),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=ops.cast(gradient, "float32"),
+        )
+
+
+def _resource(variable):
+    """The handle by which TensorFlow's kernels know a variable, Keras' or its own."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+class FineTuningAdamW(FusedAdamW):
     """AdamW with a rate of its own for some variables, and for variables that begin to learn late.
 
     Adam's moments are corrected for having begun at 0 by the number of updates. With a frozen variable's count, which

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.optimizer import adamw
+from kcars.optimizer import FusedAdamW, adamw
 from kcars.schedules import build_schedule
 from kcars.settings import FineTuneSettings, TrainSettings
 
@@ -65,3 +65,27 @@ def test_gathered_gradients_are_those_of_the_whole_batch(schedule):
     follow(optimizer, [parts], GRADIENTS)
     assert int(optimizer.iterations) == 20
     assert np.allclose(whole, parts, atol=1e-6)
+
+
+def applied(optimizer, variable):
+    return lambda gradient: optimizer.apply([gradient], [variable])
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("rate", [0.01, keras.optimizers.schedules.CosineDecay(0.01, 9)])
+def test_the_fused_update_is_keras_own(parts, rate):
+    import tensorflow as tf
+
+    random, found = np.random.default_rng(0), []
+    gradients = random.normal(size=(9, 7, 5)).astype(np.float32)
+    for kind in (keras.optimizers.AdamW, FusedAdamW):
+        more = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+        optimizer = kind(rate, weight_decay=0.1, **more)
+        variable = keras.Variable(np.linspace(-1, 1, 35, dtype=np.float32).reshape(7, 5))
+        optimizer.build([variable])
+        step = tf.function(applied(optimizer, variable))
+        for gradient in gradients:
+            step(tf.constant(gradient))
+        found.append([np.asarray(value) for value in (variable, *optimizer.variables)])
+    for stock, fused in zip(*found, strict=True):
+        assert np.allclose(stock, fused, rtol=1e-5, atol=1e-6)
