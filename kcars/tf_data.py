@@ -8,11 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from kcars.errors import KcarsError
+from kcars.images.store import Decoded
 from kcars.stream import Stream
 
 
 def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> tf.data.Dataset:
-    """Batches of steps start..end-1 as (inputs, labels), by `workers` threads (0: one a core)."""
+    """Batches of steps start..end-1 as (inputs, labels), by `workers` threads; 0: as many as help.
+
+    That is one: augmentation is Python, of which one thread runs at a time, and two in each other's way take longer. Where
+    photos are decoded anew, which leaves Python, it is one a core.
+    """
     signature = _signature(stream)
     flat = tf.nest.flatten(signature)
 
@@ -29,7 +34,9 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
         return tf.nest.pack_sequence_as(signature, values)
 
     steps = tf.data.Dataset.range(start, end)
-    batches = steps.map(make, num_parallel_calls=workers or joblib.cpu_count()).prefetch(prefetch)
+    batches = steps.map(
+        make, num_parallel_calls=workers or (joblib.cpu_count() if isinstance(stream.store, Decoded) else 1)
+    ).prefetch(prefetch)
     options = tf.data.Options()
     # It has nothing to tune here, and its thread lets an iterator end only when it next wakes: after 10 ms, then twice as
     # long each time, up to a minute.

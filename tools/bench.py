@@ -19,16 +19,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 import contest
 
 PAGE = Path(__file__).parent.parent / "docs/performance.md"
-# name -> (tool, whether it takes --data)
+# name -> tool and its options; which of them take --data; which have rounds
 BENCHES = {
-    "step": ("bench_step.py", False),
-    "inference": ("bench_inference.py", False),
-    "input": ("bench_input.py", True),
-    "epoch": ("bench_epoch.py", True),
-    "evaluate": ("bench_evaluate.py", True),
-    "memory": ("bench_memory.py", False),
-    "startup": ("bench_startup.py", False),
+    "step": ["bench_step.py", "--backbones", "resnet18"],
+    "backbones": ["bench_step.py", "--backbones", "efficientnet_b0,resnet50,inception_v3"],
+    "inference": ["bench_inference.py"],
+    "input": ["bench_input.py"],
+    "epoch": ["bench_epoch.py"],
+    "evaluate": ["bench_evaluate.py"],
+    "memory": ["bench_memory.py"],
+    "startup": ["bench_startup.py"],
 }
+WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate"}, {"memory", "startup"}
 LIBRARIES = (
     "tensorflow-cpu",
     "keras",
@@ -47,11 +49,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="in place of each benchmark's own")
     options = parser.parse_args()
     for name in options.only or BENCHES:
-        tool, takes_data = BENCHES[name]
-        command = [sys.executable, f"tools/{tool}"]
+        tool, *more = BENCHES[name]
+        command = [sys.executable, f"tools/{tool}", *more]
         photos = os.environ.get("KCARS_REAL_CARS", "")
-        command += ["--data", photos] if takes_data and photos else []
-        command += ["--rounds", str(options.rounds)] if options.rounds and name not in ("memory", "startup") else []
+        command += ["--data", photos] if name in WITH_DATA and photos else []
+        command += ["--rounds", str(options.rounds)] if options.rounds and name not in WITHOUT_ROUNDS else []
         print(f"{name} ...", file=sys.stderr, flush=True)
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
