@@ -1,7 +1,7 @@
 """`make bench`: every benchmark of `tools/` in turn, written into docs/performance.md between its markers.
 
     python tools/bench.py                  # all: about an hour on two cores
-    python tools/bench.py --only step      # one; the other sections stay as they are
+    python tools/bench.py --only resnet18  # one; the other sections stay as they are
 
 KCARS_REAL_CARS names real photos in CompCars' layout; without it the benchmarks take drawn cars.
 """
@@ -21,8 +21,10 @@ import contest
 PAGE = Path(__file__).parent.parent / "docs/performance.md"
 # name -> tool and its options; which of them take --data; which have rounds
 BENCHES = {
-    "step": ["bench_step.py", "--backbones", "resnet18"],
-    "backbones": ["bench_step.py", "--backbones", "efficientnet_b0,resnet50,inception_v3"],
+    "resnet18": ["bench_step.py", "--backbones", "resnet18"],
+    "efficientnet_b0": ["bench_step.py", "--backbones", "efficientnet_b0"],
+    "resnet50": ["bench_step.py", "--backbones", "resnet50"],
+    "inception_v3": ["bench_step.py", "--backbones", "inception_v3"],
     "inference": ["bench_inference.py"],
     "input": ["bench_input.py"],
     "epoch": ["bench_epoch.py"],

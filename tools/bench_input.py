@@ -107,10 +107,10 @@ def decoder(name: str, data):
     def plain(path, box):
         content = path.read_bytes()
         height, width, *_ = simplejpeg.decode_jpeg_header(content)
-        scale = decode._scale(box, height, width, data.size_px)
+        scale = decode.decoding_scale(box, height, width, data.size_px)
         smallest = {"min_height": height // scale, "min_width": width // scale, "min_factor": scale}
         photo = simplejpeg.decode_jpeg(content, **(smallest if scale > 1 else {}))
-        return decode._resize(decode.cut(photo, box, data.padding, scale), data.size_px)
+        return decode.resized(decode.cut(photo, box, data.padding, scale), data.size_px)
 
     return plain
 

@@ -47,7 +47,7 @@ def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) ->
     Raises ValueError for bytes that are no photo, a photo that ends too early, or one of too many pixels.
     """
     photo, scale = _plain_jpeg(data, box, size_px) or _any_photo(data, box, size_px)
-    return _resize(cut(photo, box, padding, scale), size_px)
+    return resized(cut(photo, box, padding, scale), size_px)
 
 
 def _plain_jpeg(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.ndarray, int] | None:
@@ -61,7 +61,7 @@ def _plain_jpeg(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.n
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours != "YCbCr" or height * width > LARGEST_PIXELS:
             return None
-        scale = _scale(box, height, width, size_px)
+        scale = decoding_scale(box, height, width, size_px)
         smallest = {"min_height": -(-height // scale), "min_width": -(-width // scale), "min_factor": scale}
         return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {})), scale
     except ValueError:
@@ -71,7 +71,7 @@ def _plain_jpeg(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.n
 def _any_photo(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.ndarray, int]:
     """(RGB pixels, scale) of whatever Pillow's header reader and OpenCV know; ValueError for the rest."""
     height, width = _check(data)
-    scale = _scale(box, height, width, size_px)
+    scale = decoding_scale(box, height, width, size_px)
     try:
         photo = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_AT[scale])
     except cv2.error:
@@ -81,7 +81,7 @@ def _any_photo(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.nd
     return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), scale
 
 
-def _scale(box: np.ndarray | None, height: int, width: int, size_px: int) -> int:
+def decoding_scale(box: np.ndarray | None, height: int, width: int, size_px: int) -> int:
     """By how much a photo may be decoded smaller: what is cut out then still has twice the side that it is resized to."""
     if box is not None and box[0] >= 0:
         width, height = box[2] - box[0], box[3] - box[1]
@@ -124,7 +124,7 @@ def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 
     return photo[top:bottom, left:right] if right > left and bottom > top else photo
 
 
-def _resize(photo: np.ndarray, size_px: int) -> np.ndarray:
+def resized(photo: np.ndarray, size_px: int) -> np.ndarray:
     """Plain resize to a square; sides that shrink are averaged first, so that nothing aliases."""
     height, width = (min(side, size_px) for side in photo.shape[:2])
     shrunk = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
