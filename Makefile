@@ -41,6 +41,7 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python tools/bench.py
 
 .venv-bench/.installed: setup.cfg constraints.txt
+	@$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv-bench
 	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-bench/bin/python -m pip install --quiet -c constraints.txt -e '.[cpu,bench]'
 	@touch $@

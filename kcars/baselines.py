@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, room_for, writable_folder
+from kcars.files import cache_folder, reserve, writable_folder
 
 BINS = 8
 THUMBNAIL_PX = 32
@@ -55,9 +55,9 @@ def stored_features(store, rows, features, chunk=512):
     folder = writable_folder(cache_folder(), "cache folder (KCARS_CACHE)")
     size = 4 * len(rows) * width
     try:
-        room_for(size, folder)
         with tempfile.TemporaryFile(dir=folder) as file:
-            found = np.memmap(file, np.float32, "w+", shape=(len(rows), width))
+            reserve(file, size)
+            found = np.memmap(file, np.float32, "r+", shape=(len(rows), width))
     except OSError as error:
         raise KcarsError(
             f"{folder}: no room for {size >> 20} MiB of the trivial rivals' features ({error.strerror}); make room, or set "

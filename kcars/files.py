@@ -40,8 +40,13 @@ def written_whole(path: Path, mode: str = "w"):
 def room_for(size: int, folder: Path) -> None:
     """OSError where the folder's disk, or a limit on file sizes, does not take a file of `size` bytes now."""
     with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
+        reserve(file, size)
+
+
+def reserve(file, size: int) -> None:
+    """Take `size` bytes of the disk for an open file, so that writing them cannot fail later; OSError where there are fewer."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,8 @@ from kcars import state
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
 from kcars.files import fingerprint
-from kcars.run import CHECKSUMS, Run, machine, versions
+from kcars.machine import machine, versions
+from kcars.run import CHECKSUMS, Run
 from kcars.settings import Strategy
 from kcars.strategy import check, override
 

@@ -4,23 +4,20 @@ import contextlib
 import csv
 import io
 import json
-import os
-import platform
 import re
 import shutil
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
-from kcars import __version__
 from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
 from kcars.files import csv_text, writable_folder, write_json, write_text, written_whole
+from kcars.machine import machine, versions
 from kcars.settings import Strategy
 from kcars.strategy import check, to_yaml
 from kcars.tasks.plan import Plan
@@ -40,7 +37,6 @@ _FACTS = {
     "planned": dict,
     "finished": bool,
 }
-_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "albumentations", "opencv-python-headless")
 
 
 class Run:
@@ -295,33 +291,3 @@ def _facts(plan: Plan, name: str) -> dict:
         "versions": versions(),
         "machine": machine(),
     }
-
-
-def machine() -> dict[str, str | int]:
-    """What the last digits of a result depend on, beside the versions."""
-    return {
-        "system": platform.system(),
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    """The processor's name; its kind where the system does not tell more."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what decides a run's numbers."""
-    found = {"kcars": __version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

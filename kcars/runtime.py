@@ -3,9 +3,9 @@
 import importlib.util
 import os
 import warnings
-from pathlib import Path
 
 from kcars.errors import KcarsError
+from kcars.machine import processor_units
 from kcars.settings import Strategy, TrainSettings
 
 
@@ -64,11 +64,7 @@ def _fastest_precision(backbone: str) -> str:
         return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
     if backbone in SLOW_IN_HALF:
         return "float32"
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:  # Not Linux.
-        flags = []
-    return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
+    return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & processor_units() else "float32"
 
 
 class _native_stderr_closed:

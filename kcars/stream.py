@@ -14,7 +14,7 @@ class Stream:
     """An endless sequence of training batches.
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
-    P x K batches are made of; store: gives pixels by Index row; batch_size: photos, or pairs with order `pairs`, that
+    P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
     weights change by; parts: steps that a batch passes in, each a slice of it.
     """
 

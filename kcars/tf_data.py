@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from kcars.errors import KcarsError
-from kcars.images.store import Decoded
 from kcars.stream import Stream
 
 
@@ -34,9 +33,8 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
         return tf.nest.pack_sequence_as(signature, values)
 
     steps = tf.data.Dataset.range(start, end)
-    batches = steps.map(
-        make, num_parallel_calls=workers or (joblib.cpu_count() if isinstance(stream.store, Decoded) else 1)
-    ).prefetch(prefetch)
+    helping = joblib.cpu_count() if stream.store.decodes else 1
+    batches = steps.map(make, num_parallel_calls=workers or helping).prefetch(prefetch)
     options = tf.data.Options()
     # It has nothing to tune here, and its thread lets an iterator end only when it next wakes: after 10 ms, then twice as
     # long each time, up to a minute.

@@ -11,7 +11,7 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys"],
+    ["errors", "files", "keys", "machine"],
     ["settings", "strategy", "published", "metrics", "schedules", "drawings", "data.index", "data.faults"],
     ["data.photos", "data.matlab", "data.index_cache", "data.split", "intervals", "curves", "baselines", "picks"],
     ["data.compcars", "data.own", "data.drawn"],

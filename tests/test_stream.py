@@ -10,6 +10,8 @@ from kcars.stream import Stream
 class Numbered:
     """A store whose pixels tell the row."""
 
+    decodes = False
+
     def read(self, rows):
         return np.broadcast_to(rows[:, None, None, None], (len(rows), 2, 2, 3)).astype(np.uint8)
 

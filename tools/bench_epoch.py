@@ -55,89 +55,61 @@ def rival(name: str, folder: str, what: str) -> None:
     schedule = build_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), None)
     compile_(network, plan, schedule, tuning)
-    work = (whole_epoch if what == "epoch" else bare_steps)(network.trained, strategy, schedule, stream, steps)
-    contest.serve(work)
+    (whole_epochs if what == "epoch" else bare_steps)(network.trained, strategy, schedule, stream, steps)
 
 
-def whole_epoch(model, strategy, schedule, stream, steps: int):
+def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
+    import keras
+
     from kcars import callbacks
     from kcars.balanced import BalancedMetrics
     from kcars.history import History, Progress
     from kcars.tf_data import training_dataset
 
-    data, rows = strategy.data, []
-    batches = training_dataset(stream, 0, 1000 * steps, data.workers, data.prefetch)
+    class Serve(keras.callbacks.Callback):
+        """An epoch each time that one is asked for; its seconds are those of its steps, as the run's history counts them."""
+
+        def on_train_begin(self, logs=None):
+            contest.tell(None)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            contest.asked()
+            self.begun = time.perf_counter()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.ended = time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            contest.tell(self.ended - self.begun)
+
+    data, epochs = strategy.data, 1000
+    batches = training_dataset(stream, 0, epochs * steps, data.workers, data.prefetch)
     beside = [
         callbacks.StopOnNaN(),
         BalancedMetrics(lambda _: None),
-        callbacks.OneCycle(schedule, 1000 * steps),
-        History(rows.append, strategy.train.batch),
-        Progress(1000, steps, "loss"),
+        callbacks.OneCycle(schedule, epochs * steps),
+        History(lambda _: None, strategy.train.batch),
+        Progress(epochs, steps, "loss"),
     ]
-    epochs = Paused(beside)
-    return epochs.over(lambda every: model.fit(batches, epochs=1000, steps_per_epoch=steps, callbacks=every, verbose=0))
+    model.fit(batches, epochs=epochs, steps_per_epoch=steps, callbacks=[*beside, Serve()], verbose=0)
 
 
-class Paused:
-    """`fit` in a thread of its own that waits after every epoch until the next one is asked for."""
-
-    def __init__(self, callbacks: list):
-        import threading
-
-        import keras
-
-        self.go, self.done, self.callbacks = threading.Semaphore(0), threading.Semaphore(0), callbacks
-        outer = self
-
-        class Wait(keras.callbacks.Callback):
-            def on_epoch_begin(self, epoch, logs=None):
-                outer.go.acquire()
-                outer.begun = time.perf_counter()
-
-            def on_train_batch_end(self, batch, logs=None):
-                outer.ended = time.perf_counter()
-
-            def on_epoch_end(self, epoch, logs=None):
-                outer.done.release()
-
-        self.wait = Wait()
-
-    def over(self, fit):
-        import threading
-
-        threading.Thread(target=fit, args=([self.wait, *self.callbacks],), daemon=True).start()
-
-        def measure() -> float:
-            self.go.release()
-            self.done.acquire()
-            return self.ended - self.begun
-
-        return measure
-
-
-def bare_steps(model, strategy, schedule, stream, steps: int):
+def bare_steps(model, strategy, schedule, stream, steps: int) -> None:
     import tensorflow as tf
 
     inputs, labels = stream.batch(0)
     batches = tf.data.Dataset.from_tensors(tf.nest.map_structure(tf.constant, (inputs, labels))).repeat()
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    iterator = iter(batches.with_options(options))
-    model.make_train_function()
-    model.train_function(iterator)
+    model.make_train_function()  # What `fit` calls for every step.
+    endless = iter(batches)
+    model.train_function(endless)
 
-    def measure() -> float:
-        begun = time.perf_counter()
+    def work() -> None:
         for _ in range(steps):
-            logs = model.train_function(iterator)
+            logs = model.train_function(endless)
         float(logs["loss"])
-        return time.perf_counter() - begun
 
-    return measure
+    contest.serve(work)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--rival"]:
-        rival(*sys.argv[2:])
-    else:
-        main()
+    contest.main_or_rival(main, rival)

@@ -12,7 +12,6 @@ float32, as its recipes do; "lean" leaves that to the network, as kcars does.
 
 import argparse
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -73,13 +72,7 @@ def rival(what: str, name: str, folder: str) -> None:
         run = first_pass(name, dataset, strategy)
     else:
         run = (kcars_epoch if name == "kcars" else torch_epoch)(name, dataset, strategy)
-
-    def measure() -> float:
-        begun = time.perf_counter()
-        run()
-        return time.perf_counter() - begun
-
-    contest.serve(measure)
+    contest.serve(run)
 
 
 def first_pass(name: str, dataset, strategy):
@@ -192,7 +185,4 @@ def torch_epoch(name: str, dataset, strategy):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--rival"]:
-        rival(*sys.argv[2:])
-    else:
-        main()
+    contest.main_or_rival(main, rival)

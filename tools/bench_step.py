@@ -10,7 +10,6 @@ torchvision's network in channels_last, float32 or bfloat16 by autocast. Figures
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,14 +48,7 @@ def main() -> None:
 def rival(name: str, backbone: str, size: str, batch: str, steps: str) -> None:
     library, _, precision = name.partition(" ")
     make = {"kcars": kcars_steps, "keras": keras_steps, "torch": torch_steps}[library]
-    run = make(backbone, int(size), int(batch), int(steps), precision)
-
-    def measure() -> float:
-        begun = time.perf_counter()
-        run()
-        return time.perf_counter() - begun
-
-    contest.serve(measure)
+    contest.serve(make(backbone, int(size), int(batch), int(steps), precision))
 
 
 def noise(size: int, batch: int):
@@ -151,7 +143,4 @@ def torch_steps(backbone: str, size: int, batch: int, steps: int, precision: str
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--rival"]:
-        rival(*sys.argv[2:])
-    else:
-        main()
+    contest.main_or_rival(main, rival)

@@ -1,7 +1,7 @@
 """Rivals measured in turn, A B A B, each in a process of its own that stays: what `tools/bench_*.py` share.
 
 A benchmark calls `contest` with a command for each rival; the command's process calls `serve` with a function that
-does the work once and gives a figure. While one works the others are stopped (SIGSTOP), so that no idle thread pool
+does the work once. While one works the others are stopped (SIGSTOP), so that no idle thread pool
 takes its cores. Absolute figures drift with the machine, so what counts is the median of the rounds' ratios.
 """
 
@@ -10,9 +10,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
+
+from kcars.machine import processor, processor_units
 
 ROUNDS = 9
 
@@ -20,15 +23,11 @@ ROUNDS = 9
 class Rival:
     """A process that measures when it is asked to."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str] | None = None):
+    def __init__(self, name: str, command: list[str]):
         self.name = name
+        self.told = tempfile.TemporaryFile("w+")  # noqa: SIM115  Open as long as the process.
         self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("BENCH_DEBUG") else None,
-            text=True,
-            env={**os.environ, **(environment or {})},
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.told, text=True
         )
         self._answer()  # It is ready.
         self._pause()
@@ -52,23 +51,16 @@ class Rival:
         for line in self.process.stdout:
             if line.startswith("figure "):
                 return json.loads(line[7:])
-        told = self.process.stderr.read()[-3000:] if self.process.stderr else ""
-        raise SystemExit(f"{self.name}: ended without a figure\n{told}")
+        self.told.seek(0)
+        raise SystemExit(f"{self.name}: ended without a figure\n{self.told.read()[-3000:]}")
 
 
-def serve(measure: Callable[[], float]) -> None:
-    """In a rival's process: measure once for each line that comes in, until no more do."""
-    print("figure null", flush=True)
-    for _ in sys.stdin:
-        print("figure", json.dumps(measure()), flush=True)
-
-
-def contest(commands: dict[str, list[str]], rounds: int = ROUNDS, environment=None) -> dict[str, list[float]]:
+def contest(commands: dict[str, list[str]], rounds: int = ROUNDS) -> dict[str, list[float]]:
     """The figures of each rival, one a round; in every round each measures once, in an order that turns."""
     rivals = []
     try:
         for name, command in commands.items():
-            rivals.append(Rival(name, command, environment))
+            rivals.append(Rival(name, command))
         for rival in rivals:  # Thrown away: caches and clocks settle.
             rival.measure()
         figures: dict[str, list[float]] = {rival.name: [] for rival in rivals}
@@ -79,6 +71,32 @@ def contest(commands: dict[str, list[str]], rounds: int = ROUNDS, environment=No
         for rival in rivals:
             rival.close()
     return figures
+
+
+def main_or_rival(main: Callable[[], None], rival: Callable) -> None:
+    """What a benchmark's script does: `main`, or, called with --rival, the work of one with the rest of the arguments."""
+    if sys.argv[1:2] == ["--rival"]:
+        rival(*sys.argv[2:])
+    else:
+        main()
+
+
+def serve(work: Callable[[], object]) -> None:
+    """In a rival's process: do the work once for each time that is asked for, and tell its seconds."""
+    tell(None)
+    while asked():
+        begun = time.perf_counter()
+        work()
+        tell(time.perf_counter() - begun)
+
+
+def asked() -> bool:
+    """Wait until a measurement is asked for; False where none will be."""
+    return bool(sys.stdin.readline())
+
+
+def tell(figure: float | None) -> None:
+    print("figure", json.dumps(figure), flush=True)
 
 
 def times_as_fast(seconds: list[float], than: list[float]) -> tuple[float, float, float]:
@@ -104,8 +122,6 @@ def line(cells: list) -> str:
 
 def machine() -> str:
     """The processor, its cores and what it has for half precision, and the system's memory."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    name = next((text.split(":")[1].strip() for text in info.splitlines() if text.startswith("model name")), "unknown")
-    units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in info.split()]
+    units = sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16"} & processor_units())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{name}, {os.cpu_count()} cores ({', '.join(units)}), {memory:.0f} GiB"
+    return f"{processor()}, {os.cpu_count()} cores ({', '.join(units)}), {memory:.0f} GiB"

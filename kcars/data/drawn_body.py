@@ -38,6 +38,7 @@ from kcars.data.drawn_shapes import (
 
 
 def shell(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: ModelShape) -> None:
+    """Add the painted body under the glass, its lid and its dark underside."""
     columns = np.concatenate([[0, 0.4, 0.75, 0.92], 1 + np.array([0, 0.05, 0.12, 0.25, 0.4, 0.55, 0.7, 0.88, 0.95]),
                               [2, 2.08, 2.25, 2.6, 3]])  # fmt: skip
     levels = np.array([0, 0.14, 0.28, 0.45, 0.65, 0.85, 1.0])
@@ -60,6 +61,8 @@ def shell(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: Mod
 
 
 def bonnet_details(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: ModelShape) -> None:
+    """Add the creases and the scoop of the bonnet, and the bed of a pickup."""
+
     def bonnet(a, v):
         x = surfaces.cowl_x + (surfaces.side_front_x - surfaces.cowl_x) * np.asarray(v, float)
         z = surfaces.top(x) + 0.036
@@ -82,6 +85,7 @@ def bonnet_details(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, s
 
 
 def sides(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: ModelShape) -> None:
+    """Add what is seen of the flanks: gaps of the doors, handles, lines."""
     front, rear = surfaces.front_axle_x, surfaces.rear_axle_x
     door_front = min(front - 1.2 * shape.wheel, surfaces.cowl_x + 0.1)
     door_rear = rear + 1.25 * shape.wheel

@@ -30,6 +30,7 @@ class Decoded:
     """
 
     bad = NONE_BAD
+    decodes = True
 
     def __init__(self, index: Index, data: DataSettings, checksums: np.ndarray | None = None):
         self.index, self.data, self.checksums = index, data, checksums
@@ -55,6 +56,8 @@ class OnDisk:
     here.
     """
 
+    decodes = False
+
     def __init__(self, file: Path, size_px: int, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
         self.file, self.size_px, self.checksums, self.bad = file, size_px, checksums, bad
         self._handle = os.open(file, os.O_RDONLY)
@@ -75,6 +78,8 @@ class OnDisk:
 
 class InMemory:
     """The store's whole content in memory: `data.cache: memory`."""
+
+    decodes = False
 
     def __init__(self, pixels: np.ndarray, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
         self.pixels, self.checksums, self.bad = pixels, checksums, bad

@@ -32,6 +32,8 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
     runs = [Reported(folder) for folder in folders]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise KcarsError("report: a run is named twice")
+    tasks = [run.strategy.task for run in runs]
+    runs.sort(key=lambda run: tasks.count(run.strategy.task) == 1)  # What can be compared stands first.
     environment = Environment(
         loader=PackageLoader("kcars.report"),
         autoescape=True,

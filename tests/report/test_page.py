@@ -86,6 +86,15 @@ def test_runs_are_compared_where_they_can_be(pages):
     assert "not an honest estimate" in pages["all"] and "not an honest estimate" not in pages["first"]
 
 
+def test_what_can_be_compared_is_though_a_run_of_another_task_is_named_first(runs, tmp_path):
+    kcars("report", *(runs / name for name in ("classify", "first", "second")), "--out", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Differences from first" in page and "hard ROC-AUC</td>" in page
+    kcars("report", runs / "classify", runs / "first", "--out", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "Differences from" not in page and "cannot be compared" in page
+
+
 def test_a_run_does_not_differ_from_its_copy(runs, tmp_path):
     copies = [shutil.copytree(runs / name, tmp_path / name) for name in ("first", "classify")]
     for original, copy in zip((runs / "first", runs / "classify"), copies, strict=True):
