@@ -21,6 +21,7 @@ FLOORS = [
     [
         "images.decode",
         "images.augment",
+        "images.lean_transforms",
         "images.examine",
         "images.store",
         "images.thumbnail",

@@ -138,12 +138,22 @@ def torch_epoch(name: str, dataset, strategy):
     import torch
     from albumentations.pytorch import ToTensorV2
 
-    from kcars.images.augment import OPERATIONS, parse
     from kcars.images.decode import cut
 
     torch.set_num_threads(1)
     index, data = dataset.index, strategy.data
-    chain = [OPERATIONS[operation](*values, **named) for operation, values, named in parse(data.augment)]
+    chain = [  # The strategy's `data.augment`.
+        A.HorizontalFlip(p=0.5),
+        A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.2),
+        A.Affine(
+            scale=(0.9, 1.1),
+            keep_ratio=True,
+            translate_percent=(-0.05, 0.05),
+            rotate=(-10, 10),
+            shear={"x": (-5, 5), "y": (-2, 2)},
+            p=0.3,
+        ),
+    ]
     lean = name.startswith("torch lean")
     if not lean:
         chain += [A.Normalize(), ToTensorV2()]

@@ -1,12 +1,11 @@
 """Augmentation as one text chain, `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, keyed photo by photo.
 
-Every operation is an albumentations transform; its first number is the probability. One Compose a thread, its
+Every operation is an albumentations transform; its first number is the probability. One chain a thread, its
 random state set anew for every photo from (seed, sample number), so that order and threads change nothing.
 """
 
 import ast
 import os
-import random
 import threading
 
 import numpy as np
@@ -25,9 +24,9 @@ def _flip(probability):
 
 
 def _brightness_contrast(probability, brightness=0.2, contrast=0.2):
-    import albumentations as A
+    from kcars.images.lean_transforms import RandomBrightnessContrast
 
-    return A.RandomBrightnessContrast(brightness_limit=brightness, contrast_limit=contrast, p=probability)
+    return RandomBrightnessContrast(brightness_limit=brightness, contrast_limit=contrast, p=probability)
 
 
 def _affine(
@@ -40,11 +39,11 @@ def _affine(
     border="black",
 ):
     """Scale and shift as shares, rotation and shear in degrees."""
-    import albumentations as A
+    from kcars.images.lean_transforms import Affine
 
     if border not in _BORDERS:
         raise one_of("border", border, _BORDERS)
-    return A.Affine(
+    return Affine(
         scale=tuple(scale),
         keep_ratio=True,
         translate_percent=(-translate, translate),
@@ -57,9 +56,9 @@ def _affine(
 
 def _stretch(probability, aspect=1.2):
     """Only the width is scaled, by 1 / aspect to aspect."""
-    import albumentations as A
+    from kcars.images.lean_transforms import Affine
 
-    return A.Affine(scale={"x": (1 / aspect, aspect), "y": 1.0}, border_mode=_BORDERS["replicate"], p=probability)
+    return Affine(scale={"x": (1 / aspect, aspect), "y": 1.0}, border_mode=_BORDERS["replicate"], p=probability)
 
 
 def _colour(probability, hue=0.05, saturation=0.3):
@@ -128,7 +127,7 @@ class Augment:
         self._operations = parse(text)
         self._local = threading.local()
         if self._operations:
-            self._compose()  # So that a wrong option is told now, not in a thread.
+            self._chain()  # So that a wrong option is told now, not in a thread.
 
     def __call__(self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
@@ -137,21 +136,19 @@ class Augment:
         """
         if not self._operations:
             return photos
-        compose = getattr(self._local, "compose", None)
-        if compose is None:
-            compose = self._local.compose = self._compose()
+        chain = getattr(self._local, "chain", None)
+        if chain is None:
+            chain = self._local.chain = self._chain()
         out = np.empty_like(photos) if out is None else out
         for row, sample in enumerate(samples):
-            key = (self.seed << 64) | int(sample)
-            compose.set_random_state(np.random.Generator(np.random.Philox(key=key)), random.Random(key))  # noqa: S311
-            out[row] = compose(image=photos[row])["image"]
+            out[row] = chain(photos[row], (self.seed << 64) | int(sample))
         return out
 
-    def _compose(self):
-        import albumentations as A
+    def _chain(self):
+        from kcars.images.lean_transforms import Chain
 
         try:
-            return A.Compose([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
+            return Chain([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
         except (TypeError, ValueError) as error:
             reason = str(error).split("\n")[0]
             raise KcarsError(f"data.augment: {self.text!r}: {reason}") from None
