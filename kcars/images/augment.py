@@ -1,12 +1,11 @@
 """Augmentation as one text chain, `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, keyed photo by photo.
 
-Every operation is an albumentations transform; its first number is the probability. One chain a thread, its
-random state set anew for every photo from (seed, sample number), so that order and threads change nothing.
+Every operation is an albumentations transform; its first number is the probability. The random state is set anew for
+every photo from (seed, sample number), so that order and threads change nothing.
 """
 
 import ast
 import os
-import threading
 
 import numpy as np
 
@@ -62,9 +61,9 @@ def _stretch(probability, aspect=1.2):
 
 
 def _colour(probability, hue=0.05, saturation=0.3):
-    import albumentations as A
+    from kcars.images.lean_transforms import ColorJitter
 
-    return A.ColorJitter(brightness=0, contrast=0, saturation=saturation, hue=hue, p=probability)
+    return ColorJitter(brightness=0, contrast=0, saturation=saturation, hue=hue, p=probability)
 
 
 def _shuffle_channels(probability):
@@ -80,9 +79,9 @@ def _grey(probability):
 
 
 def _erase(probability, scale=(0.02, 0.2), ratio=(0.3, 3.3)):
-    import albumentations as A
+    from kcars.images.lean_transforms import Erasing
 
-    return A.Erasing(scale=scale, ratio=ratio, fill=0, p=probability)
+    return Erasing(scale=scale, ratio=ratio, fill=0, p=probability)
 
 
 OPERATIONS = {
@@ -125,9 +124,9 @@ class Augment:
     def __init__(self, text: str, seed: int):
         self.text, self.seed = text, seed
         self._operations = parse(text)
-        self._local = threading.local()
-        if self._operations:
-            self._chain()  # So that a wrong option is told now, not in a thread.
+        # Chains that no thread is at. Not one a thread: TensorFlow's are new to Python, with nothing of their own, each call.
+        # The first is made now, so that a wrong option is told now.
+        self._idle = [self._chain()] if self._operations else []
 
     def __call__(self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
@@ -136,12 +135,14 @@ class Augment:
         """
         if not self._operations:
             return photos
-        chain = getattr(self._local, "chain", None)
-        if chain is None:
-            chain = self._local.chain = self._chain()
         out = np.empty_like(photos) if out is None else out
+        try:
+            chain = self._idle.pop()
+        except IndexError:
+            chain = self._chain()
         for row, sample in enumerate(samples):
             out[row] = chain(photos[row], (self.seed << 64) | int(sample))
+        self._idle.append(chain)
         return out
 
     def _chain(self):

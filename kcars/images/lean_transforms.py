@@ -10,8 +10,11 @@ import random
 import albumentations as A
 import cv2
 import numpy as np
+from albucore import sz_lut
+from albumentations.augmentations.pixel.functional import adjust_saturation_torchvision
 
 _BYTES = np.arange(256, dtype=np.float32)
+_HUES = (np.arange(2 * 256) % 180).astype(np.uint8)  # OpenCV's, in steps of two degrees.
 
 
 class Chain:
@@ -68,4 +71,33 @@ class RandomBrightnessContrast(A.RandomBrightnessContrast):
     """`A.RandomBrightnessContrast` with a table of 256 bytes, whatever the photo's type could be."""
 
     def apply(self, img: np.ndarray, alpha: float, beta: float, **params) -> np.ndarray:
-        return cv2.LUT(img, np.clip(_BYTES * alpha + beta, 0, 255).astype(np.uint8))
+        return sz_lut(img, (_BYTES * alpha + beta).clip(0, 255).astype(np.uint8), inplace=False)
+
+
+class ColorJitter(A.ColorJitter):
+    """`A.ColorJitter` of saturation and hue, on the photo as one long row.
+
+    OpenCV converts hues eight times as slowly at the end of a row that no whole registers fill, and rounds them otherwise.
+    """
+
+    def apply(self, img: np.ndarray, saturation: float, hue: float, order: list[int], **params) -> np.ndarray:
+        row = img.reshape(1, -1, 3)
+        for number in order:  # Of brightness and contrast, which stay, saturation and hue.
+            if number == 2:
+                row = adjust_saturation_torchvision(row, saturation)
+            elif number == 3 and hue != 0:
+                row = cv2.cvtColor(row, cv2.COLOR_RGB2HSV)
+                turned = _HUES[math.floor(180 * hue) % 180 :][:256]
+                cv2.insertChannel(sz_lut(cv2.extractChannel(row, 0), turned, inplace=True), row, 0)
+                row = cv2.cvtColor(row, cv2.COLOR_HSV2RGB)
+        return row.reshape(img.shape)
+
+
+class Erasing(A.Erasing):
+    """`A.Erasing` with one number to fill in, and no generator for what could be filled in instead."""
+
+    def apply(self, img: np.ndarray, holes: np.ndarray, **params) -> np.ndarray:
+        img = img.copy()
+        for left, top, right, bottom in holes:
+            img[top:bottom, left:right] = self.fill
+        return img
