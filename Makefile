@@ -11,7 +11,7 @@ help:
 	@echo "make test      run every test"
 	@echo "make lint      ruff"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
-	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour)"
+	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour and a half)"
 	@echo "make wheel     build dist/kcars-*.whl"
 
 install: $(VENV)/.installed

@@ -49,7 +49,7 @@ class DataSettings(Settings):
         "stop", description="photos that cannot be decoded end a run with their names, or are left out and recorded"
     )
     workers: int = Field(
-        0, ge=0, description="threads that read and augment; 0: one, or one a core where photos are decoded anew"
+        0, ge=0, description="threads that read and augment; 0: two, or one a core where photos are decoded anew"
     )
     prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
 

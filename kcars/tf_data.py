@@ -14,8 +14,8 @@ from kcars.stream import Stream
 def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> tf.data.Dataset:
     """Batches of steps start..end-1 as (inputs, labels), by `workers` threads; 0: as many as help.
 
-    That is one: augmentation is Python, of which one thread runs at a time, and two in each other's way take longer. Where
-    photos are decoded anew, which leaves Python, it is one a core.
+    Augmentation is half Python, of which one thread runs at a time, and half OpenCV, so more than two are in each other's way.
+    Where photos are decoded anew, which leaves Python, it is one a core.
     """
     signature = _signature(stream)
     flat = tf.nest.flatten(signature)
@@ -33,7 +33,7 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
         return tf.nest.pack_sequence_as(signature, values)
 
     steps = tf.data.Dataset.range(start, end)
-    helping = joblib.cpu_count() if stream.store.decodes else 1
+    helping = joblib.cpu_count() if stream.store.decodes else min(2, joblib.cpu_count())
     batches = steps.map(make, num_parallel_calls=workers or helping).prefetch(prefetch)
     options = tf.data.Options()
     # It has nothing to tune here, and its thread lets an iterator end only when it next wakes: after 10 ms, then twice as

@@ -1,6 +1,6 @@
 """`make bench`: every benchmark of `tools/` in turn, written into docs/performance.md between its markers.
 
-    python tools/bench.py                  # all: about an hour on two cores
+    python tools/bench.py                  # all: about an hour and a half on two cores
     python tools/bench.py --only resnet18  # one; the other sections stay as they are
 
 KCARS_REAL_CARS names real photos in CompCars' layout; without it the benchmarks take drawn cars.
@@ -31,8 +31,9 @@ BENCHES = {
     "evaluate": ["bench_evaluate.py"],
     "memory": ["bench_memory.py"],
     "startup": ["bench_startup.py"],
+    "scores": ["bench_scores.py"],
 }
-WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate"}, {"memory", "startup"}
+WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate", "scores"}, {"memory", "startup", "scores"}
 LIBRARIES = (
     "tensorflow-cpu",
     "keras",
