@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from kcars.images.pixels import empty_photos
 from kcars.settings import DataSettings
 
 NONE_BAD = np.zeros(0, np.int64)
+_FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
 
 
 class Decoded:
@@ -158,17 +160,20 @@ def _stamp_sum(index: Index, row: int) -> int:
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     total = store_bytes(len(decoded.index), decoded.data)
     _forget_old_stores(file.parent, total)
-    free = shutil.disk_usage(file.parent).free
+    partial, begun = _partial(file), 0
+    if partial.is_file():
+        begun = partial.stat().st_blocks * 512
+    free = shutil.disk_usage(file.parent).free + begun
     if total > free:
         raise KcarsError(
             f"{file.parent}: {total >> 20} MiB are needed for the pixel store, {free >> 20} MiB are free; "
             "make room, set KCARS_CACHE to a larger disk, or --set data.cache=off"
         )
-    partial = file.with_suffix(".partial")  # One name: the lock is held, and what a killed build left is overwritten.
     try:
-        with open(partial, "wb") as handle:
+        with open(partial, "r+b" if begun else "w+b") as handle:
             handle.truncate(total)
-            bad, sums = _decode_all(decoded, handle.fileno(), progress)
+            sums = _sums_so_far(file, len(decoded.index))
+            bad = _decode_all(decoded, handle.fileno(), sums, progress)
             os.fsync(handle.fileno())
         if bad and decoded.data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(decoded.index))
@@ -179,9 +184,35 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
             np.save(handle, sums)
         os.replace(partial, file)
     except OSError as error:
+        _forget_partial(file)
         raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    except KcarsError:
+        _forget_partial(file)
+        raise
+    _forget_partial(file)  # A build that is killed, or stopped from the keyboard, leaves it for the next.
+
+
+def _partial(file: Path) -> Path:
+    """What a store is called while it is built; one at a time builds it, by its lock."""
+    return file.with_suffix(".partial")
+
+
+def _partial_sums(file: Path) -> Path:
+    """Beside it, the checksums of the pixels that are there."""
+    return file.with_suffix(".partial-sums")
+
+
+def _sums_so_far(file: Path, photos: int) -> np.ndarray:
+    """(photos,) uint32 in a file: the checksums of a build that was stopped, 0 for what it did not come to."""
+    path = _partial_sums(file)
+    if not (path.is_file() and path.stat().st_size == 4 * photos):
+        path.write_bytes(bytes(4 * photos))
+    return np.memmap(path, np.uint32, "r+")
+
+
+def _forget_partial(file: Path) -> None:
+    _partial(file).unlink(missing_ok=True)
+    _partial_sums(file).unlink(missing_ok=True)
 
 
 def _forget_old_stores(folder: Path, coming: int) -> None:
@@ -191,32 +222,37 @@ def _forget_old_stores(folder: Path, coming: int) -> None:
         limit = float(asked) * 2**30
     except ValueError:
         raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB") from None
-    stores = sorted(folder.glob("*.pixels"), key=lambda file: file.stat().st_mtime)
+    halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
+    stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in stores)
     for file in stores:
         if total + coming <= limit:
             return
         total -= file.stat().st_size
         file.unlink()  # A run that reads it goes on: its file stays until it is closed.
+        _partial_sums(file).unlink(missing_ok=True)
         _bad_list(file).unlink(missing_ok=True)
         _sums(file).unlink(missing_ok=True)
 
 
-def _decode_all(decoded: Decoded, handle: int, progress: bool) -> tuple[dict[int, str], np.ndarray]:
-    """Every photo to its place in the file, on all cores.
+def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool) -> dict[int, str]:
+    """Every photo to its place in the file, on all cores, but for those that are there already by their checksums.
 
-    Gives why, by row, for those that cannot be decoded, and the checksums of the pixels.
+    Writes the checksums of the pixels into `sums`; gives why, by row, for those that cannot be decoded.
     """
-    each, sums = store_bytes(1, decoded.data), np.zeros(len(decoded.index), np.uint32)
+    each = store_bytes(1, decoded.data)
 
     def write(row: int) -> KcarsError | None:
+        if sums[row] and zlib.crc32(os.pread(handle, each, row * each)) == sums[row]:
+            return None
         try:
             pixels = decoded.photo(row)
         except KcarsError as error:
+            sums[row] = 0
             return error
-        sums[row] = zlib.crc32(pixels)
         if os.pwrite(handle, pixels.tobytes(), row * each) != each:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sums[row] = zlib.crc32(pixels)
         return None
 
     count = len(decoded.index)
@@ -231,4 +267,4 @@ def _decode_all(decoded: Decoded, handle: int, progress: bool) -> tuple[dict[int
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return bad, sums
+    return bad

@@ -119,6 +119,73 @@ def test_a_disk_that_fills_up_on_the_way_leaves_no_half_store(index, monkeypatch
     assert [name for name in os.listdir(file.parent) if name.startswith(file.stem) and not name.endswith(".lock")] == []
 
 
+def kill_after(photos: int, root) -> None:
+    """Begin the store in a process of its own, that is killed when it has decoded so many."""
+    program = (
+        "import os; from pathlib import Path; from kcars.data import compcars; from kcars.images import store;"
+        "from kcars.settings import DataSettings; read, left = store.read_photo, [1]"
+        f" * {photos}\n"
+        "def counted(*given):\n"
+        "    if not left: os.kill(os.getpid(), 9)\n"
+        "    left.pop(); return read(*given)\n"
+        "store.read_photo, store.joblib.cpu_count = counted, lambda: 1\n"
+        f"i = compcars.read(Path({str(root)!r}), 'classify').index\n"
+        "store.open_store(i, DataSettings(size_px=32), progress=False)"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == -9
+
+
+def test_a_build_that_was_killed_goes_on(index, tree, monkeypatch):
+    kill_after(10, tree.root)
+    file = store_file(index, DATA)
+    assert file.with_suffix(".partial").is_file()
+    assert not file.exists()
+    each, decoded = store_bytes(1, DATA), []
+    with open(file.with_suffix(".partial"), "r+b") as partial:  # As a machine that lost power may leave it.
+        partial.seek(3 * each)
+        partial.write(bytes(each))
+    read = module.read_photo
+    monkeypatch.setattr(module, "read_photo", lambda path, *rest: decoded.append(str(path)) or read(path, *rest))
+    rows = np.arange(len(index))
+    pixels = open_store(index, DATA, progress=False).read(rows)
+    assert sorted(decoded) == sorted(str(index.root / index.paths[row]) for row in [3, *range(10, len(index))])
+    assert (pixels == Decoded(index, DATA).read(rows)).all()
+    assert not list(file.parent.glob(f"{file.stem}.partial*"))
+
+
+def test_a_build_stopped_from_the_keyboard_leaves_what_it_has(index, monkeypatch):
+    read, asked = module.read_photo, []
+
+    def stop(*given):
+        asked.append(given)
+        if len(asked) > 10:
+            raise KeyboardInterrupt
+        return read(*given)
+
+    monkeypatch.setattr(module, "read_photo", stop)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(index, DATA, progress=False)
+    file = store_file(index, DATA)
+    assert file.with_suffix(".partial").is_file()
+    monkeypatch.setattr(module, "read_photo", read)
+    assert open_store(index, DATA, progress=False).file.is_file()
+
+
+def test_half_a_store_that_none_went_on_with_makes_room(index, tree, monkeypatch, tmp_path):
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "own"))
+    kill_after(5, tree.root)
+    half = store_file(index, DATA).with_suffix(".partial")
+    monkeypatch.setenv("KCARS_CACHE_GIB", str(1.5 * half.stat().st_size / 2**30))
+    other = DATA.model_copy(update={"size_px": 33})
+    open_store(index, other, progress=False)
+    assert half.is_file()  # It may be at work.
+    store_file(index, other).unlink()
+    os.utime(half, (1, 1))
+    open_store(index, other, progress=False)
+    assert not half.exists()
+    assert not half.with_suffix(".partial-sums").exists()
+
+
 def test_two_processes_build_one_store(tree):
     program = (
         "import sys, numpy as np; from pathlib import Path; from kcars.data import compcars;"
