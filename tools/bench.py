@@ -31,7 +31,7 @@ BENCHES = {
     "evaluate": ["bench_evaluate.py"],
     "memory": ["bench_memory.py"],
     "startup": ["bench_startup.py"],
-    "scores": ["bench_scores.py"],
+    "scores": ["bench_scores.py", "--picture", "docs/time_and_score.png"],
 }
 WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate", "scores"}, {"memory", "startup", "scores"}
 LIBRARIES = (
