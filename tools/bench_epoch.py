@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a dataset as `kcars train` takes it; drawn cars without")
     parser.add_argument("--rounds", type=int, default=contest.ROUNDS)
-    parser.add_argument("--strategies", default="start/verify,start/classify")
+    parser.add_argument("--strategies", default="Md_Res18_CE_B256,start/verify,start/classify")
     options = parser.parse_args()
     rows = []
     for strategy in options.strategies.split(","):
@@ -38,7 +38,7 @@ def rival(name: str, folder: str, what: str) -> None:
     from kcars.runtime import settled, start
     from kcars.strategy import load_strategy
 
-    strategy = settled(load_strategy(name, ["train.precision=auto"]))
+    strategy = settled(load_strategy(name, ["train.precision=auto", "model.weights=none"]))
     dataset = load(Path(folder) if folder else None, strategy.task, strategy.data)
     start(strategy.train)
     from kcars.fine_tune import FineTuning
