@@ -57,8 +57,9 @@ def embedder(backbone: keras.Model, dimensions: int = 512, head: str = "neck") -
 
 def _neck(features, dimensions: int):
     """Batch normalization (the neck), a linear layer, L2: the paper's Siamese ResNet18."""
-    vectors = layers.Dense(dimensions, dtype="float32", name="projection")(batch_norm("neck")(features))
-    return L2Normalize(name="unit_vectors")(vectors)
+    # Features are means: half precision would round them before the neck takes their own mean away.
+    centred = batch_norm("neck", dtype="float32")(features)
+    return L2Normalize(name="unit_vectors")(layers.Dense(dimensions, dtype="float32", name="projection")(centred))
 
 
 def _two_layers(features, dimensions: int):

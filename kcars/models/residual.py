@@ -106,9 +106,9 @@ def convolution(x, width: int, kernel: int, stride: int, name: str):
     )(x)
 
 
-def batch_norm(name: str):
+def batch_norm(name: str, dtype: str | None = None):
     """Batch normalization with torchvision's constants (its momentum 0.1 is Keras' 0.9)."""
-    return BatchNormalization(epsilon=1e-5, momentum=0.9, name=name)
+    return BatchNormalization(epsilon=1e-5, momentum=0.9, name=name, dtype=dtype)
 
 
 def he_fan_out():

@@ -68,6 +68,16 @@ def test_backbone_trains_in_the_policy_and_ends_in_float32(policy):
     assert backbone.output.dtype == small_embedder().output.dtype == "float32"
 
 
+def test_the_neck_takes_means_away_before_anything_is_rounded(policy):
+    features = keras.Input((3,), dtype="float32")
+    head = keras.Model(features, networks._neck(features, 3))
+    means = np.array([[100.0, 50.0, 10.0]], np.float32)
+    given = means + np.random.default_rng(0).normal(size=(64, 3)).astype("float32") * 0.05
+    centred = keras.Model(features, head.get_layer("neck").output)(given, training=True)
+    wanted = (given - given.mean(0)) / np.sqrt(given.var(0) + 1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(centred), wanted, atol=0.01)
+
+
 def test_float32_copy_equals_a_model_built_in_float32(policy):
     trained = [wander(model) for model, _ in networks_with_inputs()]
     keras.config.set_dtype_policy("float32")
