@@ -1,4 +1,6 @@
-"""albumentations for one photo of bytes: its transforms, draws and pixels, bit for bit, in less than half of the time.
+"""albumentations for one photo of bytes: its transforms, draws and pixels in less than half of the time.
+
+Pixels are `A.Compose`'s bit for bit, but for the rounding of hues (`ColorJitter`).
 
 For a small photo albumentations spends more on what masks, boxes and other types of images may need, and on checks, than on
 the pixels. Where a class here has `changed`, that is the parent's `get_params_dependent_on_data` and `apply` in one.
@@ -57,6 +59,7 @@ class Affine(A.Affine):
     """`A.Affine` with one matrix, that of the pixels, multiplied out."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
+        """(h, w, 3) uint8 scaled, rotated, sheared and moved by newly drawn amounts."""
         (height, width), draw = photo.shape[:2], self.py_random.uniform
         move = self._get_translate_params((height, width))
         along_x = math.tan(math.radians(-draw(*self.shear["x"])))
@@ -76,6 +79,7 @@ class RandomBrightnessContrast(A.RandomBrightnessContrast):
     """`A.RandomBrightnessContrast` with a table of 256 bytes, whatever the photo's type could be."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
+        """(h, w, 3) uint8 of newly drawn contrast and brightness."""
         contrast = 1.0 + self.py_random.uniform(*self.contrast_limit)
         brightness = self.py_random.uniform(*self.brightness_limit) * 255
         return sz_lut(photo, (_BYTES * contrast + brightness).clip(0, 255).astype(np.uint8), inplace=False)
@@ -88,6 +92,7 @@ class ColorJitter(A.ColorJitter):
     """
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
+        """(h, w, 3) uint8 of newly drawn saturation and hue."""
         drawn, row = self.get_params(), photo.reshape(1, -1, 3)
         for number in drawn["order"]:  # Of brightness and contrast, which stay, saturation and hue.
             if number == 2:

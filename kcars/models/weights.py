@@ -78,7 +78,9 @@ def _from_keras(path: Path, backbone: keras.Model) -> Callable:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # noqa: BLE001  Keras raises what its many readers do.
-        raise KcarsError(f"{path}: cannot be loaded as .keras ({str(error).splitlines()[0]})") from None
+        raise KcarsError(
+            f"{path}: cannot be loaded as .keras ({_reason(str(error)) or type(error).__name__})"
+        ) from None
     inside = next((layer for layer in model.layers if layer.name == backbone.name), model)
     return _from_model(inside)
 
@@ -123,7 +125,9 @@ def _load_h5(backbone: keras.Model, path: Path) -> None:
             backbone.load_weights(path)
     except Exception as error:  # noqa: BLE001  Keras and HDF5 raise what their many readers do.
         backbone.set_weights(before)
-        raise KcarsError(f"{path}: does not fit {backbone.name} ({_reason(str(error))})") from None
+        raise KcarsError(
+            f"{path}: does not fit {backbone.name} ({_reason(str(error)) or type(error).__name__})"
+        ) from None
 
 
 def _reason(text: str) -> str:

@@ -129,6 +129,17 @@ def test_pickles_and_missing_files_are_not_read(tmp_path):
         load(small("resnet18"), str(tmp_path / "a.keras"))
 
 
+def test_an_error_that_says_nothing_is_named_by_its_class(tmp_path, monkeypatch):
+    (tmp_path / "large.keras").write_bytes(b"zip")
+
+    def short_of_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(keras.saving, "load_model", short_of_memory)
+    with pytest.raises(KcarsError, match=r"large.keras: cannot be loaded as .keras \(MemoryError\)"):
+        load(small("resnet18"), str(tmp_path / "large.keras"))
+
+
 def test_code_in_a_keras_file_is_not_run(tmp_path):
     pixels = keras.Input((96, 96, 3))
     keras.Model(pixels, keras.layers.Lambda(lambda x: x)(pixels)).save(tmp_path / "code.keras")
