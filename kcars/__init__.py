@@ -1,3 +1,13 @@
 """kcars: vehicle recognition (make and model, same or not) under class imbalance, on Keras 3."""
 
 __version__ = "0.1.0"
+
+
+def load(place):
+    """A `kcars.predict.Predictor` over a run folder or an export: `predict`, `compare` and `embed` photos with it.
+
+    Raises kcars.errors.KcarsError where there is none, or it has not been scored.
+    """
+    from kcars.predict import load
+
+    return load(place)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import click
 
-from kcars import __version__
+from kcars import __version__, cli_report, cli_use
 from kcars.cli_data import data, data_option
 from kcars.cli_load import load_told
-from kcars.cli_report import COMMANDS
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
 
@@ -41,11 +40,12 @@ def main():
       kcars train --task verify --target model --difficulty hard
       kcars train --task classify --data /data/CompCars --out runs/first
       kcars evaluate runs/first
+      kcars predict car.jpg --model runs/first
     """
 
 
 main.add_command(data)
-for command in COMMANDS:
+for command in (*cli_report.COMMANDS, *cli_use.COMMANDS):
     main.add_command(command)
 
 

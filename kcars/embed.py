@@ -23,7 +23,7 @@ def network_outputs(model, store, batch: int, mirror: bool, progress: str = "") 
         done = []
         with bar:
             for pixels in _read_ahead(store.read, parts):
-                done.append(_run(model, pixels, batch, mirror))
+                done.append(batch_outputs(model, pixels, batch, mirror))
                 bar.update()
         return np.concatenate(done)[place] if done else np.zeros((0, 1), np.float32)
 
@@ -42,8 +42,8 @@ def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]
             yield coming.result()
 
 
-def _run(model, pixels: np.ndarray, batch: int, mirror: bool) -> np.ndarray:
-    """Outputs of up to `batch` photos; a short batch is filled up, so that the network is traced once."""
+def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool) -> np.ndarray:
+    """Outputs (n, d) float32 of up to `batch` photos; a short batch is filled up, so that the network is traced once."""
     count = len(pixels)
     if count < batch:
         pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])

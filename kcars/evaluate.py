@@ -20,7 +20,7 @@ THUMBNAIL_PX = 112
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     """Scores of the best epoch on the test split, written to scores.json and the per-photo or per-pair table.
 
-    Everything that is chosen (epoch, threshold) comes from validation rows, which protocol `paper` makes the test.
+    Everything that is chosen (epoch, threshold, temperature) comes from validation rows, which protocol `paper` makes the test.
     Raises KcarsError where the dataset is not the one that the run was trained on.
     """
     run.refuse_other_data(dataset)
@@ -41,7 +41,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     bar = "scoring" if progress else ""
     outputs = network_outputs(network.scored, store, strategy.evaluate.batch, strategy.evaluate.mirror, bar)
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
-    decision = {"threshold": chosen["threshold"]} if chosen else task.decide(plan, outputs)
+    decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
     found = {
         "protocol": strategy.evaluate.protocol,

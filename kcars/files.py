@@ -81,6 +81,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_sha256(place: Path) -> str:
+    """Of a file; or of a folder's files, by name and content, in the order of their names."""
+    if place.is_file():
+        return sha256(place)
+    digest = hashlib.sha256()
+    for file in sorted(file for file in place.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(place).as_posix()} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
 def csv_text(columns: dict[str, Sequence]) -> str:
     """Columns of equal length, by name, as CSV with a header line."""
     text = io.StringIO()

@@ -26,18 +26,23 @@ UNDEFINED_ALLOWED = 0.1
 CHUNK_WEIGHTS = 1_500_000
 
 
-def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0):
+def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0, more=None):
     """Interval (low, high) of each of PAIR_KEYS, for pairs of groups (models; makes for hard pairs).
 
+    more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
     Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
     for each draw of it, a pair of two groups once for each combination of their draws.
     Replicates that leave a score undefined (one kind or no pair left) are left out of that score; (nan, nan)
     where more than a tenth of them do, and where there are fewer than two groups.
     """
-    samples = {key: np.full(replicates, np.nan) for key in PAIR_KEYS}
+    values_of_more = more(np.ones(len(scores))) if more else {}
+    samples = {key: np.full(replicates, np.nan) for key in (*PAIR_KEYS, *values_of_more)}
     for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
-        for key, values in pair_scores(same, scores, threshold, weights).items():
+        found = pair_scores(same, scores, threshold, weights)
+        for key, values in (found | more(weights) if more else found).items():
             samples[key][rows] = values
+    for key, value in values_of_more.items():
+        samples[key] = _centred(samples[key], value)
     return {key: _percentiles(values) for key, values in samples.items()}
 
 
@@ -97,6 +102,30 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
             top5 += in_top5 * draws[:, chosen].sum(axis=1)
         hits[:, label] = draws[:, outcomes // 2 == label].sum(axis=1)
     return _photo_percentiles(photos, hits, predictions, top5)
+
+
+def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
+    """Interval (low, high) of each score that `measured` gives by name for weights (replicates, n) of photos.
+
+    Photos are drawn with replacement within their class, as in `photo_intervals`; resamples are centred.
+    """
+    labels, random = np.asarray(labels), generator(seed, "resamples", 0)
+    samples: dict[str, list] = {}
+    size = max(1, CHUNK_WEIGHTS // max(1, len(labels)))
+    for start in range(0, replicates, size):
+        weights = np.zeros((min(size, replicates - start), len(labels)))
+        for label in np.unique(labels):
+            mine = np.flatnonzero(labels == label)
+            weights[:, mine] = random.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=len(weights))
+        for key, values in measured(weights).items():
+            samples.setdefault(key, []).append(values)
+    values = measured(np.ones(len(labels)))
+    return {key: _percentiles(_centred(np.concatenate(each), values[key])) for key, each in samples.items()}
+
+
+def _centred(samples, value):
+    """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier."""
+    return samples - np.nanmean(samples) + value if np.isfinite(samples).any() else samples
 
 
 def _photo_percentiles(photos, hits, predictions, top5):

@@ -270,7 +270,7 @@ def _empty(folder: Path) -> None:
 
 def _facts(plan: Plan, name: str) -> dict:
     dataset = plan.dataset
-    unknown = int((plan.labels(dataset.test) < 0).sum())
+    unknown, boxed = int((plan.labels(dataset.test) < 0).sum()), plan.strategy.data.crop == "box"
     return {
         "format": FORMAT,
         "strategy": name,
@@ -283,6 +283,7 @@ def _facts(plan: Plan, name: str) -> dict:
             "missing_photos": len(dataset.missing),
             "bad_photos": list(dataset.bad),
             "training_photos": len(plan.train),
+            "training_photos_in_boxes": int((dataset.index.box[plan.train, 0] >= 0).sum()) if boxed else 0,
             "validation_photos": len(plan.validation),
             "test_photos": len(dataset.test_rows()) - unknown,
             "test_photos_of_unknown_classes": unknown,

@@ -16,12 +16,8 @@ def start(settings: TrainSettings, precision: str = "") -> None:
 
     Raises KcarsError where TensorFlow is not installed.
     """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    if os.environ["KERAS_BACKEND"] == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
-        raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
-    with _native_stderr_closed():
+    _prepare_environment()
+    with native_stderr_held():
         import keras
 
         if os.environ["KERAS_BACKEND"] == "tensorflow":
@@ -35,6 +31,24 @@ def start(settings: TrainSettings, precision: str = "") -> None:
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
     keras.config.set_dtype_policy(precision or settings.precision)
     keras.utils.set_random_seed(settings.seed)
+
+
+def quiet_tensorflow():
+    """TensorFlow as a module, for exports that need no Keras; KcarsError where it is not installed."""
+    _prepare_environment()
+    with native_stderr_held():
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+    return tf
+
+
+def _prepare_environment() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if os.environ["KERAS_BACKEND"] == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
+        raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
 
 
 # Whose depthwise convolutions and activations take longer in bfloat16 on a processor (`tools/bench_step.py`).
@@ -67,7 +81,7 @@ def _fastest_precision(backbone: str) -> str:
     return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & processor_units() else "float32"
 
 
-class _native_stderr_closed:
+class native_stderr_held:
     """TensorFlow's C++ start-up lines are written before any log level is read: hold them, show them on failure."""
 
     def __enter__(self):

@@ -41,6 +41,11 @@ def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: fl
         raise KcarsError(f"{path}: {error}") from None
 
 
+def full_size(data: bytes) -> np.ndarray:
+    """All pixels of encoded bytes, (h, w, 3) uint8 RGB, upright; ValueError as in `decode`."""
+    return (_plain_jpeg(data, None, LARGEST_PIXELS) or _any_photo(data, None, LARGEST_PIXELS))[0]
+
+
 def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) -> np.ndarray:
     """Pixels of encoded bytes, cut and resized; a JPEG is decoded at 1/2 or 1/4 where that loses nothing visible.
 

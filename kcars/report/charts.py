@@ -6,7 +6,13 @@ from kcars import metrics
 from kcars.report.read import Reported, numbers
 
 CURVE_POINTS, BINS = 200, 40
-LOOKS = {"easy": 0, "medium": 1, "hard": 2, "by chance": 4}  # What bears one name looks alike in every chart.
+LOOKS = {
+    "easy": 0,
+    "medium": 1,
+    "hard": 2,
+    "by chance": 4,
+    "as it should be": 4,
+}  # What bears one name looks alike in every chart.
 LEADING = {"loss": "training", "val_loss": "validation"}
 
 
@@ -133,6 +139,34 @@ def distances(run: Reported) -> list[dict]:
         series.append(line([threshold, threshold], [0, top], "threshold"))
         found.append(chart("bars", f"Distances of {name} pairs", "distance", "pairs", series, x_max=float(edges[-1])))
     return found
+
+
+def reliability(run: Reported) -> dict | None:
+    """Share of right answers against their probability, in bins of equally many answers; on the line probabilities hold."""
+    series = _by_split(run.table("reliability.csv"), "confidence", "right")
+    what = "probability of the answer"
+    series += [line([0, 1], [0, 1], "as it should be")] if series else []
+    return chart("line", "How far probabilities hold", what, "share right", series, x_max=1, y_max=1)
+
+
+def coverage(run: Reported) -> dict | None:
+    """How often answers err, by the share of photos or pairs that are answered when the least sure are called unknown."""
+    series = _by_split(run.table("coverage.csv"), "coverage", "risk")
+    curve = run.scores["decision"].get("answered")
+    if series and curve and curve["least"]:
+        series.append(line(curve["coverage"], curve["risk"], "validation"))
+    return chart(
+        "line", "Errors, where the least sure are called unknown", "share answered", "share wrong", series, x_max=1
+    )
+
+
+def _by_split(table: dict[str, list[str]], x: str, y: str) -> list[dict]:
+    """A series a split of a table with a column `split`."""
+    splits = np.array(table.get("split") or [], object)
+    named = {name: name.replace("_", ", ") for name in dict.fromkeys(splits.tolist())}
+    return [
+        line(numbers(table[x])[splits == name], numbers(table[y])[splits == name], text) for name, text in named.items()
+    ]
 
 
 def pairs_by_difficulty(run: Reported) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -75,6 +75,7 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "task": task,
         "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
         "rows": score_rows(run),
+        "trust": trust(run),
         "charts": [one for one in all_charts(run) if one],
         "confusions": confused(run, share(CONFUSIONS, runs)) if run.photos else [],
         "doubted": [photo_card(run, place) for place in doubted(run.photos, share(DOUBTED, runs))]
@@ -93,7 +94,8 @@ def share(count: int, runs: int) -> int:
 
 def all_charts(run: Reported) -> list[dict | None]:
     sizes = [charts.class_sizes(run), charts.recall_by_size(run)]
-    return [*charts.learning(run), charts.accuracies(run), charts.roc(run), *charts.distances(run), *sizes]
+    trust = [charts.reliability(run), charts.coverage(run)]
+    return [*charts.learning(run), charts.accuracies(run), charts.roc(run), *charts.distances(run), *sizes, *trust]
 
 
 def overlay(runs: Sequence[Reported], labels: list[str]) -> list[dict]:
@@ -132,6 +134,25 @@ def score_rows(run: Reported) -> list[dict]:
             cells = [{"value": values[f"{split}/{name}"], "low": None} for name in columns]
             rows.append({"name": rival, "rival": True, "cells": cells})
     return rows
+
+
+def trust(run: Reported) -> str:
+    """How far probabilities hold, in words; "" where the run does not tell."""
+    scores, decision = run.scores["scores"], run.scores["decision"]
+    said = {key: f"{number(entry['value'])} {interval(entry)}".strip() for key, entry in scores.items()}
+    if "temperature" in decision and "test/nll" in scores:
+        return (
+            f"Probabilities are of logits divided by {decision['temperature']:.3f}, fitted on validation photos. On the test that "
+            f"changes the negative log likelihood by {said['test/nll_change']} to {said['test/nll']}, and the calibration error by "
+            f"{said['test/calibration_error_change']} to {said['test/calibration_error']}."
+        )
+    errors = [f"{key.partition('/')[0]} {text}" for key, text in said.items() if key.endswith("/calibration_error")]
+    if not errors:
+        return ""
+    return (
+        "A pair's probability to be the same is a sigmoid of its distance, fitted on the validation pairs that chose the threshold. "
+        f"Its calibration error on the test pairs: {', '.join(errors)}."
+    )
 
 
 def confused(run: Reported, most: int) -> list[dict]:

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from kcars import intervals, metrics
+from kcars import calibration, intervals, metrics
 from kcars.baselines import BASELINES, class_similarity, stored_features
 from kcars.data.index import Classes, Dataset
 from kcars.data.split import stratified_share
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
-from kcars.tasks.plan import Network, Plan, Result, backbone, training_loss, training_stream
+from kcars.tasks.plan import Network, Plan, Result, backbone, curve_table, training_loss, training_stream
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -130,12 +130,30 @@ def decide(plan: Plan, outputs: Outputs) -> dict:
     return {}
 
 
-def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
-    """Scores of the split's photos ("validation" or "test"), with their loss on validation."""
-    rows = plan.validation if split == "validation" else plan.dataset.test
+def calibrate(plan: Plan, outputs: Outputs) -> dict:
+    """The temperature of probabilities, and how answers err by their confidence, both of the validation photos."""
+    rows, labels = _known(plan, plan.validation)
+    logits = outputs(rows)
+    temperature = calibration.fit_temperature(logits, labels)
+    probability = calibration.probabilities(logits, temperature)
+    return {
+        "temperature": temperature,
+        "answered": calibration.answered(probability.max(1, initial=0.0), probability.argmax(1) == labels),
+    }
+
+
+def _known(plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of rows those whose class training knows, and their labels."""
     labels = plan.labels(rows)
-    known = labels >= 0
-    rows, labels = rows[known], labels[known]
+    return rows[labels >= 0], labels[labels >= 0]
+
+
+def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
+    """Scores of the split's photos ("validation" or "test"), with their loss on validation.
+
+    Where `decision` has a temperature, also how far probabilities hold, with it and without.
+    """
+    rows, labels = _known(plan, plan.validation if split == "validation" else plan.dataset.test)
     logits = outputs(rows)
     classes = len(plan.classes)
     found = metrics.classification_scores(logits, labels, classes)
@@ -147,9 +165,38 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     if resamples:
         bounds = intervals.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)
         result.intervals = {f"{split}/{name}": value for name, value in bounds.items()}
-    result.tables["photos.csv"] = _photo_table(plan, rows, labels, logits)
+    temperature = decision.get("temperature", 1.0)
+    result.tables["photos.csv"] = _photo_table(plan, rows, labels, logits, temperature)
     result.tables["classes.csv"] = _class_table(plan, labels, logits)
+    if "temperature" in decision:
+        _add_calibration(result, plan, split, logits, labels, temperature, resamples)
     return result
+
+
+def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
+    """Loss and calibration error of probabilities, as they are and unscaled, and the change; tables of both curves."""
+    error, loss, tables = {}, {}, {}
+    for name, warmth in (("", temperature), ("_unscaled", 1.0)):
+        probability = calibration.probabilities(logits, warmth)
+        confidence, right = probability.max(1), probability.argmax(1) == labels
+        error[name] = calibration.CalibrationError(confidence, right)
+        loss[name] = calibration.photo_losses(logits, labels, warmth)
+        tables[f"{split}{name}"] = calibration.reliability(confidence, right)
+        if not name:
+            result.tables["coverage.csv"] = curve_table({split: calibration.answered(confidence, right)})
+    result.tables["reliability.csv"] = curve_table(tables)
+
+    def measured(weights):
+        found = {f"nll{name}": metrics.ratio(weights @ each, weights.sum(-1)) for name, each in loss.items()}
+        found |= {f"calibration_error{name}": each(weights) for name, each in error.items()}
+        return found | {
+            f"{what}_change": found[what] - found[f"{what}_unscaled"] for what in ("nll", "calibration_error")
+        }
+
+    result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
+    if resamples:
+        bounds = intervals.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
+        result.intervals |= {f"{split}/{name}": value for name, value in bounds.items()}
 
 
 def _loss(plan: Plan, logits: np.ndarray, labels: np.ndarray) -> float:
@@ -157,11 +204,10 @@ def _loss(plan: Plan, logits: np.ndarray, labels: np.ndarray) -> float:
     return float(loss(labels, logits))
 
 
-def _photo_table(plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> dict[str, np.ndarray]:
+def _photo_table(plan: Plan, rows, labels, logits: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
     names = np.array(plan.classes.names, object)
     best = logits.argmax(1)
-    probability = np.exp(logits - logits.max(1, keepdims=True))
-    probability /= probability.sum(1, keepdims=True)
+    probability = calibration.probabilities(logits, temperature)
     return {
         "path": plan.dataset.index.paths[rows],
         "label": names[labels],

@@ -58,6 +58,16 @@ def history_column(key: str) -> str:
     return "val_" + key.removeprefix("validation").lstrip("_/").replace("/", "_")
 
 
+def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
+    """Curves by name, columns of equal length each, as one table whose first column is the name."""
+    names = np.repeat(list(curves), [len(next(iter(curve.values()))) for curve in curves.values()]).astype(object)
+    first = next(iter(curves.values()), {})
+    return {
+        "split": names,
+        **{key: np.concatenate([curve[key] for curve in curves.values()]).round(6) for key in first},
+    }
+
+
 def training_stream(plan: Plan, store) -> Stream:
     """The endless sequence of batches that both tasks learn from; an auxiliary head learns the same labels."""
     settings, labels = plan.strategy, plan.labels(plan.train)

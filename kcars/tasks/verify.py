@@ -1,21 +1,36 @@
 """Verification: do two photos show the same make or model?"""
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 
-from kcars import curves, intervals, metrics
+from kcars import calibration, curves, intervals, metrics
 from kcars.baselines import BASELINES, stored_features
 from kcars.data.index import Classes, Dataset, Pairs, model_names
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, Strategy
-from kcars.tasks.plan import Network, Plan, Result, backbone, history_column, training_loss, training_stream
+from kcars.tasks.plan import (
+    Network,
+    Plan,
+    Result,
+    backbone,
+    curve_table,
+    history_column,
+    training_loss,
+    training_stream,
+)
 
 FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
+DECISION = (
+    "threshold",
+    "scale",
+    "offset",
+)  # On the score; of the distance's sigmoid, as `calibration.fit_pairs` has it.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -86,13 +101,23 @@ def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
 
 
 def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
-    """The epoch whose leading score is best on average over the folds, and there the mean of their thresholds."""
+    """The epoch whose leading score is best on average over the folds; there the means of their thresholds and sigmoids."""
     column = history_column(leading(strategy))
     epochs = min(map(len, histories))  # A fold may have stopped early.
     score = np.mean([[row[column] for row in history[:epochs]] for history in histories], axis=0)
     best = int(score.argmax())
-    threshold = np.mean([history[best][history_column("validation/threshold")] for history in histories])
-    return {"epoch": best + 1, "folds": len(histories), "score": float(score[best]), "threshold": float(threshold)}
+    columns = {name: history_column(f"validation/{name}") for name in DECISION}
+    decision = {
+        name: float(np.mean([history[best][column] for history in histories]))
+        for name, column in columns.items()
+        if column in histories[0][best]
+    }
+    return {"epoch": best + 1, "folds": len(histories), "score": float(score[best]), **decision}
+
+
+def decision_of(chosen: dict) -> dict:
+    """What `choose` has found that decides."""
+    return {name: chosen[name] for name in DECISION if name in chosen}
 
 
 def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
@@ -182,22 +207,45 @@ def beside(network: Network) -> dict[str, float]:
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
+    return {"threshold": _decided(plan, outputs)["threshold"]}
+
+
+def calibrate(plan: Plan, outputs: Outputs) -> dict:
+    """`decide`, with the probability that a distance tells, and how answers err by their confidence, of the same pairs."""
+    found = _decided(plan, outputs)
+    confidence, right = _confidence(found.pop("same"), found.pop("distance"), found)
+    return {**found, "answered": calibration.answered(confidence, right)}
+
+
+def _decided(plan: Plan, outputs: Outputs) -> dict:
+    """Of the pairs that decide: `same`, `distance`, and what they give of DECISION."""
     pairs = plan.pairs[f"validation/{plan.strategy.deciding}"]
     rows = pairs.rows()
-    found = similarity(outputs(rows), *_places(rows, pairs), _unit(plan))
-    return {"threshold": float(metrics.best_threshold(pairs.same, found))}
+    distance = -similarity(outputs(rows), *_places(rows, pairs), _unit(plan))
+    return {"same": pairs.same, "distance": distance, **_decision(pairs.same, distance)}
+
+
+def _decision(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
+    return {"threshold": float(metrics.best_threshold(same, -distance)), **calibration.fit_pairs(same, distance)}
+
+
+def _confidence(same: np.ndarray, distance: np.ndarray, decision: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each answer, which the threshold gives, and whether it is right."""
+    probability, called = calibration.same_probability(distance, decision), -distance >= decision["threshold"]
+    return np.where(called, probability, 1 - probability), called == (same > 0)
 
 
 def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
     """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
 
-    Keys are `easy/roc_auc` for the test split and `validation_easy/roc_auc` for validation, which also tells its
+    Where `decision` has a sigmoid, the test's also tell how far probabilities hold. Keys are `easy/roc_auc` for the test split and `validation_easy/roc_auc` for validation, which also tells its
     loss (where pairs are trained on; `decision` is then what `beside` gives) and how distances spread.
     """
     chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
     vectors = outputs(rows)
     result, tables, later = Result(), [], {}
+    shown: dict[str, dict] = {"reliability.csv": {}, "coverage.csv": {}}
     for name, pairs in chosen.items():
         difficulty = name.partition("/")[2]
         key = difficulty if split == "test" else f"validation_{difficulty}"
@@ -206,8 +254,15 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
             if split == "test" or metric == "roc_auc":
                 result.scores[f"{key}/{metric}"] = value
+        more = None
+        if split == "test" and "scale" in decision:
+            confidence, right = _confidence(pairs.same, -found, decision)
+            shown["reliability.csv"][key] = calibration.reliability(confidence, right)
+            shown["coverage.csv"][key] = calibration.answered(confidence, right)
+            more = _calibration(pairs.same, -found, decision)
+            result.scores |= {f"{key}/{metric}": float(value) for metric, value in more(np.ones(len(pairs))).items()}
         if resamples:
-            later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples)
+            later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
         if split == "validation" and difficulty == plan.strategy.deciding:
             result.scores |= _distances(plan, pairs, -found, decision)
         if split == "validation" and len(np.unique(pairs.same)) == 2:
@@ -220,7 +275,19 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
             result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
     if split == "test":
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+        result.tables |= {name: curve_table(each) for name, each in shown.items() if each}
     return result
+
+
+def _calibration(same: np.ndarray, distance: np.ndarray, decision: dict) -> Callable[[np.ndarray], dict]:
+    """Loss and calibration error of pair probabilities, for any weights (..., n) of the pairs."""
+    loss = calibration.pair_losses(same, distance, decision)
+    error = calibration.CalibrationError(*_confidence(same, distance, decision))
+
+    def measured(weights: np.ndarray) -> dict:
+        return {"nll": metrics.ratio(weights @ loss, weights.sum(-1)), "calibration_error": error(weights)}
+
+    return measured
 
 
 def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, unit: bool, chunk: int = 8192) -> np.ndarray:
@@ -249,7 +316,7 @@ def unit_length(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, threshold: float, resamples: int) -> dict:
+def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:
     """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
     group = plan.dataset.index.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
     return intervals.pair_intervals(
@@ -260,6 +327,7 @@ def _intervals(plan: Plan, pairs: Pairs, found: np.ndarray, difficulty: str, thr
         threshold,
         resamples,
         plan.strategy.train.seed,
+        more,
     )
 
 
@@ -268,7 +336,7 @@ def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) ->
     found = {
         "validation/distance_mean": float(distance.mean()),
         "validation/distance_std": float(distance.std()),
-        "validation/threshold": float(metrics.best_threshold(pairs.same, -distance)),
+        **{f"validation/{name}": value for name, value in _decision(pairs.same, distance).items()},
     }
     if plan.strategy.data.order == "pairs":
         output = learned["scale"] * (learned["offset"] - distance) if "scale" in learned else distance

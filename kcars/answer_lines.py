@@ -1,0 +1,68 @@
+"""Answers as lines: for people, as JSON, as CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+
+from kcars.answers import Comparison, Prediction
+
+CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
+
+
+def writer(kind: str | None, top: int) -> Callable[[Prediction], Iterator[str]]:
+    """A function from a prediction to its lines: `kind` json, csv (its head first), or None for people."""
+    if kind == "json":
+        return _json
+    if kind == "csv":
+        head = iter([_csv(CSV_HEAD)])
+        return lambda prediction: (line for part in (head, _rows(prediction)) for line in part)
+    return _told
+
+
+def _json(prediction: Prediction) -> Iterator[str]:
+    named = {
+        key: [{"name": name, "probability": round(probability, 6)} for name, probability in getattr(prediction, key)]
+        for key in ("names", "makes")
+    }
+    yield json.dumps(
+        {"photo": prediction.photo, "box": prediction.box, "answer": prediction.answer, **named}, ensure_ascii=False
+    )
+
+
+def _rows(prediction: Prediction) -> Iterator[str]:
+    box = prediction.box or ("",) * 4
+    for rank, (name, probability) in enumerate(prediction.names, 1):
+        yield _csv((prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}"))
+
+
+def _csv(cells) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
+
+
+def _told(prediction: Prediction) -> Iterator[str]:
+    where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
+    sure = "" if prediction.answer != "unknown" else "  (unknown: not sure enough)"
+    yield f"{prediction.photo}{where}{sure}"
+    for name, probability in prediction.names:
+        yield f"  {probability:6.1%}  {name}"
+    if prediction.makes:
+        yield "  makes: " + ", ".join(f"{name} {probability:.1%}" for name, probability in prediction.makes[:3])
+
+
+def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
+    """What a comparison found, in one line."""
+    if as_json:
+        facts = {name: getattr(found, name) for name in ("left", "right", "answer", "same", "distance", "probability")}
+        return json.dumps({**facts, "threshold": -card["decision"]["threshold"]}, ensure_ascii=False)
+    answer = {
+        "same": f"same {card['target']}",
+        "different": f"different {card['target']}s",
+        "unknown": "unknown: not sure enough",
+    }
+    return (
+        f"{answer[found.answer]}, {found.probability:.0%} sure to be the same; distance {found.distance:.3f}, "
+        f"threshold {-card['decision']['threshold']:.3f}"
+    )

@@ -1,0 +1,146 @@
+"""Scores as probabilities that hold: fitted on validation, measured on the test, and below which confidence to stay silent."""
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax
+
+BINS = 15
+POINTS = 101
+_COLDEST, _HOTTEST = 0.05, 20.0
+
+
+# ---- classification ----
+
+
+def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(n, classes) float64 that sum to 1, of logits divided by a temperature."""
+    return np.exp(log_softmax(np.asarray(logits, np.float64) / temperature, axis=1))
+
+
+def photo_losses(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Negative log likelihood (n,) of each label."""
+    return -log_softmax(np.asarray(logits, np.float64) / temperature, axis=1)[np.arange(len(labels)), labels]
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The one number by which logits are divided that makes labels likeliest (Guo et al. 2017, arXiv 1706.04599).
+
+    It changes no answer and no order of answers. 1 without photos.
+    """
+    if not len(labels):
+        return 1.0
+    found = minimize_scalar(
+        lambda warmth: photo_losses(logits, labels, np.exp(warmth)).mean(),
+        bounds=(np.log(_COLDEST), np.log(_HOTTEST)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+# ---- pairs ----
+
+
+def same_probability(distance: np.ndarray, fitted: dict[str, float]) -> np.ndarray:
+    """Probability (n,) of pairs at a distance to be the same, where as many pairs are the same as not."""
+    return expit(fitted["scale"] * (fitted["offset"] - np.asarray(distance, np.float64)))
+
+
+def pair_losses(same: np.ndarray, distance: np.ndarray, fitted: dict[str, float]) -> np.ndarray:
+    """Negative log likelihood (n,) of each pair's label."""
+    logit = fitted["scale"] * (fitted["offset"] - np.asarray(distance, np.float64))
+    return np.logaddexp(0.0, np.where(np.asarray(same) > 0, -logit, logit))
+
+
+def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
+    """`scale` (0 or more) and `offset` of the sigmoid that makes the labels likeliest, both kinds weighing alike.
+
+    Labels are drawn in by one photo as Platt (1999) does, so that kinds that never overlap give a finite slope. Both nan
+    where one kind is absent.
+    """
+    same, distance = np.asarray(same) > 0, np.asarray(distance, np.float64)
+    counts = same.sum(), (~same).sum()
+    if not min(counts):
+        return {"scale": float("nan"), "offset": float("nan")}
+    wanted = np.where(same, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
+    weight = np.where(same, 0.5 / counts[0], 0.5 / counts[1])
+    middle, spread = distance.mean(), max(distance.std(), 1e-9)
+    standard = (middle - distance) / spread  # Well-conditioned whatever unit distances have.
+
+    def loss(line):
+        logit = line[0] * standard + line[1]
+        error = (expit(logit) - wanted) * weight
+        value = ((np.logaddexp(0.0, logit) - wanted * logit) * weight).sum()
+        return value, np.array([(error * standard).sum(), error.sum()])
+
+    slope, level = minimize(loss, (1.0, 0.0), jac=True, bounds=((1e-6, None), (None, None)), method="L-BFGS-B").x
+    return {"scale": float(slope / spread), "offset": float(middle + spread * level / slope)}
+
+
+# ---- how far probabilities hold ----
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> dict[str, np.ndarray]:
+    """Of each of `bins` bins of equally many answers, by rising confidence: mean confidence, share right, answers."""
+    parts = [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
+    confidence, right = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
+    return {
+        "confidence": np.array([confidence[part].mean() for part in parts]),
+        "right": np.array([right[part].mean() for part in parts]),
+        "answers": np.array([len(part) for part in parts]),
+    }
+
+
+class CalibrationError:
+    """Mean distance between confidence and share right over bins of equal mass, for any weights of the answers.
+
+    The bins are of the answers as they are: weights, as those of a resample, do not move them. (Nixon et al. 2019, arXiv
+    1904.01685; it is never quite 0, as shares of few answers vary.)
+    """
+
+    def __init__(self, confidence: np.ndarray, right: np.ndarray, bins: int = BINS):
+        place = np.empty(len(confidence), int)
+        for number, part in enumerate(np.array_split(np.argsort(confidence, kind="stable"), bins)):
+            place[part] = number
+        gap = np.asarray(confidence, np.float64) - np.asarray(right, np.float64)
+        self._gaps = np.zeros((len(place), bins))
+        self._gaps[np.arange(len(place)), place] = gap
+
+    def __call__(self, weights: np.ndarray | None = None):
+        """A float, or (replicates,) for weights (replicates, n)."""
+        weights = np.ones(len(self._gaps)) if weights is None else weights
+        total = weights.sum(-1)
+        gaps = np.abs(weights @ self._gaps).sum(-1)
+        return np.divide(gaps, total, out=np.full(np.shape(gaps), np.nan), where=total > 0)
+
+
+# ---- when to say "unknown" ----
+
+
+def answered(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
+    """`least` confidences, falling; the share of answers that reach each (`coverage`), and how many of those err (`risk`).
+
+    risk counts one error more than there were, (errors + 1) / (answers + 1): what the next answer may be (Angelopoulos et
+    al. 2022, arXiv 2208.02814). At most POINTS points; none without answers.
+    """
+    confidence, right = np.asarray(confidence, np.float64), np.asarray(right, bool)
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    errors = np.cumsum(~right[order])
+    count = np.arange(1, len(order) + 1)
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else order
+    at = (
+        last[np.unique(np.linspace(0, len(last) - 1, min(POINTS, len(last))).round().astype(int))]
+        if len(last)
+        else last
+    )
+    return {
+        "least": ordered[at].tolist(),
+        "coverage": (count[at] / max(1, len(order))).tolist(),
+        "risk": ((errors[at] + 1) / (count[at] + 1)).tolist(),
+    }
+
+
+def least_confidence(curve: dict[str, list[float]], risk: float) -> float:
+    """The confidence from which answers err in at most `risk` of all cases, as far as validation tells; infinite where none do."""
+    allowed = np.flatnonzero(np.asarray(curve["risk"]) <= risk)
+    return float(curve["least"][allowed[-1]]) if len(allowed) else float("inf")

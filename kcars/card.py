@@ -1,0 +1,55 @@
+"""The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
+
+from kcars.errors import KcarsError
+from kcars.run import Run
+
+FORMAT = 1
+LIMITS = (
+    "It knows the classes above and nothing else: whatever it is shown, it names one of them, or, at a chosen risk, "
+    "`unknown`, which is measured on photos like those that it learned from.",
+    "Scores hold for photos like those of its dataset: other cameras, countries and years of make will do worse.",
+    "Probabilities are fitted on validation photos whose classes are as frequent as there; a pair's, where as many pairs are the same as not.",
+)
+CLIENT = (
+    "Send whole, upright JPEG files: an Exif turn is not applied (kcars itself applies it).",
+    "Boxes are left, top, right, bottom in pixels of the whole photo, counted from 0, right and bottom just outside; below 0 "
+    "means the whole photo.",
+    "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
+    "whatever the shape. Scaling and the mean with the mirror image happen inside.",
+    "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
+    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers.",
+)
+
+
+def of_run(run: Run) -> dict:
+    """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
+    scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
+    decision = scores["decision"]
+    if not {"temperature", "scale"} & set(decision):
+        raise KcarsError(
+            f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
+        )
+    return {
+        "format": FORMAT,
+        "task": strategy.task,
+        "target": strategy.target,
+        "classes": {"names": classes.full_names(), "makes": classes.makes, "ids": classes.ids.tolist()},
+        "input": {
+            "size_px": strategy.data.size_px,
+            "crop": strategy.data.crop,
+            "padding": strategy.data.padding,
+            "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
+            "mirror": strategy.evaluate.mirror,
+            "unit": strategy.task == "verify" and strategy.model.head != "linear",
+        },
+        "decision": decision,
+        **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
+        "scores": scores["scores"],
+        "baselines": scores["baselines"],
+        "data": {name: facts["data"][name] for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
+        "strategy": facts["strategy"],
+        "settings": facts["settings"],
+        "weights": facts.get("weights"),
+        "versions": facts["versions"],
+        "machine": facts["machine"],
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""A trained model out of the house: SavedModel, ONNX and LiteRT, each loaded again and compared before success is told."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kcars import card as cards
+from kcars.errors import KcarsError, one_of
+from kcars.export.checks import Check, compared, told
+from kcars.export.model_card import markdown
+from kcars.files import folder_sha256, umask, writable_folder, write_json, write_text
+from kcars.predict import CARD, ONNX, SAVED_MODEL
+from kcars.run import Run
+from kcars.runtime import start
+
+LITERT = "model.tflite"
+FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
+NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
+
+
+def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force: bool = False, say=print) -> dict:
+    """Write a scored run in some of FILES into the folder `out`, with its card; gives the card.
+
+    photos: () -> (what they are, list of (encoded bytes, box or None)) to compare on. Each format is loaded in a process
+    without kcars, and what it answers compared with the run. Raises KcarsError where a format is unknown, what it needs is not
+    installed, the folder holds something else, or answers differ; then nothing is left behind, and an earlier export stays.
+    """
+    _check_formats(formats)
+    _check_place(out, force)
+    card = cards.of_run(run)
+    with Run.locked(run.folder):
+        start(run.strategy().train, "float32")
+        from kcars.export.graphs import Graphs
+        from kcars.restore import scored_network
+
+        network = scored_network(run)
+        graphs = Graphs(network, card)
+        check = Check.of(network, card, *photos())
+        writable_folder(out.parent, "--out")
+        place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        try:
+            _write_all(graphs, card, formats, place, check, say)
+            os.chmod(place, 0o777 & ~umask())
+            _put(place, out)
+        except OSError as error:
+            raise KcarsError(f"--out {out}: cannot be written ({error.strerror})") from None
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+    return card
+
+
+def _put(place: Path, out: Path) -> None:
+    """Give a whole folder its name; what bore it goes only then."""
+    if not out.exists():
+        os.replace(place, out)
+        return
+    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    os.replace(out, old / out.name)
+    os.replace(place, out)
+    shutil.rmtree(old)
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    if not formats:
+        raise KcarsError(f"--format: names none; choose of {', '.join(FILES)}")
+    for name in formats:
+        if name not in FILES:
+            raise one_of("--format", name, FILES)
+        if missing := [package for package in NEEDED[name] if importlib.util.find_spec(package) is None]:
+            raise KcarsError(
+                f"--format {name}: {', '.join(missing)} is not installed; run: pip install 'kcars[export]'"
+            )
+
+
+def _check_place(out: Path, force: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / CARD).is_file():
+        raise KcarsError(f"--out {out}: holds something that is no export; choose another folder")
+    if not force:
+        raise KcarsError(f"--out {out}: holds an export already; choose another folder or add --force")
+
+
+def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: Check, say) -> None:
+    from kcars.export import formats as writers
+
+    card |= {"files": {}, "checked_on": check.source, "checks": {}}
+    for name in dict.fromkeys(formats):
+        file = place / FILES[name]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        getattr(writers, name)(graphs, card, file)
+        size = sum(part.stat().st_size for part in file.rglob("*") if part.is_file()) or file.stat().st_size
+        card["files"][name] = {"path": FILES[name], "bytes": size, "sha256": folder_sha256(file)}
+        card["checks"][name] = compared(name, file, check)
+        say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name], check)}")
+    write_json(place / CARD, card)
+    write_text(place / "README.md", markdown(card))

@@ -1,0 +1,46 @@
+"""Which photos an export is compared on: test photos of the run, or what the run folder keeps of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.run import Run
+
+
+def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple[bytes, np.ndarray | None]]]:
+    """(what they are, encoded bytes and box of each), at most so many, spread over the test list.
+
+    data: where the dataset lies; without it where it lay in training, and where it does not any more, the run's thumbnails.
+    Raises KcarsError where `data` is not the run's dataset, and where there are neither.
+    """
+    from kcars.data.source import load
+
+    strategy = run.strategy()
+    try:
+        dataset = load(data or Path(run.facts()["data"]["source"]), strategy.task, strategy.data)
+        run.refuse_other_data(dataset)
+    except KcarsError:
+        if data:
+            raise
+        return _thumbnails(run, most)
+    index, rows = dataset.index, dataset.test_rows()
+    bad = set(run.facts()["data"]["bad_photos"])
+    rows = rows[[path not in bad for path in index.paths[rows]]]
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
+    boxed = strategy.data.crop == "box"
+    photos = []
+    for row in rows:
+        box = index.box[row] if boxed and index.box[row][0] >= 0 else None
+        photos.append(((index.root / str(index.paths[row])).read_bytes(), box))
+    return f"{len(photos)} test photos", photos
+
+
+def _thumbnails(run: Run, most: int) -> tuple[str, list[tuple[bytes, None]]]:
+    files = sorted((run.folder / "thumbnails").glob("*.jpg"))[:most]
+    if len(files) < 2:
+        raise KcarsError(
+            f"run {run.folder}: its dataset {run.facts()['data']['source']} is gone, and it keeps no thumbnails; name photos to "
+            "compare on with --data"
+        )
+    return f"{len(files)} thumbnails of test photos", [(file.read_bytes(), None) for file in files]

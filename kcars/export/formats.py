@@ -1,0 +1,43 @@
+"""Writers of the formats: each takes the graphs, the card and the place, and writes there."""
+
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+from kcars.export.graphs import Graphs
+from kcars.runtime import native_stderr_held
+
+OPSET = 17
+
+
+def saved_model(graphs: Graphs, card: dict, folder: Path) -> None:
+    """For TensorFlow and TensorFlow Serving: every signature."""
+    tf.saved_model.save(graphs.held, str(folder), signatures=graphs.signatures())
+    shutil.rmtree(folder / "assets", ignore_errors=True)  # Empty.
+
+
+def onnx(graphs: Graphs, card: dict, file: Path) -> None:
+    """Pixels to numbers, with what a client must know in the model's metadata, under "kcars"."""
+    import onnx as library
+    import tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    function = graphs.pixels()
+    with native_stderr_held():
+        model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
+    known = {name: card[name] for name in ("format", "task", "target", "classes", "input", "decision")}
+    library.helper.set_model_props(model, {"kcars": json.dumps(known)})
+    library.checker.check_model(model)
+    library.save(model, file)
+
+
+def litert(graphs: Graphs, card: dict, file: Path) -> None:
+    """Pixels to numbers, signature "pixels", for phones and small boards."""
+    with tempfile.TemporaryDirectory() as folder, native_stderr_held():
+        tf.saved_model.save(graphs.held, folder, signatures={"pixels": graphs.pixels().get_concrete_function()})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["pixels"])
+        file.write_bytes(converter.convert())

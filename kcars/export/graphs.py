@@ -1,0 +1,129 @@
+"""A trained network as TensorFlow functions: what an export's signatures compute, from bytes or pixels to answers."""
+
+import numpy as np
+import tensorflow as tf
+
+from kcars.export import jpeg_graph
+
+TOP = 5
+_JPEG = tf.TensorSpec([None], tf.string)
+_BOXES = tf.TensorSpec([None, 4], tf.float32)
+
+
+class Graphs:
+    """The signatures of one network.
+
+    network: a float32 Keras model of pixels; card: as `kcars.card` makes it. `held`, a tf.Module, holds each weight once,
+    which the model itself would not.
+    """
+
+    def __init__(self, network, card: dict):
+        self.held = tf.Module(name="kcars")
+        self.held.weights = [variable._value for variable in network.variables]
+        self._network, self._card = network, card
+        given = card["input"]
+        self._size_px, self._padding = given["size_px"], given["padding"]
+
+    def signatures(self) -> dict:
+        """Concrete functions by signature name; outputs are dicts."""
+        found = self._classifier() if self._card["task"] == "classify" else self._verifier()
+        return {name: function.get_concrete_function() for name, function in found.items()}
+
+    def pixels(self, batch: int | None = None):
+        """The one that needs neither strings nor JPEG: pixels (n, s, s, 3) uint8 to numbers, for other runtimes.
+
+        batch: n, where the runtime wants to know it.
+        """
+        spec = tf.TensorSpec([batch, self._size_px, self._size_px, 3], tf.uint8, name="pixels")
+        answer = self._probable if self._card["task"] == "classify" else self._embedded
+        return _function(lambda pixels: answer(self._outputs(pixels)), spec)
+
+    def _classifier(self) -> dict:
+        spec = tf.TensorSpec([None, self._size_px, self._size_px, 3], tf.uint8)
+        jpeg = _function(lambda jpeg: self._named(self._read(jpeg)), _JPEG)
+        return {
+            "serving_default": jpeg,
+            "jpeg": jpeg,
+            "jpeg_in_box": _function(lambda jpeg, boxes: self._named(self._read(jpeg, boxes)), _JPEG, _BOXES),
+            "pixels": _function(lambda pixels: self._named(pixels), spec),
+        }
+
+    def _verifier(self) -> dict:
+        def embed(jpeg, boxes=None):
+            return self._embedded(self._outputs(self._read(jpeg, boxes)))
+
+        def compare(left, right, left_boxes=None, right_boxes=None):
+            sides = [self._read(left, left_boxes), self._read(right, right_boxes)]
+            with tf.control_dependencies(
+                [tf.debugging.assert_equal(tf.size(left), tf.size(right), "left and right: not as many photos")]
+            ):
+                vectors = self._embedded(self._outputs(tf.concat(sides, 0)))["embedding"]
+            return self._compared(*tf.split(vectors, 2))
+
+        jpeg = _function(lambda jpeg: embed(jpeg), _JPEG)
+        return {
+            "serving_default": jpeg,
+            "jpeg": jpeg,
+            "embed": jpeg,
+            "embed_in_box": _function(embed, _JPEG, _BOXES),
+            "pixels": self.pixels(),
+            "compare": _function(lambda left, right: compare(left, right), _JPEG, _JPEG),
+            "compare_in_box": _function(compare, _JPEG, _JPEG, _BOXES, _BOXES),
+        }
+
+    def _read(self, jpeg, boxes=None):
+        return jpeg_graph.photos(jpeg, boxes, self._size_px, self._padding)
+
+    def _outputs(self, pixels):
+        """Outputs (n, d), where the run does so the mean over each photo and its mirror image."""
+        if not self._card["input"]["mirror"]:
+            return self._raw(pixels)
+        plain, mirrored = tf.split(self._raw(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)
+        return (plain + mirrored) / 2
+
+    def _raw(self, pixels):
+        found = self._network(tf.cast(pixels, tf.float32), training=False)
+        if isinstance(found, dict):
+            (found,) = found.values()
+        return found
+
+    def _probable(self, logits) -> dict:
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits / self._card["decision"]["temperature"])}
+
+    def _named(self, pixels) -> dict:
+        """The likeliest names with their probabilities, best first, and the logits that tell all."""
+        found = self._probable(self._outputs(pixels))
+        answers = {"logits": found["logits"]}
+        classes = self._card["classes"]
+        answers["names"], answers["probabilities"] = _best(found["probabilities"], classes["names"])
+        if classes["makes"]:
+            makes = sorted(set(classes["makes"]))
+            member = np.array([[make == one for one in makes] for make in classes["makes"]], np.float32)
+            answers["makes"], answers["make_probabilities"] = _best(found["probabilities"] @ member, makes)
+        return answers
+
+    def _embedded(self, vectors) -> dict:
+        """Of unit length, where the head gives unit length and the mean with the mirror image has lost it."""
+        if self._card["input"]["unit"]:
+            length = tf.sqrt(tf.reduce_sum(tf.square(vectors), -1, keepdims=True))
+            vectors = vectors / tf.maximum(length, 1e-12)
+        return {"embedding": vectors}
+
+    def _compared(self, left, right) -> dict:
+        decision = self._card["decision"]
+        distance = tf.sqrt(tf.reduce_sum(tf.square(left - right), -1))
+        return {
+            "distance": distance,
+            "probability": tf.sigmoid(decision["scale"] * (decision["offset"] - distance)),
+            "same": -distance >= decision["threshold"],
+        }
+
+
+def _best(probabilities, names: list[str]):
+    """(names, probabilities), each (n, TOP) or as many as there are, best first."""
+    found = tf.math.top_k(probabilities, min(TOP, len(names)))
+    return tf.gather(tf.constant(names), found.indices), found.values
+
+
+def _function(call, *specs):
+    return tf.function(call, input_signature=specs, autograph=False)

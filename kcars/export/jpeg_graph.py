@@ -1,0 +1,161 @@
+"""`images/decode.py` spelled out in TensorFlow: encoded bytes to the very pixels that training saw, inside an export.
+
+OpenCV's two ways of resizing are followed addition by addition (`modules/imgproc/src/resize.cpp` of OpenCV 4), because one
+pixel that is rounded otherwise may already move a score by more than an export may differ from its run.
+"""
+
+import tensorflow as tf
+
+from kcars.images.decode import LARGEST_PIXELS
+
+_SCALES = (1, 2, 4)  # At which decode.py reads a JPEG.
+_COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in whole numbers.
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
+
+
+def photos(jpeg: tf.Tensor, boxes: tf.Tensor | None, size_px: int, padding: float) -> tf.Tensor:
+    """(n, size_px, size_px, 3) uint8 of JPEG bytes (n,), each cut to its box (n, 4) or whole.
+
+    boxes: left, top, right, bottom in pixels of the whole photo, half-open; below 0 for the whole. A batch with one that
+    is no whole JPEG is refused, and the message says which; an Exif turn is not applied.
+    """
+    if boxes is None:
+        boxes = tf.fill([tf.size(jpeg), 4], -1.0)
+
+    def one(given):
+        number, data, box = given
+        return _photo(number, data, tf.cast(box, tf.float64), size_px, padding)
+
+    batch = tf.range(tf.size(jpeg)), jpeg, boxes
+    return tf.map_fn(one, batch, fn_output_signature=tf.TensorSpec((size_px, size_px, 3), tf.uint8))
+
+
+def _photo(number, data, box, size_px: int, padding: float):
+    with tf.control_dependencies([tf.debugging.Assert(tf.io.is_jpeg(data), ["photo", number, "is no JPEG"])]):
+        raw = tf.io.decode_raw(data, tf.uint8)
+    cut_off = _last(raw, _END_OF_IMAGE) <= _last(raw, _START_OF_SCAN)
+    with tf.control_dependencies([tf.debugging.Assert(~cut_off, ["photo", number, "is a JPEG that ends too early"])]):
+        height, width = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)[:2])
+    small = height * width <= LARGEST_PIXELS
+    told = ["photo", number, "has more than the", LARGEST_PIXELS, "pixels that a photo may have:", width, "x", height]
+    with tf.control_dependencies([tf.debugging.Assert(small, told)]):
+        scale = _decoding_scale(box, height, width, size_px)
+    reads = [lambda scale=scale: tf.io.decode_jpeg(data, channels=3, ratio=scale, dct_method="INTEGER_ACCURATE")
+             for scale in _SCALES]  # fmt: skip
+    pixels = tf.switch_case(scale, reads)
+    return resized(_cut(pixels, box, padding, tf.cast(tf.gather(_SCALES, scale), tf.float64)), size_px)
+
+
+def _last(raw, marker: int):
+    """Where a marker of JPEG last stands in bytes, -1 where it does not."""
+    found = tf.where((raw[:-1] == 0xFF) & (raw[1:] == marker))[:, 0]
+    return tf.reduce_max(tf.concat([tf.constant([-1], tf.int64), found], 0))
+
+
+def _decoding_scale(box, height, width, size_px: int):
+    """Place in _SCALES of the scale that `decode.decoding_scale` gives."""
+    sides = tf.where(box[0] >= 0, tf.stack([box[2] - box[0], box[3] - box[1]]), tf.cast([width, height], tf.float64))
+    enough = tf.reduce_min(sides) >= tf.constant([2.0 * scale * size_px for scale in _SCALES[1:]], tf.float64)
+    return tf.reduce_sum(tf.cast(enough, tf.int32))
+
+
+def _cut(pixels, box, padding: float, scale):
+    """`decode.cut`."""
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    left, top, right, bottom = tf.unstack(box / scale)
+    wider, higher = (right - left) * padding, (bottom - top) * padding
+    whole_number = lambda edge: tf.cast(tf.round(edge), tf.int32)  # noqa: E731
+    left, right = tf.maximum(0, whole_number(left - wider)), tf.minimum(width, whole_number(right + wider))
+    top, bottom = tf.maximum(0, whole_number(top - higher)), tf.minimum(height, whole_number(bottom + higher))
+    inside = (box[0] >= 0) & (right > left) & (bottom > top)
+    return tf.cond(inside, lambda: pixels[top:bottom, left:right], lambda: pixels)
+
+
+def resized(pixels: tf.Tensor, size_px: int) -> tf.Tensor:
+    """`decode.resized`: (h, w, 3) uint8 to (size_px, size_px, 3)."""
+    height, width = (tf.minimum(tf.shape(pixels)[axis], size_px) for axis in (0, 1))
+    shrunk = _area(pixels, height, width)
+    return tf.ensure_shape(_linear(shrunk, size_px), (size_px, size_px, 3))
+
+
+def _area(pixels, height, width):
+    """cv2.INTER_AREA to no larger sides: the mean over the area that each pixel covers."""
+    down, across = (_factor(tf.shape(pixels)[axis], side) for axis, side in ((0, height), (1, width)))
+    whole = tf.reduce_all(
+        tf.stack([tf.abs(factor - tf.round(factor)) for factor in (down, across)]) < 2.220446049250313e-16
+    )
+
+    def blocks():
+        sums = _sum_of_blocks(pixels, height, width)
+        by_bits = tf.bitwise.right_shift(sums + 2, 2)  # Two by two OpenCV rounds halves up.
+        area = tf.cast(tf.round(down) * tf.round(across), tf.float32)
+        rounded = tf.cast(tf.round(tf.cast(sums, tf.float32) * (1.0 / area)), tf.int32)
+        return tf.cast(tf.where((tf.round(down) == 2) & (tf.round(across) == 2), by_bits, rounded), tf.uint8)
+
+    def parts():
+        found = tf.cast(pixels, tf.float32)
+        found = _weighted(tf.transpose(found, (1, 0, 2)), across, width)
+        found = _weighted(tf.transpose(found, (1, 0, 2)), down, height)
+        return tf.cast(tf.round(found), tf.uint8)
+
+    return tf.cond(whole, blocks, parts)
+
+
+def _factor(side, target):
+    return 1.0 / (tf.cast(target, tf.float64) / tf.cast(side, tf.float64))
+
+
+def _sum_of_blocks(pixels, height, width):
+    down, across = tf.shape(pixels)[0] // height, tf.shape(pixels)[1] // width
+    blocks = tf.reshape(tf.cast(pixels, tf.int32), (height, down, width, across, 3))
+    return tf.reduce_sum(blocks, (1, 3))
+
+
+def _weighted(found, factor, target):
+    """Along axis 0, the sum of covered pixels times their shares, one after the other as OpenCV adds them."""
+    side = tf.shape(found)[0]
+    first = tf.range(tf.cast(target, tf.float64), dtype=tf.float64) * factor
+    last = first + factor
+    cell = tf.minimum(factor, tf.cast(side, tf.float64) - first)
+    end = tf.minimum(tf.floor(last), tf.cast(side - 1, tf.float64))
+    begin = tf.minimum(tf.math.ceil(first), end)
+    lead, rest = begin - first, last - end
+    begins = tf.where(lead > 1e-3, begin - 1, begin)
+    taps = tf.cast(tf.reduce_max(end - begins), tf.int32) + 1
+
+    lead = tf.where(lead > 1e-3, lead, tf.zeros_like(lead))
+    rest = tf.where(rest > 1e-3, tf.minimum(tf.minimum(rest, tf.ones_like(rest)), cell), tf.zeros_like(rest))
+
+    def add(tap, total):
+        place = begins + tf.cast(tap, tf.float64)
+        covered = tf.where(place < begin, lead, tf.where(place < end, tf.ones_like(rest), rest))
+        share = tf.cast(tf.where(place > end, tf.zeros_like(covered), covered / cell), tf.float32)
+        rows = tf.gather(found, tf.minimum(tf.cast(place, tf.int32), side - 1))
+        return tap + 1, total + rows * share[:, None, None]
+
+    empty = tf.zeros((target, tf.shape(found)[1], 3), tf.float32)
+    return tf.while_loop(lambda tap, _: tap < taps, add, (0, empty))[1]
+
+
+def _linear(pixels, size_px: int):
+    """cv2.INTER_LINEAR of bytes to no smaller sides."""
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    place, share = _between(width, size_px)
+    inside = (place >= 0) & (place < width - 1)
+    place, share = tf.clip_by_value(place, 0, width - 1), tf.where(inside, share, 0.0)
+    near, far = (tf.cast(tf.round(part * _COEFFICIENT), tf.int32)[None, :, None] for part in (1.0 - share, share))
+    values = tf.cast(pixels, tf.int32)
+    across = tf.gather(values, place, axis=1) * near + tf.gather(values, tf.minimum(place + 1, width - 1), axis=1) * far
+    place, share = _between(height, size_px)
+    near, far = (tf.cast(tf.round(part * _COEFFICIENT), tf.int32)[:, None, None] for part in (1.0 - share, share))
+    rows = [tf.gather(across, tf.clip_by_value(one, 0, height - 1)) for one in (place, place + 1)]
+    shift = tf.bitwise.right_shift
+    down = sum(shift(part * shift(row, 4), 16) for part, row in zip((near, far), rows, strict=True))
+    return tf.cast(tf.clip_by_value(shift(down + 2, 2), 0, 255), tf.uint8)
+
+
+def _between(side, size_px: int):
+    """For each of size_px pixels, the pixel (n,) int32 before it along a shorter side, and its distance (n,) float32."""
+    middle = tf.range(size_px, dtype=tf.float64) + 0.5
+    exact = tf.cast(middle * _factor(side, tf.constant(size_px)) - 0.5, tf.float32)
+    return tf.cast(tf.floor(exact), tf.int32), exact - tf.floor(exact)

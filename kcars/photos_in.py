@@ -1,0 +1,208 @@
+"""Photos to answer about: files, folders, frames of videos, with boxes from a CSV or from the user's own detector."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kcars.data.photos import walk
+from kcars.errors import KcarsError
+from kcars.images.decode import full_size
+
+VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
+BOX_COLUMNS = ("left", "top", "right", "bottom")
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo to read: source is a file, its encoded bytes, or RGB pixels (h, w, 3) uint8.
+
+    box: left, top, right, bottom in pixels, half-open; None for the whole. fault: why it is known already to be unreadable.
+    """
+
+    name: str
+    source: Path | bytes | np.ndarray
+    box: Box | None = None
+    fault: KcarsError | None = None
+
+
+def as_photo(given) -> Photo:
+    """A Photo of a path, bytes or pixels; KcarsError for anything else."""
+    if isinstance(given, Photo):
+        return given
+    if isinstance(given, str | Path):
+        return Photo(str(given), Path(given))
+    if isinstance(given, bytes):
+        return Photo("bytes", given)
+    if (
+        isinstance(given, np.ndarray)
+        and given.dtype == np.uint8
+        and given.ndim == 3
+        and given.shape[2] == 3
+        and given.size
+    ):
+        return Photo("pixels", given)
+    found = f"an array {given.shape} of {given.dtype}" if isinstance(given, np.ndarray) else type(given).__name__
+    raise KcarsError(f"photo: is {found}; a path, bytes, or RGB pixels (height, width, 3) of uint8 can be read")
+
+
+def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
+    """Each file named, every photo below each folder, and a frame of each video every so often, one after the other."""
+    for name in names:
+        if name.is_dir():
+            found = walk(name)
+            if not found:
+                raise KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
+            yield from (Photo(str(name / path), name / path) for path in found)
+        elif name.suffix.lower() in VIDEO_ENDINGS and name.is_file():
+            yield from frames(name, every_seconds)
+        else:
+            yield Photo(str(name), name)
+
+
+def count_of(names: Iterable[Path]) -> int | None:
+    """How many photos `photos_of` gives, None where a video is among them."""
+    names = list(names)
+    if any(name.suffix.lower() in VIDEO_ENDINGS for name in names):
+        return None
+    return sum(len(walk(name)) if name.is_dir() else 1 for name in names)
+
+
+def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
+    """A frame every so many seconds, the first one first; named by the video and its time."""
+    capture = cv2.VideoCapture(str(video))
+    try:
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        if not capture.isOpened() or not rate > 0:
+            raise KcarsError(f"{video}: no video that can be decoded")
+        step = max(1, round(every_seconds * rate))
+        number = 0
+        while capture.grab():  # Frames between are not decoded to pixels.
+            if number % step == 0:
+                whole, pixels = capture.retrieve()
+                if whole:
+                    yield Photo(f"{video}@{number / rate:.2f}s", cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+            number += 1
+        if not number:
+            raise KcarsError(f"{video}: no video that can be decoded")
+    finally:
+        capture.release()
+
+
+def read_boxes(file: Path) -> dict[Path, list[Box]]:
+    """Boxes by photo, absolute, from a CSV of path, left, top, right, bottom; paths are below the CSV's folder.
+
+    A photo may stand in several lines. Raises KcarsError with the line that is wrong.
+    """
+    boxes: dict[Path, list[Box]] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.DictReader(lines)
+            missing = [name for name in ("path", *BOX_COLUMNS) if name not in (reader.fieldnames or ())]
+            if missing:
+                raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
+            for line in reader:
+                boxes.setdefault((file.parent / line["path"]).resolve(), []).append(
+                    box_of([line[name] for name in BOX_COLUMNS], f"{file} line {reader.line_num}")
+                )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise KcarsError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return boxes
+
+
+def box_of(texts: list[str | None], where: str) -> Box:
+    """A box of four texts; KcarsError, which begins with `where`, if they are none."""
+    try:
+        left, top, right, bottom = (float(text) for text in texts)
+        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
+            raise ValueError
+    except (TypeError, ValueError):
+        told = ",".join(text or "" for text in texts)
+        raise KcarsError(
+            f"{where}: {told!r} is no box; left, top, right, bottom in pixels are, such as 10,20,200,120"
+        ) from None
+    return left, top, right, bottom
+
+
+def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[Photo]:
+    """Each photo once for each of its boxes, or whole where it has none."""
+    for photo in photos:
+        own = boxes.get(photo.source.resolve(), []) if isinstance(photo.source, Path) else []
+        yield from (replace(photo, box=box) for box in own or [None])
+
+
+class Detector:
+    """The user's own ONNX detector: (1, 3, h, w) float32 RGB 0..1 to (1, n, 6) left, top, right, bottom, score, class.
+
+    Boxes are in pixels of its input, into which a photo is fitted with its shape kept and grey around, as detectors of the
+    YOLO family are exported with their last step inside. classes: those that are vehicles; all without.
+    """
+
+    FREE_SIDE, GREY = 640, 114
+
+    def __init__(self, file: Path, classes: frozenset[int] = frozenset(), least_score: float = 0.25):
+        try:
+            import onnxruntime
+        except ImportError:
+            raise KcarsError("--detector: ONNX Runtime is not installed; run: pip install onnxruntime") from None
+        if not file.is_file():
+            raise KcarsError(f"--detector {file}: there is no such file")
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
+            raise KcarsError(f"--detector {file}: is no ONNX model ({str(error).splitlines()[0][:120]})") from None
+        self.file, self.classes, self.least_score = file, classes, least_score
+        given = self._session.get_inputs()[0]
+        self._name, shape = given.name, given.shape
+        if len(shape) != 4 or shape[1] != 3:
+            raise KcarsError(f"--detector {file}: takes {shape}; (1, 3, height, width) is needed")
+        self._height, self._width = (side if isinstance(side, int) else self.FREE_SIDE for side in shape[2:])
+
+    def boxes(self, pixels: np.ndarray) -> list[Box]:
+        """Of the vehicles in a photo (h, w, 3) uint8, the surest first."""
+        height, width = pixels.shape[:2]
+        scale = min(self._height / height, self._width / width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        left, top = (self._width - size[0]) // 2, (self._height - size[1]) // 2
+        canvas = np.full((self._height, self._width, 3), self.GREY, np.uint8)
+        canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        batch = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], np.float32) / 255
+        found = np.asarray(self._session.run(None, {self._name: batch})[0])
+        if found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != 6:
+            raise KcarsError(
+                f"--detector {self.file}: gives {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
+            )
+        found = found[0][found[0, :, 4] >= self.least_score]
+        if self.classes:
+            found = found[np.isin(found[:, 5].round().astype(int), list(self.classes))]
+        found = found[np.argsort(-found[:, 4], kind="stable")]
+        corners = (found[:, :4] - [left, top, left, top]) / scale
+        corners = np.clip(corners, 0, [width, height, width, height])
+        return [tuple(map(float, box)) for box in corners if box[2] - box[0] >= 1 and box[3] - box[1] >= 1]
+
+
+def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
+    """Each photo once for each vehicle that the detector finds in it; its fault says where it finds none."""
+    for photo in photos:
+        try:
+            pixels = photo.source if isinstance(photo.source, np.ndarray) else _pixels(photo)
+        except KcarsError as error:
+            yield replace(photo, fault=error)
+            continue
+        boxes = detector.boxes(pixels)
+        if not boxes:
+            yield replace(photo, fault=KcarsError(f"{photo.name}: the detector finds no vehicle"))
+        yield from (replace(photo, source=pixels, box=box) for box in boxes)
+
+
+def _pixels(photo: Photo) -> np.ndarray:
+    try:
+        return full_size(photo.source if isinstance(photo.source, bytes) else photo.source.read_bytes())
+    except OSError as error:
+        raise KcarsError(f"{photo.name}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise KcarsError(f"{photo.name}: {error}") from None

@@ -1,0 +1,222 @@
+"""The one way from photos to answers, by a run or an export: read, network, answers; in batches, memory flat."""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+from kcars import card as cards
+from kcars.answers import Answers, Comparison, Prediction
+from kcars.errors import KcarsError, one_of
+from kcars.images.decode import cut, decode, read_photo, resized
+from kcars.images.pixels import empty_photos
+from kcars.photos_in import Photo, as_photo
+
+BATCH = 32
+CARD, ONNX, SAVED_MODEL = "card.json", "model.onnx", "saved_model/1"
+
+
+class Predictor:
+    """Answers questions about photos by a trained model.
+
+    card: what the model tells of itself (`kcars.card`); network: pixels (n, s, s, 3) uint8 to logits (n, classes) or
+    embeddings (n, d).
+    """
+
+    def __init__(self, card: dict, network: Callable[[np.ndarray], np.ndarray]):
+        self.card, self._network = card, network
+
+    @property
+    def task(self) -> str:
+        return self.card["task"]
+
+    def predict(self, photos: Sequence, top: int = 5, risk: float | None = None) -> list[Prediction]:
+        """Names of what each photo shows; a photo is a path, encoded bytes, RGB pixels (h, w, 3) uint8, or a `Photo` with a box.
+
+        risk: say "unknown" rather than err in more than this share of answers. Raises KcarsError for a bad photo, and where
+        the model was trained to compare.
+        """
+        return [_or_raise(answer) for answer in self.predict_each(photos, top, risk)]
+
+    def predict_each(
+        self, photos: Iterable, top: int = 5, risk: float | None = None
+    ) -> Iterator[Prediction | tuple[Photo, KcarsError]]:
+        """As `predict`, one answer after the other, in order: photos may be endless. A bad one gives itself and its error."""
+        self._refuse_other_task("classify", "names nothing: it was trained to compare (kcars compare)")
+        if top < 1:
+            raise KcarsError(f"top: {top} is no number of names; 1 is the least")
+        answers = Answers(self.card, risk)
+        for photo, output in self.outputs_each(photos):
+            if isinstance(output, KcarsError):
+                yield photo, output
+            else:
+                yield answers.names(photo.name, output, top, photo.box)
+
+    def compare(self, left, right, risk: float | None = None) -> Comparison:
+        """Whether two photos show the same; photos and risk as in `predict`."""
+        self._refuse_other_task("verify", "compares nothing: it was trained to name (kcars predict)")
+        photos, vectors = [as_photo(left), as_photo(right)], self.embed([left, right])
+        return Answers(self.card, risk).comparison(photos[0].name, photos[1].name, *vectors)
+
+    def embed(self, photos: Sequence) -> np.ndarray:
+        """Vectors (n, d) float32 whose Euclidean distances tell how alike photos are."""
+        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
+        vectors = [_or_raise(output) for _, output in self.outputs_each(photos)]
+        return np.stack(vectors) if vectors else np.zeros((0, self.card["embedding"]), np.float32)
+
+    def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
+        """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""
+        readings = _read_ahead(map(as_photo, photos), self._read)
+        while part := list(islice(readings, BATCH)):
+            good = [pixels for _, pixels in part if not isinstance(pixels, KcarsError)]
+            batch = empty_photos(len(good), self.card["input"]["size_px"])
+            for place, pixels in enumerate(good):
+                batch[place] = pixels
+            outputs = iter(self._network(batch) if good else ())
+            for photo, pixels in part:
+                yield photo, pixels if isinstance(pixels, KcarsError) else next(outputs)
+
+    def _read(self, photo: Photo) -> np.ndarray | KcarsError:
+        given = self.card["input"]
+        size_px, padding = given["size_px"], given["padding"]
+        box = None if photo.box is None else np.asarray(photo.box)
+        if photo.fault:
+            return photo.fault
+        try:
+            if isinstance(photo.source, np.ndarray):
+                return resized(cut(photo.source, box, padding), size_px)
+            if isinstance(photo.source, bytes):
+                return decode(photo.source, box, size_px, padding)
+            return read_photo(photo.source, box, size_px, "whole" if box is None else "box", padding)
+        except KcarsError as error:
+            return error
+        except ValueError as error:
+            return KcarsError(f"{photo.name}: {error}")
+
+    def _refuse_other_task(self, task: str, what: str) -> None:
+        if self.task != task:
+            raise KcarsError(f"{self.card['place']}: {what}")
+
+
+def load(place: str | Path) -> Predictor:
+    """A Predictor over a run folder, or over an export: its folder, its SavedModel or its ONNX file.
+
+    Raises KcarsError where there is none, it is unscored, or what would run it is not installed.
+    """
+    place = Path(place)
+    if place.name == CARD:
+        place = place.parent
+    if place.is_dir() and (place / "run.json").is_file():
+        return _of_run(place)
+    for folder in (place, *place.parents[:2]):  # The export's folder, or a model in it.
+        if (folder / CARD).is_file():
+            return _of_export(folder, None if folder == place else place)
+    found = "is neither a run folder nor an export" if place.exists() else "does not exist"
+    raise KcarsError(f"model {place}: {found}; name a folder that kcars train or kcars export wrote")
+
+
+def _of_run(folder: Path) -> Predictor:
+    from kcars.run import Run
+    from kcars.runtime import start
+
+    run = Run.open(folder)
+    card = cards.of_run(run)
+    start(run.strategy().train, "float32")
+    from kcars.embed import batch_outputs
+    from kcars.restore import scored_network
+
+    network, mirror = scored_network(run), card["input"]["mirror"]
+    card |= {"place": str(folder), "embedding": int(network_width(network))}
+    return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror)))
+
+
+def network_width(network) -> int:
+    """Numbers that a network gives of a photo."""
+    shape = network.output_shape
+    return (next(iter(shape.values())) if isinstance(shape, dict) else shape)[-1]
+
+
+def finished(card: dict, outputs: np.ndarray) -> np.ndarray:
+    """Outputs as answers take them: of unit length, where the head gives that and the mean with the mirror image lost it."""
+    if not card["input"]["unit"]:
+        return outputs
+    return outputs / np.maximum(np.linalg.norm(outputs, axis=1, keepdims=True), 1e-12)
+
+
+def _of_export(folder: Path, model: Path | None) -> Predictor:
+    """model: the file or folder in the export that is to answer; without it ONNX Runtime does where it can, as the smaller."""
+    card = _read_card(folder / CARD) | {"place": str(folder)}
+    runners = {ONNX: _onnx, SAVED_MODEL: _saved_model}
+    if model is None:
+        model = next((folder / name for name in runners if (folder / name).exists()), None)
+        if model is None:
+            raise KcarsError(f"model {folder}: holds neither {' nor '.join(runners)}; kcars export writes them")
+    name = ONNX if model.name == ONNX else SAVED_MODEL
+    if model.suffix == ".tflite":
+        raise one_of(f"model {model}: a kind that", model.name, runners)
+    if not model.exists():
+        raise KcarsError(f"model {model}: does not exist; {folder} holds {', '.join(card['files'])}")
+    return Predictor(card, runners[name](model, "logits" if card["task"] == "classify" else "embedding"))
+
+
+def _read_card(path: Path) -> dict:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if card["format"] != cards.FORMAT:
+            raise KcarsError(f"{path}: written in format {card['format']}; this kcars reads {cards.FORMAT}")
+        return card
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]}); export anew") from None
+
+
+def _onnx(file: Path, output: str) -> Callable:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise KcarsError("ONNX Runtime is not installed; run: pip install onnxruntime") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = joblib.cpu_count()
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
+        raise KcarsError(f"{file}: damaged ({str(error).splitlines()[0][:120]}); export anew") from None
+    return lambda pixels: session.run([output], {"pixels": pixels})[0]
+
+
+def _saved_model(folder: Path, output: str) -> Callable:
+    from kcars.runtime import quiet_tensorflow
+
+    tf = quiet_tensorflow()
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        answer = loaded.signatures["pixels"]
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise KcarsError(f"{folder}: damaged ({str(error).splitlines()[0][:120]}); export anew") from None
+    # The function holds its weights weakly: `loaded` keeps them.
+    return lambda pixels, kept=loaded: answer(pixels=tf.constant(pixels))[output].numpy()
+
+
+def _read_ahead(photos: Iterator[Photo], read: Callable) -> Iterator[tuple]:
+    """(photo, read(photo)) in order; all cores read up to two batches ahead, so that memory stays flat."""
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        coming: deque = deque()
+        for photo in photos:
+            coming.append((photo, pool.submit(read, photo)))
+            if len(coming) > 2 * BATCH:
+                first, reading = coming.popleft()
+                yield first, reading.result()
+        for photo, reading in coming:
+            yield photo, reading.result()
+
+
+def _or_raise(answer):
+    if isinstance(answer, tuple):
+        answer = answer[1]
+    if isinstance(answer, KcarsError):
+        raise answer
+    return answer
