@@ -10,7 +10,7 @@ from kcars.answers import Comparison, Prediction
 CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
 
 
-def writer(kind: str | None, top: int) -> Callable[[Prediction], Iterator[str]]:
+def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
     """A function from a prediction to its lines: `kind` json, csv (its head first), or None for people."""
     if kind == "json":
         return _json

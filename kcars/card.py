@@ -42,6 +42,7 @@ def of_run(run: Run) -> dict:
             "mirror": strategy.evaluate.mirror,
             "unit": strategy.task == "verify" and strategy.model.head != "linear",
         },
+        "embedding": strategy.model.embedding if strategy.task == "verify" else None,
         "decision": decision,
         **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
         "scores": scores["scores"],

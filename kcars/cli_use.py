@@ -108,7 +108,7 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
         wanted, count = detected(wanted, Detector(detector, _numbers(detector_classes))), None
     model = load(place or _newest("classify"))
     _warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
-    show, bad, good = writer(kind, top), 0, 0
+    show, bad, good = writer(kind), 0, 0
     bar = tqdm(total=count, desc="naming", unit="photo", disable=None if kind else True)
     with bar:
         for answer in model.predict_each(wanted, top, risk):

@@ -131,14 +131,8 @@ def _of_run(folder: Path) -> Predictor:
     from kcars.restore import scored_network
 
     network, mirror = scored_network(run), card["input"]["mirror"]
-    card |= {"place": str(folder), "embedding": int(network_width(network))}
+    card |= {"place": str(folder)}
     return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror)))
-
-
-def network_width(network) -> int:
-    """Numbers that a network gives of a photo."""
-    shape = network.output_shape
-    return (next(iter(shape.values())) if isinstance(shape, dict) else shape)[-1]
 
 
 def finished(card: dict, outputs: np.ndarray) -> np.ndarray:

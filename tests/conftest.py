@@ -87,6 +87,28 @@ def drawn(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
+    """A scored run of each task on the drawn cars, by task: not to be changed by a test."""
+    from test_end_to_end import kcars, small
+
+    folder = tmp_path_factory.mktemp("small-runs")
+    for task in ("classify", "verify"):
+        kcars("train", "--task", task, "--data", drawn, "--out", folder / task, *small())
+    return {task: folder / task for task in ("classify", "verify")}
+
+
+@pytest.fixture(scope="session")
+def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
+    """Exports of the small runs in every format, by task: not to be changed by a test."""
+    from test_end_to_end import kcars
+
+    folder = tmp_path_factory.mktemp("exports")
+    for task, run in small_runs.items():
+        kcars("export", run, "--out", folder / task, "--photos", 40)
+    return {task: folder / task for task in small_runs}
+
+
+@pytest.fixture(scope="session")
 def real_cars() -> Path:
     """The real photos named by KCARS_REAL_CARS; tests that need them are skipped without."""
     folder = os.environ.get("KCARS_REAL_CARS")

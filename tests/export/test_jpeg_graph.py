@@ -1,0 +1,113 @@
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcars.data.source import load
+from kcars.export import jpeg_graph
+from kcars.images.decode import decode, resized
+from kcars.settings import DataSettings
+
+RANDOM = np.random.default_rng(3)
+
+
+def jpeg(height, width, colours=3, quality=90):
+    photo = cv2.resize(
+        RANDOM.integers(0, 256, (6, 8, colours), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    return cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+@tf.function(autograph=False)
+def _graph(photos, boxes, size_px):
+    return jpeg_graph.photos(photos, boxes, size_px, 0.1)
+
+
+def read(photos, boxes=None, size_px=24):
+    boxes = None if boxes is None else tf.constant(boxes, tf.float32)
+    return _graph(tf.constant(photos, tf.string), boxes, size_px).numpy()
+
+
+side = st.integers(1, 130)
+
+
+@settings(deadline=None, max_examples=60)
+@given(side, side, st.sampled_from([16, 24, 31, 64]))
+def test_pixels_are_resized_to_the_bit_as_training_does(height, width, size_px):
+    photo = np.random.default_rng(height * 200 + width).integers(0, 256, (height, width, 3), np.uint8)
+    assert (jpeg_graph.resized(tf.constant(photo), size_px).numpy() == resized(photo, size_px)).all()
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (72, 96), (24, 24), (48, 24), (240, 48)])
+def test_whole_factors_are_rounded_as_opencv_does(shape):
+    photo = RANDOM.integers(0, 256, (*shape, 3), np.uint8)
+    assert (jpeg_graph.resized(tf.constant(photo), 24).numpy() == resized(photo, 24)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (40, 50), (97, 131), (250, 300), (480, 640)])
+def test_jpegs_are_read_to_the_bit_as_training_does(size):
+    height, width = size
+    data = jpeg(height, width)
+    boxes = [(-1, -1, -1, -1), (0, 0, width, height), (width // 5, height // 4, width // 2 + 1, height // 2 + 1)]
+    found = read([data] * 3, boxes)
+    for pixels, box in zip(found, boxes, strict=True):
+        assert (pixels == decode(data, np.array(box), 24, 0.1)).all()
+    assert (read([data])[0] == found[0]).all()
+
+
+def test_grey_jpegs_have_three_channels():
+    data = jpeg(60, 80, colours=1)
+    assert (read([data])[0] == decode(data, None, 24, 0.1)).all()
+
+
+def test_a_box_outside_the_photo_means_the_whole():
+    data, small, large = jpeg(60, 80), (500, 500, 540, 540), (500, 500, 600, 600)
+    found = read([data, data, data], [small, large, (-1, -1, -1, -1)])
+    assert (found[0] == found[2]).all()
+    assert (found[1] == decode(data, np.array(large), 24, 0.1)).all()  # Decoded at half size, as the box asks for.
+
+
+def test_an_empty_batch_gives_an_empty_one():
+    assert read([]).shape == (0, 24, 24, 3)
+
+
+def with_sides(data, height, width):
+    """The JPEG with another size in its header."""
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + struct.pack(">HH", height, width) + data[place + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (b"", "no JPEG"),
+        (b"these are no photo's bytes", "no JPEG"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "no JPEG"),
+        (jpeg(60, 80)[:-200], "ends too early"),
+        (jpeg(60, 80)[:30], "ends too early"),
+        (with_sides(jpeg(60, 80), 12000, 12000), "more than the"),
+    ],
+)
+def test_a_batch_with_a_bad_photo_is_refused_and_the_message_says_which(bad, told):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[photo\] \[1\] \[.*" + told):
+        read([jpeg(30, 40), bad])
+
+
+def test_a_jpeg_of_broken_middle_is_refused():
+    data = bytearray(jpeg(60, 80))
+    data[20:60] = bytes(40)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        read([bytes(data)])
+
+
+def test_real_photos_are_read_to_the_bit(real_cars):
+    index = load(real_cars, "classify", DataSettings(size_px=96)).index
+    rows = np.random.default_rng(0).permutation(len(index))[:200]
+    photos = [(index.root / str(index.paths[row])).read_bytes() for row in rows]
+    found = read(photos, index.box[rows], 96)
+    wanted = [decode(data, index.box[row], 96, 0.1) for data, row in zip(photos, rows, strict=True)]
+    assert (found == np.stack(wanted)).all()

@@ -1,0 +1,156 @@
+import cv2
+import numpy as np
+import onnx
+import pytest
+from conftest import write_photo
+from onnx import TensorProto, helper
+
+from kcars.errors import KcarsError
+from kcars.photos_in import (
+    Detector,
+    Photo,
+    as_photo,
+    box_of,
+    count_of,
+    detected,
+    frames,
+    in_boxes,
+    photos_of,
+    read_boxes,
+)
+
+
+def video(path, seconds=3, rate=10):
+    file = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, (64, 48))
+    for number in range(seconds * rate):
+        file.write(np.full((48, 64, 3), (0, 0, number * 8), np.uint8))
+    file.release()
+    return path
+
+
+def detector(path, boxes, shape=(1, 3, 64, 64), width=6):
+    """An ONNX model that finds the same boxes in every photo."""
+    value = helper.make_tensor("found", TensorProto.FLOAT, (1, len(boxes), width), np.ravel(boxes).tolist())
+    nodes = [
+        helper.make_node("Constant", [], ["found"], value=value),
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "mean"], ["nothing"]),
+        helper.make_node("Add", ["found", "nothing"], ["output"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "detector",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_files_folders_and_videos_become_photos_in_order(tmp_path):
+    write_photo(tmp_path / "cars/b.jpg")
+    write_photo(tmp_path / "cars/a/1.png")
+    (tmp_path / "cars/notes.txt").write_text("no photo")
+    found = [photo.name for photo in photos_of([tmp_path / "x.jpg", tmp_path / "cars", video(tmp_path / "v.mp4")], 1.0)]
+    assert found == [
+        str(tmp_path / name)
+        for name in ("x.jpg", "cars/a/1.png", "cars/b.jpg", "v.mp4@0.00s", "v.mp4@1.00s", "v.mp4@2.00s")
+    ]
+    assert count_of([tmp_path / "cars", tmp_path / "x.jpg"]) == 3
+    assert count_of([tmp_path / "v.mp4"]) is None
+
+
+def test_a_frame_is_rgb(tmp_path):
+    *_, last = frames(video(tmp_path / "v.mp4"), 1.0)
+    red, green, blue = last.source.mean((0, 1))
+    assert red > 120 > 60 > max(green, blue)
+
+
+def test_a_video_that_is_none_and_an_empty_folder_are_told(tmp_path):
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    with pytest.raises(KcarsError, match="no video"):
+        list(frames(tmp_path / "v.mp4", 1.0))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KcarsError, match="holds no photos"):
+        list(photos_of([tmp_path / "empty"]))
+
+
+def test_boxes_of_a_csv_are_found_by_photo(tmp_path):
+    write_photo(tmp_path / "cars/a.jpg")
+    write_photo(tmp_path / "cars/b.jpg")
+    (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom\ncars/a.jpg,1,2,30,40\ncars/a.jpg,5,6,70,50\n")
+    found = list(in_boxes(photos_of([tmp_path / "cars"]), read_boxes(tmp_path / "boxes.csv")))
+    assert [(photo.name[-5:], photo.box) for photo in found] == [
+        ("a.jpg", (1, 2, 30, 40)), ("a.jpg", (5, 6, 70, 50)), ("b.jpg", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("path,left,top,right\na.jpg,1,2,3\n", "no column bottom"),
+        ("path,left,top,right,bottom\na.jpg,1,2,30,40\na.jpg,9,2,3,40\n", "line 3: '9,2,3,40' is no box"),
+        ("path,left,top,right,bottom\na.jpg,1,2\n", "line 2: '1,2,,' is no box"),
+        ("path,left,top,right,bottom\na.jpg,a,b,c,d\n", "is no box"),
+        ("path,left,top,right,bottom\na.jpg,0,0,nan,5\n", "is no box"),
+    ],
+)
+def test_a_wrong_csv_of_boxes_is_told_with_its_line(tmp_path, text, told):
+    (tmp_path / "boxes.csv").write_text(text)
+    with pytest.raises(KcarsError, match=told):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+def test_a_csv_that_is_missing_and_one_of_bytes_are_told(tmp_path):
+    with pytest.raises(KcarsError, match="No such file"):
+        read_boxes(tmp_path / "none.csv")
+    (tmp_path / "boxes.csv").write_bytes(b"path,left\xff\xfe")
+    with pytest.raises(KcarsError, match="cannot be read"):
+        read_boxes(tmp_path / "boxes.csv")
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "1,2,1,5", "-1,0,5,5", "a,b,c,d", "1,2,3,4,5", ""])
+def test_what_is_no_box_is_refused(text):
+    with pytest.raises(KcarsError, match="--box: .* is no box"):
+        box_of(text.split(","), "--box")
+
+
+def test_what_is_no_photo_is_refused():
+    for given in (7, None, np.zeros((4, 4)), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(KcarsError, match="photo: is"):
+            as_photo(given)
+    assert as_photo(b"abc").source == b"abc"
+
+
+def test_a_detectors_boxes_come_back_in_the_photos_pixels(tmp_path):
+    # A photo of 60 x 120 fills 64 x 32 of the input, 16 px of grey above and below.
+    boxes = [[8, 20, 40, 44, 0.9, 2], [0, 0, 64, 64, 0.8, 5], [8, 20, 40, 44, 0.1, 2], [1, 17, 5, 20, 0.7, 0]]
+    given = Detector(detector(tmp_path / "d.onnx", boxes), frozenset({2, 5}))
+    found = given.boxes(np.zeros((60, 120, 3), np.uint8))
+    assert found == [pytest.approx((15, 7.5, 75, 52.5)), pytest.approx((0, 0, 120, 60))]
+
+
+def test_each_vehicle_is_an_answer_and_a_photo_without_one_is_told(tmp_path):
+    write_photo(tmp_path / "a.jpg", size=(64, 64))
+    (tmp_path / "b.jpg").write_bytes(b"no photo")
+    photos = [Photo("a", tmp_path / "a.jpg"), Photo("b", tmp_path / "b.jpg"), Photo("c", tmp_path / "c.jpg")]
+    two = Detector(detector(tmp_path / "d.onnx", [[1, 2, 30, 40, 0.9, 0], [5, 6, 60, 50, 0.5, 1]]))
+    found = list(detected(photos, two))
+    assert [(one.name, one.box) for one in found[:2]] == [("a", (1, 2, 30, 40)), ("a", (5, 6, 60, 50))]
+    assert "no photo" in str(found[2].fault)
+    assert "No such file" in str(found[3].fault)
+    none = Detector(detector(tmp_path / "n.onnx", [[1, 2, 30, 40, 0.1, 0]]))
+    assert "finds no vehicle" in str(next(detected(photos, none)).fault)
+
+
+def test_a_detector_that_is_none_or_of_another_shape_is_told(tmp_path):
+    with pytest.raises(KcarsError, match="no such file"):
+        Detector(tmp_path / "none.onnx")
+    (tmp_path / "bad.onnx").write_bytes(b"no model")
+    with pytest.raises(KcarsError, match="is no ONNX model"):
+        Detector(tmp_path / "bad.onnx")
+    with pytest.raises(KcarsError, match="is needed"):
+        Detector(detector(tmp_path / "flat.onnx", [[1, 2, 30, 40, 0.9, 0]], shape=(1, 64, 64)))
+    wide = Detector(detector(tmp_path / "wide.onnx", [[1, 2, 30, 40, 0.9, 0, 7]], width=7))
+    with pytest.raises(KcarsError, match=r"gives \(1, 1, 7\)"):
+        wide.boxes(np.zeros((64, 64, 3), np.uint8))
