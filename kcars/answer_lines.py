@@ -45,7 +45,8 @@ def _csv(cells) -> str:
 def _told(prediction: Prediction) -> Iterator[str]:
     where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
     sure = "" if prediction.answer != "unknown" else "  (unknown: not sure enough)"
-    yield f"{prediction.photo}{where}{sure}"
+    name = prediction.photo.replace("\n", "\\n")
+    yield f"{name}{where}{sure}"
     for name, probability in prediction.names:
         yield f"  {probability:6.1%}  {name}"
     if prediction.makes:

@@ -47,7 +47,7 @@ class Comparison:
 
 
 class Answers:
-    """Outputs to answers, by a model's card; `risk` (0..1) lets it say "unknown" rather than err more often than that."""
+    """Outputs to answers, by a model's card; `risk` (0..1): "unknown" where validation erred more often than that."""
 
     def __init__(self, card: dict, risk: float | None = None):
         self._card, self._decision = card, card["decision"]

@@ -116,11 +116,11 @@ class CalibrationError:
 # ---- when to say "unknown" ----
 
 
-def answered(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[float]]:
+def answered(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> dict[str, list[float]]:
     """`least` confidences, falling; the share of answers that reach each (`coverage`), and how many of those err (`risk`).
 
-    risk counts one error more than there were, (errors + 1) / (answers + 1): what the next answer may be (Angelopoulos et
-    al. 2022, arXiv 2208.02814). At most POINTS points; none without answers.
+    more: answers that erred are counted beside those that there are: with 1, few answers cannot pass for sure ones. At most
+    POINTS points; none without answers.
     """
     confidence, right = np.asarray(confidence, np.float64), np.asarray(right, bool)
     order = np.argsort(-confidence, kind="stable")
@@ -136,11 +136,14 @@ def answered(confidence: np.ndarray, right: np.ndarray) -> dict[str, list[float]
     return {
         "least": ordered[at].tolist(),
         "coverage": (count[at] / max(1, len(order))).tolist(),
-        "risk": ((errors[at] + 1) / (count[at] + 1)).tolist(),
+        "risk": ((errors[at] + more) / (count[at] + more)).tolist(),
     }
 
 
 def least_confidence(curve: dict[str, list[float]], risk: float) -> float:
-    """The confidence from which answers err in at most `risk` of all cases, as far as validation tells; infinite where none do."""
+    """The confidence from which answers erred in at most `risk` of all cases, where `curve` was measured; infinite where none did.
+
+    It is an estimate, not a bound: other answers err more often or less.
+    """
     allowed = np.flatnonzero(np.asarray(curve["risk"]) <= risk)
     return float(curve["least"][allowed[-1]]) if len(allowed) else float("inf")

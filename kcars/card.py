@@ -13,12 +13,35 @@ LIMITS = (
 CLIENT = (
     "Send whole, upright JPEG files: an Exif turn is not applied (kcars itself applies it).",
     "Boxes are left, top, right, bottom in pixels of the whole photo, counted from 0, right and bottom just outside; below 0 "
-    "means the whole photo.",
+    "or wholly outside means the whole photo.",
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
     "whatever the shape. Scaling and the mean with the mirror image happen inside.",
     "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
     "message says which one; the rest is to be sent again without it. An empty batch gives empty answers.",
 )
+
+
+_NEEDED = {
+    "task": (),
+    "target": (),
+    "embedding": (),
+    "classes": ("names", "makes"),
+    "input": ("size_px", "padding", "crop", "learned_in_boxes", "mirror", "unit"),
+    "decision": (),
+}
+_DECIDING = {"classify": ("temperature",), "verify": ("threshold", "scale", "offset")}
+
+
+def missing(card: dict) -> str:
+    """What a card lacks that answers need, "" where it has all."""
+    for name, parts in _NEEDED.items():
+        if name not in card:
+            return name
+        parts = _DECIDING.get(card["task"], ("a task that is known",)) if name == "decision" else parts
+        for part in parts:
+            if part not in card[name]:
+                return f"{name}.{part}"
+    return ""
 
 
 def of_run(run: Run) -> dict:

@@ -1,5 +1,6 @@
 """The `kcars` commands. Everything heavy is imported inside a command, so that --help answers at once."""
 
+import errno
 import signal
 from pathlib import Path
 
@@ -28,6 +29,11 @@ class _Commands(click.Group):
         except Interrupted as stop:
             click.echo(f"kcars: {stop}", err=True)
             context.exit(128 + stop.signal)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            click.echo(f"kcars: standard output: cannot be written ({error.strerror})", err=True)
+            context.exit(2)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

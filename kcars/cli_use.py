@@ -7,13 +7,14 @@ import click
 
 from kcars.errors import KcarsError
 
+LONGEST_SECONDS = 1e6
 model_option = click.option(
     "--model", "place", metavar="RUN|EXPORT", type=click.Path(path_type=Path),
     help="A run folder, an export, or a model in it.  [default: the newest fitting run in runs/]",
 )  # fmt: skip
 risk_option = click.option(
     "--risk", type=float, metavar="SHARE",
-    help='Answer "unknown" rather than err in more than this share of answers, such as 0.05.',
+    help='Answer "unknown" where answers as sure as this one erred more often than that on validation, such as 0.05.',
 )  # fmt: skip
 
 
@@ -97,9 +98,11 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
 
     if sum(option is not None for option in (box, boxes, detector)) > 1:
         raise KcarsError("--box, --boxes, --detector: exclude each other; give one")
+    if not 0 < every < LONGEST_SECONDS:
+        raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
     wanted = photos_of(photos, every)
     count = count_of(photos)
-    if box:
+    if box is not None:
         one = box_of(box.split(","), "--box")
         wanted = (replace(photo, box=one) for photo in wanted)
     elif boxes:
@@ -108,7 +111,7 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
         wanted, count = detected(wanted, Detector(detector, _numbers(detector_classes))), None
     model = load(place or _newest("classify"))
     _warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
-    show, bad, good = writer(kind), 0, 0
+    show, bad, good, whole = writer(kind), 0, 0, 0
     bar = tqdm(total=count, desc="naming", unit="photo", disable=None if kind else True)
     with bar:
         for answer in model.predict_each(wanted, top, risk):
@@ -118,8 +121,11 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
                 click.echo(f"passed over: {answer[1]}", err=True)
                 continue
             good += 1
+            whole += answer.box is None
             for line in show(answer):
                 click.echo(line)
+    if boxes and whole:
+        click.echo(f"{whole} photos have no line in {boxes} and were read whole", err=True)
     if bad:
         click.echo(f"{bad} of {bad + good} photos were passed over", err=True)
         if not good:
@@ -146,7 +152,7 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
     from kcars.predict import load
 
     sides = [
-        Photo(str(path), path, box_of(box.split(","), f"--{side}-box") if box else None)
+        Photo(str(path), path, box_of(box.split(","), f"--{side}-box") if box is not None else None)
         for side, path, box in (("left", left, left_box), ("right", right, right_box))
     ]
     model = load(place or _newest("verify"))

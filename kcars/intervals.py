@@ -124,8 +124,14 @@ def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
 
 
 def _centred(samples, value):
-    """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier."""
-    return samples - np.nanmean(samples) + value if np.isfinite(samples).any() else samples
+    """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
+
+    What is never below 0 stays so.
+    """
+    if not np.isfinite(samples).any():
+        return samples
+    moved = samples - np.nanmean(samples) + value
+    return np.maximum(moved, 0.0) if np.nanmin(samples) >= 0 else moved
 
 
 def _photo_percentiles(photos, hits, predictions, top5):

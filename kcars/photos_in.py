@@ -1,6 +1,7 @@
 """Photos to answer about: files, folders, frames of videos, with boxes from a CSV or from the user's own detector."""
 
 import csv
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
-from kcars.images.decode import full_size
+from kcars.images.decode import full_size, photo_bytes
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -35,7 +36,7 @@ def as_photo(given) -> Photo:
     if isinstance(given, Photo):
         return given
     if isinstance(given, str | Path):
-        return Photo(str(given), Path(given))
+        return Photo(shown(Path(given)), Path(given))
     if isinstance(given, bytes):
         return Photo("bytes", given)
     if (
@@ -51,17 +52,26 @@ def as_photo(given) -> Photo:
 
 
 def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
-    """Each file named, every photo below each folder, and a frame of each video every so often, one after the other."""
+    """Each file named, every photo below each folder, and a frame of each video every so often, one after the other.
+
+    What holds none gives a Photo whose `fault` says so.
+    """
     for name in names:
         if name.is_dir():
             found = walk(name)
             if not found:
-                raise KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
-            yield from (Photo(str(name / path), name / path) for path in found)
+                fault = KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
+                yield Photo(shown(name), name, fault=fault)
+            yield from (Photo(shown(name / path), name / path) for path in found)
         elif name.suffix.lower() in VIDEO_ENDINGS and name.is_file():
             yield from frames(name, every_seconds)
         else:
-            yield Photo(str(name), name)
+            yield Photo(shown(name), name)
+
+
+def shown(path: Path) -> str:
+    """A path as text that any output takes: what is no UTF-8 in it is replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def count_of(names: Iterable[Path]) -> int | None:
@@ -76,19 +86,17 @@ def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
     """A frame every so many seconds, the first one first; named by the video and its time."""
     capture = cv2.VideoCapture(str(video))
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        if not capture.isOpened() or not rate > 0:
-            raise KcarsError(f"{video}: no video that can be decoded")
-        step = max(1, round(every_seconds * rate))
+        rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
+        step = max(1, round(every_seconds * rate)) if rate > 0 else 1
         number = 0
-        while capture.grab():  # Frames between are not decoded to pixels.
+        while rate > 0 and capture.grab():  # Frames between are not decoded to pixels.
             if number % step == 0:
                 whole, pixels = capture.retrieve()
                 if whole:
-                    yield Photo(f"{video}@{number / rate:.2f}s", cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+                    yield Photo(f"{shown(video)}@{number / rate:.2f}s", cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
             number += 1
         if not number:
-            raise KcarsError(f"{video}: no video that can be decoded")
+            yield Photo(shown(video), video, fault=KcarsError(f"{video}: no video that can be decoded"))
     finally:
         capture.release()
 
@@ -106,10 +114,15 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
             if missing:
                 raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
             for line in reader:
+                where = f"{file} line {reader.line_num}"
+                if not line["path"] or "\0" in line["path"] or None in line:
+                    raise KcarsError(
+                        f"{where}: names no photo, or has too many cells; path,left,top,right,bottom is needed"
+                    )
                 boxes.setdefault((file.parent / line["path"]).resolve(), []).append(
-                    box_of([line[name] for name in BOX_COLUMNS], f"{file} line {reader.line_num}")
+                    box_of([line[name] for name in BOX_COLUMNS], where)
                 )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise KcarsError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return boxes
 
@@ -201,8 +214,6 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
 
 def _pixels(photo: Photo) -> np.ndarray:
     try:
-        return full_size(photo.source if isinstance(photo.source, bytes) else photo.source.read_bytes())
-    except OSError as error:
-        raise KcarsError(f"{photo.name}: cannot be read ({error.strerror})") from None
+        return full_size(photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source))
     except ValueError as error:
         raise KcarsError(f"{photo.name}: {error}") from None

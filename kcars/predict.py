@@ -4,6 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from kcars import card as cards
 from kcars.answers import Answers, Comparison, Prediction
 from kcars.errors import KcarsError, one_of
-from kcars.images.decode import cut, decode, read_photo, resized
+from kcars.images.decode import cut, decode, photo_bytes, resized
 from kcars.images.pixels import empty_photos
 from kcars.photos_in import Photo, as_photo
 
@@ -38,7 +39,7 @@ class Predictor:
     def predict(self, photos: Sequence, top: int = 5, risk: float | None = None) -> list[Prediction]:
         """Names of what each photo shows; a photo is a path, encoded bytes, RGB pixels (h, w, 3) uint8, or a `Photo` with a box.
 
-        risk: say "unknown" rather than err in more than this share of answers. Raises KcarsError for a bad photo, and where
+        risk: say "unknown" where answers as sure as this one erred more often than that on validation. Raises KcarsError for a bad photo, and where
         the model was trained to compare.
         """
         return [_or_raise(answer) for answer in self.predict_each(photos, top, risk)]
@@ -89,10 +90,9 @@ class Predictor:
             return photo.fault
         try:
             if isinstance(photo.source, np.ndarray):
-                return resized(cut(photo.source, box, padding), size_px)
-            if isinstance(photo.source, bytes):
-                return decode(photo.source, box, size_px, padding)
-            return read_photo(photo.source, box, size_px, "whole" if box is None else "box", padding)
+                return resized(cut(photo.source, box, padding, strict=True), size_px)
+            data = photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source)
+            return decode(data, box, size_px, padding, strict=True)
         except KcarsError as error:
             return error
         except ValueError as error:
@@ -147,15 +147,29 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
     card = _read_card(folder / CARD) | {"place": str(folder)}
     runners = {ONNX: _onnx, SAVED_MODEL: _saved_model}
     if model is None:
-        model = next((folder / name for name in runners if (folder / name).exists()), None)
-        if model is None:
+        name = next((name for name in runners if (folder / name).exists()), None)
+        if name is None:
             raise KcarsError(f"model {folder}: holds neither {' nor '.join(runners)}; kcars export writes them")
-    name = ONNX if model.name == ONNX else SAVED_MODEL
-    if model.suffix == ".tflite":
-        raise one_of(f"model {model}: a kind that", model.name, runners)
-    if not model.exists():
-        raise KcarsError(f"model {model}: does not exist; {folder} holds {', '.join(card['files'])}")
-    return Predictor(card, runners[name](model, "logits" if card["task"] == "classify" else "embedding"))
+    else:
+        name = model.relative_to(folder).as_posix()
+        name = SAVED_MODEL if name == Path(SAVED_MODEL).parts[0] else name
+        if name not in runners:
+            raise one_of(f"model {folder}", name, runners)
+    network = runners[name](folder / name, "logits" if card["task"] == "classify" else "embedding")
+    _refuse_other_network(card, network, folder / name)
+    return Predictor(card, network)
+
+
+def _refuse_other_network(card: dict, network: Callable, file: Path) -> None:
+    """KcarsError where a model does not answer a photo as its card says."""
+    wanted = len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+    size_px = card["input"]["size_px"]
+    try:
+        found = network(np.zeros((1, size_px, size_px, 3), np.uint8)).shape[1]
+    except Exception as error:  # noqa: BLE001  Each runtime has errors of its own.
+        found = str(error).splitlines()[0][:120]
+    if found != wanted:
+        raise KcarsError(f"{file}: does not fit its {CARD}: gives {found}, not {wanted} numbers a photo; export anew")
 
 
 def _read_card(path: Path) -> dict:
@@ -163,6 +177,8 @@ def _read_card(path: Path) -> dict:
         card = json.loads(path.read_text(encoding="utf-8"))
         if card["format"] != cards.FORMAT:
             raise KcarsError(f"{path}: written in format {card['format']}; this kcars reads {cards.FORMAT}")
+        if missing := cards.missing(card):
+            raise KcarsError(f"{path}: lacks {missing}; export anew")
         return card
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]}); export anew") from None
@@ -200,7 +216,7 @@ def _read_ahead(photos: Iterator[Photo], read: Callable) -> Iterator[tuple]:
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
         coming: deque = deque()
         for photo in photos:
-            coming.append((photo, pool.submit(read, photo)))
+            coming.append((replace(photo, source=b""), pool.submit(read, photo)))  # Frames and files wait small.
             if len(coming) > 2 * BATCH:
                 first, reading = coming.popleft()
                 yield first, reading.result()

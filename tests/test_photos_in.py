@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import onnx
@@ -68,11 +70,22 @@ def test_a_frame_is_rgb(tmp_path):
 
 def test_a_video_that_is_none_and_an_empty_folder_are_told(tmp_path):
     (tmp_path / "v.mp4").write_bytes(b"no video")
-    with pytest.raises(KcarsError, match="no video"):
-        list(frames(tmp_path / "v.mp4", 1.0))
+    (tmp_path / "w.avi").touch()
     (tmp_path / "empty").mkdir()
-    with pytest.raises(KcarsError, match="holds no photos"):
-        list(photos_of([tmp_path / "empty"]))
+    write_photo(tmp_path / "a.jpg")
+    found = list(photos_of([tmp_path / name for name in ("v.mp4", "w.avi", "empty", "a.jpg")]))
+    assert ["no video" in str(photo.fault) for photo in found] == [True, True, False, False]
+    assert "holds no photos" in str(found[2].fault)
+    assert found[3].fault is None
+
+
+def test_a_name_that_is_no_utf8_can_be_shown_and_read(tmp_path):
+    file = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    write_photo(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(file)
+    (photo,) = photos_of([tmp_path])
+    assert photo.name.endswith("caf\ufffd.jpg")
+    assert photo.source.is_file()
 
 
 def test_boxes_of_a_csv_are_found_by_photo(tmp_path):
@@ -93,6 +106,9 @@ def test_boxes_of_a_csv_are_found_by_photo(tmp_path):
         ("path,left,top,right,bottom\na.jpg,1,2\n", "line 2: '1,2,,' is no box"),
         ("path,left,top,right,bottom\na.jpg,a,b,c,d\n", "is no box"),
         ("path,left,top,right,bottom\na.jpg,0,0,nan,5\n", "is no box"),
+        ("path,left,top,right,bottom\n,0,0,5,5\n", "line 2: names no photo"),
+        ("path,left,top,right,bottom\na.jpg,0,0,5,5,6\n", "line 2: names no photo, or has too many cells"),
+        ("path,left,top,right,bottom\na\0.jpg,0,0,5,5\n", "line 2: names no photo"),
     ],
 )
 def test_a_wrong_csv_of_boxes_is_told_with_its_line(tmp_path, text, told):

@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -22,11 +25,12 @@ def places(small_runs, exports, task):
 
 
 def test_run_and_exports_give_the_same_names(small_runs, exports, photos):
-    answers = [load(place).predict(photos, top=3) for place in places(small_runs, exports, "classify")]
+    answers = [load(place).predict(photos, top=4) for place in places(small_runs, exports, "classify")]
     for other in answers[1:]:
         for one, two in zip(answers[0], other, strict=True):
             assert dict(one.names) == pytest.approx(dict(two.names), abs=1e-5)
-            assert dict(one.makes).keys() == dict(two.makes).keys()
+            assert dict(one.makes) == pytest.approx(dict(two.makes), abs=1e-5)
+            assert sum(dict(one.makes).values()) <= 1 + 1e-6
 
 
 def test_predictions_are_those_that_the_run_was_scored_by(small_runs, drawn):
@@ -67,6 +71,17 @@ def test_a_box_changes_what_is_seen(exports, photos):
     whole, cut = load(exports["classify"]).predict([photos[0], Photo("cut", photos[0], (5, 5, 40, 40))])
     assert whole.probability != cut.probability
     assert cut.box == (5, 5, 40, 40)
+
+
+def test_a_box_outside_of_its_photo_is_told(exports, photos):
+    with pytest.raises(KcarsError, match="the box lies outside of the photo"):
+        load(exports["classify"]).predict([Photo("far", photos[0], (5000, 5000, 6000, 6000))])
+
+
+def test_what_may_never_end_is_not_read(exports, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(KcarsError, match="is no file"):
+        load(exports["classify"]).predict([tmp_path / "pipe.jpg"])
 
 
 def test_bad_photos_are_told_in_their_place_and_nothing_is_lost(exports, photos, tmp_path):
@@ -118,10 +133,25 @@ def test_what_is_no_model_is_told(exports, tmp_path):
     (broken / "saved_model/1/saved_model.pb").write_bytes(b"nothing")
     with pytest.raises(KcarsError, match="damaged"):
         load(broken / "saved_model/1")
-    with pytest.raises(KcarsError, match=r"model\.tflite"):
-        load(broken / "model.tflite")
+    for name in ("model.tflite", "README.md"):
+        with pytest.raises(KcarsError, match=f"'{name}' is not known; choose one of model.onnx, saved_model/1"):
+            load(broken / name)
+    shutil.copy(exports["classify"] / "model.onnx", broken)
+    whole = json.loads((broken / "card.json").read_text())
+    for change, told in (
+        ({"classes": {**whole["classes"], "names": ["one"]}}, "does not fit its card.json"),
+        ({"input": {**whole["input"], "size_px": 40}}, "does not fit its card.json"),
+        ({"decision": {}}, r"lacks decision\.temperature"),
+        ({"input": {}}, r"lacks input\.size_px"),
+    ):
+        (broken / "card.json").write_text(json.dumps({**whole, **change}))
+        with pytest.raises(KcarsError, match=told):
+            load(broken)
     (broken / "card.json").write_text("{")
     with pytest.raises(KcarsError, match=r"card\.json: cannot be read"):
+        load(broken)
+    (broken / "card.json").write_text('{"format": 1}')
+    with pytest.raises(KcarsError, match="lacks task"):
         load(broken)
     (broken / "card.json").write_text('{"format": 99}')
     with pytest.raises(KcarsError, match="format 99"):
@@ -147,6 +177,29 @@ def test_the_command_names_photos_folders_and_says_what_it_passed_over(exports, 
     assert "whole photos" not in csv_lines
 
 
+def test_photos_without_a_line_in_the_csv_of_boxes_are_counted(exports, photos, tmp_path):
+    (tmp_path / "boxes.csv").write_text(f"path,left,top,right,bottom\n{photos[0]},1,1,50,40\n")
+    output = kcars("predict", *photos[:3], "--model", exports["classify"], "--boxes", tmp_path / "boxes.csv")
+    assert f"2 photos have no line in {tmp_path / 'boxes.csv'} and were read whole" in output
+
+
+def test_a_bad_video_costs_no_answer(exports, photos, tmp_path):
+    (tmp_path / "v.mp4").touch()
+    output = kcars(
+        "predict", photos[0], tmp_path / "v.mp4", photos[1], "--model", exports["classify"], "--csv", "--top", 1
+    )
+    assert sum(str(file) in output for file in photos[:2]) == 2
+    assert "no video that can be decoded" in output
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(exports, photos):
+    command = [sys.executable, "-m", "kcars.cli", "predict", photos[0], "--model", exports["classify"]]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "kcars: standard output: cannot be written (No space left on device)"
+
+
 def test_the_command_compares(exports, photos):
     output = kcars("compare", photos[0], photos[0], "--model", exports["verify"])
     assert "same model" in output
@@ -163,6 +216,9 @@ def test_the_command_compares(exports, photos):
         (["--boxes", "none.csv"], "none.csv: cannot be read"),
         (["--detector", "none.onnx"], "no such file"),
         (["--risk", "2"], "no share"),
+        (["--box", ""], "--box: '' is no box"),
+        (["--every", "nan"], "--every: nan is no time"),
+        (["--every", "inf"], "--every: inf is no time"),
         (["--detector-classes", "a,b", "--detector", "x.onnx"], "no whole numbers"),
     ],
 )

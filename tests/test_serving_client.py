@@ -87,7 +87,9 @@ def test_the_client_prints_what_a_server_answers(models, photos, task):
 
 def test_a_server_that_is_not_there_is_told():
     done = subprocess.run(
-        [sys.executable, CLIENT, "name", CLIENT, "--url", "http://127.0.0.1:9/v1/models/kcars"], capture_output=True, text=True
+        [sys.executable, CLIENT, "name", CLIENT, "--url", "http://127.0.0.1:9/v1/models/kcars"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "cannot be reached" in done.stderr

@@ -23,8 +23,13 @@ def main() -> None:
     parser.add_argument("--box", action="append", help="left,top,right,bottom in pixels, one a photo, in their order")
     parser.add_argument("--url", default=URL)
     options = parser.parse_args()
-    photos = [path.read_bytes() for path in options.photos]
-    boxes = [[float(edge) for edge in box.split(",")] for box in options.box or []]
+    try:
+        photos = [path.read_bytes() for path in options.photos]
+        boxes = [[float(edge) for edge in box.split(",")] for box in options.box or []]
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    except ValueError:
+        parser.error("--box: is no box; left,top,right,bottom in pixels are")
     if options.what == "compare" and len(photos) != 2:
         parser.error(f"compare takes two photos, not {len(photos)}")
     if boxes and len(boxes) != len(photos):

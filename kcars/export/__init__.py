@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
 from kcars.runtime import start
 
-LITERT = "model.tflite"
+LITERT, README = "model.tflite", "README.md"
+FORSAKEN_SECONDS = 3600
 FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
 NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 
@@ -29,6 +31,7 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     installed, the folder holds something else, or answers differ; then nothing is left behind, and an earlier export stays.
     """
     _check_formats(formats)
+    out = Path(out).resolve()
     _check_place(out, force)
     card = cards.of_run(run)
     with Run.locked(run.folder):
@@ -40,6 +43,7 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
         graphs = Graphs(network, card)
         check = Check.of(network, card, *photos())
         writable_folder(out.parent, "--out")
+        _forget_halves(out)
         place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
             _write_all(graphs, card, formats, place, check, say)
@@ -53,14 +57,25 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
 
 
 def _put(place: Path, out: Path) -> None:
-    """Give a whole folder its name; what bore it goes only then."""
+    """Give a whole folder its name; what bore it goes only then, and comes back where that fails."""
     if not out.exists():
         os.replace(place, out)
         return
-    old = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    os.replace(out, old / out.name)
-    os.replace(place, out)
-    shutil.rmtree(old)
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        os.replace(out, aside / out.name)
+        os.replace(place, out)
+    finally:
+        if not out.exists():
+            os.replace(aside / out.name, out)
+        shutil.rmtree(aside)
+
+
+def _forget_halves(out: Path) -> None:
+    """Delete what exports to this place left half written when they were killed, an hour ago or more."""
+    for half in out.parent.glob(f".{out.name}.????????"):
+        if half.is_dir() and time.time() - half.stat().st_mtime > FORSAKEN_SECONDS:
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -80,6 +95,9 @@ def _check_place(out: Path, force: bool) -> None:
         return
     if not (out / CARD).is_file():
         raise KcarsError(f"--out {out}: holds something that is no export; choose another folder")
+    own = {CARD, README, *(Path(file).parts[0] for file in FILES.values())}
+    if others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
+        raise KcarsError(f"--out {out}: holds {others[0]} beside an export; choose another folder, or move that away")
     if not force:
         raise KcarsError(f"--out {out}: holds an export already; choose another folder or add --force")
 
@@ -97,4 +115,4 @@ def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: C
         card["checks"][name] = compared(name, file, check)
         say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name], check)}")
     write_json(place / CARD, card)
-    write_text(place / "README.md", markdown(card))
+    write_text(place / README, markdown(card))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.images.decode import photo_bytes
 from kcars.run import Run
 
 
@@ -32,7 +33,7 @@ def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple
     photos = []
     for row in rows:
         box = index.box[row] if boxed and index.box[row][0] >= 0 else None
-        photos.append(((index.root / str(index.paths[row])).read_bytes(), box))
+        photos.append((photo_bytes(index.root / str(index.paths[row])), box))
     return f"{len(photos)} test photos", photos
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.calibration import probabilities
+from kcars.calibration import probabilities, same_probability
 from kcars.embed import batch_outputs
 from kcars.errors import KcarsError
 from kcars.images.decode import decode
@@ -38,7 +38,10 @@ class Check:
     def of(cls, network, card: dict, source: str, photos: list[tuple[bytes, np.ndarray | None]]) -> "Check":
         """photos: encoded bytes and box, None for the whole photo."""
         given = card["input"]
-        pixels = np.stack([decode(data, box, given["size_px"], given["padding"]) for data, box in photos])
+        try:
+            pixels = np.stack([decode(data, box, given["size_px"], given["padding"]) for data, box in photos])
+        except ValueError as error:
+            raise KcarsError(f"{source}: one cannot be decoded ({error}); name other photos with --data") from None
         parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
         outputs = np.concatenate([batch_outputs(network, part, BATCH, given["mirror"]) for part in parts])
         places = [n for n, (data, _) in enumerate(photos) if data.startswith(b"\xff\xd8") and b"Exif\0\0" not in data]
@@ -115,10 +118,19 @@ def _named(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
         shown = best[:, : own["probabilities"].shape[1]]
         differences.append(np.abs(own["probabilities"] - shown).max(initial=0))
         changed = np.array([name.decode() for name in own["names"][:, 0]]) != np.array(names)[wanted.argmax(1)]
+        if "makes" in own:
+            differences.append(_makes_difference(check.card["classes"]["makes"], ours, own))
     else:
         differences.append(np.abs(own["probabilities"] - ours).max(initial=0))
         changed = theirs != wanted.argmax(1)
     return _summary(len(places), max(differences), changed, near)
+
+
+def _makes_difference(makes: list[str], ours: np.ndarray, own: dict) -> float:
+    """Between each make's probability and the sum over its models."""
+    sums = {make: ours[:, [one == make for one in makes]].sum(1) for make in makes}
+    rows = zip(own["makes"], own["make_probabilities"], strict=True)
+    return max(abs(sums[name.decode()][n] - p) for n, row in enumerate(rows) for name, p in zip(*row, strict=True))
 
 
 def _compared_pairs(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
@@ -130,6 +142,8 @@ def _compared_pairs(check: Check, own: dict, places: np.ndarray, pairs: dict) ->
     differences, called = [np.abs(own["embedding"] - wanted).max(initial=0)], theirs <= threshold
     if pairs:
         theirs, called = pairs["compare/distance"], pairs["compare/same"]
+        likely = same_probability(ours, check.card["decision"])
+        differences.append(np.abs(pairs["compare/probability"] - likely).max(initial=0))
     differences.append(np.abs(theirs - ours).max(initial=0))
     near = np.abs(ours - threshold) <= TOLERANCE
     return _summary(len(places), max(differences), called != (ours <= threshold), near)

@@ -33,6 +33,7 @@ def saved_model(path: str, questions: dict) -> dict:
             )
 
         answers |= by_batch("jpeg", numbers, ask)
+        refuse_other_answers(signatures, name, photos[:BATCH])
     if "compare_in_box" in signatures and len(photos) > 1:
         left, right = photos[:-1], photos[1:]
 
@@ -44,6 +45,24 @@ def saved_model(path: str, questions: dict) -> dict:
 
         answers |= by_batch("compare", np.arange(len(left)), compare)
     return answers
+
+
+def refuse_other_answers(signatures, boxed: str, photos: list[bytes]) -> None:
+    """End the program where a signature without boxes answers otherwise than the one with boxes does about whole photos."""
+    import tensorflow as tf
+
+    jpeg, nothing = tf.constant(photos), tf.fill([len(photos), 4], -1.0)
+    wanted = signatures[boxed](jpeg=jpeg, boxes=nothing)
+    pairs = {(name, "jpeg"): wanted for name in ("serving_default", "jpeg", "embed") if name in signatures}
+    if "compare" in signatures:
+        both = {"left": jpeg, "right": tf.reverse(jpeg, [0])}
+        pairs["compare", "left"] = signatures["compare_in_box"](**both, left_boxes=nothing, right_boxes=nothing)
+    for (name, kind), expected in pairs.items():
+        found = signatures[name](**({"jpeg": jpeg} if kind == "jpeg" else both))
+        for key, value in expected.items():
+            ours, theirs = np.asarray(found[key]), np.asarray(value)
+            if not (np.allclose(ours, theirs, atol=1e-5) if ours.dtype == np.float32 else (ours == theirs).all()):
+                raise SystemExit(f"signature {name}: {key} differs from that of {boxed} about whole photos")
 
 
 def onnx(path: str, questions: dict) -> dict:

@@ -1,6 +1,7 @@
 """One photo: JPEG or PNG bytes -> cropped, resized uint8 square."""
 
 import io
+import stat
 import warnings
 from pathlib import Path
 
@@ -29,16 +30,26 @@ def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: fl
     box: left, top, right, bottom in pixels, half-open; -1 for the whole photo. Raises KcarsError for a file that is
     missing, too large or no photo.
     """
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise KcarsError(f"{path}: larger than {LARGEST_BYTES >> 20} MiB, which no photo here should be")
-        data = path.read_bytes()
-    except OSError as error:
-        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    data = photo_bytes(path)
     try:
         return decode(data, box if crop == "box" else None, size_px, padding)
     except ValueError as error:
         raise KcarsError(f"{path}: {error}") from None
+
+
+def photo_bytes(path: Path) -> bytes:
+    """A photo file's content; KcarsError where there is none, or more than a photo should have."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # A pipe or a device may never end.
+            raise KcarsError(f"{path}: is no file")
+        if status.st_size > LARGEST_BYTES:
+            raise KcarsError(f"{path}: larger than {LARGEST_BYTES >> 20} MiB, which no photo here should be")
+        return path.read_bytes()
+    except OSError as error:
+        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # A name that no file can have.
+        raise KcarsError(f"{str(path)!r}: cannot be read ({error})") from None
 
 
 def full_size(data: bytes) -> np.ndarray:
@@ -46,13 +57,14 @@ def full_size(data: bytes) -> np.ndarray:
     return (_plain_jpeg(data, None, LARGEST_PIXELS) or _any_photo(data, None, LARGEST_PIXELS))[0]
 
 
-def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float) -> np.ndarray:
+def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float, strict: bool = False) -> np.ndarray:
     """Pixels of encoded bytes, cut and resized; a JPEG is decoded at 1/2 or 1/4 where that loses nothing visible.
 
-    Raises ValueError for bytes that are no photo, a photo that ends too early, or one of too many pixels.
+    Raises ValueError for bytes that are no photo, a photo that ends too early, one of too many pixels, and, with `strict`,
+    for a box outside of it, which means the whole photo without.
     """
     photo, scale = _plain_jpeg(data, box, size_px) or _any_photo(data, box, size_px)
-    return resized(cut(photo, box, padding, scale), size_px)
+    return resized(cut(photo, box, padding, scale, strict), size_px)
 
 
 def _plain_jpeg(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.ndarray, int] | None:
@@ -117,8 +129,11 @@ def _check(data: bytes) -> tuple[int, int]:
     return photo.height, photo.width
 
 
-def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1) -> np.ndarray:
-    """The part of a photo inside its box, widened by `padding` of its sides and kept within the photo."""
+def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False) -> np.ndarray:
+    """The part of a photo inside its box, widened by `padding` of its sides and kept within the photo.
+
+    A box outside of the photo means the whole, or with `strict` a ValueError.
+    """
     if box is None or box[0] < 0:
         return photo
     height, width = photo.shape[:2]
@@ -126,7 +141,11 @@ def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 
     wider, higher = (right - left) * padding, (bottom - top) * padding
     left, right = max(0, round(left - wider)), min(width, round(right + wider))
     top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
-    return photo[top:bottom, left:right] if right > left and bottom > top else photo
+    if right > left and bottom > top:
+        return photo[top:bottom, left:right]
+    if strict:
+        raise ValueError("the box lies outside of the photo")
+    return photo
 
 
 def resized(photo: np.ndarray, size_px: int) -> np.ndarray:

@@ -154,7 +154,7 @@ def coverage(run: Reported) -> dict | None:
     series = _by_split(run.table("coverage.csv"), "coverage", "risk")
     curve = run.scores["decision"].get("answered")
     if series and curve and curve["least"]:
-        series.append(line(curve["coverage"], curve["risk"], "validation"))
+        series.append(line(curve["coverage"], curve["risk"], "validation, one error more"))
     return chart(
         "line", "Errors, where the least sure are called unknown", "share answered", "share wrong", series, x_max=1
     )

@@ -138,7 +138,7 @@ def calibrate(plan: Plan, outputs: Outputs) -> dict:
     probability = calibration.probabilities(logits, temperature)
     return {
         "temperature": temperature,
-        "answered": calibration.answered(probability.max(1, initial=0.0), probability.argmax(1) == labels),
+        "answered": calibration.answered(probability.max(1, initial=0.0), probability.argmax(1) == labels, 1),
     }
 
 

@@ -214,7 +214,7 @@ def calibrate(plan: Plan, outputs: Outputs) -> dict:
     """`decide`, with the probability that a distance tells, and how answers err by their confidence, of the same pairs."""
     found = _decided(plan, outputs)
     confidence, right = _confidence(found.pop("same"), found.pop("distance"), found)
-    return {**found, "answered": calibration.answered(confidence, right)}
+    return {**found, "answered": calibration.answered(confidence, right, 1)}
 
 
 def _decided(plan: Plan, outputs: Outputs) -> dict:

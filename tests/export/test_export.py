@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from test_end_to_end import kcars
 
+from kcars import export as module
 from kcars.errors import KcarsError
 from kcars.export import checks, export
 from kcars.export.check_photos import test_photos as photos_to_check
@@ -149,12 +150,15 @@ def check_of(folder):
 
 
 def test_decisions_are_counted_equal_changed_or_too_near_to_tell(exports):
-    verifier = {"task": "verify", "decision": {"threshold": -1.0}, "input": {}}
+    verifier = {"task": "verify", "decision": {"threshold": -1.0, "scale": 4.0, "offset": 1.0}, "input": {}}
     wanted = np.array([[0.0], [0.5], [1.50005], [3.0]], np.float32)
     check = checks.Check(verifier, "", np.zeros((4, 1, 1, 3), np.uint8), None, wanted)
     found = checks._compared_pairs(check, {"embedding": wanted + [[0], [0], [0], [-1.2]]}, np.arange(4), {})
     assert (found["decisions"], found["near"], found["changed"]) == (2, 1, 1)
     assert found["largest_difference"] == pytest.approx(1.2)
+    wrong = {"compare/distance": np.array([0.5, 1.00005, 1.5]), "compare/same": np.array([True, False, False])}
+    pairs = {**wrong, "compare/probability": np.array([0.5, 0.5, 0.5])}
+    assert checks._compared_pairs(check, {"embedding": wanted}, np.arange(4), pairs)["largest_difference"] > 0.3
     classifier = {"task": "classify", "decision": {"temperature": 1.0}, "classes": {"names": ["a", "b"]}}
     wanted = np.array([[2.0, 0.0], [0.0, 0.00001], [0.0, 3.0]], np.float32)
     check = checks.Check(classifier, "", None, None, wanted)
@@ -213,6 +217,36 @@ def test_what_is_in_the_way_is_told(small_runs, exports, tmp_path):
     assert "no export" in kcars("export", small_runs["classify"], "--out", tmp_path, "--force", code=2)
     assert "add --force" in kcars("export", small_runs["classify"], "--out", exports["classify"], code=2)
     assert (tmp_path / "file.txt").read_text() == "mine"
+    shutil.copytree(exports["classify"], tmp_path / "export")
+    (tmp_path / "export/notes.txt").write_text("mine")
+    told = kcars("export", small_runs["classify"], "--out", tmp_path / "export", "--force", code=2)
+    assert "holds notes.txt beside an export" in told
+
+
+def test_the_current_folder_can_be_exported_into(small_runs, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    kcars("export", small_runs["classify"], "--format", "onnx", "--out", ".", "--photos", 4)
+    assert os.listdir(tmp_path) == ["here"]
+    assert sorted(os.listdir(tmp_path / "here")) == ["README.md", "card.json", "model.onnx"]
+
+
+def test_where_a_new_export_cannot_take_its_place_the_earlier_one_stays(tmp_path, monkeypatch):
+    place, out, replace = tmp_path / "new", tmp_path / "out", os.replace
+    for folder in (place, out):
+        folder.mkdir()
+        (folder / "card.json").write_text(folder.name)
+
+    def failing(source, target):
+        if source == place:
+            raise OSError("no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OSError, match="no"):
+        module._put(place, out)
+    assert (out / "card.json").read_text() == "out"
+    assert sorted(os.listdir(tmp_path)) == ["new", "out"]
 
 
 def test_a_run_scored_by_an_earlier_kcars_says_how_to_score_it_anew(small_runs, tmp_path):
