@@ -46,9 +46,12 @@ def fresh(folder: Path, package: str) -> Path:
     venv.create(folder, with_pip=True)
     python = folder / "bin/python"
     subprocess.run(
-        [python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", CONSTRAINTS, package], check=True
+        [python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", CONSTRAINTS, package],
+        check=True,
     )
-    assert subprocess.run([python, "-I", "-c", "import kcars"], capture_output=True, cwd="/").returncode, "kcars is there"
+    assert subprocess.run([python, "-I", "-c", "import kcars"], capture_output=True, cwd="/").returncode, (
+        "kcars is there"
+    )
     return python
 
 
