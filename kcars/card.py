@@ -1,6 +1,7 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
 from kcars.errors import KcarsError
+from kcars.linear_metric import LinearMetric
 from kcars.run import Run
 
 FORMAT = 1
@@ -15,7 +16,7 @@ CLIENT = (
     "Boxes are left, top, right, bottom in pixels of the whole photo, counted from 0, right and bottom just outside; below 0 "
     "or wholly outside means the whole photo.",
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
-    "whatever the shape. Scaling and the mean with the mirror image happen inside.",
+    "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
     "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
     "message says which one; the rest is to be sent again without it. An empty batch gives empty answers.",
 )
@@ -26,7 +27,7 @@ _NEEDED = {
     "target": (),
     "embedding": (),
     "classes": ("names", "makes"),
-    "input": ("size_px", "padding", "crop", "learned_in_boxes", "mirror", "unit"),
+    "input": ("size_px", "padding", "crop", "learned_in_boxes", "mirror", "shift", "unit"),
     "decision": (),
 }
 _DECIDING = {"classify": ("temperature",), "verify": ("threshold", "scale", "offset")}
@@ -48,7 +49,7 @@ def of_run(run: Run) -> dict:
     """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
     decision = scores["decision"]
-    if not {"temperature", "scale"} & set(decision):
+    if not {"temperature", "scale"} & set(decision) or "metric" not in scores:
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
@@ -63,9 +64,11 @@ def of_run(run: Run) -> dict:
             "padding": strategy.data.padding,
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
             "mirror": strategy.evaluate.mirror,
-            "unit": strategy.task == "verify" and strategy.model.head != "linear",
+            "shift": strategy.evaluate.shift,
+            "unit": strategy.task == "verify" and (strategy.model.head != "linear" or scores["metric"] == "lda"),
         },
-        "embedding": strategy.model.embedding if strategy.task == "verify" else None,
+        "embedding": _dimensions(run) if strategy.task == "verify" else None,
+        "metric": scores["metric"],
         "decision": decision,
         **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
         "scores": scores["scores"],
@@ -77,3 +80,14 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
+
+
+def metric_of(run: Run) -> LinearMetric | None:
+    """That which a scored run's distances are taken by, None where it has none."""
+    return LinearMetric.chosen(run.scores()["metric"], run.folder)
+
+
+def _dimensions(run: Run) -> int:
+    """Numbers that a verifier gives of a photo, after its metric."""
+    metric = metric_of(run)
+    return run.strategy().model.embedding if metric is None else metric.projection.shape[1]

@@ -9,11 +9,11 @@ from tqdm import tqdm
 Outputs = Callable[[np.ndarray], np.ndarray]
 
 
-def network_outputs(model, store, batch: int, mirror: bool, progress: str = "") -> Outputs:
+def network_outputs(model, store, batch: int, mirror: bool, progress: str = "", shift: float = 0.0) -> Outputs:
     """A function from Index rows (n,) to the model's outputs (n, d) float32, in their order.
 
-    mirror: the mean over each photo and its mirror image. progress: text of the bar, none when empty. The next batch
-    is read while the network works on this one.
+    mirror, shift: the mean over each photo's `views`. progress: text of the bar, none when empty. The next batch is read
+    while the network works on this one.
     """
 
     def outputs(rows: np.ndarray) -> np.ndarray:
@@ -23,7 +23,7 @@ def network_outputs(model, store, batch: int, mirror: bool, progress: str = "") 
         done = []
         with bar:
             for pixels in _read_ahead(store.read, parts):
-                done.append(batch_outputs(model, pixels, batch, mirror))
+                done.append(batch_outputs(model, pixels, batch, mirror, shift))
                 bar.update()
         return np.concatenate(done)[place] if done else np.zeros((0, 1), np.float32)
 
@@ -42,15 +42,28 @@ def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]
             yield coming.result()
 
 
-def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool) -> np.ndarray:
+def views(size_px: int, mirror: bool, shift: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What a network is shown of a photo, as rows and columns (size_px,) to take of it; the photo itself is the first.
+
+    shift: with it also the photo moved left, right, up and down by that share of its side, its edge repeated; mirror: with
+    each its mirror image.
+    """
+    places, step = np.arange(size_px), round(shift * size_px)
+    moves = [(0, 0), (0, -step), (0, step), (-step, 0), (step, 0)] if step else [(0, 0)]
+    found = [tuple((places + move).clip(0, size_px - 1) for move in one) for one in moves]
+    return [(rows, seen) for rows, columns in found for seen in ((columns, columns[::-1]) if mirror else (columns,))]
+
+
+def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: float = 0.0) -> np.ndarray:
     """Outputs (n, d) float32 of up to `batch` photos; a short batch is filled up, so that the network is traced once."""
     count = len(pixels)
     if count < batch:
         pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])
-    out = _values(model.predict_on_batch(pixels))
-    if mirror:
-        out = (out + _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, :, ::-1])))) / 2
-    return out[:count]
+    seen = views(pixels.shape[1], mirror, shift)
+    total = _values(model.predict_on_batch(pixels))
+    for rows, columns in seen[1:]:
+        total = total + _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, rows][:, :, columns])))
+    return (total / len(seen))[:count]
 
 
 def _values(output) -> np.ndarray:

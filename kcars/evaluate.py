@@ -39,7 +39,9 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
     bar = "scoring" if progress else ""
-    outputs = network_outputs(network.scored, store, strategy.evaluate.batch, strategy.evaluate.mirror, bar)
+    asked = strategy.evaluate
+    outputs = network_outputs(network.scored, store, asked.batch, asked.mirror, bar, asked.shift)
+    outputs, metric = task.with_metric(plan, outputs)
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
     decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
@@ -51,6 +53,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "target": strategy.target,
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,
         "deciding": strategy.deciding if strategy.task == "verify" else None,
+        "metric": "lda" if metric else "euclidean" if strategy.task == "verify" else None,
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else _best_epoch(run, task.leading(strategy)),
         "folds": chosen["folds"] if chosen else 0,
@@ -61,6 +64,8 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
+    if metric:
+        metric.save(run.folder)
     write_tables(run, "", result, plan.dataset.index, store)
     write_json(run.folder / "scores.json", found)
     return found

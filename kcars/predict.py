@@ -16,6 +16,7 @@ from kcars.answers import Answers, Comparison, Prediction
 from kcars.errors import KcarsError, one_of
 from kcars.images.decode import cut, decode, photo_bytes, resized
 from kcars.images.pixels import empty_photos
+from kcars.linear_metric import LinearMetric, unit_length
 from kcars.photos_in import Photo, as_photo
 
 BATCH = 32
@@ -130,16 +131,20 @@ def _of_run(folder: Path) -> Predictor:
     from kcars.embed import batch_outputs
     from kcars.restore import scored_network
 
-    network, mirror = scored_network(run), card["input"]["mirror"]
+    network, mirror, shift = scored_network(run), card["input"]["mirror"], card["input"]["shift"]
+    metric = cards.metric_of(run)
     card |= {"place": str(folder)}
-    return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror)))
+    return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror, shift), metric))
 
 
-def finished(card: dict, outputs: np.ndarray) -> np.ndarray:
-    """Outputs as answers take them: of unit length, where the head gives that and the mean with the mirror image lost it."""
-    if not card["input"]["unit"]:
-        return outputs
-    return outputs / np.maximum(np.linalg.norm(outputs, axis=1, keepdims=True), 1e-12)
+def finished(card: dict, outputs: np.ndarray, metric: LinearMetric | None) -> np.ndarray:
+    """Outputs as answers take them: after the run's metric, and of unit length where vectors have that.
+
+    The mean with the mirror image has lost it.
+    """
+    if metric:
+        return metric(outputs)
+    return unit_length(outputs) if card["input"]["unit"] else outputs
 
 
 def _of_export(folder: Path, model: Path | None) -> Predictor:

@@ -19,6 +19,9 @@ FREE = {
     "train.save_minutes",
     "data.workers",
     "data.prefetch",
+    "evaluate.metric",
+    "evaluate.mirror",
+    "evaluate.shift",
     "evaluate.resamples",
 }
 """Settings that change no step of training: how long it goes on, how it is fed, what is saved, how it is scored."""

@@ -186,7 +186,18 @@ class EvaluateSettings(Settings):
     protocol: Literal["honest", "paper"] = Field(
         "honest", description="paper: epoch and threshold are chosen on the test itself, for comparison with the paper"
     )
+    metric: Literal["euclidean", "lda"] = Field(
+        "euclidean",
+        description="verification: distances of embeddings as they are, or after linear discriminant analysis of those of "
+        "the training photos; where folds validate, as they are",
+    )
     mirror: bool = Field(True, description="average the outputs of each photo and of its mirror image")
+    shift: float = Field(
+        0.0,
+        ge=0,
+        le=0.25,
+        description="average them also over the photo moved left, right, up and down by this share of its side; 0: not",
+    )
     batch: int = Field(128, ge=1)
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
     validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
@@ -232,7 +243,7 @@ class Strategy(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self):
-        for fits in (_model_fits, _loss_fits, _data_fits, _training_fits):
+        for fits in (_model_fits, _loss_fits, _data_fits, _training_fits, _evaluation_fits):
             fits(self)
         return self
 
@@ -294,3 +305,8 @@ def _training_fits(strategy: Strategy) -> None:
         raise ValueError("train.plateau follows a validation score, which training on everything after folds has not")
     if train.schedule != "constant":
         raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
+
+
+def _evaluation_fits(strategy: Strategy) -> None:
+    if strategy.evaluate.metric == "lda" and strategy.task != "verify":
+        raise ValueError("evaluate.metric lda belongs to task verify")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kcars.embed import network_outputs
+from kcars.embed import network_outputs, views
 
 
 class Store:
@@ -36,6 +36,28 @@ def test_each_distinct_photo_passes_once_and_order_is_kept():
 def test_mirror_is_the_mean_of_both():
     out = network_outputs(Model(), Store(), batch=4, mirror=True)(np.array([8, 6]))
     assert out.tolist() == [[4.0, 4.0], [3.0, 3.0]]
+
+
+def test_views_move_the_photo_and_repeat_its_edge():
+    photo = np.arange(10)[:, None] * 10 + np.arange(10)[None]
+    seen = [photo[rows][:, columns] for rows, columns in views(10, mirror=False, shift=0.2)]
+    assert (seen[0] == photo).all()
+    assert seen[1][4, :4].tolist() == [40, 40, 40, 41]  # moved right
+    assert seen[2][4, 6:].tolist() == [48, 49, 49, 49]
+    assert seen[3][:4, 4].tolist() == [4, 4, 4, 14]
+    assert seen[4][6:, 4].tolist() == [84, 94, 94, 94]
+    both = [photo[rows][:, columns] for rows, columns in views(10, mirror=True, shift=0.2)]
+    assert len(both) == 10
+    assert (both[1] == photo[:, ::-1]).all()
+    assert (both[3] == seen[1][:, ::-1]).all()
+    assert len(views(10, mirror=True, shift=0.04)) == 2  # Less than half a pixel.
+
+
+def test_shifts_are_averaged():
+    out = network_outputs(Model(), Store(), batch=4, mirror=False, shift=0.25)(np.array([8]))
+    pixels = Store().read(np.array([8]))
+    wanted = [pixels[0][rows][:, columns][0, 0] for rows, columns in views(pixels.shape[1], False, 0.25)]
+    assert out[0].tolist() == np.mean(wanted, 0)[: out.shape[1]].tolist()
 
 
 def test_no_rows_give_no_outputs():

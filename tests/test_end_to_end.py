@@ -88,7 +88,7 @@ def test_folds_choose_and_then_all_models_train(drawn, tmp_path):
     assert (found["folds"], found["best_epoch"], found["decision"]) == (
         2,
         chosen["epoch"],
-        {"threshold": chosen["threshold"]},
+        {name: chosen[name] for name in ("threshold", "scale", "offset")},
     )
     assert "chosen on 2 folds of the training models" in output
     parts = [rows(run / f"fold-{number}" / "history.csv") for number in (1, 2)]

@@ -23,6 +23,7 @@ FLOORS = [
         "curves",
         "baselines",
         "picks",
+        "linear_metric",
     ],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],

@@ -69,7 +69,7 @@ def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[li
     card = export(
         opened, list(FILES), out, lambda: photos, say=lambda line: print(f"{run.name}: {line}", file=sys.stderr)
     )
-    check, rows = Check.of(scored_network(opened), cards.of_run(opened), *photos), []
+    check, rows = Check.of(scored_network(opened), cards.metric_of(opened), cards.of_run(opened), *photos), []
     for kind, python in pythons.items():
         for signature, found in compare(kind, out / card["files"][kind]["path"], check, str(python)).items():
             counts = [str(found[name]) for name in ("photos", "decisions", "near", "changed")]

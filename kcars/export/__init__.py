@@ -40,8 +40,9 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
         from kcars.restore import scored_network
 
         network = scored_network(run)
-        graphs = Graphs(network, card)
-        check = Check.of(network, card, *photos())
+        metric = cards.metric_of(run)
+        graphs = Graphs(network, card, metric)
+        check = Check.of(network, metric, card, *photos())
         writable_folder(out.parent, "--out")
         _forget_halves(out)
         place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))

@@ -35,19 +35,21 @@ class Check:
     wanted: np.ndarray
 
     @classmethod
-    def of(cls, network, card: dict, source: str, photos: list[tuple[bytes, np.ndarray | None]]) -> "Check":
-        """photos: encoded bytes and box, None for the whole photo."""
+    def of(cls, network, metric, card: dict, source: str, photos: list[tuple[bytes, np.ndarray | None]]) -> "Check":
+        """metric: of the run, None where it has none; photos: encoded bytes and box, None for the whole photo."""
         given = card["input"]
         try:
             pixels = np.stack([decode(data, box, given["size_px"], given["padding"]) for data, box in photos])
         except ValueError as error:
             raise KcarsError(f"{source}: one cannot be decoded ({error}); name other photos with --data") from None
         parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
-        outputs = np.concatenate([batch_outputs(network, part, BATCH, given["mirror"]) for part in parts])
+        outputs = np.concatenate(
+            [batch_outputs(network, part, BATCH, given["mirror"], given["shift"]) for part in parts]
+        )
         places = [n for n, (data, _) in enumerate(photos) if data.startswith(b"\xff\xd8") and b"Exif\0\0" not in data]
         boxes = [photos[n][1] if photos[n][1] is not None else (-1, -1, -1, -1) for n in places]
         jpeg = np.array(places, int), [photos[n][0] for n in places], np.array(boxes, np.float32).reshape(-1, 4)
-        return cls(card, source, pixels, jpeg, finished(card, outputs))
+        return cls(card, source, pixels, jpeg, finished(card, outputs, metric))
 
 
 def compared(kind: str, model: Path, check: Check, python: str = sys.executable) -> dict:

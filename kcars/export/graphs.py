@@ -3,7 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from kcars.embed import views
 from kcars.export import jpeg_graph
+from kcars.linear_metric import LinearMetric
 
 TOP = 5
 _JPEG = tf.TensorSpec([None], tf.string)
@@ -13,14 +15,14 @@ _BOXES = tf.TensorSpec([None, 4], tf.float32)
 class Graphs:
     """The signatures of one network.
 
-    network: a float32 Keras model of pixels; card: as `kcars.card` makes it. `held`, a tf.Module, holds each weight once,
+    network: a float32 Keras model of pixels; card: as `kcars.card` makes it; metric: of the run, None where it has none. `held`, a tf.Module, holds each weight once,
     which the model itself would not.
     """
 
-    def __init__(self, network, card: dict):
+    def __init__(self, network, card: dict, metric: LinearMetric | None = None):
         self.held = tf.Module(name="kcars")
         self.held.weights = [variable._value for variable in network.variables]
-        self._network, self._card = network, card
+        self._network, self._card, self._metric = network, card, metric
         given = card["input"]
         self._size_px, self._padding = given["size_px"], given["padding"]
 
@@ -75,11 +77,10 @@ class Graphs:
         return jpeg_graph.photos(jpeg, boxes, self._size_px, self._padding)
 
     def _outputs(self, pixels):
-        """Outputs (n, d), where the run does so the mean over each photo and its mirror image."""
-        if not self._card["input"]["mirror"]:
-            return self._raw(pixels)
-        plain, mirrored = tf.split(self._raw(tf.concat([pixels, tf.reverse(pixels, [2])], 0)), 2)
-        return (plain + mirrored) / 2
+        """Outputs (n, d): the mean over what the run shows its network of a photo."""
+        seen = views(self._size_px, self._card["input"]["mirror"], self._card["input"]["shift"])
+        shown = [pixels, *(tf.gather(tf.gather(pixels, rows, axis=1), columns, axis=2) for rows, columns in seen[1:])]
+        return tf.add_n(tf.split(self._raw(tf.concat(shown, 0)), len(seen))) / len(seen)
 
     def _raw(self, pixels):
         found = self._network(tf.cast(pixels, tf.float32), training=False)
@@ -103,11 +104,10 @@ class Graphs:
         return answers
 
     def _embedded(self, vectors) -> dict:
-        """Of unit length, where the head gives unit length and the mean with the mirror image has lost it."""
-        if self._card["input"]["unit"]:
-            length = tf.sqrt(tf.reduce_sum(tf.square(vectors), -1, keepdims=True))
-            vectors = vectors / tf.maximum(length, 1e-12)
-        return {"embedding": vectors}
+        """As `predict.finished` has them."""
+        if self._metric:
+            vectors = (_unit_length(vectors) - self._metric.mean) @ self._metric.projection
+        return {"embedding": _unit_length(vectors) if self._card["input"]["unit"] else vectors}
 
     def _compared(self, left, right) -> dict:
         decision = self._card["decision"]
@@ -117,6 +117,10 @@ class Graphs:
             "probability": tf.sigmoid(decision["scale"] * (decision["offset"] - distance)),
             "same": -distance >= decision["threshold"],
         }
+
+
+def _unit_length(vectors):
+    return vectors / tf.maximum(tf.sqrt(tf.reduce_sum(tf.square(vectors), -1, keepdims=True)), 1e-12)
 
 
 def _best(probabilities, names: list[str]):

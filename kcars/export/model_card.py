@@ -1,6 +1,7 @@
 """The card of an export as Markdown: for whoever finds the folder and never saw the training."""
 
 from kcars import card as cards
+from kcars.embed import views
 from kcars.table import COLUMNS, HEADS
 
 LICENCES = (
@@ -79,6 +80,8 @@ def _scores(card: dict) -> str:
         f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."
     ]
     if card["task"] == "verify":
+        if card["metric"] == "lda":
+            lines.append("Distances are of embeddings after linear discriminant analysis of the training photos'.")
         lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
     else:
         lines.append(
@@ -178,14 +181,14 @@ def _limits(card: dict) -> str:
 
 
 def _origin(card: dict) -> str:
-    data, weights = card["data"], card["weights"]
+    data, weights, given = card["data"], card["weights"], card["input"]
     rows = [
         ("data", f"fingerprint `{data['fingerprint']}`, split {data['split']}; {data['training_photos']} photos to learn from, "
                  f"{data['validation_photos']} to choose on, {data['test_photos']} to test on"),
         ("best epoch", f"{card['best_epoch']} of {card['cost']['epochs']}" + ("" if card["finished"] else ", unfinished")),
         ("began with", f"{weights['file']}, SHA-256 `{weights['sha256']}`" if weights else "random weights"),
-        ("size", f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds a photo (twice, with its mirror image)"
-                 if card["input"]["mirror"] else f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds a photo"),
+        ("size", f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds a view, "
+                 f"{len(views(given['size_px'], given['mirror'], given['shift']))} views a photo"),
         ("versions", ", ".join(f"{name} {version}" for name, version in card["versions"].items())),
         ("settings", "`card.json`"),
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from kcars.data.index import Classes, Dataset, Pairs, model_names
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
+from kcars.linear_metric import LinearMetric, unit_length
 from kcars.settings import DIFFICULTIES, Strategy
 from kcars.tasks.plan import (
     Network,
@@ -26,11 +27,8 @@ from kcars.tasks.plan import (
 )
 
 FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
-DECISION = (
-    "threshold",
-    "scale",
-    "offset",
-)  # On the score; of the distance's sigmoid, as `calibration.fit_pairs` has it.
+# The threshold on the score, and the sigmoid of the distance, as `calibration.fit_pairs` has it.
+DECISION = ("threshold", "scale", "offset")
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -51,7 +49,8 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if strategy.evaluate.protocol == "paper":
         train, validation = dataset.train, dataset.test_rows()
         pairs |= {name.replace("test/", "validation/"): given for name, given in pairs.items()}
-    elif _held_by_fold(dataset, strategy):  # The pairs serve the rivals, which learn nothing from these models.
+    elif _held_by_fold(dataset, strategy):
+        # The pairs serve the rivals, which learn nothing from these models.
         train, validation = dataset.train, dataset.train[:0]
         pairs |= _drawn_pairs(dataset, strategy, train)
     else:
@@ -205,6 +204,17 @@ def beside(network: Network) -> dict[str, float]:
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
+def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None) -> tuple[Outputs, LinearMetric | None]:
+    """Outputs after the metric of the strategy, and that: `known`, or fitted on the photos that the run learned from.
+
+    None where folds validated: they chose the threshold on distances as they are.
+    """
+    if known is None and (plan.strategy.evaluate.metric == "euclidean" or not len(plan.validation)):
+        return outputs, None
+    metric = known or LinearMetric.fit(outputs(plan.train), plan.labels(plan.train))
+    return (lambda rows: metric(outputs(rows))), metric
+
+
 def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
     return {"threshold": _decided(plan, outputs)["threshold"]}
@@ -310,10 +320,6 @@ def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
 def _unit(plan: Plan) -> bool:
     """Whether the head gives unit length, which the mean with the mirror image has lost."""
     return plan.strategy.model.head != "linear"
-
-
-def unit_length(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:

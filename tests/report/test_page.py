@@ -59,8 +59,20 @@ def test_nothing_is_loaded_from_elsewhere(pages):
 
 def test_scores_stand_with_their_intervals(pages, runs):
     scores = json.loads((runs / "first/scores.json").read_text())["scores"]
-    for entry in scores.values():
-        assert f"{entry['value']:.3f}<small>[{entry['low']:.3f}, {entry['high']:.3f}]</small>" in pages["first"]
+    for key, entry in scores.items():
+        value, interval = f"{entry['value']:.3f}", f"[{entry['low']:.3f}, {entry['high']:.3f}]"
+        if key.endswith("/calibration_error"):
+            assert f"{value} {interval}" in pages["first"]
+        elif not key.endswith("/nll"):
+            assert f"{value}<small>{interval}</small>" in pages["first"]
+
+
+def test_how_far_probabilities_hold_is_told_and_drawn(pages, runs):
+    scores = json.loads((runs / "classify/scores.json").read_text())["scores"]
+    assert f"to {scores['test/nll']['value']:.3f} [" in pages["classify"]
+    for page in (pages["classify"], pages["first"]):
+        assert "How far probabilities hold" in page
+        assert "Errors, where the least sure are called unknown" in page
 
 
 def test_pictures_are_those_of_the_tables(pages, runs):
