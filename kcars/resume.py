@@ -20,7 +20,6 @@ FREE = {
     "data.workers",
     "data.prefetch",
     "evaluate.metric",
-    "evaluate.mirror",
     "evaluate.shift",
     "evaluate.resamples",
 }
