@@ -3,6 +3,14 @@
 __version__ = "0.1.0"
 
 
+def __getattr__(name):
+    if name == "Photo":  # Only when asked for: it brings OpenCV.
+        from kcars.photos_in import Photo
+
+        return Photo
+    raise AttributeError(f"module 'kcars' has no attribute {name!r}")
+
+
 def load(place):
     """A `kcars.predict.Predictor` over a run folder or an export: `predict`, `compare` and `embed` photos with it.
 

@@ -64,6 +64,6 @@ def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
         "unknown": "unknown: not sure enough",
     }
     return (
-        f"{answer[found.answer]}, {found.probability:.0%} sure to be the same; distance {found.distance:.3f}, "
+        f"{answer[found.answer]}; probability of being the same {found.probability:.0%}, distance {found.distance:.3f}, "
         f"threshold {-card['decision']['threshold']:.3f}"
     )

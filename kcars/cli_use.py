@@ -84,6 +84,8 @@ def export(run, formats, out, force, folder, photos):
 def predict(photos, place, top, risk, box, boxes, detector, detector_classes, every, kind):
     """Name the cars in PHOTOS, in folders of them, or in frames of videos. Bad photos are reported and passed over.
 
+    Ends with exit code 0 where any photo was answered about, 2 where none was.
+
     \b
     Examples:
       kcars predict car.jpg --model runs/demo-classify

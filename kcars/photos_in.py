@@ -131,12 +131,14 @@ def box_of(texts: list[str | None], where: str) -> Box:
     """A box of four texts; KcarsError, which begins with `where`, if they are none."""
     try:
         left, top, right, bottom = (float(text) for text in texts)
-        if not (0 <= left < right < float("inf") and 0 <= top < bottom < float("inf")):
+        finite = np.isfinite([left, top, right, bottom]).all()
+        left, top = max(0.0, left), max(0.0, top)  # Detectors go a little beyond the edge.
+        if not (finite and left < right and top < bottom):
             raise ValueError
     except (TypeError, ValueError):
         told = ",".join(text or "" for text in texts)
         raise KcarsError(
-            f"{where}: {told!r} is no box; left, top, right, bottom in pixels are, such as 10,20,200,120"
+            f"{where}: {told!r} is no box; left, top, right (above left) and bottom (above top) in pixels are, such as 10,20,200,120"
         ) from None
     return left, top, right, bottom
 

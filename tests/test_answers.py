@@ -88,6 +88,7 @@ def test_a_comparison_is_one_line():
     known = {"target": "model", "decision": {"threshold": -1.0, "scale": 4.0, "offset": 1.0}}
     found = Answers({**card(), **known}).comparison("a", "b", np.array([0.0]), np.array([0.5]))
     assert (
-        comparison_line(found, known, False) == "same model, 88% sure to be the same; distance 0.500, threshold 1.000"
+        comparison_line(found, known, False)
+        == "same model; probability of being the same 88%, distance 0.500, threshold 1.000"
     )
     assert json.loads(comparison_line(found, known, True))["same"] is True

@@ -100,7 +100,7 @@ def _check_place(out: Path, force: bool) -> None:
     if others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
         raise KcarsError(f"--out {out}: holds {others[0]} beside an export; choose another folder, or move that away")
     if not force:
-        raise KcarsError(f"--out {out}: holds an export already; choose another folder or add --force")
+        raise KcarsError(f"{out}: holds an export already; --out names another folder, or add --force")
 
 
 def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: Check, say) -> None:

@@ -54,7 +54,9 @@ def _last(raw, marker: int):
 
 def _decoding_scale(box, height, width, size_px: int):
     """Place in _SCALES of the scale that `decode.decoding_scale` gives."""
-    sides = tf.where(box[0] >= 0, tf.stack([box[2] - box[0], box[3] - box[1]]), tf.cast([width, height], tf.float64))
+    whole = tf.cast([width, height], tf.float64)
+    inside = tf.minimum(box[2:], whole) - tf.maximum(box[:2], 0.0)
+    sides = tf.where((box[0] >= 0) & tf.reduce_all(inside > 0), inside, whole)
     enough = tf.reduce_min(sides) >= tf.constant([2.0 * scale * size_px for scale in _SCALES[1:]], tf.float64)
     return tf.reduce_sum(tf.cast(enough, tf.int32))
 

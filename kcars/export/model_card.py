@@ -16,9 +16,9 @@ docker run -p 8501:8501 -v "$PWD/saved_model:/models/kcars" -e MODEL_NAME=kcars 
 ```
 """
 _REQUEST = """\
-python - photo.jpg <<'PY' | curl -s -d @- http://localhost:8501/v1/models/kcars:predict
+python - {files} <<'PY' | curl -s -d @- http://localhost:8501/v1/models/kcars:predict
 import base64, json, sys
-photo = {{"b64": base64.b64encode(open(sys.argv[1], "rb").read()).decode()}}
+photos = [{{"b64": base64.b64encode(open(name, "rb").read()).decode()}} for name in sys.argv[1:]]
 print(json.dumps({{"signature_name": "{signature}", "inputs": {inputs}}}))
 PY"""
 _TENSORFLOW = """\
@@ -28,11 +28,61 @@ model = tf.saved_model.load("saved_model/1")
 {call}
 ```
 """
+_PIXELS = """\
+Other runtimes take pixels, which this makes as kcars does (`pip install opencv-python-headless`); what is far larger than needed is decoded at
+a half or a quarter:
+
+```python
+import cv2, numpy as np
+
+def pixels_of(path, box=None, size={size_px}, padding={padding:g}):
+    photo = cv2.imread(path)  # turned as its Exif says
+    height, width = photo.shape[:2]
+    left, top, right, bottom = box or (0, 0, width, height)
+    side = min(min(right, width) - left, min(bottom, height) - top)
+    scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
+    if scale > 1:
+        photo = cv2.imread(path, cv2.IMREAD_REDUCED_COLOR_2 if scale == 2 else cv2.IMREAD_REDUCED_COLOR_4)
+        height, width = photo.shape[:2]
+    if box:
+        left, top, right, bottom = (edge / scale for edge in box)
+        wider, higher = (right - left) * padding, (bottom - top) * padding  # on each side
+        left, right = max(0, round(left - wider)), min(width, round(right + wider))
+        top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
+        photo = photo[top:bottom, left:right]
+    photo = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    smaller = min(photo.shape[1], size), min(photo.shape[0], size)
+    photo = cv2.resize(photo, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
+
+pixels = np.stack([pixels_of("photo.jpg"), pixels_of("other.jpg")])
+```
+"""
 _ONNX = """\
 ```python
 import onnxruntime
-session = onnxruntime.InferenceSession("model.onnx")  # names, threshold and temperature: session.get_modelmeta()
+session = onnxruntime.InferenceSession("model.onnx")
 ({output},) = session.run(["{output}"], {{"pixels": pixels}})
+```
+"""
+_LITERT = """\
+```python
+from ai_edge_litert.interpreter import Interpreter
+{output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
+```
+"""
+_NAMES = """\
+```python
+import json
+card = json.load(open("card.json"))  # an ONNX file has it too: json.loads(session.get_modelmeta().custom_metadata_map["kcars"])
+print([card["classes"]["names"][best] for best in probabilities.argmax(1)])
+```
+"""
+_DECISION = """\
+```python
+distance = np.linalg.norm(embedding[0] - embedding[1])
+same = distance <= {threshold:.6f}
+probability = 1 / (1 + np.exp(-{scale:.6f} * ({offset:.6f} - distance)))  # of being the same
 ```
 """
 
@@ -105,8 +155,9 @@ def _how(card: dict) -> str:
         else ("## How to use it\n\nWith kcars: `kcars compare PHOTO PHOTO --model .`")
     )
     if "saved_model" in files:
-        inputs = '{"jpeg": [photo]}' if classify else '{"left": [photo], "right": [photo]}'
-        request = _REQUEST.format(signature="serving_default" if classify else "compare", inputs=inputs)
+        inputs = '{"jpeg": photos}' if classify else '{"left": photos[:1], "right": photos[1:]}'
+        given = "photo.jpg other.jpg" if classify else "left.jpg right.jpg"
+        request = _REQUEST.format(signature="serving_default" if classify else "compare", inputs=inputs, files=given)
         call = 'answer = model.signatures["jpeg"](jpeg=tf.constant([open("photo.jpg", "rb").read()]))  # names, probabilities'
         if not classify:
             call = 'answer = model.signatures["compare"](left=tf.constant([one]), right=tf.constant([other]))  # bytes of JPEG files'
@@ -115,10 +166,13 @@ def _how(card: dict) -> str:
             + _SERVE.format(requests=request)
         )
         text += f"\n{_signatures(card)}\n\nIn Python:\n\n" + _TENSORFLOW.format(call=call)
-    if "onnx" in files:
-        text += "\nONNX Runtime:\n\n" + _ONNX.format(output="probabilities" if classify else "embedding")
-    if "litert" in files:
-        text += '\nLiteRT: `ai_edge_litert.interpreter.Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)`.\n'
+    output, decision = "probabilities" if classify else "embedding", card["decision"]
+    if {"onnx", "litert"} & set(files):
+        text += "\n" + _PIXELS.format(**card["input"])
+        text += (
+            "\n" + _ONNX.format(output=output) * ("onnx" in files) + _LITERT.format(output=output) * ("litert" in files)
+        )
+        text += "\n" + (_NAMES if classify else _DECISION.format(**decision | {"threshold": -decision["threshold"]}))
     return text
 
 

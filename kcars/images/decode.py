@@ -14,7 +14,7 @@ from kcars.errors import KcarsError
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
-DECODE_VERSION = 3  # Part of every store's key: raise it when the pixels that come out change.
+DECODE_VERSION = 4  # Part of every store's key: raise it when the pixels that come out change.
 LARGEST_BYTES = 64 * 2**20
 LARGEST_PIXELS = 100_000_000  # 300 MB as RGB.
 NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
@@ -100,8 +100,9 @@ def _any_photo(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.nd
 
 def decoding_scale(box: np.ndarray | None, height: int, width: int, size_px: int) -> int:
     """By how much a photo may be decoded smaller: what is cut out then still has twice the side that it is resized to."""
-    if box is not None and box[0] >= 0:
-        width, height = box[2] - box[0], box[3] - box[1]
+    if box is not None and box[0] >= 0:  # What lies outside of the photo shows nothing.
+        inside = min(box[2], width) - box[0], min(box[3], height) - max(box[1], 0)
+        width, height = inside if min(inside) > 0 else (width, height)
     return max(scale for scale in _READ_AT if scale == 1 or min(height, width) >= 2 * scale * size_px)
 
 

@@ -68,7 +68,14 @@ def test_a_box_outside_the_photo_means_the_whole():
     data, small, large = jpeg(60, 80), (500, 500, 540, 540), (500, 500, 600, 600)
     found = read([data, data, data], [small, large, (-1, -1, -1, -1)])
     assert (found[0] == found[2]).all()
-    assert (found[1] == decode(data, np.array(large), 24, 0.1)).all()  # Decoded at half size, as the box asks for.
+    assert (found[1] == found[2]).all()
+    assert (found[1] == decode(data, np.array(large), 24, 0.1)).all()
+
+
+def test_a_box_that_leaves_the_photo_is_read_as_finely_as_what_is_in_it_needs():
+    data, box = jpeg(95, 288), (0, 0, 288, 2000)
+    assert (read([data], [box])[0] == decode(data, np.array(box), 24, 0.1)).all()
+    assert (decode(data, np.array(box), 24, 0.0) == decode(data, np.array((0, 0, 288, 95)), 24, 0.0)).all()
 
 
 def test_an_empty_batch_gives_an_empty_one():
