@@ -95,22 +95,13 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
     from tqdm import tqdm
 
     from kcars.answer_lines import writer
-    from kcars.photos_in import Detector, box_of, count_of, detected, in_boxes, photos_of, read_boxes
     from kcars.predict import load
 
     if sum(option is not None for option in (box, boxes, detector)) > 1:
         raise KcarsError("--box, --boxes, --detector: exclude each other; give one")
     if not 0 < every < LONGEST_SECONDS:
         raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
-    wanted = photos_of(photos, every)
-    count = count_of(photos)
-    if box is not None:
-        one = box_of(box.split(","), "--box")
-        wanted = (replace(photo, box=one) for photo in wanted)
-    elif boxes:
-        wanted, count = in_boxes(wanted, read_boxes(boxes)), None
-    elif detector:
-        wanted, count = detected(wanted, Detector(detector, _numbers(detector_classes))), None
+    wanted, count = _photos(photos, every, box, boxes, detector, detector_classes)
     model = load(place or _newest("classify"))
     _warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
     show, bad, good, whole = writer(kind), 0, 0, 0
@@ -160,6 +151,21 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
     model = load(place or _newest("verify"))
     _warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
     click.echo(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
+
+
+def _photos(names, every, box, boxes, detector, detector_classes) -> tuple:
+    """The photos to answer about, each with its box, and how many there are, None where only reading them tells."""
+    from kcars.photos_in import Detector, box_of, count_of, detected, in_boxes, photos_of, read_boxes
+
+    photos = photos_of(names, every)
+    if boxes:
+        return in_boxes(photos, read_boxes(boxes)), None
+    if detector:
+        return detected(photos, Detector(detector, _numbers(detector_classes))), None
+    if box is not None:
+        one = box_of(box.split(","), "--box")
+        photos = (replace(photo, box=one) for photo in photos)
+    return photos, count_of(names)
 
 
 def _newest(task: str) -> Path:

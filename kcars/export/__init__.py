@@ -114,6 +114,6 @@ def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: C
         size = sum(part.stat().st_size for part in file.rglob("*") if part.is_file()) or file.stat().st_size
         card["files"][name] = {"path": FILES[name], "bytes": size, "sha256": folder_sha256(file)}
         card["checks"][name] = compared(name, file, check)
-        say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name], check)}")
+        say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name])}")
     write_json(place / CARD, card)
     write_text(place / README, markdown(card))

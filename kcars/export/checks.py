@@ -75,7 +75,7 @@ def compared(kind: str, model: Path, check: Check, python: str = sys.executable)
     return found
 
 
-def told(found: dict, check: Check) -> str:
+def told(found: dict) -> str:
     """One line of what was compared."""
     parts = []
     for signature, one in found.items():

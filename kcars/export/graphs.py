@@ -15,8 +15,8 @@ _BOXES = tf.TensorSpec([None, 4], tf.float32)
 class Graphs:
     """The signatures of one network.
 
-    network: a float32 Keras model of pixels; card: as `kcars.card` makes it; metric: of the run, None where it has none. `held`, a tf.Module, holds each weight once,
-    which the model itself would not.
+    network: a float32 Keras model of pixels; card: as `kcars.card` makes it; metric: of the run, None where it has none.
+    `held`, a tf.Module, holds each weight once, which the model itself would not.
     """
 
     def __init__(self, network, card: dict, metric: LinearMetric | None = None):
@@ -31,12 +31,9 @@ class Graphs:
         found = self._classifier() if self._card["task"] == "classify" else self._verifier()
         return {name: function.get_concrete_function() for name, function in found.items()}
 
-    def pixels(self, batch: int | None = None):
-        """The one that needs neither strings nor JPEG: pixels (n, s, s, 3) uint8 to numbers, for other runtimes.
-
-        batch: n, where the runtime wants to know it.
-        """
-        spec = tf.TensorSpec([batch, self._size_px, self._size_px, 3], tf.uint8, name="pixels")
+    def pixels(self):
+        """The one that needs neither strings nor JPEG: pixels (n, s, s, 3) uint8 to numbers, for other runtimes."""
+        spec = tf.TensorSpec([None, self._size_px, self._size_px, 3], tf.uint8, name="pixels")
         answer = self._probable if self._card["task"] == "classify" else self._embedded
         return _function(lambda pixels: answer(self._outputs(pixels)), spec)
 

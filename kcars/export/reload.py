@@ -14,6 +14,7 @@ BATCH = 32
 
 
 def saved_model(path: str, questions: dict) -> dict:
+    """Answers of the SavedModel in a folder."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
@@ -66,6 +67,7 @@ def refuse_other_answers(signatures, boxed: str, photos: list[bytes]) -> None:
 
 
 def onnx(path: str, questions: dict) -> dict:
+    """Answers of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -78,6 +80,7 @@ def onnx(path: str, questions: dict) -> dict:
 
 
 def litert(path: str, questions: dict) -> dict:
+    """Answers of a LiteRT file."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(path).get_signature_runner("pixels")
