@@ -10,14 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from kcars.errors import KcarsError, one_of
-from kcars.settings import (
-    ArcFaceSettings,
-    BinaryCrossEntropySettings,
-    ContrastiveSettings,
-    CrossEntropySettings,
-    FocalSettings,
-    Strategy,
-)
+from kcars.settings import LOSS_SETTINGS, Strategy
 
 
 def json_schema() -> str:
@@ -155,7 +148,7 @@ def _override(settings: dict, text: str) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    location = [part for part in error["loc"] if part not in _LOSSES]  # pydantic names the loss in the place
+    location = [part for part in error["loc"] if part not in LOSS_SETTINGS]  # pydantic names the loss in the place
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         return f"{place}: unknown setting; known here: {', '.join(_keys(error['loc'][:-1]))}"
@@ -163,7 +156,7 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{place}: is missing and has no default"
     if error["type"].startswith("union_tag"):
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
-        return f"{place}.name: {found!r} is not known; choose one of {', '.join(_LOSSES)}"
+        return f"{place}.name: {found!r} is not known; choose one of {', '.join(LOSS_SETTINGS)}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {error['input']!r})" if place else message
 
@@ -172,7 +165,7 @@ def _keys(location: tuple) -> list[str]:
     """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
     model: Any = Strategy
     for part in location:
-        model = _LOSSES[part] if part in _LOSSES else _settings_of(model, part)
+        model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else _settings_of(model, part)
     return list(model.model_fields)
 
 
@@ -182,14 +175,6 @@ def _settings_of(model, part: str):
     return next((choice for choice in choices if choice is not type(None)), annotation)
 
 
-_LOSSES = {
-    "cross_entropy": CrossEntropySettings,
-    "binary_cross_entropy": BinaryCrossEntropySettings,
-    "focal": FocalSettings,
-    "sigmoid_focal": FocalSettings,
-    "contrastive": ContrastiveSettings,
-    "arcface": ArcFaceSettings,
-}
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
 _SHORT_BACKBONE = {
     "resnet18": "Res18",

@@ -1,0 +1,118 @@
+"""What does not fit together in a strategy: each function raises ValueError with the setting and what is allowed."""
+
+from kcars.settings.loss import BATCH_LOSSES, LOSSES_OF, MARGIN_LOSSES
+from kcars.settings.model import IMAGENET_NORMALIZATION, RESIDUAL, STAGES, ModelSettings
+
+
+def _model_fits(strategy) -> None:
+    model = strategy.model
+    if model.backbone not in RESIDUAL and (model.width != 1 or model.stem != "standard"):
+        raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
+    if model.weights == "imagenet":
+        _refuse_other_than_published(model)
+    if model.drop_path and model.backbone not in RESIDUAL:
+        raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
+    if model.make_weight and strategy.target != "model":
+        raise ValueError("model.make_weight belongs to target model")
+    if model.make_weight and model.auxiliary:
+        raise ValueError("model.make_weight and model.auxiliary: choose one")
+    if model.auxiliary and (model.backbone != "inception_v3" or strategy.task != "classify"):
+        raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
+
+
+def _loss_fits(strategy) -> None:
+    name, task, pairs = strategy.loss.name, strategy.task, strategy.data.order == "pairs"
+    allowed = LOSSES_OF[task, pairs]
+    if not allowed:
+        raise ValueError("data.order pairs belongs to task verify")
+    if name not in allowed:
+        order = "pairs" if pairs else "plain or pk"
+        raise ValueError(f"loss {name} does not go with task {task} and data.order {order}; {', '.join(allowed)} do")
+    if strategy.model.head == "linear" and task == "verify" and not pairs:
+        raise ValueError(
+            f"loss {name} with data.order {strategy.data.order} takes unit vectors: model.head neck or two_layers"
+        )
+    if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
+        raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
+    if strategy.second_loss and name not in MARGIN_LOSSES:
+        raise ValueError(f"second_loss belongs to loss {' or '.join(MARGIN_LOSSES)} of task verify")
+    if (strategy.second_loss or (name in BATCH_LOSSES and not pairs)) and strategy.train.gradient_accumulation > 1:
+        raise ValueError("train.gradient_accumulation: a loss of all pairs of a batch needs the batch in one part")
+
+
+def _data_fits(strategy) -> None:
+    data, train = strategy.data, strategy.train
+    if data.on_bad_photo == "skip" and data.cache == "off":
+        raise ValueError(
+            "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
+        )
+    if data.classes_per_make > 1 and (data.order != "pk" or strategy.target != "model"):
+        raise ValueError("data.classes_per_make belongs to data.order pk and target model")
+    if data.first_px and (data.first_px >= data.size_px or strategy.model.auxiliary):
+        raise ValueError(
+            f"data.first_px {data.first_px}: is below data.size_px {data.size_px}, and without model.auxiliary"
+        )
+    if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
+        raise ValueError("data.mix belongs to task classify with loss cross_entropy")
+    if data.order == "pk" and train.batch % data.photos_per_class:
+        raise ValueError(
+            f"train.batch {train.batch} is not a multiple of data.photos_per_class {data.photos_per_class}"
+        )
+    if train.batch % train.gradient_accumulation or train.batch < 2 * train.gradient_accumulation:
+        raise ValueError(
+            f"train.batch {train.batch} does not fall into {train.gradient_accumulation} equal parts of 2 or more "
+            "(train.gradient_accumulation)"
+        )
+
+
+def _training_fits(strategy) -> None:
+    train, model = strategy.train, strategy.model
+    if train.fine_tune and model.weights == "none":
+        raise ValueError("train.fine_tune: model.weights none leaves nothing to tune; name weights to begin with")
+    if train.fine_tune and train.fine_tune.frozen_stages > STAGES[model.backbone]:
+        raise ValueError(
+            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {STAGES[model.backbone]}"
+        )
+    if not train.plateau:
+        return
+    if train.plateau.monitor == "val_loss" and strategy.task == "verify" and strategy.data.order != "pairs":
+        raise ValueError(
+            f"loss {strategy.loss.name} has no val_loss on unseen models; let train.plateau.monitor be loss"
+        )
+    if strategy.evaluate.folds:
+        raise ValueError("train.plateau follows a validation score, which training on everything after folds has not")
+    if train.schedule != "constant":
+        raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
+
+
+def _evaluation_fits(strategy) -> None:
+    asked = strategy.evaluate
+    if asked.metric != "euclidean" and strategy.task != "verify":
+        raise ValueError(f"evaluate.metric {asked.metric} belongs to task verify")
+    if asked.adjust != "none" and strategy.task != "classify":
+        raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
+
+
+def _balance_fits(strategy) -> None:
+    balance = strategy.balance
+    if balance.sampling != "natural" and strategy.data.order != "plain":
+        raise ValueError(f"balance.sampling {balance.sampling} belongs to data.order plain")
+    if balance.weights != "none" and strategy.data.order == "pairs":
+        raise ValueError("balance.weights: pairs have no class; loss.alpha weighs different and same ones")
+    if balance.logit_adjustment and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
+        raise ValueError("balance.logit_adjustment belongs to task classify with loss cross_entropy")
+    if balance.augment and strategy.data.order == "pairs":
+        raise ValueError("balance.augment: belongs to data.order plain or pk")
+
+
+def _refuse_other_than_published(model: ModelSettings) -> None:
+    if model.backbone not in IMAGENET_NORMALIZATION:
+        raise ValueError(f"model.weights imagenet: {', '.join(IMAGENET_NORMALIZATION)} have them, not {model.backbone}")
+    wanted = IMAGENET_NORMALIZATION[model.backbone]
+    if (model.normalization, model.width, model.stem) != (wanted, 1, "standard"):
+        raise ValueError(
+            f"model.weights imagenet of {model.backbone} need model.normalization {wanted}, width 1 and stem standard"
+        )
+
+
+FITS = (_model_fits, _loss_fits, _data_fits, _training_fits, _evaluation_fits, _balance_fits)

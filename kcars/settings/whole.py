@@ -1,0 +1,56 @@
+"""A whole strategy."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kcars.settings.balance import BalanceSettings
+from kcars.settings.base import Settings
+from kcars.settings.data import DataSettings
+from kcars.settings.evaluate import EvaluateSettings
+from kcars.settings.fits import FITS
+from kcars.settings.loss import LossSettings, SecondLossSettings
+from kcars.settings.model import ModelSettings
+from kcars.settings.train import TrainSettings
+
+TASKS = ("classify", "verify")
+DIFFICULTIES = ("easy", "medium", "hard")
+
+
+class Strategy(Settings):
+    """Everything that decides a run, but the dataset's place."""
+
+    about: str = Field("", description="one line that `kcars strategies` prints")
+    task: Literal["classify", "verify"]
+    target: Literal["make", "model"] = "model"
+    difficulty: Literal["easy", "medium", "hard"] = Field(
+        "hard",
+        description="verify: whose validation pairs choose the best epoch; medium when the target is make",
+    )
+    data: DataSettings
+    model: ModelSettings
+    loss: LossSettings
+    second_loss: SecondLossSettings | None = Field(None, description="verify, order pk: added to a loss of cosines")
+    balance: BalanceSettings = Field(default_factory=BalanceSettings)
+    train: TrainSettings
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _difficulty_of_target(cls, settings):
+        # Hard pairs are all of one make: labelled by make, nothing is left to tell apart.
+        if isinstance(settings, dict) and settings.get("target") == "make" and "difficulty" not in settings:
+            return {**settings, "difficulty": "medium"}
+        return settings
+
+    @property
+    def deciding(self) -> str:
+        """The difficulty whose pairs choose epoch and threshold: that of the strategy, where its labels are defined."""
+        hard_by_make = self.target == "make" and self.difficulty == "hard" and self.evaluate.protocol == "honest"
+        return "medium" if hard_by_make else self.difficulty
+
+    @model_validator(mode="after")
+    def _fits_together(self):
+        for fits in FITS:
+            fits(self)
+        return self
