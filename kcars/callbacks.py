@@ -15,21 +15,15 @@ from kcars.files import written_whole
 
 
 class Validate(keras.callbacks.Callback):
-    """Scores the held-out rows after every epoch with a float32 copy of the network; adds history columns."""
+    """Scores the held-out rows after every epoch with the float32 network that is kept; adds history columns."""
 
-    def __init__(self, network, score):
-        """score: model -> {history column: value}; network.scored may train in mixed precision."""
+    def __init__(self, kept, score):
+        """score: model -> {history column: value}."""
         super().__init__()
-        from kcars.models.networks import in_float32
-
-        self.network, self.score = network, score
-        mixed = keras.config.dtype_policy().name != "float32"
-        self.copy = in_float32(network.scored) if mixed else network.scored
+        self.kept, self.score = kept, score
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.copy is not self.network.scored:
-            self.copy.set_weights(self.network.scored.get_weights())
-        logs.update(self.score(self.copy))
+        logs.update(self.score(self.kept))
 
 
 class OneCycle(keras.callbacks.Callback):

@@ -1,7 +1,7 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
 from kcars.errors import KcarsError
-from kcars.linear_metric import LinearMetric
+from kcars.linear_metric import METRICS, LinearMetric
 from kcars.run import Run
 
 FORMAT = 1
@@ -65,7 +65,7 @@ def of_run(run: Run) -> dict:
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
             "mirror": strategy.evaluate.mirror,
             "shift": strategy.evaluate.shift,
-            "unit": strategy.task == "verify" and (strategy.model.head != "linear" or scores["metric"] == "lda"),
+            "unit": strategy.task == "verify" and (strategy.model.head != "linear" or scores["metric"] in METRICS),
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
         "metric": scores["metric"],

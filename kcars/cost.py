@@ -8,6 +8,7 @@ import numpy as np
 
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
+from kcars.growth import sizes_by_epoch, work_share
 from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.stream import Stream
@@ -33,7 +34,10 @@ class Cost:
 
 
 def measure(plan: Plan, stream: Stream) -> Cost:
-    """Train a throw-away network for a few steps of the stream, and score some photos with it."""
+    """Train a throw-away network for a few steps of the stream, and score some photos with it.
+
+    Where photos grow, a step is told at the work of the mean epoch.
+    """
     from kcars.optimizer import adamw
     from kcars.tf_data import training_dataset
 
@@ -50,7 +54,8 @@ def measure(plan: Plan, stream: Stream) -> Cost:
     begun = time.monotonic()
     for batch in batches:
         network.trained.train_on_batch(*batch)
-    step_seconds = (time.monotonic() - begun) / TIMED_STEPS
+    share = work_share(sizes_by_epoch(plan.strategy.data, plan.strategy.train.epochs))
+    step_seconds = (time.monotonic() - begun) / TIMED_STEPS * share
     size, count = data.size_px, plan.strategy.evaluate.batch
     photos = np.zeros((count, size, size, 3), np.uint8)
     network.scored.predict_on_batch(photos)

@@ -53,9 +53,9 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "target": strategy.target,
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,
         "deciding": strategy.deciding if strategy.task == "verify" else None,
-        "metric": "lda" if metric else "euclidean" if strategy.task == "verify" else None,
+        "metric": strategy.evaluate.metric if metric else "euclidean" if strategy.task == "verify" else None,
         "data_fingerprint": facts["data"]["fingerprint"],
-        "best_epoch": chosen["epoch"] if chosen else _best_epoch(run, task.leading(strategy)),
+        "best_epoch": chosen["epoch"] if chosen else _kept_epoch(run, strategy, task.leading(strategy)),
         "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
         "counts": facts["data"],
@@ -124,7 +124,9 @@ def _baseline(task, plan, outputs) -> dict[str, float]:
     return task.scores(plan, outputs, "test", decision).scores
 
 
-def _best_epoch(run: Run, leading: str) -> int:
+def _kept_epoch(run: Run, strategy: Strategy, leading: str) -> int:
     column = history_column(leading)
     rows = run.history()
+    if strategy.train.keep == "last":
+        return int(rows[-1]["epoch"])
     return int(max(rows, key=lambda row: (row[column] == row[column], row[column]))["epoch"])

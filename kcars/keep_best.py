@@ -12,12 +12,15 @@ MARGIN = 2**20  # Bytes of a weights file beside the weights.
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the scored network whenever the leading validation score rises; the first epoch always counts."""
+    """Saves the scored network whenever the leading validation score rises; the first epoch always counts.
 
-    def __init__(self, scored, leading: str, path, patience: int | None = None):
+    Or after every epoch, where the last is wanted.
+    """
+
+    def __init__(self, scored, leading: str, path, patience: int | None = None, last: bool = False):
         """patience: end training after so many epochs without a better score; None never ends it."""
         super().__init__()
-        self.scored, self.leading, self.path, self.patience = scored, leading, path, patience
+        self.scored, self.leading, self.path, self.patience, self.last = scored, leading, path, patience, last
         self.best, self.best_epoch, self.epochs = -math.inf, 0, 0
         self.weights: list[np.ndarray] = []
 
@@ -27,7 +30,7 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         score, self.epochs = logs[self.leading], epoch + 1
-        if self.best_epoch == 0 or score > self.best:
+        if self.best_epoch == 0 or score > self.best or self.last:
             self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
             self.weights = self.scored.get_weights()
             _save_weights(self.scored, self.path)
@@ -75,8 +78,10 @@ class KeepEpoch(keras.callbacks.Callback):
 def _put_back(model, weights: list[np.ndarray], path) -> None:
     """Write the file anew from kept weights, through the model; none are kept before the first epoch's end."""
     if weights:
+        before = model.get_weights()
         model.set_weights(weights)
         _save_weights(model, path)
+        model.set_weights(before)
 
 
 def _save_weights(model, path) -> None:

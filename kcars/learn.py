@@ -1,9 +1,10 @@
 """One training: a network, what happens beside its steps, and `fit` from where the run stands."""
 
 import sys
+from dataclasses import replace
 from functools import partial
 
-from kcars import state
+from kcars import growth, state
 from kcars.fine_tune import FineTuning
 from kcars.initial_weights import begin
 from kcars.optimizer import adamw
@@ -27,25 +28,27 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     strategy, task, planned = plan.strategy, task_module(plan.strategy.task), run.facts()["planned"]
     epochs, steps = planned["epochs"], planned["steps_per_epoch"]
     start(strategy.train)  # Measuring or a fold has drawn random numbers.
-    network = task.network(plan)
+    sizes = growth.sizes_by_epoch(strategy.data, epochs)
+    network = task.network(plan, any_size=strategy.data.first_px is not None)
     if not state.exists(run.folder):
         begin(network, plan, run.facts().get("weights"))
     updates = epochs * steps // strategy.train.gradient_accumulation
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
     compile_(network, plan, schedule, tuning)
-    stream, data, board = task.stream(plan, store), strategy.data, Board(run.folder / "tensorboard")
+    stream = replace(task.stream(plan, store), sizes=growth.sizes_by_step(sizes, steps))
+    data, board = strategy.data, Board(run.folder / "tensorboard")
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
         pictures.begin(board, run, plan, stream)
         if done:
             print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
-        for first, epoch, end, left in segments(done, epochs, steps, tuning.changes(epochs)):
+        for first, epoch, end, left in segments(done, epochs, steps, [*tuning.changes(epochs), *growth.changes(sizes)]):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
                 print(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
-            enter(network.trained, tuning, epoch)
+            enter(network.trained, tuning, epoch, first_of_size=epoch in growth.changes(sizes))
             network.trained.fit(
                 training_dataset(stream, first, end * steps, data.workers, data.prefetch),
                 initial_epoch=epoch,
@@ -64,13 +67,16 @@ def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None
     task, model = task_module(plan.strategy.task), network.trained
     tuning.thaw_all()
     backbone = network.scored.get_layer(plan.strategy.model.backbone)
-    model.compile(optimizer=adamw(plan.strategy.train, schedule, backbone.trainable_variables), **task.objective(plan))
+    optimizer = adamw(plan.strategy.train, schedule, backbone.trainable_variables)
+    if not plan.strategy.train.decay_norms:
+        optimizer.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if len(one.shape) < 2])
+    model.compile(optimizer=optimizer, **task.objective(plan))
     model.optimizer.build(model.trainable_variables)
 
 
-def enter(model, tuning: FineTuning, epoch: int) -> None:
-    """Let the part of the network learn that this epoch is for."""
-    if tuning.enter(epoch):
+def enter(model, tuning: FineTuning, epoch: int, first_of_size: bool = False) -> None:
+    """Let the part of the network learn that this epoch is for; first_of_size: its photos are larger than before."""
+    if tuning.enter(epoch) or first_of_size:  # Traced anew, or TensorFlow would make one graph for photos of any size.
         model.make_train_function(force=True)
     if tuning.settings:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # As it is wrapped for float16.
@@ -101,17 +107,19 @@ def _callbacks(plan, task, network, store, run, board, schedule, updates, minute
         run.record(rows)
         board.scalars(rows)
 
-    validates = len(plan.validation) > 0
+    validates, keeping = len(plan.validation) > 0, _keeping(network.scored, settings)
+    kept = keeping.kept if keeping else network.scored
     pairs = 2 if plan.strategy.data.order == "pairs" else 1
     chosen = [
         all_.StopOnNaN(),
-        *([all_.Validate(network, score), curves] if validates else []),
+        *([keeping] if keeping else []),
+        *([all_.Validate(kept, score), curves] if validates else []),
         BalancedMetrics(partial(run.record_class_recall, plan.classes)),
         all_.OneCycle(schedule, updates, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
-        KeepBest(network.scored, leading, run.best_weights, settings.early_stopping)
+        KeepBest(kept, leading, run.best_weights, settings.early_stopping, settings.keep == "last")
         if validates
-        else KeepEpoch(network.scored, run.facts()["chosen"]["epoch"], run.best_weights),
+        else KeepEpoch(kept, run.facts()["chosen"]["epoch"], run.best_weights),
         History(record, settings.batch * pairs // settings.gradient_accumulation),
         Progress(epochs, steps, leading if validates else "loss"),
     ]
@@ -121,6 +129,15 @@ def _callbacks(plan, task, network, store, run, board, schedule, updates, minute
         chosen.append(all_.TimeLimit(minutes, _warn))
     saving = SaveState(network.trained, chosen, run.folder, identity(run), steps, settings.save_minutes, interruption)
     return [*chosen, saving]
+
+
+def _keeping(scored, settings):
+    """The callback that makes the network which is kept; None where that is the one that learns."""
+    from kcars.average import Averaged, Copied
+
+    if settings.ema:
+        return Averaged(scored, settings.ema, settings.gradient_accumulation)
+    return None if settings.precision == "float32" else Copied(scored)
 
 
 def _warn(text: str) -> None:

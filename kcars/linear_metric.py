@@ -1,4 +1,4 @@
-"""A metric on embeddings that is fitted after training: linear discriminant analysis of the photos that were learned from."""
+"""Metrics on embeddings that are fitted after training: whitening, or linear discriminant analysis, of the photos learned from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +24,14 @@ class LinearMetric:
         return unit_length((unit_length(vectors) - self.mean) @ self.projection)
 
     @classmethod
-    def fit(cls, vectors: np.ndarray, labels: np.ndarray) -> "LinearMetric":
-        """Directions in which classes differ most for how much photos of one class do (Fisher 1936, by scikit-learn).
+    def fit(cls, kind: str, vectors: np.ndarray, labels: np.ndarray) -> "LinearMetric":
+        """`kind` of METRICS, of vectors (n, d) and labels (n,).
 
-        vectors: (n, d); labels: (n,). Covariances are shrunk towards a multiple of the identity: there are few photos.
+        Covariances are shrunk towards a multiple of the identity: there are few photos.
         """
-        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
         vectors = unit_length(vectors).astype(np.float64)
         mean = vectors.mean(0)
-        dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
-        analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
-        projection = analysis.fit(vectors - mean, labels).scalings_[:, :dimensions]
+        projection = METRICS[kind](vectors - mean, labels)
         return cls(mean.astype(np.float32), projection.astype(np.float32))
 
     def save(self, folder: Path) -> None:
@@ -44,8 +40,8 @@ class LinearMetric:
 
     @classmethod
     def chosen(cls, kind: str | None, folder: Path) -> "LinearMetric | None":
-        """That of a run's folder, where its scores say that they are by it ("lda")."""
-        return cls.read(folder) if kind == "lda" else None
+        """That of a run's folder, where its scores say that they are by one of METRICS."""
+        return cls.read(folder) if kind in METRICS else None
 
     @classmethod
     def read(cls, folder: Path) -> "LinearMetric":
@@ -58,6 +54,33 @@ class LinearMetric:
             raise KcarsError(
                 f"{folder / FILE}: cannot be read ({told}); kcars evaluate {folder} writes it anew"
             ) from None
+
+
+def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Directions (d, k) in which classes differ most for how much photos of one class do (Fisher 1936, by scikit-learn)."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
+    analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
+    return analysis.fit(vectors, labels).scalings_[:, :dimensions]
+
+
+def _whitening(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(d, d) after which photos of one class differ alike in all directions: within-class covariance to the power -1/2."""
+    from sklearn.covariance import shrunk_covariance
+
+    _, place = np.unique(labels, return_inverse=True)
+    means = np.stack([vectors[place == label].mean(0) for label in range(place.max() + 1)])
+    within = np.cov((vectors - means[place]).T, bias=True)
+    values, directions = np.linalg.eigh(shrunk_covariance(within, SHRINKAGE))
+    return directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
+
+
+METRICS = {"whitened": _whitening, "lda": _discriminants}
+TOLD = {
+    "whitened": "of embeddings after whitening how training photos of one class differ",
+    "lda": "of embeddings after linear discriminant analysis of those of the training photos",
+}
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:

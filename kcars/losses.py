@@ -6,6 +6,7 @@ import math
 import keras
 from keras import ops
 
+from kcars.batch_losses import BATCH_LOSSES
 from kcars.errors import KcarsError, one_of
 
 SMALLEST = 1e-7
@@ -161,6 +162,17 @@ class ArcFace(keras.losses.Loss):
         return {**super().get_config(), **settings}
 
 
+@keras.saving.register_keras_serializable(package="kcars")
+class NormalisedSoftmax(ArcFace):
+    """Cross entropy of scaled cosines without a margin (Wang et al. 2017, arXiv 1704.06369)."""
+
+    def __init__(self, scale: float = 16.0, label_smoothing: float = 0.0, name="normalised_softmax", **kwargs):
+        super().__init__(scale, 0.0, label_smoothing, name=name, **kwargs)
+
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "margin"}
+
+
 LOSSES = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
@@ -168,23 +180,25 @@ LOSSES = {
     "sigmoid_focal": SigmoidFocal,
     "contrastive": Contrastive,
     "arcface": ArcFace,
+    "normalised_softmax": NormalisedSoftmax,
 }
 
 
-def build_loss(name: str, **settings) -> keras.losses.Loss:
-    """The loss called `name`.
+def build_loss(name: str, of_batch: bool = False, **settings) -> keras.losses.Loss:
+    """The loss called `name`; of_batch: the one of that name of all pairs of a batch.
 
     Raises:
         KcarsError: an unknown name or setting; the known ones are listed.
     """
-    if name not in LOSSES:
-        raise one_of("loss", name, LOSSES)
-    parameters = inspect.signature(LOSSES[name]).parameters
+    losses = BATCH_LOSSES if of_batch else LOSSES
+    if name not in losses:
+        raise one_of("loss", name, losses)
+    parameters = inspect.signature(losses[name]).parameters
     known = [setting for setting in parameters if setting not in ("name", "kwargs")]
     for setting in settings:
         if setting not in known:
             raise one_of(f"loss {name}, setting", setting, known)
-    return LOSSES[name](**settings)
+    return losses[name](**settings)
 
 
 def one_hot(labels, outputs):

@@ -141,6 +141,11 @@ def _refuse_extension(run: Run, begun: Strategy, strategy: Strategy) -> None:
         )
     if epochs < before:
         raise KcarsError(f"{where}: the run is planned for {before} epochs; it can be extended, not shortened")
+    if begun.data.first_px is not None or begun.balance.begin:
+        raise KcarsError(
+            f"{where}: data.first_px and balance.begin go by shares of all epochs, {before}; a longer run differs from its "
+            f"beginning on: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+        )
     if begun.train.schedule != "constant":
         raise KcarsError(
             f"{where}: schedule {begun.train.schedule} falls to its end at epoch {before}; a longer one has another rate "

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from kcars.images.augment import Augment
+from kcars.images.pixels import resized
 from kcars.keys import generator
 
 
@@ -15,7 +16,8 @@ class Stream:
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
     P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
-    weights change by; parts: steps that a batch passes in, each a slice of it.
+    weights change by; parts: steps that a batch passes in, each a slice of it; makes: (n,) of the rows, by which P x K
+    batches hold up to `classes_per_make` classes of one make; sizes: (first step, side) of photos that grow, or none.
     """
 
     store: object
@@ -28,6 +30,9 @@ class Stream:
     seed: int
     augment: Augment
     parts: int = 1
+    makes: np.ndarray | None = None
+    classes_per_make: int = 1
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -40,22 +45,29 @@ class Stream:
         labels = self.labels[self.key_target]
         return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
 
-    def batch(self, step: int) -> tuple:
+    @cached_property
+    def class_makes(self) -> np.ndarray:
+        """Make (classes,) of each class of the key target."""
+        return np.array([self.makes[group[0]] for group in self.groups])
+
+    def batch(self, number: int) -> tuple:
         """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
-        step, part = divmod(step, self.parts)
+        step, part = divmod(number, self.parts)
         size = self.batch_size // self.parts
         mine = slice(part * size, (part + 1) * size)
         samples = step * self.batch_size + np.arange(self.batch_size)[mine]
         if self.order == "pairs":
             left, right, same = (column[mine] for column in random_pairs(self, step))
             samples = 2 * samples
-            inputs = {"left": self._pixels(left, samples), "right": self._pixels(right, samples + 1)}
+            inputs = {"left": self._pixels(left, samples, number), "right": self._pixels(right, samples + 1, number)}
             return inputs, {"same": same}
         places = ORDERS[self.order](self, step)[mine]
-        return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
+        return self._pixels(places, samples, number), {target: labels[places] for target, labels in self.labels.items()}
 
-    def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
         photos = self.store.read(self.rows[places])  # Of this batch alone.
+        side = next((side for first, side in reversed(self.sizes) if step >= first), photos.shape[1])
+        photos = resized(photos, side)
         return self.augment(photos, samples, out=photos)
 
 
@@ -83,11 +95,29 @@ def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
     """
     draw = generator(stream.seed, "pk", step)
     wanted = min(stream.batch_size // stream.photos_per_class, len(stream.groups))
-    chosen = draw.permutation(len(stream.groups))[:wanted]
+    chosen = draw.permutation(len(stream.groups))
+    if stream.classes_per_make > 1:
+        portions = by_make(chosen, stream.class_makes, stream.classes_per_make)
+        chosen = np.concatenate([portions[number] for number in draw.permutation(len(portions))])
+    chosen = chosen[:wanted]
     each = np.full(wanted, stream.batch_size // wanted)
     each[: stream.batch_size % wanted] += 1
     groups = [stream.groups[number] for number in chosen]
     return np.concatenate([draw.choice(g, k, replace=len(g) < k) for g, k in zip(groups, each, strict=True)])
+
+
+def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[int]]:
+    """Classes, as they come in `order`, in portions of up to so many of one make.
+
+    In a batch they are negatives of one make to each other, which are hard to tell apart.
+    """
+    portions: dict[tuple, list[int]] = {}
+    met: dict[int, int] = {}
+    for one in order.tolist():
+        make = makes[one]
+        place = met[make] = met.get(make, -1) + 1
+        portions.setdefault((make, place // together), []).append(one)
+    return list(portions.values())
 
 
 def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

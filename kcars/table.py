@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from kcars.linear_metric import TOLD
+
 COLUMNS = {
     "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
     "verify": [
@@ -98,8 +100,8 @@ def _notes(found: dict) -> list[str]:
             f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
             f"({found['deciding']} pairs); intervals resample models (makes for hard pairs)"
         )
-    if found.get("metric") == "lda":
-        notes.append("distances: of embeddings after linear discriminant analysis of those of the training photos")
+    if found.get("metric") in TOLD:
+        notes.append(f"distances: {TOLD[found['metric']]}")
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
         notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
     if "left_out" in found:

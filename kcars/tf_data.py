@@ -17,7 +17,7 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
     Augmentation is half Python, of which one thread runs at a time, and half OpenCV, so more than two are in each other's way.
     Where photos are decoded anew, which leaves Python, it is one a core.
     """
-    signature = _signature(stream)
+    signature = _signature(stream, start)
     flat = tf.nest.flatten(signature)
 
     def make(step):
@@ -42,13 +42,13 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
     return batches.with_options(options)
 
 
-def _signature(stream: Stream):
-    """Shapes and types of a batch, read off its first one."""
+def _signature(stream: Stream, step: int):
+    """Shapes and types of the batches from a step on, read off its own."""
 
     def spec(value: np.ndarray) -> tf.TensorSpec:
         return tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
 
-    return tf.nest.map_structure(spec, stream.batch(0))
+    return tf.nest.map_structure(spec, stream.batch(step))
 
 
 @contextlib.contextmanager

@@ -108,6 +108,25 @@ def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
     return {task: folder / task for task in small_runs}
 
 
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(n, action): action(SaveState) once n steps are done."""
+
+    def arrange(step, action):
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.step == step:
+                monkeypatch.undo()
+                action(self)
+
+        monkeypatch.setattr(SaveState, "on_train_batch_begin", on_train_batch_begin)
+
+    from kcars.save_state import SaveState
+
+    cache = os.environ["KCARS_CACHE"]
+    yield arrange
+    os.environ["KCARS_CACHE"] = cache
+
+
 @pytest.fixture(scope="session")
 def real_cars() -> Path:
     """The real photos named by KCARS_REAL_CARS; tests that need them are skipped without."""

@@ -12,7 +12,7 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys", "machine"],
-    ["settings", "strategy", "published", "metrics", "schedules", "drawings", "data.index", "data.faults"],
+    ["settings", "strategy", "published", "metrics", "schedules", "drawings", "growth", "data.index", "data.faults"],
     [
         "data.photos",
         "data.matlab",
@@ -41,9 +41,11 @@ FLOORS = [
         "stream",
         "embed",
         "models",
+        "batch_losses",
         "losses",
         "balanced",
         "optimizer",
+        "average",
         "fine_tune",
         "tf_data",
         "photos_in",

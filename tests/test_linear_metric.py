@@ -31,7 +31,7 @@ def pair_auc(vectors, labels):
 
 
 def test_unseen_classes_are_told_apart_by_what_told_the_known_ones_apart():
-    metric = LinearMetric.fit(*crowd(40, 20, 2.0))
+    metric = LinearMetric.fit("lda", *crowd(40, 20, 2.0))
     vectors, labels = crowd(15, 10, 2.0)
     plain = pair_auc(unit_length(vectors - vectors.mean(0)), labels)
     assert pair_auc(metric(vectors), labels) > plain + 0.1
@@ -42,11 +42,11 @@ def test_it_is_the_projection_of_scikit_learn():
     units = unit_length(vectors).astype(np.float64)
     rival = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1 / 3, n_components=7).fit(units, labels)
     wanted = unit_length(rival.transform(units) - rival.transform(units.mean(0)[None]))
-    assert LinearMetric.fit(vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
+    assert LinearMetric.fit("lda", vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
-    metric = LinearMetric.fit(*crowd(8, 20, 1.0))
+    metric = LinearMetric.fit("lda", *crowd(8, 20, 1.0))
     metric.save(tmp_path)
     again = LinearMetric.chosen("lda", tmp_path)
     assert (again.projection == metric.projection).all()

@@ -15,8 +15,6 @@ import pytest
 from filelock import FileLock
 from test_end_to_end import kcars, small
 
-from kcars.save_state import SaveState
-
 TOOLS = Path(__file__).parent.parent / "tools"
 SETTINGS = small("train.schedule=constant", "model.dropout=0.3")
 
@@ -52,23 +50,6 @@ def whole(cars, tmp_path_factory):
     run = tmp_path_factory.mktemp("whole") / "run"
     train(cars, run)
     return run
-
-
-@pytest.fixture
-def at_step(monkeypatch):
-    """at_step(n, action): action(SaveState) once n steps are done."""
-
-    def arrange(step, action):
-        def on_train_batch_begin(self, batch, logs=None):
-            if self.step == step:
-                monkeypatch.undo()
-                action(self)
-
-        monkeypatch.setattr(SaveState, "on_train_batch_begin", on_train_batch_begin)
-
-    cache = os.environ["KCARS_CACHE"]
-    yield arrange
-    os.environ["KCARS_CACHE"] = cache
 
 
 def steps_per_epoch(run) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kcars.images.augment import Augment
-from kcars.stream import Stream
+from kcars.stream import Stream, by_make
 
 
 class Numbered:
@@ -100,3 +100,33 @@ def test_parts_of_a_batch_are_the_whole_batch(order):
         pieces = [flat(parts.batch(4 * step + part)) for part in range(4)]
         for one, *others in zip(flat(whole.batch(step)), *pieces, strict=True):
             assert (one == np.concatenate(others)).all()
+
+
+def test_photos_grow_at_their_steps():
+    class Grey(Numbered):
+        def read(self, rows):
+            return np.full((len(rows), 8, 8, 3), 7, np.uint8)
+
+    stream = replace(make("pk"), store=Grey(), sizes=((0, 4), (2, 6), (5, 8)))
+    assert [stream.batch(step)[0].shape[1] for step in range(7)] == [4, 4, 6, 6, 6, 8, 8]
+
+
+def test_portions_are_of_one_make_as_they_come():
+    makes = np.array([7, 7, 7, 8, 9, 9])
+    assert by_make(np.array([4, 0, 3, 2, 1, 5]), makes, 2) == [[4, 5], [0, 2], [3], [1]]
+
+
+def test_models_of_one_make_share_a_batch():
+    labels = np.repeat(np.arange(12), 4)
+    makes = np.repeat([0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 4, 5], 4)  # Two makes have a single model.
+    stream = replace(make("pk", batch=16, labels=labels), makes=makes, classes_per_make=2)
+    seen, shared = np.zeros(12, int), []
+    for step in range(600):
+        found = np.unique(stream.batch(step)[1]["model"])
+        seen[found] += 1
+        assert len(found) == 4
+        shared.append(np.unique(makes[4 * found], return_counts=True)[1].max())
+    by_chance = replace(stream, classes_per_make=1)
+    rivals = [np.unique(makes[4 * np.unique(by_chance.batch(step)[1]["model"])]) for step in range(600)]
+    assert np.mean(np.array(shared) >= 2) > 0.9 > np.mean([len(found) < 4 for found in rivals])
+    assert seen.min() > 0.8 * seen.mean()  # No model is left out.

@@ -35,6 +35,9 @@ CASES = {
     "pk": ["verify", "start/verify", "train.plateau={monitor: loss, patience: 0}", *ENDING],
     "fine-tune": ["classify", "start/classify", "train.epochs=6", "train.schedule=constant", "train.gradient_accumulation=2",
                   "train.fine_tune={head_epochs: 2, epochs_per_stage: 1, backbone_rate: 0.1, batch_norm: frozen}"],
+    "grown": ["verify", "start/verify", "train.epochs=5", "data.first_px=48", "data.size_px=64", "data.classes_per_make=2",
+              "model.pooling=gem", "model.drop_path=0.2", "train.ema=0.9", "train.decay_norms=false", "train.keep=last",
+              "second_loss={weight: 0.5, loss: {name: multi_similarity}}"],
     "pk-folds": ["verify", "start/verify", "train.epochs=3", "train.schedule=one_cycle"],
 }  # fmt: skip
 PRECISIONS = ["float32", "mixed_bfloat16"]

@@ -88,7 +88,7 @@ def keras_steps(backbone: str, size: int, batch: int, steps: int, precision: str
 
         residual.BatchNormalization = layers.BatchNormalization
         scaled = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
-        features = residual.residual_features(scaled, (64, 128, 256, 512), (2, 2, 2, 2))
+        features = residual.pooled(residual.residual_grid(scaled, (64, 128, 256, 512), (2, 2, 2, 2)))
     else:
         from kcars.models.applications import APPLICATIONS
 

@@ -2,6 +2,7 @@
 
 from kcars import card as cards
 from kcars.embed import views
+from kcars.linear_metric import TOLD
 from kcars.table import COLUMNS, HEADS
 
 LICENCES = (
@@ -130,8 +131,8 @@ def _scores(card: dict) -> str:
         f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."
     ]
     if card["task"] == "verify":
-        if card["metric"] == "lda":
-            lines.append("Distances are of embeddings after linear discriminant analysis of the training photos'.")
+        if card["metric"] in TOLD:
+            lines.append(f"Distances are {TOLD[card['metric']]}.")
         lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
     else:
         lines.append(

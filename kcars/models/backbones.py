@@ -3,12 +3,11 @@
 from functools import partial
 
 import keras
-from keras import layers
 
 from kcars.errors import KcarsError, one_of
 from kcars.models.applications import APPLICATIONS, application
 from kcars.models.layers import PixelScaling
-from kcars.models.residual import STEMS, residual_features
+from kcars.models.residual import STEMS, pooled, residual_grid
 
 # Mean and standard deviation of RGB / 255. CompCars: the figures published with the paper. The others are what ImageNet
 # weights were trained with: imagenet torchvision's and EfficientNet's, half InceptionV3's (-1 to 1), caffe Keras'
@@ -22,20 +21,22 @@ NORMALIZATIONS = {
 BLUE_FIRST = {"caffe"}
 
 
-def resnet_features(images, width: float, stem: str, *, widths, blocks, stem_width=None, project_first=False):
-    """Residual features of scaled images, every width multiplied by `width`."""
+def resnet_grid(
+    images, width: float, stem: str, drop_path: float, *, widths, blocks, stem_width=None, project_first=False
+):
+    """Residual grid of scaled images, every width multiplied by `width`."""
     widths = [scaled_width(channels, width) for channels in widths]
     stem_width = scaled_width(stem_width, width) if stem_width else None
-    return residual_features(images, widths, blocks, stem, stem_width, project_first)
+    return residual_grid(images, widths, blocks, stem, stem_width, project_first, drop_path)
 
 
-# name -> factory(scaled images, width, stem) -> features (n, d). SimpleResNet is the layout of ResNet-18
+# name -> factory(scaled images, width, stem, drop_path) -> grid (n, h, w, d). SimpleResNet is the layout of ResNet-18
 # from random weights: its name is kept because the paper's tables use it.
 BACKBONES = {
-    "resnet18": partial(resnet_features, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
-    "simple_resnet": partial(resnet_features, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
+    "resnet18": partial(resnet_grid, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
+    "simple_resnet": partial(resnet_grid, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2)),
     "simple_resnet_large": partial(
-        resnet_features,
+        resnet_grid,
         widths=(80, 160, 320, 640),
         blocks=(3, 4, 6, 3),
         stem_width=40,
@@ -51,10 +52,13 @@ def build_backbone(
     stem: str = "standard",
     normalization: str = "compcars",
     grid: bool = False,
+    pooling: str = "average",
+    drop_path: float = 0.0,
+    any_size: bool = False,
 ) -> keras.Model:
     """Model called `name` from pixels 0..255 (n, size_px, size_px, 3) to features (n, d) float32.
 
-    With `grid`, to those and to the grid of features that an auxiliary head sees (InceptionV3 alone has one).
+    any_size: of any size from size_px on, the same weights. With `grid`, to those and to the grid of features that an auxiliary head sees (InceptionV3 alone has one).
     Pixels may be uint8 or float. The input is declared float32 and converts inside the graph: uint8 batches
     travel as bytes, and augmented float pixels are not cut to whole numbers.
 
@@ -71,20 +75,21 @@ def build_backbone(
     if width <= 0:
         raise KcarsError(f"width: {width} is not above 0; 1.0 is the published width")
     mean, std = NORMALIZATIONS[normalization]
-    pixels = keras.Input((size_px, size_px, 3), dtype="float32", name="pixels")
+    side = None if any_size else size_px
+    pixels = keras.Input((side, side, 3), dtype="float32", name="pixels")
     images = PixelScaling(mean, std, normalization in BLUE_FIRST, name="scaling")(pixels)
     if name in BACKBONES:
-        return keras.Model(pixels, BACKBONES[name](images, width, stem), name=name)
-    return keras.Model(pixels, _application_features(name, images, size_px, grid), name=name)
-
-
-def _application_features(name: str, images, size_px: int, grid: bool):
+        return keras.Model(pixels, pooled(BACKBONES[name](images, width, stem, drop_path), pooling), name=name)
     smallest = APPLICATIONS[name][1]
     if size_px < smallest:
         raise KcarsError(f"data.size_px: {size_px} is too small for {name}; it takes {smallest} and more")
+    return keras.Model(pixels, _application_features(name, images, side, grid, pooling), name=name)
+
+
+def _application_features(name: str, images, size_px: int | None, grid: bool, pooling: str):
     found = application(name, size_px)(images)
     last, middle = found if isinstance(found, (list, tuple)) else (found, None)
-    features = layers.GlobalAveragePooling2D(dtype="float32", name="average")(last)
+    features = pooled(last, pooling)
     if grid and middle is None:
         raise KcarsError(f"model.auxiliary: {name} has no auxiliary head; inception_v3 has")
     return [features, middle] if grid else features

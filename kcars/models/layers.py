@@ -1,6 +1,6 @@
-"""Small float32 layers: pixel scaling, unit vectors, distances, cosines to class directions.
+"""Small layers: pixel scaling, pooling, unit vectors, distances, cosines to class directions.
 
-They compute in float32 under every dtype policy: half precision would cost distances their last digits.
+All but stochastic depth compute in float32 under every dtype policy: half precision would cost distances their last digits.
 """
 
 import math
@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 SMALLEST_SQUARE = 1e-12
+SMALLEST_GRID = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -46,6 +47,50 @@ class L2Normalize(keras.layers.Layer):
 
     def call(self, vectors):
         return to_unit_length(vectors, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class GeneralizedMean(keras.layers.Layer):
+    """(mean of x^p over the grid)^(1 / p), p learned: (n, h, w, c) to (n, c) float32; p = 1 is the mean, infinite the maximum.
+
+    GeM of Radenovic et al. 2018, arXiv 1711.02512. What is below 1e-6 counts as that: powers of 0 have no gradient.
+    """
+
+    def __init__(self, power=3.0, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.first = float(power)
+
+    def build(self, input_shape):
+        self.power = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.first), name="power")
+
+    def call(self, grid):
+        powers = ops.power(ops.maximum(ops.cast(grid, "float32"), SMALLEST_GRID), self.power)
+        return ops.power(ops.mean(powers, axis=(1, 2)), 1.0 / self.power)
+
+    def get_config(self):
+        return {**super().get_config(), "power": self.first}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class StochasticDepth(keras.layers.Layer):
+    """In training, drops a whole residual branch (n, h, w, c) of a photo with a chance of `rate`, and scales the others up.
+
+    Huang et al. 2016, arXiv 1603.09382.
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        self.rate, self.seed_generator = float(rate), keras.random.SeedGenerator()
+
+    def call(self, branch, training=None):
+        if not training:
+            return branch
+        shape = (ops.shape(branch)[0], 1, 1, 1)
+        kept = keras.random.uniform(shape, seed=self.seed_generator, dtype="float32") >= self.rate
+        return branch * ops.cast(ops.cast(kept, "float32") / (1.0 - self.rate), branch.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate}
 
 
 @keras.saving.register_keras_serializable(package="kcars")

@@ -76,12 +76,17 @@ def _linear(features, dimensions: int):
 HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear}
 
 
-def margin_classifier(embedder: keras.Model, classes: dict[str, int]) -> keras.Model:
-    """Pixels to {target: cosines (n, classes)} for the ArcFace loss."""
+def margin_classifier(embedder: keras.Model, classes: dict[str, int], with_vectors: bool = False) -> keras.Model:
+    """Pixels to {target: cosines (n, classes)} for losses with a margin.
+
+    With `with_vectors` also to {"vectors": unit vectors (n, d)}, for losses of all pairs of a batch, which need no classes.
+    """
     pixels = pixels_for(embedder)
     vectors = embedder(pixels)
-    cosines = {target: CosineLogits(count, name=target)(vectors) for target, count in classes.items()}
-    return keras.Model(pixels, cosines, name="margin_classifier")
+    outputs = {target: CosineLogits(count, name=target)(vectors) for target, count in classes.items()}
+    if with_vectors:
+        outputs["vectors"] = layers.Identity(dtype="float32", name="vectors")(vectors)
+    return keras.Model(pixels, outputs, name="margin_classifier")
 
 
 def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from kcars.models.layers import GeneralizedMean, StochasticDepth
 from kcars.models.norm import BatchNormalization
 
 
@@ -17,35 +18,47 @@ def residual_network(
     stem_width: int | None = None,
     project_first: bool = False,
 ) -> keras.Model:
-    """Model from scaled images (n, size_px, size_px, 3) to `residual_features` (n, widths[-1])."""
+    """Model from scaled images (n, size_px, size_px, 3) to features (n, widths[-1]), the means of `residual_grid`."""
     images = keras.Input((size_px, size_px, 3), name="images")
-    features = residual_features(images, widths, blocks, stem, stem_width, project_first)
-    return keras.Model(images, features, name=name)
+    grid = residual_grid(images, widths, blocks, stem, stem_width, project_first)
+    return keras.Model(images, pooled(grid), name=name)
 
 
-def residual_features(
+def residual_grid(
     images,
     widths: Sequence[int],
     blocks: Sequence[int],
     stem: str = "standard",
     stem_width: int | None = None,
     project_first: bool = False,
+    drop_path: float = 0.0,
 ):
-    """Features (n, widths[-1]) float32 of scaled images (n, h, w, 3).
+    """The last grid (n, h / 32, w / 32, widths[-1]) of scaled images (n, h, w, 3).
 
     Stage i has blocks[i] blocks of widths[i] channels; every stage but the first halves the grid.
     The stem is as wide as the first stage unless `stem_width` says otherwise. `project_first` puts a 1x1
-    projection into the first block of every stage, also where the shapes would allow the identity.
+    projection into the first block of every stage, also where the shapes would allow the identity. drop_path: the chance of
+    the last block's stochastic depth; that of block b of n is b / n of it.
     """
-    x = STEMS[stem](images, stem_width or widths[0])
+    x, done = STEMS[stem](images, stem_width or widths[0]), 0
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
         for block in range(1, count + 1):
             first = block == 1
             stride = 2 if first and stage > 1 else 1
             project = first and (project_first or stride > 1 or x.shape[-1] != width)
-            x = basic_block(x, width, stride, project, f"stage{stage}_block{block}")
-    # A mean over the grid loses digits in half precision, and costs nothing in float32.
-    return layers.GlobalAveragePooling2D(dtype="float32", name="average")(x)
+            done += 1
+            x = basic_block(x, width, stride, project, f"stage{stage}_block{block}", drop_path * done / sum(blocks))
+    return x
+
+
+def pooled(grid, kind: str = "average"):
+    """Features (n, c) float32 of a grid (n, h, w, c): its mean, or with "gem" a generalized one.
+
+    A mean over the grid loses digits in half precision, and costs nothing in float32.
+    """
+    if kind == "gem":
+        return GeneralizedMean(name="gem")(grid)
+    return layers.GlobalAveragePooling2D(dtype="float32", name="average")(grid)
 
 
 def standard_stem(images, width: int):
@@ -70,8 +83,8 @@ def compact_stem(images, width: int):
 STEMS = {"standard": standard_stem, "compact": compact_stem}
 
 
-def basic_block(x, width: int, stride: int, project: bool, name: str):
-    """Two 3x3 convolutions beside the identity, or beside a 1x1 projection."""
+def basic_block(x, width: int, stride: int, project: bool, name: str, drop: float = 0.0):
+    """Two 3x3 convolutions, dropped by a chance of `drop`, beside the identity, or beside a 1x1 projection."""
     shortcut = x
     if project:
         shortcut = convolution(x, width, 1, stride, f"{name}_project")
@@ -80,6 +93,8 @@ def basic_block(x, width: int, stride: int, project: bool, name: str):
     y = layers.ReLU(name=f"{name}_relu1")(batch_norm(f"{name}_norm1")(y))
     y = convolution(y, width, 3, 1, f"{name}_conv2")
     y = batch_norm(f"{name}_norm2")(y)
+    if drop:
+        y = StochasticDepth(drop, name=f"{name}_drop")(y)
     y = layers.Add(name=f"{name}_add")([y, shortcut])
     return layers.ReLU(name=f"{name}_relu2")(y)
 

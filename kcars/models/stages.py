@@ -31,6 +31,8 @@ def _leaves(model: keras.Model):
 
 
 def _stage(backbone: str, layer: str) -> int:
+    if layer == "gem":
+        return len(_STAGES.get(backbone, _INCEPTION_ENDS)) - 1
     if backbone == "inception_v3":
         number = int(layer.rpartition("_")[2])
         return next(stage for stage, end in enumerate(_INCEPTION_ENDS) if number <= end)

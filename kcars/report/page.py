@@ -11,6 +11,7 @@ from markupsafe import Markup
 from kcars.errors import KcarsError
 from kcars.files import write_text
 from kcars.images.thumbnail import thumbnail_name
+from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
 from kcars.report import charts
 from kcars.report.compare import differences
@@ -75,6 +76,7 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "task": task,
         "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
         "rows": score_rows(run),
+        "measured": measured(run),
         "trust": trust(run),
         "charts": [one for one in all_charts(run) if one],
         "confusions": confused(run, share(CONFUSIONS, runs)) if run.photos else [],
@@ -153,6 +155,12 @@ def trust(run: Reported) -> str:
         "A pair's probability to be the same is a sigmoid of its distance, fitted on the validation pairs that chose the threshold. "
         f"Its calibration error on the test pairs: {', '.join(errors)}."
     )
+
+
+def measured(run: Reported) -> str:
+    """What distances are of, where they are not of embeddings as they come."""
+    kind = run.scores.get("metric")
+    return f"Distances are {TOLD[kind]}." if kind in TOLD else ""
 
 
 def confused(run: Reported, most: int) -> list[dict]:

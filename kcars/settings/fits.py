@@ -73,6 +73,8 @@ def _training_fits(strategy) -> None:
         raise ValueError(
             f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {STAGES[model.backbone]}"
         )
+    if train.keep == "last" and train.early_stopping:
+        raise ValueError("train.early_stopping ends on a validation score, which train.keep last does not look at")
     if not train.plateau:
         return
     if train.plateau.monitor == "val_loss" and strategy.task == "verify" and strategy.data.order != "pairs":

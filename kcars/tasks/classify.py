@@ -90,13 +90,14 @@ def leading(strategy: Strategy) -> str:
     return "validation/balanced_accuracy"
 
 
-def network(plan: Plan) -> Network:
+def network(plan: Plan, any_size: bool = False) -> Network:
+    """Of random weights; any_size: for photos that grow, of the same weights."""
     from kcars.models.networks import classifier, uncompiled_stays, with_auxiliary
 
     target, classes, model = plan.strategy.target, len(plan.classes), plan.strategy.model
     if model.auxiliary:
-        return Network(*with_auxiliary(backbone(plan), classes, target, model.dropout))
-    built = classifier(backbone(plan), {target: classes}, model.dropout)
+        return Network(*with_auxiliary(backbone(plan, any_size), classes, target, model.dropout))
+    built = classifier(backbone(plan, any_size), {target: classes}, model.dropout)
     return Network(uncompiled_stays(built), built)
 
 

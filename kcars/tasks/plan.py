@@ -7,7 +7,7 @@ import numpy as np
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.errors import KcarsError
 from kcars.images.augment import Augment
-from kcars.settings import Strategy
+from kcars.settings import MARGIN_LOSSES, Strategy
 from kcars.stream import Stream
 
 
@@ -69,21 +69,32 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 
 def training_stream(plan: Plan, store) -> Stream:
-    """The endless sequence of batches that both tasks learn from; an auxiliary head learns the same labels."""
+    """The endless sequence of batches that both tasks learn from; what is learned beside the classes has the same labels."""
     settings, labels = plan.strategy, plan.labels(plan.train)
-    outputs = [settings.target, "auxiliary"] if settings.model.auxiliary else [settings.target]
+    outputs = learned_outputs(settings)
     return Stream(
         store=store,
         rows=plan.train,
         labels=dict.fromkeys(outputs, labels),
-        key_target=settings.target,
+        key_target=outputs[0],
         order=settings.data.order,
         batch_size=settings.train.batch,
         photos_per_class=settings.data.photos_per_class,
         seed=settings.train.seed,
         augment=Augment(settings.data.augment, settings.train.seed),
         parts=settings.train.gradient_accumulation,
+        makes=plan.dataset.index.ids["make"][plan.train],
+        classes_per_make=settings.data.classes_per_make,
     )
+
+
+def learned_outputs(strategy: Strategy) -> list[str]:
+    """Outputs of the trained network that the labels of the target are for."""
+    if strategy.task == "classify":
+        return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else [])]
+    of_classes = strategy.data.order == "pairs" or strategy.loss.name in MARGIN_LOSSES
+    of_batch = strategy.second_loss or not of_classes
+    return [*([strategy.target] if of_classes else []), *(["vectors"] if of_batch else [])]
 
 
 def training_loss(plan: Plan):
@@ -93,7 +104,8 @@ def training_loss(plan: Plan):
     settings = plan.strategy.loss.model_dump()
     if "alpha" in settings:
         settings["alpha"] = _class_weights(plan, settings["alpha"])
-    return build_loss(**settings)
+    outputs = learned_outputs(plan.strategy)
+    return build_loss(**settings, of_batch=outputs[0] == "vectors")
 
 
 def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:
@@ -106,10 +118,19 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
     return alpha
 
 
-def backbone(plan: Plan):
-    """The strategy's backbone as a Keras model, pixels to features (n, d)."""
+def backbone(plan: Plan, any_size: bool = False):
+    """The strategy's backbone as a Keras model, pixels to features (n, d); any_size: for photos that grow."""
     from kcars.models.backbones import build_backbone
 
-    model = plan.strategy.model
-    size, grid = plan.strategy.data.size_px, model.auxiliary > 0
-    return build_backbone(model.backbone, size, model.width, model.stem, model.normalization, grid)
+    model, data = plan.strategy.model, plan.strategy.data
+    return build_backbone(
+        model.backbone,
+        (any_size and data.first_px) or data.size_px,
+        model.width,
+        model.stem,
+        model.normalization,
+        grid=model.auxiliary > 0,
+        pooling=model.pooling,
+        drop_path=model.drop_path,
+        any_size=any_size,
+    )

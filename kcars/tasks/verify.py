@@ -21,6 +21,7 @@ from kcars.tasks.plan import (
     backbone,
     curve_table,
     history_column,
+    learned_outputs,
     training_loss,
     training_stream,
 )
@@ -57,14 +58,16 @@ def leading(strategy: Strategy) -> str:
     return f"validation_{strategy.deciding}/roc_auc"
 
 
-def network(plan: Plan) -> Network:
+def network(plan: Plan, any_size: bool = False) -> Network:
+    """Of random weights; any_size: for photos that grow, of the same weights."""
     from kcars.models.networks import embedder, margin_classifier, siamese
 
-    model = plan.strategy.model
-    scored = embedder(backbone(plan), model.embedding, model.head)
+    model, outputs = plan.strategy.model, learned_outputs(plan.strategy)
+    scored = embedder(backbone(plan, any_size), model.embedding, model.head)
     if plan.strategy.data.order == "pairs":
         return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
-    return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
+    classes = {name: len(plan.classes) for name in outputs if name != "vectors"}
+    return Network(margin_classifier(scored, classes, "vectors" in outputs), scored)
 
 
 def vectors(plan: Plan, network: Network):
@@ -75,11 +78,18 @@ def vectors(plan: Plan, network: Network):
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
     from kcars.balanced import balanced_metrics
+    from kcars.losses import build_loss
 
     if plan.strategy.data.order == "pairs":
         return {"loss": {"same": training_loss(plan)}}
-    target = plan.strategy.target
-    return {"loss": {target: training_loss(plan)}, "metrics": {target: balanced_metrics(len(plan.classes))}}
+    outputs, second = learned_outputs(plan.strategy), plan.strategy.second_loss
+    found = {"loss": {outputs[0]: training_loss(plan)}}
+    if second:
+        found["loss"]["vectors"] = build_loss(**second.loss.model_dump(), of_batch=True)
+        found["loss_weights"] = {outputs[0]: 1.0, "vectors": second.weight}
+    if outputs[0] != "vectors":
+        found["metrics"] = {outputs[0]: balanced_metrics(len(plan.classes))}
+    return found
 
 
 def beside(network: Network) -> dict[str, float]:
@@ -95,7 +105,7 @@ def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None)
     """
     if known is None and (plan.strategy.evaluate.metric == "euclidean" or not len(plan.validation)):
         return outputs, None
-    metric = known or LinearMetric.fit(outputs(plan.train), plan.labels(plan.train))
+    metric = known or LinearMetric.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
     return (lambda rows: metric(outputs(rows))), metric
 
 

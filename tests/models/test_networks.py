@@ -9,7 +9,7 @@ from kcars.losses import build_loss
 from kcars.models import networks
 from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize, PixelScaling
-from kcars.models.residual import residual_features
+from kcars.models.residual import pooled, residual_grid
 
 CLASSES = {"model": 5, "make": 3}
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")
@@ -29,7 +29,7 @@ def small_backbone():
     """Two residual blocks: all that the heads can tell from a large one, and quick to trace."""
     pixels = keras.Input((32, 32, 3), name="pixels")
     images = PixelScaling(*NORMALIZATIONS["compcars"], name="scaling")(pixels)
-    return keras.Model(pixels, residual_features(images, (8, 16), (1, 1), "compact"), name="small")
+    return keras.Model(pixels, pooled(residual_grid(images, (8, 16), (1, 1), "compact")), name="small")
 
 
 def small_embedder():

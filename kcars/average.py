@@ -1,0 +1,58 @@
+"""Which weights are kept and validated: those that learn, a float32 copy of them, or their moving average."""
+
+import keras
+
+from kcars.models.networks import in_float32
+
+
+class Copied(keras.callbacks.Callback):
+    """`kept`: a float32 copy of the scored network, renewed after every epoch, for one that trains in half precision."""
+
+    def __init__(self, scored):
+        super().__init__()
+        self.scored, self.kept = scored, in_float32(scored)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.kept.set_weights(self.scored.get_weights())
+
+
+class Averaged(keras.callbacks.Callback):
+    """`kept`: a float32 network whose weights are an exponential moving average over the steps of those that learn.
+
+    Also of the moving statistics of batch normalization, which belong to the weights. The decay is at most
+    (1 + updates) / (10 + updates), so that the average forgets its beginning (as in TensorFlow's ExponentialMovingAverage).
+    """
+
+    def __init__(self, scored, decay: float, parts: int = 1):
+        """parts: steps in which weights change once (gradient accumulation)."""
+        super().__init__()
+        self.scored, self.kept, self.decay, self.parts = scored, in_float32(scored), decay, parts
+        self.steps, self._update = 0, _in_graph(self._move)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.steps % self.parts:
+            return
+        updates = self.steps // self.parts
+        share = 1.0 - min(self.decay, (1.0 + updates) / (10.0 + updates))
+        self._update(keras.ops.convert_to_tensor(share, "float32"))
+
+    def _move(self, share) -> None:
+        for average, learning in zip(self.kept.weights, self.scored.weights, strict=True):
+            average.assign(average.value + share * (learning.value - average.value))
+
+    def state(self) -> dict:
+        return {"steps": self.steps, "arrays": self.kept.get_weights()}
+
+    def restore(self, state: dict) -> None:
+        self.steps = state["steps"]
+        self.kept.set_weights(state["arrays"])
+
+
+def _in_graph(function):
+    """As one graph where TensorFlow runs: called op by op, it would take as long as half a step."""
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function)
