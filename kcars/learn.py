@@ -1,6 +1,7 @@
 """One training: a network, what happens beside its steps, and `fit` from where the run stands."""
 
 import sys
+from dataclasses import replace
 from functools import partial
 
 from kcars import state
@@ -34,7 +35,9 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
     compile_(network, plan, schedule, tuning)
-    stream, data, board = task.stream(plan, store), strategy.data, Board(run.folder / "tensorboard")
+    begins = round(strategy.balance.begin * epochs) * steps
+    stream = replace(task.stream(plan, store), begin_step=begins)
+    data, board = strategy.data, Board(run.folder / "tensorboard")
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)

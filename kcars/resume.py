@@ -20,6 +20,7 @@ FREE = {
     "data.workers",
     "data.prefetch",
     "evaluate.metric",
+    "evaluate.adjust",
     "evaluate.shift",
     "evaluate.resamples",
 }
@@ -141,6 +142,11 @@ def _refuse_extension(run: Run, begun: Strategy, strategy: Strategy) -> None:
         )
     if epochs < before:
         raise KcarsError(f"{where}: the run is planned for {before} epochs; it can be extended, not shortened")
+    if begun.balance.begin:
+        raise KcarsError(
+            f"{where}: balance.begin {begun.balance.begin:g} is a share of all epochs, {before}; a longer run has another "
+            f"beginning: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+        )
     if begun.train.schedule != "constant":
         raise KcarsError(
             f"{where}: schedule {begun.train.schedule} falls to its end at epoch {before}; a longer one has another rate "

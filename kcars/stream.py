@@ -15,7 +15,8 @@ class Stream:
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
     P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
-    weights change by; parts: steps that a batch passes in, each a slice of it.
+    weights change by; parts: steps that a batch passes in, each a slice of it; class_weights: (classes,) float32 of the key
+    target, None where photos weigh alike; begin_step: number of the first step, parts counted, at which balancing counts.
     """
 
     store: object
@@ -28,6 +29,8 @@ class Stream:
     seed: int
     augment: Augment
     parts: int = 1
+    class_weights: np.ndarray | None = None
+    begin_step: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -41,7 +44,11 @@ class Stream:
         return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
 
     def batch(self, step: int) -> tuple:
-        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
+        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs.
+
+        With class_weights a third part, {target: weights (n,) float32}, which are 1 before begin_step.
+        """
+        weigh = step >= self.begin_step
         step, part = divmod(step, self.parts)
         size = self.batch_size // self.parts
         mine = slice(part * size, (part + 1) * size)
@@ -52,7 +59,12 @@ class Stream:
             inputs = {"left": self._pixels(left, samples), "right": self._pixels(right, samples + 1)}
             return inputs, {"same": same}
         places = ORDERS[self.order](self, step)[mine]
-        return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
+        labels = {target: labels[places] for target, labels in self.labels.items()}
+        if self.class_weights is None:
+            return self._pixels(places, samples), labels
+        weights = self.class_weights[self.labels[self.key_target][places]]
+        weights = weights if weigh else np.ones_like(weights)
+        return self._pixels(places, samples), labels, dict.fromkeys(labels, weights)
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:
         photos = self.store.read(self.rows[places])  # Of this batch alone.

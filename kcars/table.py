@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from kcars.adjusted_head import told
+
 COLUMNS = {
     "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
     "verify": [
@@ -100,6 +102,11 @@ def _notes(found: dict) -> list[str]:
         )
     if found.get("metric") == "lda":
         notes.append("distances: of embeddings after linear discriminant analysis of those of the training photos")
+    if "test/make_accuracy" in found["scores"]:
+        own = [_with_interval(found["scores"][f"test/make_{name}"]) for name in ("balanced_accuracy", "accuracy")]
+        notes.append(f"makes, by the sums over their models: balanced accuracy {own[0]}, accuracy {own[1]}")
+    if found.get("adjusted"):
+        notes.append(told(found["adjusted"]))
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
         notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
     if "left_out" in found:

@@ -7,6 +7,7 @@ import numpy as np
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.errors import KcarsError
 from kcars.images.augment import Augment
+from kcars.rare_classes import effective_number, inverse_frequency, log_frequencies, rare_margins
 from kcars.settings import Strategy
 from kcars.stream import Stream
 
@@ -29,6 +30,10 @@ class Plan:
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Class numbers (n,) int32 of Index rows; -1 for a class that training does not know."""
         return self.classes.labels(self.dataset.index.ids[self.strategy.target][rows])
+
+    def class_photos(self) -> np.ndarray:
+        """Training photos (classes,) of each class."""
+        return np.bincount(self.labels(self.train), minlength=len(self.classes))
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,12 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 
 def training_stream(plan: Plan, store) -> Stream:
-    """The endless sequence of batches that both tasks learn from; an auxiliary head learns the same labels."""
-    settings, labels = plan.strategy, plan.labels(plan.train)
-    outputs = [settings.target, "auxiliary"] if settings.model.auxiliary else [settings.target]
+    """The endless sequence of batches that both tasks learn from."""
+    settings = plan.strategy
     return Stream(
         store=store,
         rows=plan.train,
-        labels=dict.fromkeys(outputs, labels),
+        labels=_stream_labels(plan),
         key_target=settings.target,
         order=settings.data.order,
         batch_size=settings.train.batch,
@@ -83,23 +87,50 @@ def training_stream(plan: Plan, store) -> Stream:
         seed=settings.train.seed,
         augment=Augment(settings.data.augment, settings.train.seed),
         parts=settings.train.gradient_accumulation,
+        class_weights=_stream_weights(plan),
     )
+
+
+def _stream_labels(plan: Plan) -> dict[str, np.ndarray]:
+    """Class numbers by output: an auxiliary head learns those of the target, a make's head the make of each model."""
+    model, labels = plan.strategy.model, plan.labels(plan.train)
+    found = {plan.strategy.target: labels}
+    if model.auxiliary:
+        found["auxiliary"] = labels
+    if model.make_weight:
+        found["make"] = plan.classes.make_numbers()[1][labels]
+    return found
+
+
+def _stream_weights(plan: Plan) -> np.ndarray | None:
+    """Weights (classes,) by which photos count in the loss; None where all count alike."""
+    balance = plan.strategy.balance
+    if balance.weights == "none":
+        return None
+    by_count = balance.weights == "effective_number"
+    weights = (
+        effective_number(plan.class_photos(), balance.beta) if by_count else inverse_frequency(plan.class_photos())
+    )
+    return weights.astype(np.float32)
 
 
 def training_loss(plan: Plan):
     """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
     from kcars.losses import build_loss
 
-    settings = plan.strategy.loss.model_dump()
+    settings, tau = plan.strategy.loss.model_dump(), plan.strategy.balance.logit_adjustment
     if "alpha" in settings:
         settings["alpha"] = _class_weights(plan, settings["alpha"])
+    if settings["name"] == "ldam":
+        settings["margin"] = rare_margins(plan.class_photos(), settings["margin"]).tolist()
+    if tau:
+        settings["offsets"] = (tau * log_frequencies(plan.class_photos())).tolist()
     return build_loss(**settings)
 
 
 def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:
     if alpha == "inverse_frequency":
-        photos = np.bincount(plan.labels(plan.train), minlength=len(plan.classes))
-        return (len(plan.train) / (np.maximum(photos, 1) * np.count_nonzero(photos))).tolist()
+        return inverse_frequency(plan.class_photos()).tolist()
     classes = 2 if plan.strategy.data.order == "pairs" else len(plan.classes)
     if isinstance(alpha, list) and len(alpha) != classes:
         raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} classes; give one of each, or one for all")

@@ -99,6 +99,10 @@ def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None)
     return (lambda rows: metric(outputs(rows))), metric
 
 
+def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> None:
+    """None: an embedder has no classes whose head could be changed."""
+
+
 def decide(plan: Plan, outputs: Outputs) -> dict:
     """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
     return {"threshold": _decided(plan, outputs)["threshold"]}
