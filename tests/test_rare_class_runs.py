@@ -74,6 +74,16 @@ def test_ldam_learns_cosines_that_are_calibrated_exported_and_adjusted(uneven, t
     assert sum(value for _, value in ours.makes) == pytest.approx(1)
 
 
+def test_an_embedding_learns_makes_beside_models(drawn, tmp_path):
+    makes = small("model.make_weight=0.5", "loss={name: arcface}", "data.order=pk", "balance.weights=effective_number")
+    kcars("train", "--task", "verify", "--data", drawn, "--out", tmp_path / "run", *makes)
+    for row in rows(tmp_path / "run" / "history.csv"):
+        assert float(row["loss"]) == pytest.approx(float(row["model_loss"]) + 0.5 * float(row["make_loss"]), rel=1e-3)
+    settings = small("model.make_weight=0.5", "data.order=pairs", "loss={name: contrastive}")
+    told = kcars("train", "--task", "verify", "--data", drawn, "--out", tmp_path / "other", *settings, code=2)
+    assert "model.make_weight of task verify belongs to loss arcface" in told
+
+
 def test_a_head_is_trained_anew_on_a_backbone_that_stays_to_the_bit(uneven, plain, tmp_path):
     """Classifier re-training (Kang et al. 2020)."""
     frozen = "train.fine_tune={head_epochs: 4, frozen_stages: 5, batch_norm: frozen}"

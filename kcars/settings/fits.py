@@ -14,8 +14,8 @@ def _model_fits(strategy) -> None:
         raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
     if model.make_weight and strategy.target != "model":
         raise ValueError("model.make_weight belongs to target model")
-    if model.make_weight and strategy.task != "classify":
-        raise ValueError("model.make_weight belongs to task classify")
+    if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
+        raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
     if model.make_weight and model.auxiliary:
         raise ValueError("model.make_weight and model.auxiliary: choose one")
     if model.auxiliary and (model.backbone != "inception_v3" or strategy.task != "classify"):

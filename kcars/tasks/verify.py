@@ -64,7 +64,10 @@ def network(plan: Plan) -> Network:
     scored = embedder(backbone(plan), model.embedding, model.head)
     if plan.strategy.data.order == "pairs":
         return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
-    return Network(margin_classifier(scored, {plan.strategy.target: len(plan.classes)}), scored)
+    classes = {plan.strategy.target: len(plan.classes)}
+    if model.make_weight:
+        classes["make"] = len(plan.classes.make_numbers()[0])
+    return Network(margin_classifier(scored, classes), scored)
 
 
 def vectors(plan: Plan, network: Network):
@@ -78,8 +81,10 @@ def objective(plan: Plan) -> dict:
 
     if plan.strategy.data.order == "pairs":
         return {"loss": {"same": training_loss(plan)}}
-    target = plan.strategy.target
-    return {"loss": {target: training_loss(plan)}, "metrics": {target: balanced_metrics(len(plan.classes))}}
+    target, make_weight = plan.strategy.target, plan.strategy.model.make_weight
+    weights = {target: 1.0, **({"make": make_weight} if make_weight else {})}
+    losses = {output: training_loss(plan) for output in weights}
+    return {"loss": losses, "loss_weights": weights, "metrics": {target: balanced_metrics(len(plan.classes))}}
 
 
 def beside(network: Network) -> dict[str, float]:
