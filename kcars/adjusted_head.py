@@ -70,13 +70,14 @@ class AdjustedHead:
         return {"kind": self.kind, "tau": self.tau}
 
 
-def told(adjusted: dict) -> str:
-    """One line of the facts, for people."""
+def told(adjusted: dict, protocol: str) -> str:
+    """One line of the facts, for people; by protocol `paper` the test itself validates."""
     what = {
         "logits": "logits: less {tau:g} times the logarithm of class frequencies",
         "tau_norm": "class weights: divided by their norm to the power of {tau:g}",
     }[adjusted["kind"]]
-    return f"{what.format(tau=adjusted['tau'])}, which was chosen on validation"
+    where = "the test" if protocol == "paper" else "validation"
+    return f"{what.format(tau=adjusted['tau'])}, which was chosen on {where}"
 
 
 def _less_frequencies(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):

@@ -136,7 +136,7 @@ def _scores(card: dict) -> str:
         lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
     else:
         if card["adjusted"]:
-            what = adjusted_head.told(card["adjusted"])
+            what = adjusted_head.told(card["adjusted"], card["protocol"])
             lines.append(f"The head was changed after training: {what}.")
         lines.append(
             f"Logits are divided by {card['decision']['temperature']:.4f} (fitted on validation) before the softmax."
