@@ -69,6 +69,7 @@ def of_run(run: Run) -> dict:
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
         "metric": scores["metric"],
+        "adjusted": scores.get("adjusted"),
         "decision": decision,
         **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
         "scores": scores["scores"],

@@ -12,7 +12,7 @@ from kcars.errors import KcarsError
 from kcars.evaluate import entries, write_tables
 from kcars.files import write_json
 from kcars.linear_metric import LinearMetric
-from kcars.restore import scored_network
+from kcars.restore import answering_network
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
@@ -36,7 +36,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     store = open_store(dataset.index, strategy.data, progress)
     plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
-    outputs = network_outputs(scored_network(run), store, evaluate.batch, evaluate.mirror, bar, evaluate.shift)
+    outputs = network_outputs(answering_network(run), store, evaluate.batch, evaluate.mirror, bar, evaluate.shift)
     outputs, _ = task.with_metric(plan, outputs, LinearMetric.chosen(own.get("metric"), run.folder))
     result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
     tested = plan.dataset.test_rows()

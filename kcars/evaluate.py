@@ -3,7 +3,7 @@
 import numpy as np
 
 from kcars.data.index import Dataset, Index
-from kcars.embed import network_outputs
+from kcars.embed import Outputs, network_outputs
 from kcars.files import writable_folder, write_json, written_whole
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
@@ -40,7 +40,13 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     load_best(network.scored, run.best_weights)
     bar = "scoring" if progress else ""
     asked = strategy.evaluate
-    outputs = network_outputs(network.scored, store, asked.batch, asked.mirror, bar, asked.shift)
+
+    def seen_by(model) -> Outputs:
+        return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
+
+    outputs = seen_by(network.scored)
+    if head := task.adjusted_head(plan, network, seen_by):
+        outputs = seen_by(head.on(network.scored, strategy.target))
     outputs, metric = task.with_metric(plan, outputs)
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
     decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
@@ -54,6 +60,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "difficulty": strategy.difficulty if strategy.task == "verify" else None,
         "deciding": strategy.deciding if strategy.task == "verify" else None,
         "metric": strategy.evaluate.metric if metric else "euclidean" if strategy.task == "verify" else None,
+        "adjusted": head.facts() if head else None,
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else _kept_epoch(run, strategy, task.leading(strategy)),
         "folds": chosen["folds"] if chosen else 0,
@@ -66,6 +73,8 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
     if metric:
         metric.save(run.folder)
+    if head:
+        head.save(run.folder)
     write_tables(run, "", result, plan.dataset.index, store)
     write_json(run.folder / "scores.json", found)
     return found

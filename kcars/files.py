@@ -7,6 +7,7 @@ import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +36,18 @@ def written_whole(path: Path, mode: str = "w"):
         if isinstance(error, OSError):
             raise KcarsError(f"{path}: cannot be written ({error.strerror})") from None
         raise
+
+
+def read_arrays(path: Path, names: Sequence[str], remedy: str) -> dict:
+    """Arrays of an .npz file by name; KcarsError ends with the remedy where the file is missing or damaged."""
+    import numpy as np
+
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        told = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise KcarsError(f"{path}: cannot be read ({told}); {remedy}") from None
 
 
 def room_for(size: int, folder: Path) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.errors import KcarsError
-from kcars.files import written_whole
+from kcars.files import read_arrays, written_whole
 
 FILE = "metric.npz"
 MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
@@ -46,14 +45,8 @@ class LinearMetric:
     @classmethod
     def read(cls, folder: Path) -> "LinearMetric":
         """That of a run folder; KcarsError where it is missing or damaged."""
-        try:
-            with np.load(folder / FILE) as file:
-                return cls(file["mean"], file["projection"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            told = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise KcarsError(
-                f"{folder / FILE}: cannot be read ({told}); kcars evaluate {folder} writes it anew"
-            ) from None
+        again = f"kcars evaluate {folder} writes it anew"
+        return cls(**read_arrays(folder / FILE, ("mean", "projection"), again))
 
 
 def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:

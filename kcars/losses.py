@@ -16,18 +16,25 @@ SMALLEST = 1e-7
 class CrossEntropy(keras.losses.Loss):
     """Softmax cross entropy of integer labels (n,) and logits (n, classes).
 
-    Label smoothing spreads that share of the label over all classes (Szegedy et al. 2015, arXiv 1512.00567).
+    Label smoothing spreads that share of the label over all classes (Szegedy et al. 2015, arXiv 1512.00567). offsets: one
+    number a class, added to the logits: with tau times the logarithm of class frequencies, the logits alone come out as
+    those of a world where classes are as frequent (Menon et al. 2020, arXiv 2007.07314).
     """
 
-    def __init__(self, label_smoothing: float = 0.0, name="cross_entropy", **kwargs):
+    def __init__(
+        self, label_smoothing: float = 0.0, offsets: list[float] | None = None, name="cross_entropy", **kwargs
+    ):
         super().__init__(name=name, **kwargs)
-        self.label_smoothing = fraction("label_smoothing", label_smoothing)
+        self.label_smoothing, self.offsets = fraction("label_smoothing", label_smoothing), offsets
 
     def call(self, y_true, y_pred):
-        return smoothed_cross_entropy(one_hot(y_true, y_pred), y_pred, self.label_smoothing)
+        logits = ops.cast(y_pred, "float32")
+        if self.offsets is not None:
+            logits = logits + weights(self.offsets)
+        return smoothed_cross_entropy(one_hot(y_true, y_pred), logits, self.label_smoothing)
 
     def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        return {**super().get_config(), "label_smoothing": self.label_smoothing, "offsets": self.offsets}
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -173,6 +180,27 @@ class NormalisedSoftmax(ArcFace):
         return {name: value for name, value in super().get_config().items() if name != "margin"}
 
 
+@keras.saving.register_keras_serializable(package="kcars")
+class LDAM(keras.losses.Loss):
+    """Cross entropy of labels (n,) and scaled cosines (n, classes), the label's cosine less its class's margin first.
+
+    Cao et al. 2019, arXiv 1906.07413. scale: what the cosines have been multiplied by; margin: of cosines, one number, or
+    one of each class, larger the rarer it is (`rare_classes.rare_margins`).
+    """
+
+    def __init__(self, scale: float = 30.0, margin: float | list[float] = 0.5, name="ldam", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.scale, self.margin = float(scale), margin
+
+    def call(self, y_true, y_pred):
+        target = one_hot(y_true, y_pred)
+        logits = ops.cast(y_pred, "float32") - target * (self.scale * weights(self.margin))
+        return smoothed_cross_entropy(target, logits, 0.0)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale, "margin": self.margin}
+
+
 LOSSES = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
@@ -181,6 +209,7 @@ LOSSES = {
     "contrastive": Contrastive,
     "arcface": ArcFace,
     "normalised_softmax": NormalisedSoftmax,
+    "ldam": LDAM,
 }
 
 
@@ -214,7 +243,7 @@ def smoothed_cross_entropy(target, logits, smoothing: float):
 
 
 def weights(alpha: float | list[float]):
-    """One weight, or one of each class (classes,), as a float32 array that multiplies rows of classes."""
+    """One number, or one of each class (classes,), as a float32 array that goes with rows of classes."""
     return ops.convert_to_tensor(alpha, dtype="float32")
 
 

@@ -84,7 +84,7 @@ def begin(board: Board, run: Run, plan: Plan, stream) -> None:
     board.text("settings", f"```yaml\n{to_yaml(plan.strategy)}```")
     board.text("data", data_table(run.facts()))
     if not board.shows(EXAMPLES, 0):
-        figure = examples(*stream.batch(0), plan.classes)
+        figure = examples(*stream.batch(0)[:2], plan.classes)
         board.image(EXAMPLES, 0, drawings.pixels(figure), DESCRIPTIONS[EXAMPLES])
 
 

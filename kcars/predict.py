@@ -129,9 +129,9 @@ def _of_run(folder: Path) -> Predictor:
     card = cards.of_run(run)
     start(run.strategy().train, "float32")
     from kcars.embed import batch_outputs
-    from kcars.restore import scored_network
+    from kcars.restore import answering_network
 
-    network, mirror, shift = scored_network(run), card["input"]["mirror"], card["input"]["shift"]
+    network, mirror, shift = answering_network(run), card["input"]["mirror"], card["input"]["shift"]
     metric = cards.metric_of(run)
     card |= {"place": str(folder)}
     return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror, shift), metric))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kcars.adjusted_head import AdjustedHead
 from kcars.errors import KcarsError
 from kcars.run import Run
 from kcars.tasks import task_module
@@ -19,6 +20,16 @@ def scored_network(run: Run):
     network = task_module(strategy.task).network(plan).scored
     load_best(network, run.best_weights)
     return network
+
+
+def answering_network(run: Run):
+    """The network that answers for a scored run: `scored_network` with the head that its scores are by.
+
+    Raises KcarsError also where the run is unscored, or that head is missing or damaged.
+    """
+    head = AdjustedHead.chosen(run.scores().get("adjusted"), run.folder)
+    network = scored_network(run)
+    return head.on(network, run.strategy().target) if head else network
 
 
 def load_best(network, path: Path) -> None:

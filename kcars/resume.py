@@ -20,6 +20,7 @@ FREE = {
     "data.workers",
     "data.prefetch",
     "evaluate.metric",
+    "evaluate.adjust",
     "evaluate.shift",
     "evaluate.resamples",
 }

@@ -117,11 +117,11 @@ def _group(found: state.State, name: str) -> list[np.ndarray]:
     return [found.arrays[f"{name}/{number}"] for number in range(count)]
 
 
-def _build(model, inputs, labels) -> None:
+def _build(model, inputs, labels, weights=None) -> None:
     """Make the variables of optimizer, loss and metrics, which Keras makes in the first step."""
     outputs = model(inputs)
-    model.compute_loss(inputs, labels, outputs)
-    model.compute_metrics(inputs, labels, outputs, None)
+    model.compute_loss(inputs, labels, outputs, weights)
+    model.compute_metrics(inputs, labels, outputs, weights)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 

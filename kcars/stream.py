@@ -17,7 +17,9 @@ class Stream:
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
     P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
     weights change by; parts: steps that a batch passes in, each a slice of it; makes: (n,) of the rows, by which P x K
-    batches hold up to `classes_per_make` classes of one make; sizes: (first step, side) of photos that grow, or none.
+    batches hold up to `classes_per_make` classes of one make; sizes: (first step, side) of photos that grow, or none;
+    class_weights: (classes,) float32 of the key target, None where photos weigh alike; begin_step: number of the first step,
+    parts counted, at which balancing counts.
     """
 
     store: object
@@ -33,6 +35,8 @@ class Stream:
     makes: np.ndarray | None = None
     classes_per_make: int = 1
     sizes: tuple[tuple[int, int], ...] = ()
+    class_weights: np.ndarray | None = None
+    begin_step: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,7 +55,10 @@ class Stream:
         return np.array([self.makes[group[0]] for group in self.groups])
 
     def batch(self, number: int) -> tuple:
-        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
+        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs.
+
+        With class_weights a third part, {target: weights (n,) float32}, which are 1 before begin_step.
+        """
         step, part = divmod(number, self.parts)
         size = self.batch_size // self.parts
         mine = slice(part * size, (part + 1) * size)
@@ -62,7 +69,12 @@ class Stream:
             inputs = {"left": self._pixels(left, samples, number), "right": self._pixels(right, samples + 1, number)}
             return inputs, {"same": same}
         places = ORDERS[self.order](self, step)[mine]
-        return self._pixels(places, samples, number), {target: labels[places] for target, labels in self.labels.items()}
+        labels = {target: labels[places] for target, labels in self.labels.items()}
+        if self.class_weights is None:
+            return self._pixels(places, samples, number), labels
+        weights = self.class_weights[self.labels[self.key_target][places]]
+        weights = weights if number >= self.begin_step else np.ones_like(weights)
+        return self._pixels(places, samples, number), labels, dict.fromkeys(labels, weights)
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
         photos = self.store.read(self.rows[places])  # Of this batch alone.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from kcars.adjusted_head import told
 from kcars.linear_metric import TOLD
 
 COLUMNS = {
@@ -102,6 +103,11 @@ def _notes(found: dict) -> list[str]:
         )
     if found.get("metric") in TOLD:
         notes.append(f"distances: {TOLD[found['metric']]}")
+    if "test/make_accuracy" in found["scores"]:
+        own = [_with_interval(found["scores"][f"test/make_{name}"]) for name in ("balanced_accuracy", "accuracy")]
+        notes.append(f"makes, by the sums over their models: balanced accuracy {own[0]}, accuracy {own[1]}")
+    if found.get("adjusted"):
+        notes.append(told(found["adjusted"], found["protocol"]))
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
         notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
     if "left_out" in found:

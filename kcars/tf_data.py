@@ -12,7 +12,7 @@ from kcars.stream import Stream
 
 
 def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> tf.data.Dataset:
-    """Batches of steps start..end-1 as (inputs, labels), by `workers` threads; 0: as many as help.
+    """Batches of steps start..end-1 as `Stream.batch` gives them, by `workers` threads; 0: as many as help.
 
     Augmentation is half Python, of which one thread runs at a time, and half OpenCV, so more than two are in each other's way.
     Where photos are decoded anew, which leaves Python, it is one a core.

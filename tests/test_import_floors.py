@@ -12,7 +12,18 @@ import kcars
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     ["errors", "files", "keys", "machine"],
-    ["settings", "strategy", "published", "metrics", "schedules", "drawings", "growth", "data.index", "data.faults"],
+    [
+        "settings",
+        "strategy",
+        "published",
+        "metrics",
+        "rare_classes",
+        "schedules",
+        "drawings",
+        "growth",
+        "data.index",
+        "data.faults",
+    ],
     [
         "data.photos",
         "data.matlab",
@@ -24,6 +35,7 @@ FLOORS = [
         "baselines",
         "picks",
         "linear_metric",
+        "adjusted_head",
     ],
     ["data.compcars", "data.own", "data.drawn"],
     ["data.folders", "data.surveillance", "data.synthetic"],

@@ -82,6 +82,34 @@ def test_arcface_equals_a_loop_with_acos(margin, smoothing):
     np.testing.assert_allclose(found, looped(loop_arcface, cosines, 8.0, margin, smoothing), rtol=1e-4, atol=1e-5)
 
 
+def test_offsets_are_added_to_the_logits():
+    offsets = [0.0, -1.0, 2.0, 0.5]
+    found = values("cross_entropy", LABELS, LOGITS, label_smoothing=0.1, offsets=offsets)
+    np.testing.assert_allclose(found, looped(loop_cross_entropy, LOGITS + np.array(offsets), 0.1), rtol=1e-5)
+
+
+def test_logits_learned_with_offsets_are_those_of_equally_frequent_classes():
+    """Where a photo tells nothing, p = frequency is the best answer: it leaves logits that are all alike."""
+    frequency = np.array([0.7, 0.2, 0.1])
+    loss = build_loss("cross_entropy", offsets=np.log(frequency).tolist())
+    expected = -(frequency * np.log(frequency)).sum()
+    told = np.asarray(loss.call(np.arange(3), np.zeros((3, 3), "float32")))
+    np.testing.assert_allclose(frequency @ told, expected, rtol=1e-5)
+
+
+def loop_ldam(row, label, scale, margins):
+    logits = [scale * (cosine - margins[label] * (number == label)) for number, cosine in enumerate(row)]
+    return loop_cross_entropy(logits, label)
+
+
+def test_ldam_equals_a_loop():
+    cosines, margins = GENERATOR.uniform(-1, 1, (6, 4)), [0.5, 0.25, 0.1, 0.0]
+    found = values("ldam", LABELS, 8.0 * cosines, scale=8.0, margin=margins)
+    np.testing.assert_allclose(found, looped(loop_ldam, cosines, 8.0, margins), rtol=1e-4)
+    alike = values("ldam", LABELS, 8.0 * cosines, scale=8.0, margin=0.25)
+    np.testing.assert_allclose(alike, looped(loop_ldam, cosines, 8.0, [0.25] * 4), rtol=1e-4)
+
+
 def test_focal_of_a_coin():
     """Two equal logits: p = 1/2, so a quarter of ln 2."""
     np.testing.assert_allclose(values("focal", [0], [[1.0, 1.0]]), [math.log(2) / 4], rtol=1e-5)
@@ -128,6 +156,7 @@ ENDS = {
     "contrastive": [[0.0], [0.0]],
     "binary_cross_entropy": [[100.0], [-100.0]],
     "arcface": [[1.0, -1.0], [-1.0, 1.0]],
+    "ldam": [[30.0, -30.0], [-30.0, 30.0]],
 }
 
 
@@ -166,7 +195,7 @@ def test_losses_survive_their_config(name):
 
 def test_unknown_names_list_the_known():
     with pytest.raises(
-        KcarsError, match="hinge.*cross_entropy, binary_cross_entropy, focal, sigmoid_focal, contrastive, arcface"
+        KcarsError, match="hinge.*cross_entropy, binary_cross_entropy, focal, sigmoid_focal, contrastive, arcface, ldam"
     ):
         build_loss("hinge")
     with pytest.raises(KcarsError, match="gama.*gamma, alpha"):

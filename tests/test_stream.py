@@ -52,6 +52,26 @@ def flat(batch):
     return [array for part in batch for array in (part.values() if isinstance(part, dict) else [part])]
 
 
+@pytest.mark.parametrize("order", ["plain", "pk"])
+def test_photos_weigh_by_their_class_from_the_first_step_of_balancing_on(order):
+    weights = np.float32([0.5, 0.75, 1, 2, 4])
+    stream = replace(make(order), class_weights=weights, begin_step=3)
+    for step in range(6):
+        photos, labels, found = stream.batch(step)
+        expected = weights[labels["model"]] if step >= 3 else np.ones(8)
+        assert found["model"].dtype == np.float32 and (found["model"] == expected).all()
+        for a, b in zip(flat((photos, labels)), flat(make(order).batch(step)), strict=True):
+            assert (a == b).all()
+
+
+def test_with_parts_of_a_batch_the_first_step_is_the_first_part():
+    whole = replace(make("plain"), class_weights=np.float32([0.5, 0.75, 1, 2, 4]))
+    parts = replace(whole, parts=4, begin_step=8)
+    assert all((parts.batch(step)[2]["model"] == 1).all() for step in range(8))
+    found = [parts.batch(step)[2]["model"] for step in range(8, 12)]
+    assert (np.concatenate(found) == whole.batch(2)[2]["model"]).all()
+
+
 def test_pk_holds_p_classes_of_k_photos():
     for step in range(20):
         pixels, labels = make("pk").batch(step)

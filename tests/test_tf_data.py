@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_stream import flat, make
@@ -15,6 +17,12 @@ def test_the_dataset_gives_the_streams_batches_in_order_from_any_step(order):
         for a, b in zip(flat(batch), flat(stream.batch(step)), strict=True):
             assert a.dtype == b.dtype
             assert (np.asarray(a) == b).all()
+
+
+def test_weights_of_photos_come_along():
+    stream = replace(make("plain"), class_weights=np.float32([1, 2, 3, 4, 5]), begin_step=4)
+    for step, batch in zip(range(3, 6), training_dataset(stream, 3, 6).as_numpy_iterator(), strict=True):
+        assert len(batch) == 3 and (batch[2]["model"] == stream.batch(step)[2]["model"]).all()
 
 
 def test_a_mistake_told_in_a_worker_comes_out_as_itself(monkeypatch):

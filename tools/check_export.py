@@ -61,7 +61,7 @@ def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[li
     from kcars.export.check_photos import test_photos
     from kcars.export.checks import Check
     from kcars.export.checks import compared as compare
-    from kcars.restore import scored_network
+    from kcars.restore import answering_network
     from kcars.run import Run
 
     opened = Run.open(run)
@@ -69,7 +69,7 @@ def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[li
     card = export(
         opened, list(FILES), out, lambda: photos, say=lambda line: print(f"{run.name}: {line}", file=sys.stderr)
     )
-    check, rows = Check.of(scored_network(opened), cards.metric_of(opened), cards.of_run(opened), *photos), []
+    check, rows = Check.of(answering_network(opened), cards.metric_of(opened), cards.of_run(opened), *photos), []
     for kind, python in pythons.items():
         for signature, found in compare(kind, out / card["files"][kind]["path"], check, str(python)).items():
             counts = [str(found[name]) for name in ("photos", "decisions", "near", "changed")]

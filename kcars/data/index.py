@@ -93,6 +93,11 @@ class Classes:
             return self.names
         return [with_make(make, name) for make, name in zip(self.makes, self.names, strict=True)]
 
+    def make_numbers(self) -> tuple[list[str], np.ndarray]:
+        """Names of the models' makes, sorted, and the place of each model's among them, (n,) int32."""
+        names, number = np.unique(np.array(self.makes, object), return_inverse=True)
+        return names.tolist(), number.astype(np.int32)
+
     def matched(self, others: "Classes") -> np.ndarray:
         """For each of `others`, the class number here of the same name, -1 where there is none.
 

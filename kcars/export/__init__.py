@@ -37,9 +37,9 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     with Run.locked(run.folder):
         start(run.strategy().train, "float32")
         from kcars.export.graphs import Graphs
-        from kcars.restore import scored_network
+        from kcars.restore import answering_network
 
-        network = scored_network(run)
+        network = answering_network(run)
         metric = cards.metric_of(run)
         graphs = Graphs(network, card, metric)
         check = Check.of(network, metric, card, *photos())

@@ -1,5 +1,6 @@
 """The card of an export as Markdown: for whoever finds the folder and never saw the training."""
 
+from kcars import adjusted_head
 from kcars import card as cards
 from kcars.embed import views
 from kcars.linear_metric import TOLD
@@ -135,6 +136,9 @@ def _scores(card: dict) -> str:
             lines.append(f"Distances are {TOLD[card['metric']]}.")
         lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
     else:
+        if card["adjusted"]:
+            what = adjusted_head.told(card["adjusted"], card["protocol"])
+            lines.append(f"The head was changed after training: {what}.")
         lines.append(
             f"Logits are divided by {card['decision']['temperature']:.4f} (fitted on validation) before the softmax."
         )

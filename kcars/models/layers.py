@@ -10,6 +10,7 @@ from keras import ops
 
 SMALLEST_SQUARE = 1e-12
 SMALLEST_GRID = 1e-6
+NOTHING = -1e9  # A logit whose probability is 0 beside any other's, with a gradient of 0.
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -136,14 +137,14 @@ class DistanceLogit(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class CosineLogits(keras.layers.Layer):
-    """Cosines (n, classes) in [-1, 1] between unit vectors (n, d) and one learned direction a class.
+    """Cosines (n, classes) in [-1, 1] between unit vectors (n, d) and one learned direction a class, times `scale`.
 
     The margin of ArcFace (Deng et al. 2019, arXiv 1801.07698) is put on by the loss, which knows the labels.
     """
 
-    def __init__(self, classes, dtype="float32", **kwargs):
+    def __init__(self, classes, scale=1.0, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
-        self.classes = int(classes)
+        self.classes, self.scale = int(classes), float(scale)
 
     def build(self, input_shape):
         shape = (input_shape[-1], self.classes)
@@ -151,10 +152,38 @@ class CosineLogits(keras.layers.Layer):
 
     def call(self, vectors):
         cosines = ops.matmul(ops.cast(vectors, "float32"), to_unit_length(self.directions, axis=0))
-        return ops.clip(cosines, -1.0, 1.0)
+        return self.scale * ops.clip(cosines, -1.0, 1.0)
 
     def get_config(self):
-        return {**super().get_config(), "classes": self.classes}
+        return {**super().get_config(), "classes": self.classes, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class MakeLogits(keras.layers.Layer):
+    """Logits (n, makes) of models' logits (n, models): the logarithm of the summed exponentials of each make's models.
+
+    A softmax of these gives makes the sums of their models' probabilities. makes: the number of each model's make, from 0.
+    """
+
+    def __init__(self, makes, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        self.makes = [int(make) for make in makes]
+        members = [
+            [model for model, own in enumerate(self.makes) if own == make] for make in range(max(self.makes) + 1)
+        ]
+        longest = max(map(len, members))
+        # Rows of equal length: the missing are a further model, of no probability.
+        self.members = [own + [len(self.makes)] * (longest - len(own)) for own in members]
+
+    def call(self, logits):
+        logits = ops.pad(ops.cast(logits, "float32"), [[0, 0], [0, 1]], constant_values=NOTHING)
+        return ops.logsumexp(ops.take(logits, ops.array(self.members, "int32"), axis=-1), axis=-1)
+
+    def compute_output_spec(self, logits):
+        return keras.KerasTensor((logits.shape[0], len(self.members)), dtype="float32")
+
+    def get_config(self):
+        return {**super().get_config(), "makes": self.makes}
 
 
 def to_unit_length(vectors, axis: int):

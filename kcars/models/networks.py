@@ -3,24 +3,59 @@
 Outputs are dicts by target, always float32; pixels are 0..255, uint8 or float.
 """
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 from keras import layers
 
 from kcars.errors import one_of
 from kcars.models.applications import auxiliary_head
-from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize
+from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
 from kcars.models.residual import batch_norm
 
 
-def classifier(backbone: keras.Model, classes: dict[str, int], dropout: float = 0.0) -> keras.Model:
-    """Pixels to {target: logits (n, classes)}; the targets share the features and their dropout."""
+def classifier(
+    backbone: keras.Model, classes: dict[str, int], dropout: float = 0.0, scale: float | None = None
+) -> keras.Model:
+    """Pixels to {target: logits (n, classes)}; the targets share the features and their dropout.
+
+    scale: logits are then that many times the cosines between the features and one direction a class.
+    """
     pixels = pixels_for(backbone)
     features = backbone(pixels)
     if dropout:
         features = layers.Dropout(dropout, dtype="float32", name="dropout")(features)
+    if scale:
+        features = L2Normalize(name="unit_features")(features)
     # An output layer carries its target's name, so that compile(loss={target: ...}) finds it.
-    logits = {target: layers.Dense(count, dtype="float32", name=target)(features) for target, count in classes.items()}
+    logits = {target: _head(count, target, scale)(features) for target, count in classes.items()}
     return keras.Model(pixels, logits, name="classifier")
+
+
+def _head(classes: int, target: str, scale: float | None):
+    if scale:
+        return CosineLogits(classes, scale, name=target)
+    return layers.Dense(classes, dtype="float32", name=target)
+
+
+def linear_head(network: keras.Model, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (d, classes) and bias (classes,) that make a classifier's logits of the features that its output layer takes."""
+    layer = network.get_layer(target)
+    if not isinstance(layer, CosineLogits):
+        return tuple(layer.get_weights())
+    directions = layer.get_weights()[0]
+    return layer.scale * directions / np.linalg.norm(directions, axis=0), np.zeros(layer.classes, np.float32)
+
+
+def with_makes(classifier: keras.Model, target: str, makes: Sequence[int]) -> keras.Model:
+    """What trains a classifier of models whose makes are learned beside: pixels to {target: logits, "make": logits}.
+
+    makes: the number of each model's make. Nothing is added that could learn: models and makes cannot contradict.
+    """
+    logits = classifier.output[target]
+    outputs = {target: logits, "make": MakeLogits(makes, name="make")(logits)}
+    return keras.Model(classifier.input, outputs, name=f"trained_{classifier.name}")
 
 
 def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: float = 0.0) -> tuple:

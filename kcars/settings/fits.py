@@ -14,6 +14,8 @@ def _model_fits(strategy) -> None:
         raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
     if model.make_weight and strategy.target != "model":
         raise ValueError("model.make_weight belongs to target model")
+    if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
+        raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
     if model.make_weight and model.auxiliary:
         raise ValueError("model.make_weight and model.auxiliary: choose one")
     if model.auxiliary and (model.backbone != "inception_v3" or strategy.task != "classify"):
@@ -32,6 +34,8 @@ def _loss_fits(strategy) -> None:
         raise ValueError(
             f"loss {name} with data.order {strategy.data.order} takes unit vectors: model.head neck or two_layers"
         )
+    if name == "ldam" and strategy.model.auxiliary:
+        raise ValueError("model.auxiliary: its head gives no cosines, which loss ldam takes")
     if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
         raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
     if strategy.second_loss and name not in MARGIN_LOSSES:
@@ -93,12 +97,20 @@ def _evaluation_fits(strategy) -> None:
         raise ValueError(f"evaluate.metric {asked.metric} belongs to task verify")
     if asked.adjust != "none" and strategy.task != "classify":
         raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
+    if asked.adjust == "tau_norm" and strategy.loss.name == "ldam":
+        raise ValueError(
+            "evaluate.adjust tau_norm: with loss ldam all class weights are of one length; logits goes with it"
+        )
 
 
 def _balance_fits(strategy) -> None:
     balance = strategy.balance
     if balance.sampling != "natural" and strategy.data.order != "plain":
         raise ValueError(f"balance.sampling {balance.sampling} belongs to data.order plain")
+    if balance.begin and (balance.sampling, balance.weights) == ("natural", "none"):
+        raise ValueError(
+            "balance.begin: says when balance.sampling or balance.weights begin to count; ask for one of them"
+        )
     if balance.weights != "none" and strategy.data.order == "pairs":
         raise ValueError("balance.weights: pairs have no class; loss.alpha weighs different and same ones")
     if balance.logit_adjustment and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):

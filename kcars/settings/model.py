@@ -44,7 +44,11 @@ class ModelSettings(Settings):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier head")
     make_weight: float = Field(
-        0.0, ge=0, le=10, description="target model: weight of the loss of its make, learned beside it; 0: not learned"
+        0.0,
+        ge=0,
+        le=10,
+        description="target model: weight of the loss of its make, learned beside it; 0: not learned; verification: with "
+        "a loss of cosines",
     )
     embedding: int = Field(512, ge=2, description="dimensions of the vector (verification)")
     head: Literal["neck", "two_layers", "linear"] = Field(

@@ -1,16 +1,19 @@
 """Classification: which make or model is it?"""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from kcars import calibration, intervals, metrics
+from kcars.adjusted_head import AdjustedHead
 from kcars.baselines import BASELINES, class_similarity, stored_features
 from kcars.data.index import Classes, Dataset
 from kcars.data.split import stratified_share
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
+from kcars.tasks.classify_losses import make_loss, validation_loss
 from kcars.tasks.plan import Network, Plan, Result, backbone, curve_table, training_loss, training_stream
 
 
@@ -92,12 +95,15 @@ def leading(strategy: Strategy) -> str:
 
 def network(plan: Plan, any_size: bool = False) -> Network:
     """Of random weights; any_size: for photos that grow, of the same weights."""
-    from kcars.models.networks import classifier, uncompiled_stays, with_auxiliary
+    from kcars.models.networks import classifier, uncompiled_stays, with_auxiliary, with_makes
 
     target, classes, model = plan.strategy.target, len(plan.classes), plan.strategy.model
+    scale = plan.strategy.loss.scale if plan.strategy.loss.name == "ldam" else None
     if model.auxiliary:
         return Network(*with_auxiliary(backbone(plan, any_size), classes, target, model.dropout))
-    built = classifier(backbone(plan, any_size), {target: classes}, model.dropout)
+    built = classifier(backbone(plan, any_size), {target: classes}, model.dropout, scale)
+    if model.make_weight:
+        return Network(with_makes(built, target, plan.classes.make_numbers()[1]), built)
     return Network(uncompiled_stays(built), built)
 
 
@@ -109,16 +115,17 @@ def vectors(plan: Plan, network: Network):
 
 
 def objective(plan: Plan) -> dict:
-    """Arguments of `compile`: loss and metrics by target."""
+    """Arguments of `compile`: loss and metrics by output."""
     from kcars.balanced import balanced_metrics
 
-    target, auxiliary = plan.strategy.target, plan.strategy.model.auxiliary
-    weights = {target: 1.0, "auxiliary": auxiliary} if auxiliary else {target: 1.0}
-    return {
-        "loss": {output: training_loss(plan) for output in weights},
-        "loss_weights": weights,
-        "metrics": {target: balanced_metrics(len(plan.classes))},
-    }
+    target, model = plan.strategy.target, plan.strategy.model
+    losses, weights = {target: training_loss(plan)}, {target: 1.0}
+    if model.auxiliary:
+        losses["auxiliary"], weights["auxiliary"] = training_loss(plan), model.auxiliary
+    if model.make_weight:
+        losses["make"], weights["make"] = make_loss(plan), model.make_weight
+    metrics_of = {target: balanced_metrics(len(plan.classes))}
+    return {"loss": losses, "loss_weights": weights, "metrics": metrics_of}
 
 
 def beside(network: Network) -> dict[str, float]:
@@ -148,6 +155,22 @@ def with_metric(plan: Plan, outputs: Outputs, known=None) -> tuple[Outputs, None
     return outputs, None
 
 
+def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None:
+    """The head that `evaluate.adjust` makes of the network's, by the validation photos; None where it asks for none.
+
+    seen_by: model -> Outputs, as photos are shown to the network.
+    """
+    kind = plan.strategy.evaluate.adjust
+    if kind == "none":
+        return None
+    from kcars.models.networks import linear_head
+
+    rows, labels = _known(plan, plan.validation)
+    features = seen_by(vectors(plan, network))(rows)
+    head = linear_head(network.scored, plan.strategy.target)
+    return AdjustedHead.choose(kind, head, plan.class_photos(), features, labels)
+
+
 def _known(plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of rows those whose class training knows, and their labels."""
     labels = plan.labels(rows)
@@ -165,7 +188,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     found = metrics.classification_scores(logits, labels, classes)
     result = Result({f"{split}/{name}": value for name, value in found.items()})
     if split == "validation":
-        result.scores["validation/loss"] = _loss(plan, logits, labels)
+        result.scores["validation/loss"] = float(validation_loss(plan)(labels, logits))
         result.curves["confusion"] = metrics.confusion_matrix(labels, logits.argmax(1), classes)
         return result
     if resamples:
@@ -176,7 +199,34 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     result.tables["classes.csv"] = _class_table(plan, labels, logits)
     if "temperature" in decision:
         _add_calibration(result, plan, split, logits, labels, temperature, resamples)
+        if plan.strategy.model.make_weight:
+            _add_makes(result, plan, split, logits, labels, temperature, resamples)
     return result
+
+
+def _add_makes(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
+    """How well makes are named, each by the sum of its models' probabilities, as answers have it."""
+    make = plan.classes.make_numbers()[1]
+    member = np.eye(make.max() + 1)[make]
+    right = (calibration.probabilities(logits, temperature) @ member).argmax(1) == make[labels]
+    shown = member[labels]
+
+    def measured(weights):
+        recall = metrics.ratio((weights * right) @ shown, weights @ shown)
+        return {
+            "make_accuracy": metrics.ratio(weights @ right, weights.sum(-1)),
+            "make_balanced_accuracy": metrics.ratio(np.nansum(recall, -1), np.isfinite(recall).sum(-1)),
+        }
+
+    _add_measured(result, plan, split, measured, labels, resamples)
+
+
+def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, labels, resamples: int):
+    """Scores that `measured` gives for weights of the photos, with intervals where there are resamples."""
+    result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
+    if resamples:
+        bounds = intervals.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
+        result.intervals |= {f"{split}/{name}": value for name, value in bounds.items()}
 
 
 def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
@@ -199,15 +249,7 @@ def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, tem
             f"{what}_change": found[what] - found[f"{what}_unscaled"] for what in ("nll", "calibration_error")
         }
 
-    result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
-    if resamples:
-        bounds = intervals.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
-        result.intervals |= {f"{split}/{name}": value for name, value in bounds.items()}
-
-
-def _loss(plan: Plan, logits: np.ndarray, labels: np.ndarray) -> float:
-    loss = objective(plan)["loss"][plan.strategy.target]
-    return float(loss(labels, logits))
+    _add_measured(result, plan, split, measured, labels, resamples)
 
 
 def _photo_table(plan: Plan, rows, labels, logits: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
@@ -229,7 +271,7 @@ def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str
     return {
         "id": plan.classes.ids,
         "name": np.array(plan.classes.names, object),
-        "training_photos": np.bincount(plan.labels(plan.train), minlength=classes),
+        "training_photos": plan.class_photos(),
         "test_photos": confusion.sum(1),
         "recall": metrics.class_recall(confusion).round(6),
         "precision": metrics.ratio(np.diag(confusion), confusion.sum(0)).round(6),

@@ -7,6 +7,7 @@ import numpy as np
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.errors import KcarsError
 from kcars.images.augment import Augment
+from kcars.rare_classes import effective_number, inverse_frequency, log_frequencies, rare_margins
 from kcars.settings import MARGIN_LOSSES, Strategy
 from kcars.stream import Stream
 
@@ -29,6 +30,10 @@ class Plan:
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Class numbers (n,) int32 of Index rows; -1 for a class that training does not know."""
         return self.classes.labels(self.dataset.index.ids[self.strategy.target][rows])
+
+    def class_photos(self) -> np.ndarray:
+        """Training photos (classes,) of each class."""
+        return np.bincount(self.labels(self.train), minlength=len(self.classes))
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,13 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 
 def training_stream(plan: Plan, store) -> Stream:
-    """The endless sequence of batches that both tasks learn from; what is learned beside the classes has the same labels."""
-    settings, labels = plan.strategy, plan.labels(plan.train)
-    outputs = learned_outputs(settings)
+    """The endless sequence of batches that both tasks learn from."""
+    settings, labels = plan.strategy, _stream_labels(plan)
     return Stream(
         store=store,
         rows=plan.train,
-        labels=dict.fromkeys(outputs, labels),
-        key_target=outputs[0],
+        labels=labels,
+        key_target=next(iter(labels)),
         order=settings.data.order,
         batch_size=settings.train.batch,
         photos_per_class=settings.data.photos_per_class,
@@ -85,33 +89,61 @@ def training_stream(plan: Plan, store) -> Stream:
         parts=settings.train.gradient_accumulation,
         makes=plan.dataset.index.ids["make"][plan.train],
         classes_per_make=settings.data.classes_per_make,
+        class_weights=_stream_weights(plan),
     )
 
 
 def learned_outputs(strategy: Strategy) -> list[str]:
-    """Outputs of the trained network that the labels of the target are for."""
+    """Outputs of the trained network that have labels, the first of them those that batches are made by.
+
+    "vectors" are for losses of all pairs of a batch; "auxiliary" is a second head.
+    """
+    make = ["make"] if strategy.model.make_weight else []
     if strategy.task == "classify":
-        return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else [])]
+        return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else []), *make]
     of_classes = strategy.data.order == "pairs" or strategy.loss.name in MARGIN_LOSSES
     of_batch = strategy.second_loss or not of_classes
-    return [*([strategy.target] if of_classes else []), *(["vectors"] if of_batch else [])]
+    return [*([strategy.target] if of_classes else []), *(["vectors"] if of_batch else []), *make]
+
+
+def _stream_labels(plan: Plan) -> dict[str, np.ndarray]:
+    """Class numbers by output: those of the target, but for a make's head, which learns the make of each model."""
+    labels = plan.labels(plan.train)
+    found = dict.fromkeys(learned_outputs(plan.strategy), labels)
+    if "make" in found and plan.strategy.target != "make":
+        found["make"] = plan.classes.make_numbers()[1][labels]
+    return found
+
+
+def _stream_weights(plan: Plan) -> np.ndarray | None:
+    """Weights (classes,) by which photos count in the loss; None where all count alike."""
+    balance = plan.strategy.balance
+    if balance.weights == "none":
+        return None
+    by_count = balance.weights == "effective_number"
+    weights = (
+        effective_number(plan.class_photos(), balance.beta) if by_count else inverse_frequency(plan.class_photos())
+    )
+    return weights.astype(np.float32)
 
 
 def training_loss(plan: Plan):
     """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
     from kcars.losses import build_loss
 
-    settings = plan.strategy.loss.model_dump()
+    settings, tau = plan.strategy.loss.model_dump(), plan.strategy.balance.logit_adjustment
     if "alpha" in settings:
         settings["alpha"] = _class_weights(plan, settings["alpha"])
-    outputs = learned_outputs(plan.strategy)
-    return build_loss(**settings, of_batch=outputs[0] == "vectors")
+    if settings["name"] == "ldam":
+        settings["margin"] = rare_margins(plan.class_photos(), settings["margin"]).tolist()
+    if tau:
+        settings["offsets"] = (tau * log_frequencies(plan.class_photos())).tolist()
+    return build_loss(**settings, of_batch=learned_outputs(plan.strategy)[0] == "vectors")
 
 
 def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:
     if alpha == "inverse_frequency":
-        photos = np.bincount(plan.labels(plan.train), minlength=len(plan.classes))
-        return (len(plan.train) / (np.maximum(photos, 1) * np.count_nonzero(photos))).tolist()
+        return inverse_frequency(plan.class_photos()).tolist()
     classes = 2 if plan.strategy.data.order == "pairs" else len(plan.classes)
     if isinstance(alpha, list) and len(alpha) != classes:
         raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} classes; give one of each, or one for all")

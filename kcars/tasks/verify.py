@@ -66,7 +66,9 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     scored = embedder(backbone(plan, any_size), model.embedding, model.head)
     if plan.strategy.data.order == "pairs":
         return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
-    classes = {name: len(plan.classes) for name in outputs if name != "vectors"}
+    counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
+    counts[plan.strategy.target] = len(plan.classes)
+    classes = {name: counts[name] for name in outputs if name != "vectors"}
     return Network(margin_classifier(scored, classes, "vectors" in outputs), scored)
 
 
@@ -83,10 +85,13 @@ def objective(plan: Plan) -> dict:
     if plan.strategy.data.order == "pairs":
         return {"loss": {"same": training_loss(plan)}}
     outputs, second = learned_outputs(plan.strategy), plan.strategy.second_loss
-    found = {"loss": {outputs[0]: training_loss(plan)}}
+    weights = dict.fromkeys(outputs, 1.0)
+    losses = {output: training_loss(plan) for output in outputs}
     if second:
-        found["loss"]["vectors"] = build_loss(**second.loss.model_dump(), of_batch=True)
-        found["loss_weights"] = {outputs[0]: 1.0, "vectors": second.weight}
+        losses["vectors"], weights["vectors"] = build_loss(**second.loss.model_dump(), of_batch=True), second.weight
+    if "make" in weights and plan.strategy.model.make_weight:
+        weights["make"] = plan.strategy.model.make_weight
+    found = {"loss": losses, "loss_weights": weights}
     if outputs[0] != "vectors":
         found["metrics"] = {outputs[0]: balanced_metrics(len(plan.classes))}
     return found
@@ -107,6 +112,10 @@ def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None)
         return outputs, None
     metric = known or LinearMetric.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
     return (lambda rows: metric(outputs(rows))), metric
+
+
+def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> None:
+    """None: an embedder has no classes whose head could be changed."""
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:

@@ -8,7 +8,7 @@ from keras import ops
 from kcars.losses import build_loss
 from kcars.models import networks
 from kcars.models.backbones import NORMALIZATIONS
-from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize, PixelScaling
+from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize, MakeLogits, PixelScaling
 from kcars.models.residual import pooled, residual_grid
 
 CLASSES = {"model": 5, "make": 3}
@@ -192,3 +192,35 @@ def test_gradients_are_finite_at_zero(layer):
     model.compile(keras.optimizers.SGD(1e-9), loss=lambda _, y: y)
     model.fit(np.ones((2, 2)), np.zeros(2), verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_a_makes_probability_is_the_sum_over_its_models():
+    makes, logits = [2, 0, 2, 1, 0, 2], np.random.default_rng(0).normal(0, 20, (5, 6)).astype("float32")
+    found = np.asarray(ops.softmax(MakeLogits(makes)(logits)))
+    models = np.asarray(ops.softmax(logits))
+    for make in range(3):
+        expected = models[:, [model for model, own in enumerate(makes) if own == make]].sum(1)
+        np.testing.assert_allclose(found[:, make], expected, atol=1e-6)
+
+
+def test_a_classifier_of_models_and_makes_learns_nothing_that_it_does_not_answer_with(policy):
+    scored = networks.classifier(small_backbone(), {"model": 5})
+    trained = networks.with_makes(scored, "model", [0, 0, 1, 2, 2])
+    assert [weight.path for weight in trained.weights] == [weight.path for weight in scored.weights]
+    trained.compile("sgd", loss={"model": build_loss("cross_entropy"), "make": build_loss("cross_entropy")})
+    before = np.asarray(scored.get_layer("model").kernel)
+    told = trained.train_on_batch(PIXELS, {"model": LABELS["model"], "make": np.array([0, 0, 1, 2])}, return_dict=True)
+    assert np.isfinite(told["loss"]) and (np.asarray(scored.get_layer("model").kernel) != before).any()
+    assert scored(PIXELS)["model"].shape == (4, 5) and list(scored(PIXELS)) == ["model"]
+
+
+def test_a_head_of_cosines_scales_them_and_is_a_linear_one_of_unit_features():
+    model = networks.classifier(small_backbone(), {"model": 5}, scale=16.0)
+    logits = np.asarray(model(PIXELS)["model"])
+    assert (np.abs(logits) <= 16.0).all()
+    features = np.asarray(keras.Model(model.input, model.get_layer("model").input)(PIXELS))
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=1e-5)
+    kernel, bias = networks.linear_head(model, "model")
+    np.testing.assert_allclose(features @ kernel + bias, logits, atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 16, rtol=1e-5)
+    np.testing.assert_allclose(networks.in_float32(model)(PIXELS)["model"], logits, atol=1e-5)

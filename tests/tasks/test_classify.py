@@ -77,3 +77,106 @@ def test_an_auxiliary_head_learns_the_same_labels_and_is_not_scored(drawn):
     assert told["loss"] == pytest.approx(told["model_loss"] + 0.4 * told["auxiliary_loss"], rel=1e-4)
     assert {"accuracy", "balanced_accuracy", "top5"} <= set(told)
     assert list(network.scored(photos)) == ["model"]
+
+
+def planned(drawn, *settings):
+    return classify.plan(compcars.read(drawn, "classify"), load_strategy("demo/classify", settings))
+
+
+def loss_of(plan, logits, output="model"):
+    """Values (n,) of photos that belong to class 0, 1, ... in turn."""
+    return np.asarray(classify.objective(plan)["loss"][output].call(np.arange(len(logits)), logits))
+
+
+def cross_entropy(logits):
+    return [np.log(np.exp(row).sum()) - row[label] for label, row in enumerate(np.asarray(logits, float))]
+
+
+LOGITS = np.random.default_rng(0).normal(size=(16, 16)).astype("float32")
+
+
+def test_logit_adjustment_is_by_the_training_photos_and_leaves_validation_alone(drawn):
+    plan = planned(drawn, "balance.logit_adjustment=0.5", "loss={name: cross_entropy}", "model.make_weight=1")
+    share = plan.class_photos() / len(plan.train)
+    assert loss_of(plan, LOGITS) == pytest.approx(cross_entropy(LOGITS + 0.5 * np.log(share)), abs=1e-4)
+    make = plan.classes.make_numbers()[1]
+    makes = np.bincount(make, share)
+    assert loss_of(plan, LOGITS[:4, :4], "make") == pytest.approx(
+        cross_entropy(LOGITS[:4, :4] + 0.5 * np.log(makes)), abs=1e-4
+    )
+    plain = cross_entropy(LOGITS)
+    known = plan.labels(plan.validation)
+    found = classify.scores(plan, lambda rows: LOGITS[plan.labels(rows)], "validation", {})
+    assert found.scores["validation/loss"] == pytest.approx(np.array(plain)[known].mean(), abs=1e-4)
+
+
+def test_ldam_takes_its_margins_from_the_training_photos_and_validation_none(drawn):
+    plan = planned(drawn, "loss={name: ldam, margin: 0.4, scale: 10}")
+    margins = 0.4 * (plan.class_photos().min() / plan.class_photos()) ** 0.25
+    assert loss_of(plan, LOGITS) == pytest.approx(cross_entropy(LOGITS - 10 * np.diag(margins)), abs=1e-4)
+    found = classify.scores(plan, lambda rows: LOGITS[plan.labels(rows)], "validation", {})
+    known = np.array(cross_entropy(LOGITS))[plan.labels(plan.validation)]
+    assert found.scores["validation/loss"] == pytest.approx(known.mean(), abs=1e-4)
+
+
+def test_makes_are_learned_beside_with_their_weight_and_every_photo_by_its_own(drawn):
+    settings = ("model.make_weight=0.5", "balance.weights=inverse_frequency", "data.cache=off", "train.batch=4")
+    plan = planned(drawn, *settings, "data.size_px=32", "model.width=0.25")
+    network = classify.network(plan)
+    network.trained.compile("sgd", **classify.objective(plan), run_eagerly=True)
+    photos, labels, weights = classify.stream(plan, Decoded(plan.dataset.index, plan.strategy.data)).batch(0)
+    makes = np.array(plan.classes.makes)[labels["model"]]
+    assert (np.array(plan.classes.make_numbers()[0])[labels["make"]] == makes).all()
+    share = plan.class_photos()[labels["model"]] / len(plan.train)
+    assert weights["model"] == pytest.approx(1 / 16 / share) and (weights["make"] == weights["model"]).all()
+    outputs = network.trained(photos)
+    expected = 0.0
+    for output, factor in (("model", 1.0), ("make", 0.5)):
+        values = np.asarray(classify.objective(plan)["loss"][output].call(labels[output], outputs[output]))
+        expected += factor * (values * weights[output]).mean()
+    told = network.trained.test_on_batch(photos, labels, weights, return_dict=True)
+    assert told["loss"] == pytest.approx(expected, rel=1e-4)
+    assert list(network.scored(photos)) == ["model"]
+
+
+def test_makes_are_scored_by_the_sums_over_their_models(drawn):
+    plan = planned(drawn, "model.make_weight=0.5")
+    make = plan.classes.make_numbers()[1]
+
+    def outputs(rows):
+        """Any other model of the right make is as likely as all but one of them together; one make is never known."""
+        label = plan.labels(rows)
+        own = (make[:, None] == make[label]).T * np.where(make[label] == 3, -9.0, 9.0)[:, None]
+        own[np.arange(len(rows)), label] = 0.0
+        return own.astype("float32")
+
+    found = classify.scores(plan, outputs, "test", {"temperature": 1.0}, resamples=100)
+    shown = make[plan.labels(plan.dataset.test)]
+    assert found.scores["test/accuracy"] == 0
+    assert found.scores["test/make_accuracy"] == pytest.approx((shown != 3).mean())
+    assert found.scores["test/make_balanced_accuracy"] == pytest.approx(3 / 4)
+    assert found.intervals["test/make_balanced_accuracy"] == pytest.approx((0.75, 0.75))
+    assert "test/make_accuracy" not in classify.scores(planned(drawn), outputs, "test", {"temperature": 1.0}).scores
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (("balance.begin=0.5",), "ask for one of them"),
+        (("loss={name: ldam}", "balance.logit_adjustment=1"), "belongs to task classify with loss cross_entropy"),
+        (("target=make", "model.make_weight=1"), "belongs to target model"),
+        (
+            (
+                "model.backbone=inception_v3",
+                "model.width=1",
+                "model.stem=standard",
+                "model.auxiliary=0.4",
+                "loss={name: ldam}",
+            ),
+            "its head gives no cosines",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(settings, told):
+    with pytest.raises(KcarsError, match=told):
+        load_strategy("demo/classify", settings)
