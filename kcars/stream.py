@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from kcars.images.augment import Augment
+from kcars.images.mix import Mix
 from kcars.keys import generator
 
 
@@ -15,7 +16,9 @@ class Stream:
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
     P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
-    weights change by; parts: steps that a batch passes in, each a slice of it.
+    weights change by; parts: steps that a batch passes in, each a slice of it; rare_augment: applied after `augment`, to
+    a photo by the chance that `rarity` says; sampling: of order `plain`, a key of POWERS, from begin_step on; mix: blends
+    the photos of a step with each other, where labels become rows of shares.
     """
 
     store: object
@@ -28,6 +31,10 @@ class Stream:
     seed: int
     augment: Augment
     parts: int = 1
+    rare_augment: Augment | None = None
+    sampling: str = "natural"
+    begin_step: int = 0
+    mix: Mix | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -40,9 +47,20 @@ class Stream:
         labels = self.labels[self.key_target]
         return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
 
-    def batch(self, step: int) -> tuple:
+    @cached_property
+    def by_class(self) -> np.ndarray:
+        """Places of all classes, one class after the other."""
+        return np.concatenate(self.groups)
+
+    @cached_property
+    def rarity(self) -> np.ndarray:
+        """Of each place, 1 less what its class has of the photos that the largest class has."""
+        photos = np.array([len(group) for group in self.groups])
+        return 1 - (photos / photos.max())[self.labels[self.key_target]]
+
+    def batch(self, number: int) -> tuple:
         """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs."""
-        step, part = divmod(step, self.parts)
+        step, part = divmod(number, self.parts)
         size = self.batch_size // self.parts
         mine = slice(part * size, (part + 1) * size)
         samples = step * self.batch_size + np.arange(self.batch_size)[mine]
@@ -52,28 +70,61 @@ class Stream:
             inputs = {"left": self._pixels(left, samples), "right": self._pixels(right, samples + 1)}
             return inputs, {"same": same}
         places = ORDERS[self.order](self, step)[mine]
-        return self._pixels(places, samples), {target: labels[places] for target, labels in self.labels.items()}
+        photos = self._pixels(places, samples)
+        labels = {target: labels[places] for target, labels in self.labels.items()}
+        return self.mix(photos, labels, number) if self.mix else (photos, labels)
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray) -> np.ndarray:
         photos = self.store.read(self.rows[places])  # Of this batch alone.
-        return self.augment(photos, samples, out=photos)
+        photos = self.augment(photos, samples, out=photos)
+        if self.rare_augment:
+            photos = self.rare_augment(photos, samples, out=photos, chances=self.rarity[places])
+        return photos
 
 
 def plain(stream: Stream, step: int) -> np.ndarray:
-    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs."""
-    count = len(stream.rows)
+    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs.
+
+    From the stream's begin_step on an epoch has as many places, of which each class has the share that `sampling` says.
+    """
+    count, power = len(stream.rows), POWERS[stream.sampling]
+    by_class = power < 1 and step * stream.parts >= stream.begin_step
     position = step * stream.batch_size + np.arange(stream.batch_size)
     epochs, places = position // count, position % count
     out = np.empty(len(position), np.int64)
     for epoch in np.unique(epochs):
         mask = epochs == epoch
-        out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
+        if by_class:
+            photos = tuple(len(group) for group in stream.groups)
+            out[mask] = stream.by_class[_drawn_by_class(stream.seed, int(epoch), photos, power)[places[mask]]]
+        else:
+            out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
     return out
 
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, "order", epoch).permutation(count)
+
+
+@lru_cache(maxsize=4)
+def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float) -> np.ndarray:
+    """As many places as there are photos, which stand class by class: of each class by its photos to that power.
+
+    A class's whole number lies next to its share, chance saying on which side; a photo repeats only once all of its
+    class have come equally often.
+    """
+    draw, photos = generator(seed, "by class", epoch), np.array(photos)
+    edges = np.cumsum(np.where(photos > 0, photos.astype(float) ** power, 0))
+    edges = edges / edges[-1] * photos.sum()
+    wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(int)  # In all as many: the last edge is whole.
+    first = np.cumsum(photos) - photos
+    chosen = [
+        start + np.concatenate([draw.permutation(count) for _ in range(-(-number // count))])[:number]
+        for start, count, number in zip(first, photos, wanted, strict=True)
+        if number
+    ]
+    return draw.permutation(np.concatenate(chosen))
 
 
 def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
@@ -113,3 +164,5 @@ def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 ORDERS = {"plain": plain, "pk": classes_times_photos}
+# What a class's number of photos is raised to, for how often it is drawn.
+POWERS = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}

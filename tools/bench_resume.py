@@ -35,6 +35,8 @@ CASES = {
     "pk": ["verify", "start/verify", "train.plateau={monitor: loss, patience: 0}", *ENDING],
     "fine-tune": ["classify", "start/classify", "train.epochs=6", "train.schedule=constant", "train.gradient_accumulation=2",
                   "train.fine_tune={head_epochs: 2, epochs_per_stage: 1, backbone_rate: 0.1, batch_norm: frozen}"],
+    "balanced": ["classify", "start/classify", "data.mix=both", "data.augment=crop(0.5) | rand_augment(0.5)",
+                 "balance.sampling=square_root", "balance.augment=rand_augment(0.8)", *ENDING],
     "pk-folds": ["verify", "start/verify", "train.epochs=3", "train.schedule=one_cycle"],
 }  # fmt: skip
 PRECISIONS = ["float32", "mixed_bfloat16"]

@@ -7,6 +7,7 @@ import numpy as np
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.errors import KcarsError
 from kcars.images.augment import Augment
+from kcars.images.mix import Mix
 from kcars.settings import Strategy
 from kcars.stream import Stream
 
@@ -70,20 +71,31 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 def training_stream(plan: Plan, store) -> Stream:
     """The endless sequence of batches that both tasks learn from; an auxiliary head learns the same labels."""
-    settings, labels = plan.strategy, plan.labels(plan.train)
+    settings, labels, seed = plan.strategy, plan.labels(plan.train), plan.strategy.train.seed
+    data, balance = settings.data, settings.balance
     outputs = [settings.target, "auxiliary"] if settings.model.auxiliary else [settings.target]
     return Stream(
         store=store,
         rows=plan.train,
         labels=dict.fromkeys(outputs, labels),
         key_target=settings.target,
-        order=settings.data.order,
+        order=data.order,
         batch_size=settings.train.batch,
-        photos_per_class=settings.data.photos_per_class,
-        seed=settings.train.seed,
-        augment=Augment(settings.data.augment, settings.train.seed),
+        photos_per_class=data.photos_per_class,
+        seed=seed,
+        augment=Augment(data.augment, seed),
         parts=settings.train.gradient_accumulation,
+        rare_augment=Augment(balance.augment, seed, "balance.augment") if balance.augment else None,
+        sampling=balance.sampling,
+        mix=_mix(plan, outputs),
     )
+
+
+def _mix(plan: Plan, outputs: list[str]) -> Mix | None:
+    data = plan.strategy.data
+    if data.mix == "none":
+        return None
+    return Mix(data.mix, data.mix_alpha, dict.fromkeys(outputs, len(plan.classes)), plan.strategy.train.seed)
 
 
 def training_loss(plan: Plan):
