@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kcars import metrics
+from kcars.losses import are_rows
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -17,8 +18,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.matrix = self.add_weight(shape=(classes, classes), initializer="zeros", name="matrix", dtype="int32")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Count a batch: integer labels (n,), scores (n, classes)."""
-        label = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        """Count a batch: integer labels (n,) or rows of shares (n, classes), whose largest counts; scores (n, classes)."""
+        label = class_numbers(y_true, y_pred)
         place = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         counts = ops.bincount(place, minlength=self.classes**2)
         self.matrix.assign_add(ops.cast(ops.reshape(counts, (self.classes, self.classes)), "int32"))
@@ -43,10 +44,23 @@ class ConfusionMatrix(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class TopFive(keras.metrics.SparseTopKCategoricalAccuracy):
-    """Share of labels among the five highest scores, called `top5` also where a network has a second output."""
+    """Share of labels among the five highest scores, called `top5` also where a network has a second output.
+
+    Labels are integers (n,) or rows of shares (n, classes), whose largest counts.
+    """
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(class_numbers(y_true, y_pred), y_pred, sample_weight)
 
     def result(self):
         return {"top5": super().result()}
+
+
+def class_numbers(labels, outputs):
+    """Labels (n,), (n, 1) or rows of shares (n, classes) as int32 class numbers (n,); outputs: (n, classes)."""
+    if are_rows(labels, outputs):
+        return ops.cast(ops.argmax(labels, axis=-1), "int32")
+    return ops.cast(ops.reshape(labels, (-1,)), "int32")
 
 
 def balanced_metrics(classes: int) -> list[keras.metrics.Metric]:

@@ -14,7 +14,7 @@ SMALLEST = 1e-7
 
 @keras.saving.register_keras_serializable(package="kcars")
 class CrossEntropy(keras.losses.Loss):
-    """Softmax cross entropy of integer labels (n,) and logits (n, classes).
+    """Softmax cross entropy of logits (n, classes) and integer labels (n,), or rows of each class's share (n, classes).
 
     Label smoothing spreads that share of the label over all classes (Szegedy et al. 2015, arXiv 1512.00567). offsets: one
     number a class, added to the logits: with tau times the logarithm of class frequencies, the logits alone come out as
@@ -231,13 +231,20 @@ def build_loss(name: str, of_batch: bool = False, **settings) -> keras.losses.Lo
 
 
 def one_hot(labels, outputs):
-    """Labels (n,) or (n, 1), of any number type, as float32 rows as wide as `outputs` (n, classes)."""
+    """Labels (n,) or (n, 1), of any number type, as float32 rows as wide as `outputs` (n, classes); such rows as they are."""
+    if are_rows(labels, outputs):
+        return ops.cast(labels, "float32")
     labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
     return ops.one_hot(labels, outputs.shape[-1], dtype="float32")
 
 
+def are_rows(labels, outputs) -> bool:
+    """Whether labels tell each class's share, (n, classes) as `outputs` are, and not its number, (n,) or (n, 1)."""
+    return len(labels.shape) == 2 and labels.shape[-1] == outputs.shape[-1] > 1
+
+
 def smoothed_cross_entropy(target, logits, smoothing: float):
-    """Cross entropy (n,) of one-hot rows, the share `smoothing` of each spread evenly over all classes."""
+    """Cross entropy (n,) of rows of each class's share, the share `smoothing` of each spread evenly over all classes."""
     target = target * (1.0 - smoothing) + smoothing / target.shape[-1]
     return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32")), axis=-1)
 

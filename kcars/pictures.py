@@ -103,8 +103,15 @@ def examples(inputs, labels: dict[str, np.ndarray], classes: Classes):
         told = ["same" if same else "different" for same in labels["same"][:PAIRS]]
         return drawings.photo_grid(pairs, told, PAIR_COLUMNS)
     names = classes.full_names()
-    told = [names[label] for label in labels[classes.target][:PHOTOS]]
+    told = [_class_of(label, names) for label in labels[classes.target][:PHOTOS]]
     return drawings.photo_grid(inputs[:PHOTOS], told, PHOTO_COLUMNS)
+
+
+def _class_of(label, names: list[str]) -> str:
+    """The name of a class number; of a row of shares the largest one's, with its share."""
+    if np.ndim(label) == 0:
+        return names[label]
+    return f"{label.max():.0%} {names[label.argmax()]}"
 
 
 def _part(curves: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from kcars.images.augment import Augment
+from kcars.images.mix import Mix
 from kcars.images.pixels import resized
 from kcars.keys import generator
 
@@ -18,8 +19,10 @@ class Stream:
     P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
     weights change by; parts: steps that a batch passes in, each a slice of it; makes: (n,) of the rows, by which P x K
     batches hold up to `classes_per_make` classes of one make; sizes: (first step, side) of photos that grow, or none;
-    class_weights: (classes,) float32 of the key target, None where photos weigh alike; begin_step: number of the first step,
-    parts counted, at which balancing counts.
+    rare_augment: applied after `augment`, to a photo by the chance that `rarity` says; mix: blends the photos of a step with
+    each other, where labels become rows of shares; sampling: of order `plain`, a key of POWERS; class_weights: (classes,)
+    float32 of the key target, None where photos weigh alike; begin_step: number of the first step, parts counted, at which
+    sampling and class_weights count.
     """
 
     store: object
@@ -35,6 +38,9 @@ class Stream:
     makes: np.ndarray | None = None
     classes_per_make: int = 1
     sizes: tuple[tuple[int, int], ...] = ()
+    rare_augment: Augment | None = None
+    mix: Mix | None = None
+    sampling: str = "natural"
     class_weights: np.ndarray | None = None
     begin_step: int = 0
 
@@ -54,6 +60,17 @@ class Stream:
         """Make (classes,) of each class of the key target."""
         return np.array([self.makes[group[0]] for group in self.groups])
 
+    @cached_property
+    def by_class(self) -> np.ndarray:
+        """Places of all classes, one class after the other."""
+        return np.concatenate(self.groups)
+
+    @cached_property
+    def rarity(self) -> np.ndarray:
+        """Of each place, 1 less what its class has of the photos that the largest class has."""
+        photos = np.array([len(group) for group in self.groups])
+        return 1 - (photos / photos.max())[self.labels[self.key_target]]
+
     def batch(self, number: int) -> tuple:
         """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs.
 
@@ -69,35 +86,74 @@ class Stream:
             inputs = {"left": self._pixels(left, samples, number), "right": self._pixels(right, samples + 1, number)}
             return inputs, {"same": same}
         places = ORDERS[self.order](self, step)[mine]
+        photos = self._pixels(places, samples, number)
         labels = {target: labels[places] for target, labels in self.labels.items()}
+        if self.mix:
+            photos, labels = self.mix(photos, labels, number)
         if self.class_weights is None:
-            return self._pixels(places, samples, number), labels
-        weights = self.class_weights[self.labels[self.key_target][places]]
-        weights = weights if number >= self.begin_step else np.ones_like(weights)
-        return self._pixels(places, samples, number), labels, dict.fromkeys(labels, weights)
+            return photos, labels
+        return photos, labels, dict.fromkeys(labels, self._weights(labels[self.key_target], number))
+
+    def _weights(self, labels: np.ndarray, number: int) -> np.ndarray:
+        """Of each photo in the loss (n,) float32; labels: numbers, or rows of shares."""
+        if number < self.begin_step:
+            return np.ones(len(labels), np.float32)
+        found = labels @ self.class_weights if labels.ndim > 1 else self.class_weights[labels]
+        return found.astype(np.float32)
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
         photos = self.store.read(self.rows[places])  # Of this batch alone.
         side = next((side for first, side in reversed(self.sizes) if step >= first), photos.shape[1])
         photos = resized(photos, side)
-        return self.augment(photos, samples, out=photos)
+        photos = self.augment(photos, samples, out=photos)
+        if self.rare_augment:
+            photos = self.rare_augment(photos, samples, out=photos, chances=self.rarity[places])
+        return photos
 
 
 def plain(stream: Stream, step: int) -> np.ndarray:
-    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs."""
-    count = len(stream.rows)
+    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs.
+
+    From the stream's begin_step on an epoch has as many places, of which each class has the share that `sampling` says.
+    """
+    count, power = len(stream.rows), POWERS[stream.sampling]
+    by_class = power < 1 and step * stream.parts >= stream.begin_step
     position = step * stream.batch_size + np.arange(stream.batch_size)
     epochs, places = position // count, position % count
     out = np.empty(len(position), np.int64)
     for epoch in np.unique(epochs):
         mask = epochs == epoch
-        out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
+        if by_class:
+            photos = tuple(len(group) for group in stream.groups)
+            out[mask] = stream.by_class[_drawn_by_class(stream.seed, int(epoch), photos, power)[places[mask]]]
+        else:
+            out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
     return out
 
 
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return generator(seed, "order", epoch).permutation(count)
+
+
+@lru_cache(maxsize=4)
+def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float) -> np.ndarray:
+    """As many places as there are photos, which stand class by class: of each class by its photos to that power.
+
+    A class's whole number lies next to its share, chance saying on which side; a photo repeats only once all of its
+    class have come equally often.
+    """
+    draw, photos = generator(seed, "by class", epoch), np.array(photos)
+    edges = np.cumsum(np.where(photos > 0, photos.astype(float) ** power, 0))
+    edges = edges / edges[-1] * photos.sum()
+    wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(int)  # In all as many: the last edge is whole.
+    first = np.cumsum(photos) - photos
+    chosen = [
+        start + np.concatenate([draw.permutation(count) for _ in range(-(-number // count))])[:number]
+        for start, count, number in zip(first, photos, wanted, strict=True)
+        if number
+    ]
+    return draw.permutation(np.concatenate(chosen))
 
 
 def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
@@ -155,3 +211,5 @@ def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 ORDERS = {"plain": plain, "pk": classes_times_photos}
+# What a class's number of photos is raised to, for how often it is drawn.
+POWERS = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from kcars.balanced import BalancedMetrics, ConfusionMatrix, balanced_metrics
+from kcars.balanced import BalancedMetrics, ConfusionMatrix, TopFive, balanced_metrics
 
 
 def test_matrix_of_four_photos():
@@ -14,6 +14,16 @@ def test_matrix_of_four_photos():
     assert float(result["balanced_accuracy"]) == 0.75  # class 2 was not seen
     metric.reset_state()
     assert np.asarray(metric.matrix).sum() == 0
+
+
+def test_rows_of_shares_count_as_their_largest_class():
+    shares = np.array([[0.9, 0.1, 0], [0.6, 0, 0.4], [0, 1, 0], [0.2, 0.8, 0]], np.float32)
+    scores = np.eye(3, dtype=np.float32)[[0, 1, 1, 1]]
+    matrix, top = ConfusionMatrix(3), TopFive(1, name="top5")
+    matrix.update_state(shares, scores)
+    top.update_state(shares, scores)
+    assert np.asarray(matrix.matrix).tolist() == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert float(top.result()["top5"]) == 0.75
 
 
 def test_balanced_metrics_of_a_fitted_epoch_agree_with_scikit_learn():

@@ -46,6 +46,8 @@ FLOORS = [
         "images.decode",
         "images.augment",
         "images.lean_transforms",
+        "images.rand_augment",
+        "images.mix",
         "images.examine",
         "images.store",
         "images.thumbnail",

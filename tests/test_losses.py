@@ -62,6 +62,21 @@ def test_cross_entropy_equals_a_loop(smoothing):
     np.testing.assert_allclose(found, looped(loop_cross_entropy, LOGITS, smoothing), rtol=1e-5)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_of_shares_is_the_mean_of_its_classes(smoothing):
+    """A photo that is three tenths of another costs seven tenths of its own label and three of the other's."""
+    other = LABELS[::-1]
+    rows = 0.7 * np.eye(4)[LABELS] + 0.3 * np.eye(4)[other]
+    first, second = (
+        np.array([loop_cross_entropy(row, label, smoothing) for row, label in zip(LOGITS, labels, strict=True)])
+        for labels in (LABELS, other)
+    )
+    found = values("cross_entropy", rows, LOGITS, label_smoothing=smoothing)
+    np.testing.assert_allclose(found, 0.7 * first + 0.3 * second, rtol=1e-5)
+    loss = build_loss("cross_entropy", label_smoothing=smoothing)
+    np.testing.assert_allclose(loss(rows, np.float32(LOGITS)), found.mean(), rtol=1e-5)
+
+
 @pytest.mark.parametrize(("gamma", "alpha"), [(2.0, 1.0), (0.5, 0.25), (0.0, 1.0)])
 def test_focal_equals_a_loop(gamma, alpha):
     found = values("focal", LABELS, LOGITS, gamma=gamma, alpha=alpha)

@@ -1,5 +1,6 @@
 """Runs that are stopped, starved or fed badly, from the command line: what docs/reliability.md promises."""
 
+import csv
 import importlib.util
 import json
 import os
@@ -68,6 +69,26 @@ def test_a_signal_within_an_epoch_saves_and_the_run_goes_on(cars, whole, tmp_pat
     assert "is unfinished" in kcars("evaluate", run, code=2)
     resume(run)
     assert differences(whole, run) == SAME
+
+
+def test_mixed_and_balanced_batches_go_on_to_the_same_bits(cars, tmp_path, at_step):
+    settings = small(
+        "train.schedule=constant",
+        "train.gradient_accumulation=2",
+        "data.mix=both",
+        "data.augment=crop(0.5) | flip(0.5) | rand_augment(0.5)",
+        "balance.sampling=balanced",
+        "balance.augment=crop(1) | rand_augment(0.8, operations=3, magnitude=15)",
+    )
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    train(cars, whole, settings=settings)
+    at_step(steps_per_epoch(whole) + 3, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert "stopped after step" in train(cars, run, settings=settings, code=130)
+    resume(run)
+    assert differences(whole, run) == SAME
+    with (whole / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert all(0 < float(row["balanced_accuracy"]) < 1 and float(row["val_loss"]) > 0 for row in history)
 
 
 def test_signals_outside_training_stop_at_once_and_say_how_to_go_on(cars, whole, monkeypatch):

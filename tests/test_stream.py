@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kcars.images.augment import Augment
+from kcars.images.mix import Mix
 from kcars.stream import Stream, by_make
 
 
@@ -150,3 +151,102 @@ def test_models_of_one_make_share_a_batch():
     rivals = [np.unique(makes[4 * np.unique(by_chance.batch(step)[1]["model"])]) for step in range(600)]
     assert np.mean(np.array(shared) >= 2) > 0.9 > np.mean([len(found) < 4 for found in rivals])
     assert seen.min() > 0.8 * seen.mean()  # No model is left out.
+
+
+COUNTS = [16, 4, 4, 0, 1]  # Of square roots 4, 2, 2, 0, 1; the class without photos is never drawn.
+
+
+def sampled(sampling, batch=25, **more):
+    return replace(make("plain", batch=batch, labels=np.repeat(np.arange(5), COUNTS)), sampling=sampling, **more)
+
+
+def photos_of(stream, steps) -> np.ndarray:
+    """Places of the photos of some steps, one after the other."""
+    return np.concatenate([stream.batch(step)[0][:, 0, 0, 0] // 3 for step in steps])
+
+
+def classes_of(stream, places) -> list[int]:
+    return np.bincount(stream.labels["model"][places], minlength=5).tolist()
+
+
+def test_square_root_sampling_draws_by_the_square_root():
+    stream = sampled("square_root")
+    assert stream.steps_per_epoch == 1
+    per_epoch = np.array([classes_of(stream, photos_of(stream, [epoch])) for epoch in range(9)])
+    wanted = 25 * np.array([4, 2, 2, 0, 1]) / 9
+    assert (np.abs(per_epoch - wanted) < 1).all()  # A whole number next to it in every epoch,
+    assert (per_epoch.sum(1) == 25).all()
+    assert np.abs(per_epoch.mean(0) - wanted).max() < 0.5
+
+
+def test_balanced_sampling_draws_classes_equally_and_photos_in_turn():
+    labels = np.repeat(np.arange(5), [7, 5, 4, 3, 1])
+    stream = replace(make("plain", batch=4, labels=labels), sampling="balanced")
+    for epoch in range(10):
+        seen = photos_of(stream, range(5 * epoch, 5 * epoch + 5))
+        assert classes_of(stream, seen) == [4] * 5
+        times = np.bincount(seen, minlength=20)
+        assert times[:12].max() == 1  # None of seven or five repeats in four draws,
+        assert times[12:16].tolist() == [1] * 4
+        assert sorted(times[16:19]) == [1, 1, 2]  # and of three photos one comes twice.
+        assert times[19] == 4
+    everything = photos_of(stream, range(50))
+    assert set(everything) == set(range(20))
+
+
+def test_a_sampled_epoch_is_in_chance_order_and_a_function_of_seed_and_step():
+    first, second = sampled("balanced", batch=5), sampled("balanced", batch=5)
+    backwards = [photos_of(second, [step]) for step in reversed(range(20))]
+    assert (photos_of(first, range(20)) == np.concatenate(backwards[::-1])).all()
+    labels = first.labels["model"]
+    kinds = [len(set(labels[photos_of(first, [step])])) for step in range(20)]
+    assert max(kinds) > 2
+    assert (photos_of(first, range(5)) != photos_of(first, range(5, 10))).any()
+    other = replace(sampled("balanced", batch=5), seed=1)
+    assert (photos_of(first, range(5)) != photos_of(other, range(5))).any()
+
+
+def test_sampling_counts_from_its_first_step_on():
+    natural, late, at_once = sampled("natural", 5), sampled("balanced", 5, begin_step=7), sampled("balanced", 5)
+    assert (photos_of(late, range(7)) == photos_of(natural, range(7))).all()
+    assert (photos_of(late, range(7, 20)) == photos_of(at_once, range(7, 20))).all()
+    assert (photos_of(natural, range(7, 20)) != photos_of(at_once, range(7, 20))).any()
+    parts = replace(late, batch_size=10, parts=2, begin_step=8)  # Counted in parts of batches, as steps are.
+    assert (photos_of(parts, range(8)) == photos_of(replace(parts, sampling="natural"), range(8))).all()
+    assert (photos_of(parts, range(8, 20)) == photos_of(replace(parts, begin_step=0), range(8, 20))).all()
+
+
+@pytest.mark.parametrize("order", ["plain", "pk"])
+def test_photos_of_rare_classes_are_changed_more_often(order):
+    rare = Augment("brightness_contrast(1, brightness=(0.5, 0.5))", 0, "balance.augment")
+    labels = np.repeat(np.arange(3), [20, 10, 5])
+    plain = make(order, batch=35 if order == "plain" else 12, labels=labels)
+    stream, changed = replace(plain, rare_augment=rare), [[], [], []]
+    for step in range(60):
+        (before, labels), (after, _) = plain.batch(step), stream.batch(step)
+        for label, differs in zip(labels["model"], (before != after).any((1, 2, 3)), strict=True):
+            changed[label].append(differs)
+    shares = [np.mean(one) for one in changed]
+    assert shares[0] == 0
+    assert shares[1:] == pytest.approx([0.5, 0.75], abs=0.08)
+
+
+def test_a_mixed_batch_has_rows_of_shares_for_every_output():
+    plain = make("plain")
+    plain = replace(plain, labels={**plain.labels, "auxiliary": plain.labels["model"]})
+    stream = replace(plain, mix=Mix("both", 1.0, {"model": 6, "auxiliary": 6}, 0))
+    for step in range(5):
+        photos, labels = stream.batch(step)
+        assert photos.dtype == np.uint8 and set(labels) == {"model", "auxiliary"}
+        assert labels["model"].shape == (8, 6) and (labels["model"] == labels["auxiliary"]).all()
+        numbers = plain.batch(step)[1]["model"]
+        np.testing.assert_allclose(labels["model"].sum(1), 1, rtol=1e-6)
+        assert set(np.nonzero(labels["model"])[1]) <= set(numbers)  # And not 5, which no photo is of.
+
+
+def test_parts_of_a_batch_are_mixed_each_in_itself():
+    parts = replace(make("plain"), parts=2)
+    stream = replace(parts, mix=Mix("mixup", 1.0, {"model": 5}, 0))
+    for number in range(8):
+        numbers, rows = parts.batch(number)[1]["model"], stream.batch(number)[1]["model"]
+        assert set(np.nonzero(rows)[1]) <= set(numbers)

@@ -161,6 +161,8 @@ def test_examples_say_classes_of_photos_and_whether_pairs_are_the_same():
     photos, classes = np.zeros((30, 8, 8, 3), np.uint8), classes_of("make", ["Audi", "BMW"])
     told = examples(photos, {"make": np.arange(30) % 2}, classes).axes[0].texts
     assert [text.get_text() for text in told] == ["Audi", "BMW"] * 12
+    mixed = examples(photos[:2], {"make": np.float32([[0.7, 0.3], [0, 1]])}, classes).axes[0].texts
+    assert [text.get_text() for text in mixed] == ["70% Audi", "100% BMW"]
     left, right = photos[:2], photos[:2] + 255
     pairs = examples({"left": left, "right": right}, {"same": np.array([1.0, 0.0])}, classes).axes[0]
     assert [text.get_text() for text in pairs.texts] == ["same", "different"]

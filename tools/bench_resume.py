@@ -38,6 +38,8 @@ CASES = {
     "grown": ["verify", "start/verify", "train.epochs=5", "data.first_px=48", "data.size_px=64", "data.classes_per_make=2",
               "model.pooling=gem", "model.drop_path=0.2", "train.ema=0.9", "train.decay_norms=false", "train.keep=last",
               "second_loss={weight: 0.5, loss: {name: multi_similarity}}"],
+    "balanced": ["classify", "start/classify", "data.mix=both", "data.augment=crop(0.5) | rand_augment(0.5)",
+                 "balance.sampling=square_root", "balance.augment=rand_augment(0.8)", *ENDING],
     "pk-folds": ["verify", "start/verify", "train.epochs=3", "train.schedule=one_cycle"],
 }  # fmt: skip
 PRECISIONS = ["float32", "mixed_bfloat16"]

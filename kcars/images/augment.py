@@ -13,6 +13,8 @@ from kcars.errors import KcarsError, one_of
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would ask the package index at import.
 
+# The settings that hold a chain, with what sets their draws apart.
+SETTINGS = {"data.augment": 0, "balance.augment": 1}
 _BORDERS = {"black": 0, "replicate": 1, "reflect": 4}  # OpenCV's border numbers
 
 
@@ -84,8 +86,32 @@ def _erase(probability, scale=(0.02, 0.2), ratio=(0.3, 3.3)):
     return Erasing(scale=scale, ratio=ratio, fill=0, p=probability)
 
 
+def _crop(probability, scale=(0.5, 1.0), ratio=(0.75, 1.333)):
+    """A part of so much of the photo's area, of so much width to its height, in the photo's size again."""
+    from kcars.images.lean_transforms import RandomResizedCrop
+
+    scale, ratio = _range("scale", scale, 1), _range("ratio", ratio, 100)
+    return RandomResizedCrop(size=(1, 1), scale=scale, ratio=ratio, p=probability)  # The photo's size, not this one.
+
+
+def _range(option, given, most):
+    """Two rising numbers above 0, up to `most`; ValueError for anything else."""
+    if not (isinstance(given, (tuple, list)) and [isinstance(number, (int, float)) for number in given] == [True] * 2):
+        raise ValueError(f"{option}: {given!r} is not two numbers, (lowest, highest)")
+    if not 0 < given[0] <= given[1] <= most:
+        raise ValueError(f"{option}: {given!r} is not from the lower to the higher, above 0 and up to {most}")
+    return tuple(given)
+
+
+def _rand_augment(probability, operations=2, magnitude=9):
+    from kcars.images.rand_augment import RandAugment
+
+    return RandAugment(operations, magnitude, probability)
+
+
 OPERATIONS = {
     "flip": _flip,
+    "crop": _crop,
     "brightness_contrast": _brightness_contrast,
     "affine": _affine,
     "stretch": _stretch,
@@ -93,16 +119,17 @@ OPERATIONS = {
     "shuffle_channels": _shuffle_channels,
     "grey": _grey,
     "erase": _erase,
+    "rand_augment": _rand_augment,
 }
 
 
-def parse(text: str) -> list[tuple[str, list, dict]]:
+def parse(text: str, setting: str = "data.augment") -> list[tuple[str, list, dict]]:
     """Operations of a chain as (name, positional values, named values); KcarsError for anything but literals."""
-    return [_parse_one(part.strip(), text) for part in text.split("|") if part.strip()]
+    return [_parse_one(part.strip(), text, setting) for part in text.split("|") if part.strip()]
 
 
-def _parse_one(part: str, text: str) -> tuple[str, list, dict]:
-    where = f"data.augment: {part!r}"
+def _parse_one(part: str, text: str, setting: str) -> tuple[str, list, dict]:
+    where = f"{setting}: {part!r}"
     try:
         call = ast.parse(part, mode="eval").body
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
@@ -112,7 +139,7 @@ def _parse_one(part: str, text: str) -> tuple[str, list, dict]:
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise KcarsError(f"{where}: expected name(probability, option=value), such as flip(0.5)") from None
     if call.func.id not in OPERATIONS:
-        raise one_of(f"data.augment in {text!r}", call.func.id, OPERATIONS)
+        raise one_of(f"{setting} in {text!r}", call.func.id, OPERATIONS)
     if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 <= values[0] <= 1:
         raise KcarsError(f"{where}: the first value is the probability, a number from 0 to 1")
     return call.func.id, values, named
@@ -121,27 +148,33 @@ def _parse_one(part: str, text: str) -> tuple[str, list, dict]:
 class Augment:
     """A chain, ready to be applied: `augment(photos, samples)`."""
 
-    def __init__(self, text: str, seed: int):
-        self.text, self.seed = text, seed
-        self._operations = parse(text)
+    def __init__(self, text: str, seed: int, setting: str = "data.augment"):
+        """setting: which of SETTINGS the text is of; the same text in another one draws otherwise."""
+        self.text, self.setting = text, setting
+        self._key = (SETTINGS[setting] << 32 | seed) << 64
+        self._operations = parse(text, setting)
         # Chains that no thread is at. Not one a thread: TensorFlow's are new to Python, with nothing of their own, each call.
         # The first is made now, so that a wrong option is told now.
         self._idle = [self._chain()] if self._operations else []
 
-    def __call__(self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None, chances: np.ndarray | None = None
+    ) -> np.ndarray:
         """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
 
-        out: where they are written, which may be `photos`; without it, new memory.
+        out: where they are written, which may be `photos`; without it, new memory. chances: (n,) with which the chain is
+        applied to each photo at all; without them, to every one.
         """
         if not self._operations:
             return photos
         out = np.empty_like(photos) if out is None else out
+        chances = np.ones(len(photos)) if chances is None else chances
         try:
             chain = self._idle.pop()
         except IndexError:
             chain = self._chain()
-        for row, sample in enumerate(samples):
-            out[row] = chain(photos[row], (self.seed << 64) | int(sample))
+        for row, (sample, chance) in enumerate(zip(samples, chances, strict=True)):
+            out[row] = chain(photos[row], self._key | int(sample), chance)
         self._idle.append(chain)
         return out
 
@@ -152,4 +185,4 @@ class Augment:
             return Chain([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
         except (TypeError, ValueError) as error:
             reason = str(error).split("\n")[0]
-            raise KcarsError(f"data.augment: {self.text!r}: {reason}") from None
+            raise KcarsError(f"{self.setting}: {self.text!r}: {reason}") from None

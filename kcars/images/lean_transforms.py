@@ -24,28 +24,33 @@ _HUES = (np.arange(2 * 256) % 180).astype(np.uint8)  # OpenCV's, in steps of two
 class Chain:
     """Transforms one after another, as `A.Compose` applies them to an image alone. Not for two threads at once."""
 
-    def __init__(self, transforms: list[A.BasicTransform]):
-        self._steps = [(transform.should_apply, _change(transform)) for transform in transforms]
+    def __init__(self, transforms: list):
+        self._steps = [(transform.should_apply, change_of(transform)) for transform in transforms]
         self._bits, self._py_random = np.random.Philox(key=0), random.Random()  # noqa: S311
         self._state = self._bits.state
         generator = np.random.Generator(self._bits)
         for transform in transforms:
             transform.set_random_state(generator, self._py_random)
 
-    def __call__(self, photo: np.ndarray, key: int) -> np.ndarray:
-        """The (h, w, 3) uint8 photo, changed by draws that depend on the 128 bits of `key` alone; it may be `photo` itself."""
+    def __call__(self, photo: np.ndarray, key: int, chance: float = 1.0) -> np.ndarray:
+        """The (h, w, 3) uint8 photo, changed by draws that depend on the 128 bits of `key` alone; it may be `photo` itself.
+
+        chance: with which the chain is applied at all.
+        """
         # To give one generator a new key takes a seventh of the time of a new generator.
         self._state["state"]["key"][:] = key & (2**64 - 1), key >> 64
         self._bits.state = self._state
         self._py_random.seed(key)
-        self._py_random.random()  # Compose's own, whether the chain is applied at all.
+        if self._py_random.random() >= chance:
+            return photo
         for applies, change in self._steps:
             if applies():
                 photo = change(photo)
         return photo
 
 
-def _change(transform: A.BasicTransform) -> Callable[[np.ndarray], np.ndarray]:
+def change_of(transform) -> Callable[[np.ndarray], np.ndarray]:
+    """What a transform does to a photo (h, w, 3) uint8: its `changed`, or what `A.Compose` would."""
     return getattr(transform, "changed", partial(_change_as_compose_does, transform))
 
 
@@ -113,3 +118,13 @@ class Erasing(A.Erasing):
         for left, top, right, bottom in holes.tolist():
             img[top:bottom, left:right] = self.fill
         return img
+
+
+class RandomResizedCrop(A.RandomResizedCrop):
+    """`A.RandomResizedCrop` back to the size that the photo has."""
+
+    def changed(self, photo: np.ndarray) -> np.ndarray:
+        """(h, w, 3) uint8: a newly drawn part of the photo in its size."""
+        place = self.get_params_dependent_on_data({"shape": photo.shape}, {})
+        left, top, right, bottom = place["crop_coords"]
+        return cv2.resize(photo[top:bottom, left:right], photo.shape[1::-1], interpolation=self.interpolation)

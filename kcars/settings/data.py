@@ -26,7 +26,10 @@ class DataSettings(Settings):
         description="classification: blend two photos of a batch, or paste a part of one; both: in turn, by chance",
     )
     mix_alpha: float = Field(
-        0.2, gt=0, description="of the beta distribution that the second photo's share is drawn from; 1: uniform"
+        0.2,
+        gt=0,
+        description="of the beta distribution that the second photo's share is drawn from, of mixup and of cutmix; "
+        "1, as cutmix's paper has it: uniform",
     )
     order: Literal["plain", "pairs", "pk"] = Field(
         "plain", description="plain: each photo once an epoch; pairs: random pairs; pk: P classes x K photos"

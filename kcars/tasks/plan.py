@@ -7,6 +7,7 @@ import numpy as np
 from kcars.data.index import Classes, Dataset, Pairs
 from kcars.errors import KcarsError
 from kcars.images.augment import Augment
+from kcars.images.mix import Mix
 from kcars.rare_classes import effective_number, inverse_frequency, log_frequencies, rare_margins
 from kcars.settings import MARGIN_LOSSES, Strategy
 from kcars.stream import Stream
@@ -75,20 +76,24 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 def training_stream(plan: Plan, store) -> Stream:
     """The endless sequence of batches that both tasks learn from."""
-    settings, labels = plan.strategy, _stream_labels(plan)
+    settings, labels, seed = plan.strategy, _stream_labels(plan), plan.strategy.train.seed
+    data, balance = settings.data, settings.balance
     return Stream(
         store=store,
         rows=plan.train,
         labels=labels,
         key_target=next(iter(labels)),
-        order=settings.data.order,
+        order=data.order,
         batch_size=settings.train.batch,
-        photos_per_class=settings.data.photos_per_class,
-        seed=settings.train.seed,
-        augment=Augment(settings.data.augment, settings.train.seed),
+        photos_per_class=data.photos_per_class,
+        seed=seed,
+        augment=Augment(data.augment, seed),
         parts=settings.train.gradient_accumulation,
         makes=plan.dataset.index.ids["make"][plan.train],
-        classes_per_make=settings.data.classes_per_make,
+        classes_per_make=data.classes_per_make,
+        rare_augment=Augment(balance.augment, seed, "balance.augment") if balance.augment else None,
+        mix=_mix(plan),
+        sampling=balance.sampling,
         class_weights=_stream_weights(plan),
     )
 
@@ -125,6 +130,16 @@ def _stream_weights(plan: Plan) -> np.ndarray | None:
         effective_number(plan.class_photos(), balance.beta) if by_count else inverse_frequency(plan.class_photos())
     )
     return weights.astype(np.float32)
+
+
+def _mix(plan: Plan) -> Mix | None:
+    data = plan.strategy.data
+    if data.mix == "none":
+        return None
+    classes = dict.fromkeys(learned_outputs(plan.strategy), len(plan.classes))
+    if plan.strategy.model.make_weight:
+        classes["make"] = len(plan.classes.make_numbers()[0])
+    return Mix(data.mix, data.mix_alpha, classes, plan.strategy.train.seed)
 
 
 def training_loss(plan: Plan):

@@ -73,6 +73,17 @@ def test_the_text_is_read_as_written():
         "flip(0.5",
         "affine(1, border='pink')",
         "affine(1, scale=3)",
+        "crop(1, scale=3)",
+        "crop(1, scale=(0.5, 2))",
+        "crop(1, scale=(0.9, 0.5))",
+        "crop(1, ratio=(0, 1))",
+        "crop(1, ratio='wide')",
+        "crop(1, size=32)",
+        "rand_augment(1, operations=0)",
+        "rand_augment(1, operations=15)",
+        "rand_augment(1, operations=1.5)",
+        "rand_augment(1, magnitude=31)",
+        "rand_augment(1, magnitude='much')",
     ],
 )
 def test_anything_else_is_one_line(text):
@@ -85,6 +96,58 @@ def test_photos_may_be_written_over():
     given = PHOTOS.copy()
     out = Augment(PAPER, 0)(given, SAMPLES, out=given)
     assert out is given and (out == Augment(PAPER, 0)(PHOTOS, SAMPLES)).all()
+
+
+def test_a_wrong_value_says_which_and_in_which_setting():
+    with pytest.raises(KcarsError) as error:
+        Augment("crop(1, scale=(0.5, 2))", 0, "balance.augment")
+    assert str(error.value).startswith("balance.augment: 'crop(1, scale=(0.5, 2))': scale: (0.5, 2) is not from")
+    with pytest.raises(KcarsError, match="^balance.augment in 'spin"):
+        Augment("spin(1)", 0, "balance.augment")
+
+
+def test_chances_say_which_photos_a_chain_is_for():
+    augment = Augment("brightness_contrast(1, brightness=0.9)", 1)
+    all_of_them, chances = augment(PHOTOS, SAMPLES), np.repeat([0.0, 1.0], 32)
+    some = augment(PHOTOS, SAMPLES, chances=chances)
+    assert (some[:32] == PHOTOS[:32]).all() and (some[32:] == all_of_them[32:]).all()
+    photos, samples = np.repeat(PHOTOS[:1], 2000, 0), np.arange(2000)
+    changed = (augment(photos, samples, chances=np.full(2000, 0.3)) != photos).any((1, 2, 3))
+    assert 0.26 < changed.mean() < 0.34
+
+
+def test_two_settings_draw_on_their_own():
+    """Of photos that the first setting's flip leaves alone, half are flipped by the second's."""
+    photos, samples = np.repeat(PHOTOS[:1], 2000, 0), np.arange(2000)
+    first, second = (
+        (Augment("flip(0.5)", 0, setting)(photos, samples) == photos[:, :, ::-1]).all((1, 2, 3))
+        for setting in ("data.augment", "balance.augment")
+    )
+    assert 0.45 < second[~first].mean() < 0.55
+
+
+def test_a_crop_of_all_changes_nothing():
+    assert (Augment("crop(1, scale=(1, 1), ratio=(1, 1))", 0)(PHOTOS, SAMPLES) == PHOTOS).all()
+
+
+def test_a_crop_of_a_quarter_shows_half_of_the_columns_and_of_the_rows():
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8), (64, 64))
+    photos = np.broadcast_to(np.stack([ramp, ramp.T, ramp], -1), (50, 64, 64, 3))
+    out = Augment("crop(1, scale=(0.25, 0.25), ratio=(1, 1))", 0)(photos, np.arange(50)).astype(int)
+    for channel, axis in ((0, 2), (1, 1)):
+        shown = out[..., channel]
+        assert (shown.max((1, 2)) - shown.min((1, 2)) == 31).all()
+        assert (np.diff(shown, axis=axis) >= 0).all()
+    lefts = out[:, 0, 0, 0]
+    assert lefts.min() < 6 and lefts.max() > 26  # It begins anywhere in 0 to 32.
+
+
+def test_a_crop_has_the_ratio_that_it_is_given():
+    ramp = np.broadcast_to(np.arange(64, dtype=np.uint8), (64, 64))
+    photos = np.broadcast_to(np.stack([ramp, ramp.T, ramp], -1), (50, 64, 64, 3))
+    out = Augment("crop(1, scale=(0.25, 0.25), ratio=(4, 4))", 0)(photos, np.arange(50)).astype(int)
+    columns, rows = np.ptp(out[..., 0], (1, 2)) + 1, np.ptp(out[..., 1], (1, 2)) + 1
+    assert set(columns) == {64} and set(rows) == {16}
 
 
 SEED = 3
@@ -119,6 +182,11 @@ CHAINS = {
         A.ToGray(p=0.3),
         A.Erasing(scale=(0.02, 0.2), ratio=(0.3, 3.3), fill=0, p=0.5),
     ],
+    "crop(0.7) | flip(0.5) | crop(0.5, scale=(0.1, 0.3), ratio=(0.3, 3))": [
+        A.RandomResizedCrop(size=(33, 64), scale=(0.5, 1.0), ratio=(0.75, 1.333), p=0.7),
+        A.HorizontalFlip(p=0.5),
+        A.RandomResizedCrop(size=(33, 64), scale=(0.1, 0.3), ratio=(0.3, 3), p=0.5),
+    ],
 }
 
 
@@ -150,4 +218,5 @@ def test_at_the_end_of_an_odd_row_hues_are_those_of_compose_but_for_rounding():
 
 
 def test_chains_between_them_hold_every_operation():
-    assert {part.split("(")[0].strip() for chain in CHAINS for part in chain.split("|")} == set(OPERATIONS)
+    held = {part.split("(")[0].strip() for chain in CHAINS for part in chain.split("|")}
+    assert held | {"rand_augment"} == set(OPERATIONS)  # Which albumentations has not.
