@@ -11,8 +11,19 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine"],
-    ["settings", "strategy", "published", "metrics", "schedules", "drawings", "data.index", "data.faults"],
+    ["errors", "files", "keys", "machine", "bounds"],
+    [
+        "settings",
+        "strategy",
+        "search_space",
+        "published",
+        "metrics",
+        "schedules",
+        "drawings",
+        "rate_curve",
+        "data.index",
+        "data.faults",
+    ],
     [
         "data.photos",
         "data.matlab",
@@ -67,11 +78,11 @@ FLOORS = [
     ["resume", "save_state"],
     ["learn"],
     ["train", "evaluate", "table", "listing", "predict"],
-    ["elsewhere", "report", "export"],
+    ["elsewhere", "report", "export", "rate_test", "search_record", "search"],
     ["reproduce"],
     ["cli"],
 ]
-WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
+WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
                       "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files"]  # fmt: skip
 
 
