@@ -33,7 +33,7 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
     help="Try values of a setting, by runs; may stand often. LOW..HIGH:log and :linear choose the scale.",
 )  # fmt: skip
 @click.option("--trials", type=int, help=f"With --search: how many runs in all.  [default: {TRIALS}]")
-@click.option("--minutes", type=float, help="With --search: begin no run after so many minutes.")
+@click.option("--minutes", type=float, help="With --search: begin no further run after so many minutes.")
 def tune(task, target, difficulty, folder, name, overrides, out, rates, steps, searched, trials, minutes):
     """Find a learning rate by a range test; or with --search, settings by runs that validation judges.
 

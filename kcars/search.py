@@ -1,6 +1,7 @@
 """A search for settings: trials are runs, and validation alone tells which are good. What is done stays done."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,18 +35,19 @@ def refuse_paper(strategy: Strategy) -> None:
 def search(
     record: Record, dataset: Dataset, title: str, trials: int, minutes: float | None = None, tell: Callable = print
 ) -> None:
-    """Run trials until there are so many in all, or no new one may begin; each is recorded as it ends.
+    """Run trials until there are so many in all, or the minutes are over; each is recorded as it ends.
 
     Raises Interrupted, and KcarsError for what stops more than one trial; the same call then goes on.
     """
     writable_folder(record.folder, "--out")
-    until = time.monotonic() + minutes * 60 if minutes else None
     with Run.locked(record.folder):
         for trial in record.ended:
             _forget_states(record.run_folder(trial))  # Killed before it did.
         if len(record.ended) < trials:
             _refuse_bad_photos(record.strategy, dataset)
-        while len(record.ended) < trials and (until is None or time.monotonic() < until):
+        until, begun = time.monotonic() + (minutes or math.inf) * 60, 0
+        while len(record.ended) < trials and (not begun or time.monotonic() < until):
+            begun += 1
             trial = _next(record)
             tell(f"trial {trial.number} of {trials}: {_listed(record.shown(trial))}")
             _bring(record, trial, dataset, title, tell)

@@ -94,8 +94,8 @@ class Record:
             for trial in self.ranked[:SHOWN]
         ]
         failed = len(self.ended) - len(self.ranked)
-        told = [f"{len(self.ended)} trials" + (f", of which {failed} failed" if failed else "")]
-        return "\n".join([*(aligned(rows) if self.ranked else []), *told])
+        told = f"trials: {len(self.ended)}" + (f", of which {failed} failed" if failed else "")
+        return "\n".join([*(aligned(rows) if self.ranked else []), told])
 
     def shown(self, trial: Trial) -> dict[str, str]:
         """Setting -> value of a trial as it is told: four digits are enough."""

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 from test_end_to_end import kcars, small
+from test_resume import begun
 
 from kcars import search
 from kcars.errors import Diverged, Interrupted, KcarsError, NoWayOn
@@ -163,7 +164,7 @@ def test_a_search_leaves_trials_and_a_strategy_and_never_reads_the_test(whole, d
     assert states == {row["trial"]: "failed" if row["train.batch"] == "18" else "complete" for row in rows}
     assert set(states.values()) == {"failed", "complete"}
     assert "failed: its settings: train.batch 18 is not a multiple" in output
-    assert f"3 trials, of which {list(states.values()).count('failed')} failed" in output
+    assert f"trials: 3, of which {list(states.values()).count('failed')} failed" in output
     assert not list(out.rglob("scores.json")) and not list(out.rglob("pairs.csv"))
     assert not list(out.rglob("state*.npz"))
     best = max((row for row in rows if row["score"]), key=lambda row: float(row["score"]))
@@ -180,7 +181,7 @@ def test_a_search_leaves_trials_and_a_strategy_and_never_reads_the_test(whole, d
 
 def test_one_trial_and_then_three_are_the_same_three(whole, drawn, tmp_path):
     out = tmp_path / "search"
-    assert "1 trials" in tune(drawn, out, "--trials", 1)
+    assert "trials: 1" in tune(drawn, out, "--trials", 1)
     assert len(table(out)) == 1
     tune(drawn, out, "--trials", 3)
     assert table(out) == table(whole[0])
@@ -280,14 +281,18 @@ class Trained:
 
 
 def test_what_diverges_or_has_no_score_fails_and_the_search_goes_on(drawn, tmp_path, monkeypatch):
-    fates = iter([Diverged("training: the loss is nan"), float("nan"), 0.5])
+    class ResourceExhaustedError(Exception):
+        """As TensorFlow's is called."""
+
+    fates = iter([Diverged("training: the loss is nan"), float("nan"), ResourceExhaustedError(), 0.5])
     trained = Trained(monkeypatch, lambda strategy: next(fates))
     out = tmp_path / "out"
-    output = kcars("tune", "--task", "classify", "--data", drawn, "--out", out, *TINY, *SEARCHED[:2], "--trials", 3)
-    assert len(trained.calls) == 3
+    output = kcars("tune", "--task", "classify", "--data", drawn, "--out", out, *TINY, *SEARCHED[:2], "--trials", 4)
+    assert len(trained.calls) == 4
     assert [(row["state"], row["why"]) for row in table(out)] == [
         ("failed", "training: the loss is nan"),
         ("failed", "validation/balanced_accuracy is undefined"),
+        ("failed", "out of memory"),
         ("complete", ""),
     ]
     assert "trial 1: failed: training: the loss is nan" in output
@@ -347,3 +352,58 @@ def test_no_success_is_an_error(drawn, tmp_path, monkeypatch):
     )
     assert f"no trial succeeded; see {tmp_path / 'trials.csv'} why" in output
     assert not (tmp_path / "best.yaml").exists()
+
+
+def test_no_further_trial_begins_after_the_minutes(drawn, tmp_path, monkeypatch):
+    Trained(monkeypatch, lambda strategy: 0.5)
+    command = ["tune", "--task", "classify", "--data", drawn, "--out", tmp_path, *TINY, *SEARCHED[:2]]
+    kcars(*command, "--trials", 3, "--minutes", 1e-9)
+    assert len(table(tmp_path)) == 1
+    kcars(*command, "--trials", 3, "--minutes", 60)
+    assert len(table(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "raised", "called"),
+    [
+        ({}, None, ["go_on"]),
+        ({"finished": True}, None, []),
+        ({"versions": {}}, None, ["train anew"]),
+        ({}, NoWayOn("state.npz: damaged"), ["go_on", "train anew"]),
+        ({}, Diverged("nan"), ["go_on"]),
+    ],
+)
+def test_a_trial_that_was_stopped_goes_on_or_begins_anew(tree, tmp_path, monkeypatch, changed, raised, called):
+    run, calls = begun(tree, tmp_path), []
+    run.note(**changed)
+
+    def go_on(*_):
+        calls.append("go_on")
+        if raised:
+            raise raised
+
+    monkeypatch.setattr(search, "go_on", go_on)
+    monkeypatch.setattr(search, "train", lambda *_, force=False: calls.append("train anew" if force else "train"))
+    if isinstance(raised, Diverged):
+        with pytest.raises(Diverged):
+            search._trained(run.strategy(), None, run.folder, "mine", print)
+    else:
+        search._trained(run.strategy(), None, run.folder, "mine", print)
+    assert calls == called
+
+
+def test_a_run_of_other_settings_in_a_trials_place_is_replaced(tree, tmp_path, monkeypatch):
+    run, calls = begun(tree, tmp_path), []
+    monkeypatch.setattr(search, "train", lambda *_, force=False: calls.append(force))
+    search._trained(strategy_with(run.strategy(), {"train.batch": 8}), None, run.folder, "mine", print)
+    assert calls == [True]
+
+
+@pytest.mark.parametrize(("keep", "found"), [("best", (0.7, 2)), ("last", (0.6, 3))])
+def test_the_score_is_that_of_the_epoch_kept(tree, tmp_path, keep, found):
+    run = begun(tree, tmp_path, f"train.keep={keep}")
+    scores = (0.5, 0.7, 0.6)
+    run.record([{"epoch": epoch, "val_balanced_accuracy": score} for epoch, score in enumerate(scores, 1)])
+    assert search.kept(run) == found
+    run.note(chosen={"epoch": 1, "score": 0.9, "folds": 2})
+    assert search.kept(run) == (0.9, 1)
