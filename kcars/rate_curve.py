@@ -1,13 +1,14 @@
 """What the loss tells of learning rates that rise from step to step: smoothed, read, and drawn."""
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from kcars.drawings import FAINT, INK, OKABE_ITO
 
-WIDTH = 1 / 25  # Of the smoothing kernel (standard deviation), as a share of the steps.
+WIDTH, FEWEST_WIDE = 1 / 25, 2  # Of the smoothing kernel (standard deviation): share of the steps, steps at least.
 BEYOND = 4.0  # Times the smallest loss: there the test ends, as in fast.ai's finder.
 
 
@@ -43,8 +44,8 @@ def smooth(losses: np.ndarray, steps: int) -> np.ndarray:
 
     The usual moving average of the past would lag, and call a rate good that is twice too high.
     """
-    place = np.arange(len(losses))
-    weights = np.exp(-0.5 * ((place[:, None] - place) / (WIDTH * steps)) ** 2)
+    place, width = np.arange(len(losses)), max(WIDTH * steps, FEWEST_WIDE)
+    weights = np.exp(-0.5 * ((place[:, None] - place) / width) ** 2)
     return weights @ losses / weights.sum(1)
 
 
@@ -81,7 +82,7 @@ def draw(curve: RateCurve, found: Suggestion | None, title: str) -> Figure:
     room = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)  # Single losses beyond it would flatten the curve.
     axes.set(xlabel="learning rate", ylabel="training loss")
-    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_title("\n".join(wrap(title, 90)), fontsize=10, color=INK)
     axes.grid(color=FAINT, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     if found:
