@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from kcars import __version__, cli_report, cli_use
+from kcars import __version__, cli_report, cli_tune, cli_use
 from kcars.cli_data import data, data_option
-from kcars.cli_load import load_told
+from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
 
@@ -51,7 +51,7 @@ def main():
 
 
 main.add_command(data)
-for command in (*cli_report.COMMANDS, *cli_use.COMMANDS):
+for command in (*cli_report.COMMANDS, *cli_use.COMMANDS, *cli_tune.COMMANDS):
     main.add_command(command)
 
 
@@ -114,13 +114,7 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     if resume:
         _go_on(context, resume, folder, overrides)
         return
-    from kcars.strategy import changed_name, load_strategy
-
-    if name is None and task is None:
-        raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
-    chosen = name or f"{'start' if folder else 'demo'}/{task}"
-    strategy = load_strategy(chosen, overrides, task=task, target=target, difficulty=difficulty)
-    title = changed_name(chosen, overrides)
+    chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
     dataset = load_told(folder, strategy)
     click.echo(f"strategy: {title}")
     if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
@@ -190,8 +184,7 @@ def evaluate(run, folder, on):
 
 
 def _next_run(name: str) -> Path:
-    stem = Path(name).with_suffix("").name if name.endswith((".yaml", ".yml")) else name.replace("/", "-")
-    taken = (Path("runs") / f"{stem}-{number}" for number in range(1, 10_000))
+    taken = (Path("runs") / f"{stem(name)}-{number}" for number in range(1, 10_000))
     return next(folder for folder in taken if not folder.exists())
 
 

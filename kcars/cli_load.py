@@ -1,8 +1,28 @@
-"""How every command that trains or scores loads its dataset, and what it says of it."""
+"""How every command that trains or scores loads its strategy and dataset, and what it says of them."""
 
 from pathlib import Path
 
 import click
+
+from kcars.errors import KcarsError
+
+
+def chosen_strategy(name: str | None, task: str | None, folder: Path | None, overrides: tuple[str, ...], **fixed):
+    """Name, title and Strategy of what the options ask for; without a name the one that goes with the data.
+
+    fixed: target and difficulty, where options give them.
+    """
+    from kcars.strategy import changed_name, load_strategy
+
+    if name is None and task is None:
+        raise KcarsError("--task: is missing; choose classify or verify, or name a --strategy")
+    chosen = name or f"{'start' if folder else 'demo'}/{task}"
+    return chosen, changed_name(chosen, overrides), load_strategy(chosen, overrides, task=task, **fixed)
+
+
+def stem(name: str) -> str:
+    """Of a strategy's name or file, what a folder in runs/ is called by."""
+    return Path(name).with_suffix("").name if name.endswith((".yaml", ".yml")) else name.replace("/", "-")
 
 
 def load_told(folder: Path | None, strategy, whole: bool = False):

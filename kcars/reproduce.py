@@ -1,6 +1,5 @@
 """The paper's tables again: every strategy of one by both protocols, each as a run of its own; what is done stays done."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,14 @@ from kcars.errors import Interrupted, KcarsError, one_of
 from kcars.evaluate import evaluate
 from kcars.files import writable_folder
 from kcars.report import table_files, tables
-from kcars.resume import differences, settings_to_go_on
+from kcars.resume import FEEDING, differences, settings_to_go_on
 from kcars.run import Run
+from kcars.runtime import forget_networks
 from kcars.settings import Strategy
 from kcars.strategy import changed_name, load_strategy
 from kcars.train import go_on, train
 
 PROTOCOLS = ("honest", "paper")
-FEEDING = {"data.workers", "data.prefetch", "train.save_minutes"}  # Settings that change no figure.
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +109,7 @@ def _bring(one: Wanted, dataset: Dataset, title: str) -> None:
     """Train, go on, score: whatever is left of a run."""
     run = one.existing()
     if run is None or not run.facts()["finished"]:
-        _forget_networks()
+        forget_networks()
     if run is None:
         run = train(one.settings, dataset, one.folder, title)
     elif not run.facts()["finished"]:
@@ -122,12 +121,6 @@ def _bring(one: Wanted, dataset: Dataset, title: str) -> None:
 def _scored(run: Run) -> bool:
     """Whether scores of the finished run are there."""
     return (run.folder / "scores.json").is_file() and run.scores()["finished"]
-
-
-def _forget_networks() -> None:
-    """Let go of what the run before has built: a table may have sixteen, each of them large."""
-    if keras := sys.modules.get("keras"):  # Not imported here: `runtime.start` does so quietly.
-        keras.utils.clear_session()
 
 
 def _refuse_others(runs: list[Wanted], dataset: Dataset) -> None:

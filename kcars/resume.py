@@ -26,6 +26,9 @@ FREE = {
 }
 """Settings that change no step of training: how long it goes on, how it is fed, what is saved, how it is scored."""
 
+FEEDING = {"data.workers", "data.prefetch", "train.save_minutes"}
+"""Settings that change no figure of a run."""
+
 
 def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
     """The run's settings with `--set` texts; KcarsError for library versions or settings that have changed."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 import warnings
 
 from kcars.errors import KcarsError
@@ -31,6 +32,12 @@ def start(settings: TrainSettings, precision: str = "") -> None:
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
     keras.config.set_dtype_policy(precision or settings.precision)
     keras.utils.set_random_seed(settings.seed)
+
+
+def forget_networks() -> None:
+    """Let go of what earlier runs of this process have built: there may be dozens, each of them large."""
+    if keras := sys.modules.get("keras"):  # Not imported here: `start` does so quietly.
+        keras.utils.clear_session()
 
 
 def quiet_tensorflow():

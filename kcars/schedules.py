@@ -9,6 +9,7 @@ from keras import ops
 from kcars.errors import KcarsError, one_of
 
 SMALLEST = 1e-6
+PEAK_FACTOR = 10.0  # By which one_cycle exceeds its base rate.
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -23,7 +24,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self,
         base: float,
         total_steps: int,
-        peak_factor: float = 10.0,
+        peak_factor: float = PEAK_FACTOR,
         warm_up: float = 0.3,
         start_divisor: float = 25.0,
         end_divisor: float = 1e4,

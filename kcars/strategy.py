@@ -133,6 +133,11 @@ def _override(settings: dict, text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
+    put(settings, key, value_of(value), f"--set {text}")
+
+
+def put(settings: dict, key: str, value, where: str) -> None:
+    """Put a value into plain settings at `key.sub`; KcarsError `where: ...` where a part of the key is no section."""
     *sections, last = key.split(".")
     at = settings
     for section in sections:
@@ -140,11 +145,16 @@ def _override(settings: dict, text: str) -> None:
             at[section] = {}
         at = at[section]
         if not isinstance(at, dict):
-            raise KcarsError(f"--set {text}: {section} is a single value, not a section")
+            raise KcarsError(f"{where}: {section} is a single value, not a section")
+    at[last] = value
+
+
+def value_of(text: str):
+    """What a text means in a strategy file; the text itself where it is no YAML."""
     try:
-        at[last] = yaml.load(value, _Loader)  # noqa: S506  (a SafeLoader)
+        return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
     except (yaml.YAMLError, ValueError):
-        at[last] = value
+        return text
 
 
 def _explain(error: dict[str, Any]) -> str:
@@ -165,11 +175,12 @@ def _keys(location: tuple) -> list[str]:
     """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
     model: Any = Strategy
     for part in location:
-        model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else _settings_of(model, part)
+        model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else settings_of(model, part)
     return list(model.model_fields)
 
 
-def _settings_of(model, part: str):
+def settings_of(model, part: str):
+    """What the section `part` of a settings class is made of; of a loss, whose name decides, the first."""
     annotation = model.model_fields[part].annotation
     choices = getattr(annotation, "__args__", ())  # of an optional section, such as PlateauSettings | None
     return next((choice for choice in choices if choice is not type(None)), annotation)

@@ -8,11 +8,13 @@ from test_end_to_end import kcars
 from kcars.strategy import strategy_files
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["data"], ["data", "synth"], ["strategies"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["data"], ["data", "synth"], ["strategies"], ["tune"]]
+)
 def test_help_has_an_example(command):
     output = kcars(*command, "--help")
     assert "Usage:" in output
-    if command and command[0] in ("train", "evaluate"):
+    if command and command[0] in ("train", "evaluate", "tune"):
         assert "Example" in output
 
 

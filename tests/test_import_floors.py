@@ -11,16 +11,18 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine"],
+    ["errors", "files", "keys", "machine", "bounds"],
     [
         "settings",
         "strategy",
+        "search_space",
         "published",
         "metrics",
         "rare_classes",
         "schedules",
         "drawings",
         "growth",
+        "rate_curve",
         "data.index",
         "data.faults",
     ],
@@ -83,11 +85,11 @@ FLOORS = [
     ["resume", "save_state"],
     ["learn"],
     ["train", "evaluate", "table", "listing", "predict"],
-    ["elsewhere", "report", "export"],
+    ["elsewhere", "report", "export", "rate_test", "search_record", "search"],
     ["reproduce"],
     ["cli"],
 ]
-WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars",
+WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
                       "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files"]  # fmt: skip
 
 
