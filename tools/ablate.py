@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"ablate: {error}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, Interrupted) as stop:
-        print(f"ablate: {stop}", file=sys.stderr)
+        print(f"ablate: {str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(128 + getattr(stop, "signal", 2))
 
 
