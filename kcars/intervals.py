@@ -49,23 +49,31 @@ def pair_intervals(same, scores, left_groups, right_groups, threshold, replicate
 def paired_difference(same, scores_a, scores_b, left_groups, right_groups, replicates=1000, seed=0):
     """(difference, low, high) of ROC-AUC, scores_a less scores_b, of two models on the same pairs.
 
-    Both are scored on the same resamples of groups: those of `pair_intervals` with the same seed, left out
-    alike. An interval without 0 says that the two differ.
+    scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC counts. All
+    are scored on the same resamples of groups: those of `pair_intervals` with the same seed, left out alike. An interval
+    without 0 says that the two differ, on other pairs; how other seeds would come out it does not say.
     """
     samples = np.full(replicates, np.nan)
     for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
-        samples[rows] = roc_auc(same, scores_a, weights) - roc_auc(same, scores_b, weights)
-    return roc_auc(same, scores_a) - roc_auc(same, scores_b), *_percentiles(samples)
+        samples[rows] = _mean_auc(same, scores_a, weights) - _mean_auc(same, scores_b, weights)
+    return float(_mean_auc(same, scores_a) - _mean_auc(same, scores_b)), *_percentiles(samples)
+
+
+def _mean_auc(same, scores, weights=None):
+    """Mean ROC-AUC of the runs, (replicates,) for weights (replicates, n)."""
+    return np.mean([roc_auc(same, run, weights) for run in np.atleast_2d(scores)], axis=0)
 
 
 def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
     """(difference, low, high) of balanced accuracy, a less b, of two models on the same photos.
 
-    labels (n,); right_a, right_b (n,): whether each model named the photo. Photos are drawn with replacement within their
-    class, the same for both. Classes without photos are left out; (nan, nan, nan) where all are.
+    labels (n,); right_a, right_b: whether each model named the photo, (n,), or (runs, n) of several runs of each, whose
+    mean counts. Photos are drawn with replacement within their class, the same for all. Classes without photos are left
+    out; (nan, nan, nan) where all are.
     """
-    labels, difference = np.asarray(labels), np.asarray(right_a, float) - np.asarray(right_b, float)
-    random = generator(seed, "resamples", 0)
+    labels = np.asarray(labels)
+    first, second = (np.atleast_2d(np.asarray(each, float)).mean(axis=0) for each in (right_a, right_b))
+    difference, random = first - second, generator(seed, "resamples", 0)
     classes, total, samples = np.unique(labels), 0.0, np.zeros(replicates)
     for label in classes:
         mine = difference[labels == label]

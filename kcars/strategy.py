@@ -39,7 +39,7 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     value.
     """
     path = _find(name)
-    settings = _read_yaml(path)
+    settings = read_yaml(path, "a strategy", _keys(()))
     for key, value in fixed.items():
         if value is None:
             continue
@@ -107,7 +107,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _read_yaml(path: Path) -> dict:
+def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
+    """The mapping in a file; `what` it is and its keys are for the KcarsError where it holds none."""
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
@@ -119,7 +120,7 @@ def _read_yaml(path: Path) -> dict:
         raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
     if not isinstance(settings, dict):
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"
-        raise KcarsError(f"{path}: holds {kind}; a strategy is a mapping of {', '.join(_keys(()))}")
+        raise KcarsError(f"{path}: holds {kind}; {what} is a mapping of {', '.join(keys)}")
     return settings
 
 

@@ -68,6 +68,28 @@ def test_a_model_does_not_differ_from_itself():
     assert intervals.paired_difference(same, scores, scores, left, right, 50) == (0.0, 0.0, 0.0)
 
 
+def test_the_mean_of_several_runs_agrees_with_a_plain_loop(monkeypatch):
+    monkeypatch.setattr(intervals, "CHUNK_WEIGHTS", 240 * 7)  # several chunks and a short last one
+    same, first, left, right = clustered_pairs(1)
+    noise = np.random.default_rng(2).normal(size=(5, len(first)))
+    ours, theirs = [first + one for one in noise[:2]], [first + 2 * one for one in noise[2:]]
+    found = intervals.paired_difference(same, ours, theirs, left, right, 30, seed=3)
+    samples = []
+    for counts in drawn_counts(12, 30, 3):
+        rows = explicit_rows(counts, left, right)
+        of = [np.mean([oracle.roc_auc_score(same[rows], run[rows]) for run in runs]) for runs in (ours, theirs)]
+        samples.append(of[0] - of[1])
+    plain = [np.mean([oracle.roc_auc_score(same, run) for run in runs]) for runs in (ours, theirs)]
+    np.testing.assert_allclose(found, [plain[0] - plain[1], *np.percentile(samples, [2.5, 97.5])])
+
+
+def test_a_perfect_and_a_reversed_run_are_a_guess_on_the_mean():
+    same, _, left, right = clustered_pairs(1)
+    best = same * 1.0
+    assert intervals.paired_difference(same, [best, -best], best, left, right, 50) == (-0.5, -0.5, -0.5)
+    assert intervals.paired_difference(same, [best, -best], 0 * best, left, right, 50) == (0.0, 0.0, 0.0)
+
+
 def test_seed_decides_and_names_of_groups_do_not():
     same, scores, left, right = clustered_pairs(4)
     names = np.array([f"model {group:02}" for group in range(12)])
@@ -193,3 +215,25 @@ def test_balanced_accuracy_differs_by_the_classes_that_one_knows_better():
     narrow = intervals.paired_recall_difference(np.tile(labels, 16), np.tile(half, 16), np.tile(~half, 16))
     assert (narrow[2] - narrow[1]) == pytest.approx((high - low) / 4, rel=0.2)
     assert np.isnan(intervals.paired_recall_difference([], [], [])).all()
+
+
+def test_the_mean_of_several_runs_balanced_accuracy():
+    labels = np.repeat([0, 1], [10, 90])
+    always, never, small = np.ones(100, bool), np.zeros(100, bool), labels == 0
+    assert intervals.paired_recall_difference(labels, [always, never], [never]) == (0.5, 0.5, 0.5)
+    assert intervals.paired_recall_difference(labels, [always, small, never], never) == (0.5, 0.5, 0.5)
+    half = np.arange(100) % 2 == 0
+    # One knows the photos that the other does not: their mean is half of each photo, whichever are drawn.
+    assert intervals.paired_recall_difference(labels, [half, ~half], never) == (0.5, 0.5, 0.5)
+    runs = np.random.default_rng(0).random((4, 100)) < 0.6
+    found = intervals.paired_recall_difference(labels, runs[:3], runs[3:], 4000)
+    random, samples = np.random.default_rng(1), []
+    for _ in range(1500):
+        rows = np.concatenate([random.choice(np.flatnonzero(labels == label), n) for label, n in ((0, 10), (1, 90))])
+        recall = [np.mean([run[rows[labels[rows] == label]].mean() for label in (0, 1)]) for run in runs]
+        samples.append(np.mean(recall[:3]) - recall[3])
+    assert found[0] == pytest.approx(
+        np.mean([runs[:3, labels == k].mean() - runs[3, labels == k].mean() for k in (0, 1)])
+    )
+    # Other random numbers: the ends of 1,500 replicates are known to about a twelfth of the width.
+    np.testing.assert_allclose(found[1:], np.percentile(samples, [2.5, 97.5]), atol=(found[2] - found[1]) / 8)

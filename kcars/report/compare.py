@@ -12,45 +12,53 @@ RESAMPLES = 1000
 def differences(runs: list[Reported]) -> list[dict]:
     """Each later run less the first: run, score, difference, low, high; or why the two cannot be compared."""
     first, *others = runs
-    return [{"run": other.name, "first": first.name, **_difference(first, other)} for other in others]
+    return [{"run": other.name, "first": first.name, **difference([first], [other])} for other in others]
 
 
-def _difference(first: Reported, other: Reported) -> dict:
+def difference(first: list[Reported], other: list[Reported]) -> dict:
+    """The other runs' mean score less the first ones': score, difference, low, high; or the reason why there is none.
+
+    Runs of one list are alike but for their seed.
+    """
+    one = first[0]
     for what in ("task", "target", "data_fingerprint", "protocol", "difficulty"):
-        if first.scores[what] != other.scores[what]:
-            name = what.replace("_", " ")
-            return {"reason": f"another {name} ({first.scores[what]} and {other.scores[what]})"}
-    compared = _by_photo if first.strategy.task == "classify" else _by_pair
+        for run in (*first, *other):
+            if one.scores[what] != run.scores[what]:
+                name = what.replace("_", " ")
+                return {"reason": f"another {name} ({one.scores[what]} and {run.scores[what]})"}
+    compared = _by_photo if one.strategy.task == "classify" else _by_pair
     found = compared(first, other)
     if found is None:
         return {"reason": "not the same test photos"}
-    split = first.scores["difficulty"] or "test"
+    split = one.scores["difficulty"] or "test"
     value, low, high = found
-    leading = COLUMNS[first.strategy.task][0]
+    leading = COLUMNS[one.strategy.task][0]
     return {"score": f"{split} {HEADS[leading]}", "difference": value, "low": low, "high": high}
 
 
-def _by_photo(first: Reported, other: Reported) -> tuple[float, float, float] | None:
+def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
     """Difference of balanced accuracy, photos resampled within their class."""
-    if first.photos["path"] != other.photos["path"] or first.photos["label"] != other.photos["label"]:
+    photos = first[0].photos
+    if any(run.photos[name] != photos[name] for run in (*first, *other) for name in ("path", "label")):
         return None
-    labels = np.array(first.photos["label"], object)
+    labels = np.array(photos["label"], object)
     names, numbered = np.unique(labels.astype(str), return_inverse=True)
-    right = [np.array(run.photos["predicted"], object) == labels for run in (other, first)]
+    right = [[np.array(run.photos["predicted"], object) == labels for run in runs] for runs in (other, first)]
     return paired_recall_difference(numbered, *right, RESAMPLES)
 
 
-def _by_pair(first: Reported, other: Reported) -> tuple[float, float, float] | None:
+def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
     """Difference of ROC-AUC of the leading difficulty, models (makes for hard pairs) resampled."""
-    leading = first.scores["difficulty"]
-    ours, theirs = (_leading_pairs(run, leading) for run in (first, other))
-    if ours["left"] != theirs["left"] or ours["right"] != theirs["right"] or ours["same"] != theirs["same"]:
+    one, leading = first[0], first[0].scores["difficulty"]
+    pairs = [[_leading_pairs(run, leading) for run in runs] for runs in (other, first)]
+    ours = pairs[1][0]
+    if any(run[name] != ours[name] for runs in pairs for run in runs for name in ("left", "right", "same")):
         return None
-    tested = first.table("tested_photos.csv")
-    by_make = leading == "hard" or first.strategy.target == "make"
+    tested = one.table("tested_photos.csv")
+    by_make = leading == "hard" or one.strategy.target == "make"
     group = dict(zip(tested["path"], tested["make" if by_make else "model"], strict=True))
     left, right = ([group[path] for path in ours[side]] for side in ("left", "right"))
-    scores = [-numbers(run["distance"]) for run in (theirs, ours)]
+    scores = [[-numbers(run["distance"]) for run in runs] for runs in pairs]
     return paired_difference(numbers(ours["same"]).astype(int), *scores, left, right, RESAMPLES)
 
 
