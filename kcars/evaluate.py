@@ -62,7 +62,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "metric": strategy.evaluate.metric if metric else "euclidean" if strategy.task == "verify" else None,
         "adjusted": head.facts() if head else None,
         "data_fingerprint": facts["data"]["fingerprint"],
-        "best_epoch": chosen["epoch"] if chosen else _kept_epoch(run, strategy, task.leading(strategy)),
+        "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
         "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
         "counts": facts["data"],
@@ -131,11 +131,3 @@ def entries(result: Result) -> dict[str, dict]:
 def _baseline(task, plan, outputs) -> dict[str, float]:
     decision = task.decide(plan, outputs)
     return task.scores(plan, outputs, "test", decision).scores
-
-
-def _kept_epoch(run: Run, strategy: Strategy, leading: str) -> int:
-    column = history_column(leading)
-    rows = run.history()
-    if strategy.train.keep == "last":
-        return int(rows[-1]["epoch"])
-    return int(max(rows, key=lambda row: (row[column] == row[column], row[column]))["epoch"])

@@ -103,7 +103,9 @@ def examples(inputs, labels: dict[str, np.ndarray], classes: Classes):
         told = ["same" if same else "different" for same in labels["same"][:PAIRS]]
         return drawings.photo_grid(pairs, told, PAIR_COLUMNS)
     names = classes.full_names()
-    told = [_class_of(label, names) for label in labels[classes.target][:PHOTOS]]
+    told = [
+        _class_of(label, names) for label in next(iter(labels.values()))[:PHOTOS]
+    ]  # First come those of the target.
     return drawings.photo_grid(inputs[:PHOTOS], told, PHOTO_COLUMNS)
 
 

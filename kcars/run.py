@@ -228,6 +228,13 @@ class Run:
         text = self._read("history.csv", str)
         return [{key: float(value or "nan") for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
 
+    def kept(self, column: str) -> dict[str, float]:
+        """Of the history, the epoch whose weights the run keeps (`train.keep`): the best in a column, or the last."""
+        rows = self.history()
+        if self.strategy().train.keep == "last":
+            return rows[-1]
+        return max(rows, key=lambda row: (row[column] == row[column], row[column]))  # An undefined score is no best.
+
     def record(self, rows: list[dict]) -> None:
         """Write the whole history; a killed process never leaves half a line."""
         self.write_table("history.csv", {key: np.array([row.get(key, "") for row in rows], object) for key in rows[0]})

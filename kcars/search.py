@@ -82,10 +82,9 @@ def kept(run: Run) -> tuple[float, int]:
     """The leading validation score of the epoch that a run keeps, and which that is; NaN where it is undefined."""
     if chosen := run.facts().get("chosen"):  # By folds.
         return chosen["score"], chosen["epoch"]
-    strategy, rows = run.strategy(), run.history()
+    strategy = run.strategy()
     column = history_column(task_module(strategy.task).leading(strategy))
-    best = max(rows, key=lambda row: (row[column] == row[column], row[column]))
-    row = rows[-1] if strategy.train.keep == "last" else best
+    row = run.kept(column)
     return row[column], int(row["epoch"])
 
 

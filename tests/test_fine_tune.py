@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 from test_end_to_end import kcars, small
-from test_reliability import SAME, at_step, differences  # noqa: F401  (a fixture)
+from test_reliability import SAME, differences
 
 from kcars.fine_tune import FineTuning
 from kcars.models.backbones import build_backbone
@@ -91,7 +91,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(drawn, first, tmp_path)
         assert (weight == before[path]).all() == frozen, path
 
 
-def test_a_stop_in_any_phase_changes_nothing(drawn, first, tmp_path, at_step):  # noqa: F811
+def test_a_stop_in_any_phase_changes_nothing(drawn, first, tmp_path, at_step):
     settings = "{head_epochs: 1, epochs_per_stage: 1, backbone_rate: 0.2, batch_norm: frozen}"
     more = ("train.epochs=3", "train.gradient_accumulation=2", "train.schedule=constant")
     whole, run = tmp_path / "whole", tmp_path / "run"

@@ -171,6 +171,7 @@ ENDS = {
     "contrastive": [[0.0], [0.0]],
     "binary_cross_entropy": [[100.0], [-100.0]],
     "arcface": [[1.0, -1.0], [-1.0, 1.0]],
+    "normalised_softmax": [[1.0, -1.0], [-1.0, 1.0]],
     "ldam": [[30.0, -30.0], [-30.0, 30.0]],
 }
 
@@ -210,7 +211,8 @@ def test_losses_survive_their_config(name):
 
 def test_unknown_names_list_the_known():
     with pytest.raises(
-        KcarsError, match="hinge.*cross_entropy, binary_cross_entropy, focal, sigmoid_focal, contrastive, arcface, ldam"
+        KcarsError,
+        match="hinge.*cross_entropy, binary_cross_entropy, focal, sigmoid_focal, contrastive, arcface, normalised_softmax, ldam",
     ):
         build_loss("hinge")
     with pytest.raises(KcarsError, match="gama.*gamma, alpha"):

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 from test_end_to_end import kcars, rows, small
-from test_reliability import SAME, at_step, differences  # noqa: F401  (a fixture)
+from test_reliability import SAME, differences
 
 from kcars.models.layers import CosineLogits
 from kcars.predict import load
@@ -44,10 +44,10 @@ def test_deferred_weights_count_from_their_epoch_on(uneven, plain, tmp_path):
     assert before[0]["loss"] == pytest.approx(after[0]["loss"], rel=1e-3)
     assert abs(before[1]["loss"] - after[1]["loss"]) > 0.01
     refused = kcars("train", "--resume", tmp_path / "run", "--set", "train.epochs=4", code=2)
-    assert "balance.begin 0.5 is a share of all epochs" in refused
+    assert "balance.begin go by shares of all epochs, 2" in refused
 
 
-def test_a_stop_before_and_after_weights_begin_changes_nothing(uneven, tmp_path, at_step):  # noqa: F811
+def test_a_stop_before_and_after_weights_begin_changes_nothing(uneven, tmp_path, at_step):
     settings = ("balance.weights=effective_number", "balance.begin=0.5", "loss={name: ldam}", "model.make_weight=0.5")
     whole, run = tmp_path / "whole", tmp_path / "run"
     train(uneven, whole, *settings)
