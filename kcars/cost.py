@@ -8,7 +8,7 @@ import numpy as np
 
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
-from kcars.growth import sizes_by_epoch, work_share
+from kcars.growth import changes, sizes_by_epoch, work_share
 from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.stream import Stream
@@ -74,7 +74,9 @@ def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: i
     if settings.max_minutes is None:
         return settings.epochs, steps
     cost = cost or measure(plan, stream)
-    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs - cost.start_seconds
+    # Each size of photos that grow is traced anew.
+    starts = 1 + len(changes(sizes_by_epoch(plan.strategy.data, settings.epochs)))
+    budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs - cost.start_seconds * starts
     epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
     if epochs >= 1:
         return min(epochs, settings.epochs), steps

@@ -13,7 +13,7 @@ def sizes_by_epoch(data: DataSettings, epochs: int) -> list[int]:
     if data.first_px is None:
         return [data.size_px] * epochs
     smaller = list(range(data.first_px, data.size_px, STEP_PX))
-    growing = round(data.growth * epochs)
+    growing = min(round(data.growth * epochs), epochs - 1)  # The last epoch has what is scored.
     return [smaller[epoch * len(smaller) // growing] if epoch < growing else data.size_px for epoch in range(epochs)]
 
 

@@ -36,7 +36,7 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
     compile_(network, plan, schedule, tuning)
-    begins = round(strategy.balance.begin * epochs) * steps
+    begins = min(round(strategy.balance.begin * epochs), epochs - 1) * steps  # In the last epoch at the latest.
     stream = replace(task.stream(plan, store), sizes=growth.sizes_by_step(sizes, steps), begin_step=begins)
     data, board = strategy.data, Board(run.folder / "tensorboard")
     with plain_errors(), Interruption() as interruption:

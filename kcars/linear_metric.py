@@ -1,4 +1,4 @@
-"""Metrics on embeddings that are fitted after training: whitening, or linear discriminant analysis, of the photos learned from."""
+"""Metrics on embeddings, fitted after training on the photos learned from: whitening, linear discriminant analysis."""
 
 from dataclasses import dataclass
 from pathlib import Path

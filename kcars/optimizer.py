@@ -90,7 +90,7 @@ class FineTuningAdamW(FusedAdamW):
         return ops.sqrt(1.0 - self.beta_2 ** (updates + 1.0)) / (1.0 - self.beta_1 ** (updates + 1.0))
 
     def _apply_weight_decay(self, variables):
-        for variable in variables:
+        for variable in filter(self._use_weight_decay, variables):
             lost = self.weight_decay * self.learning_rate * self._factor(variable)
             variable.assign(variable - variable * ops.cast(lost, variable.dtype))
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ def losses(plan: Plan, store, rates: np.ndarray) -> Iterator[float]:
     model, data = _model(plan), plan.strategy.data
     parts = plan.strategy.train.gradient_accumulation
     stream = task_module(plan.strategy.task).stream(plan, store)
+    if plan.strategy.balance.begin:  # A run begins without what is deferred.
+        stream = replace(stream, begin_step=len(rates) * parts)
     batches = iter(training_dataset(stream, 0, len(rates) * parts, data.workers, data.prefetch))
     for rate in rates:
         model.optimizer.learning_rate = float(rate)

@@ -11,6 +11,7 @@ from kcars import state
 from kcars.data.index import Dataset
 from kcars.errors import Diverged, Interrupted, KcarsError, NoWayOn
 from kcars.files import writable_folder
+from kcars.initial_weights import begin
 from kcars.keys import generator
 from kcars.resume import FEEDING, differences, settings_to_go_on
 from kcars.run import Run
@@ -177,6 +178,7 @@ def _refuse_misfit(strategy: Strategy, dataset: Dataset) -> None:
     plan = task.plan(dataset, strategy)
     start(strategy.train)
     task.objective(plan)
+    begin(task.network(plan), plan)
 
 
 def _parts(run: Run) -> list[Run]:

@@ -16,9 +16,10 @@ class Stream:
     """An endless sequence of training batches.
 
     rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
-    P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size: photos, or pairs with order `pairs`, that
-    weights change by; parts: steps that a batch passes in, each a slice of it; makes: (n,) of the rows, by which P x K
-    batches hold up to `classes_per_make` classes of one make; sizes: (first step, side) of photos that grow, or none;
+    P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size:
+    photos, or pairs with order `pairs`, that weights change by; parts: steps that a batch passes in, each a slice of it;
+    makes: (n,) of the rows, by which P x K batches hold up to `classes_per_make` classes of one make; sizes: (first step,
+    side) of photos that grow, or none;
     rare_augment: applied after `augment`, to a photo by the chance that `rarity` says; mix: blends the photos of a step with
     each other, where labels become rows of shares; sampling: of order `plain`, a key of POWERS; class_weights: (classes,)
     float32 of the key target, None where photos weigh alike; begin_step: number of the first step, parts counted, at which

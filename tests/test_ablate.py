@@ -26,7 +26,7 @@ import ablate  # noqa: E402
 import ablation_lists  # noqa: E402
 import ablation_runs  # noqa: E402
 import ablation_study  # noqa: E402
-from ablation_plan import Planner, fitted, sizes_by_epoch  # noqa: E402
+from ablation_plan import Planner, fitted  # noqa: E402
 
 SMALL = ["data.size_px=32", "model.width=0.25", "train.batch=16", "evaluate.resamples=100", "evaluate.folds=0"]
 STUDY = {
@@ -65,10 +65,6 @@ def test_cheaper_epochs_at_the_beginning_leave_room_for_more():
         fitting = [epochs for epochs in range(1, 100) if 10 * sum(costs(epochs)) <= budget]
         assert fitted(budget, 10, 4, costs).epochs == max(fitting)
     assert fitted(1000, 10, 4, costs).epochs == 40  # Not 25, which the dearer photos would allow.
-
-
-def test_photos_without_growth_keep_their_size():
-    assert sizes_by_epoch(load_strategy("start/verify").data, 3) == [96, 96, 96]
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,17 @@ def test_generalized_mean_lies_between_mean_and_maximum():
     assert float(GeneralizedMean(60.0)(grid / 6)[0, 0]) == pytest.approx(1.0, abs=0.03)
 
 
+def test_a_generalized_mean_of_nothing_has_a_finite_gradient():
+    import tensorflow as tf
+
+    layer = GeneralizedMean(9.0)
+    grid = tf.Variable(np.zeros((2, 3, 3, 4), "float32"))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(grid))
+    gradients = tape.gradient(total, [grid, layer.power.value])
+    assert all(np.isfinite(np.asarray(one)).all() for one in gradients)
+
+
 def test_stochastic_depth_drops_whole_photos_and_keeps_the_mean():
     layer, ones = StochasticDepth(0.25), np.ones((4000, 2, 2, 3), "float32")
     assert np.array_equal(layer(ones, training=False), ones)
@@ -113,18 +124,20 @@ def test_decay_leaves_norms_and_biases_alone(drawn, tmp_path):
     from kcars.data.source import load
     from kcars.fine_tune import FineTuning
     from kcars.learn import compile_
+    from kcars.settings import FineTuneSettings
     from kcars.strategy import load_strategy
     from kcars.tasks import verify
 
-    for decay_norms in ("true", "false"):
+    for decay_norms, fine_tune in (("true", None), ("false", None), ("false", FineTuneSettings())):
         strategy = load_strategy(
             "start/verify",
             [*small()[1::2], f"train.decay_norms={decay_norms}", "train.weight_decay=0.5"],
             task="verify",
         )
+        strategy = strategy.model_copy(update={"train": strategy.train.model_copy(update={"fine_tune": fine_tune})})
         plan = verify.plan(load(drawn, "verify", strategy.data), strategy)
         network = verify.network(plan)
-        compile_(network, plan, 1.0, FineTuning(network.scored.get_layer("resnet18"), None))
+        compile_(network, plan, 1.0, FineTuning(network.scored.get_layer("resnet18"), fine_tune))
         model = network.trained
         gamma = network.scored.get_layer("resnet18").get_layer("stem_norm").gamma
         kernel = network.scored.get_layer("projection").kernel

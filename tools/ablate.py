@@ -73,9 +73,10 @@ def run(options: argparse.Namespace, command: str, tell: Callable = print) -> No
 
 
 def every(planner: Planner, seeds: Sequence[int]) -> list[Trial]:
-    """All that could be run: of sweeps each point with each seed."""
+    """All that could be run, of sweeps each point with each seed; with the runs that others begin with."""
     points = [(name, point) for name in planner.study.variants for point in planner.points(name)]
-    return [planner.trial(name, point, seed) for seed in seeds for name, point in points]
+    trials = [planner.trial(name, point, seed) for seed in seeds for name, point in points]
+    return [one for trial in trials for one in (trial.before, trial) if one]
 
 
 def selected(study: ablation_study.Study, only: Sequence[str]) -> list[str]:

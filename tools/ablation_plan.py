@@ -12,8 +12,9 @@ from kcars.data.index import Dataset
 from kcars.data.source import load
 from kcars.errors import KcarsError
 from kcars.files import fingerprint
+from kcars.growth import sizes_by_epoch
 from kcars.runtime import start
-from kcars.settings import DataSettings, Strategy
+from kcars.settings import Strategy
 from kcars.strategy import load_strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
@@ -77,15 +78,6 @@ def fitted(budget: float, photos_per_epoch: int, dearest: int, costs: Callable[[
     return Work(photos_per_epoch, tuple(costs(epochs)))
 
 
-def sizes_by_epoch(data: DataSettings, epochs: int) -> list[int]:
-    """Side in pixels of the photos of each epoch."""
-    if data.first_px is None:
-        return [data.size_px] * epochs
-    from kcars.growth import sizes_by_epoch
-
-    return list(sizes_by_epoch(data, epochs))
-
-
 class Planner:
     """Settles what each variant of a study runs, on one dataset; networks are built only to be counted.
 
@@ -131,6 +123,8 @@ class Planner:
         work = self._work(load_strategy(strategy, overrides), self.data, budget)
         overrides.append(f"train.epochs={work.epochs}")
         settings = load_strategy(strategy, overrides)
+        if point and settings.evaluate.protocol == "paper":
+            raise KcarsError("sweep: protocol paper validates on the test itself, which must choose nothing")
         return Trial(name, seed, folder, strategy, tuple(overrides), settings, self.data, work, point, before)
 
     def _beginning(self, name: str, folder: Path, seed: int, then: Strategy) -> Trial:

@@ -13,12 +13,13 @@ from ablation_plan import Planner, Trial
 
 from kcars.errors import Interrupted, KcarsError
 from kcars.files import write_json
-from kcars.reproduce import FEEDING
-from kcars.resume import differences
+from kcars.resume import FEEDING, differences
 from kcars.run import Run
 from kcars.runtime import settled
 from kcars.tasks import task_module
 from kcars.tasks.plan import history_column
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Failed(Exception):  # noqa: N818  (a result of the study)
@@ -46,8 +47,10 @@ def bring(trial: Trial, retry: bool = False) -> str:
     log = trial.folder.with_name(f"{trial}.log")
     begun = log.stat().st_size if log.exists() else 0
     code = run_kcars(arguments, log)
-    if code in (1, 2):
-        write_json(_marker(trial), {"reason": (reason := _last_words(log, begun)), "settings": _asked(trial)})
+    stopped = {sign * number + more for number in STOPS for sign, more in ((-1, 0), (1, 128))}
+    if code and code not in stopped:  # Also killed, as for want of memory.
+        reason = _last_words(log, begun) if code in (1, 2) else f"ended with code {code}"
+        write_json(_marker(trial), {"reason": reason, "settings": _asked(trial)})
         raise Failed(reason)
     if code:
         raise Interrupted(code - 128 if code > 128 else abs(code), f"stopped at {trial}; the same command goes on")
@@ -97,10 +100,9 @@ def _handed_on(heard: list[int]):
         for process in processes:
             process.send_signal(signal.SIGTERM)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in STOPS}
     heeded = [
-        number for number in numbers if before[number] != signal.SIG_IGN
+        number for number in STOPS if before[number] != signal.SIG_IGN
     ]  # A job in the background may ignore some.
     try:
         for number in heeded:

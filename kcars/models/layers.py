@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 SMALLEST_SQUARE = 1e-12
-SMALLEST_GRID = 1e-6
+SMALLEST_GRID, LARGEST_POWER = 1e-6, 100.0
 NOTHING = -1e9  # A logit whose probability is 0 beside any other's, with a gradient of 0.
 
 
@@ -52,7 +52,7 @@ class L2Normalize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class GeneralizedMean(keras.layers.Layer):
-    """(mean of x^p over the grid)^(1 / p), p learned: (n, h, w, c) to (n, c) float32; p = 1 is the mean, infinite the maximum.
+    """(mean of x^p over the grid)^(1 / p), p learned, from 1 to 100: (n, h, w, c) to (n, c) float32; p = 1 is the mean, infinite the maximum.
 
     GeM of Radenovic et al. 2018, arXiv 1711.02512. What is below 1e-6 counts as that: powers of 0 have no gradient.
     """
@@ -65,8 +65,10 @@ class GeneralizedMean(keras.layers.Layer):
         self.power = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.first), name="power")
 
     def call(self, grid):
-        powers = ops.power(ops.maximum(ops.cast(grid, "float32"), SMALLEST_GRID), self.power)
-        return ops.power(ops.mean(powers, axis=(1, 2)), 1.0 / self.power)
+        # By logarithms: 1e-6 to a power is soon 0 in float32, whose root has no gradient.
+        logarithms = ops.log(ops.maximum(ops.cast(grid, "float32"), SMALLEST_GRID))
+        power, places = ops.clip(self.power, 1.0, LARGEST_POWER), ops.cast(ops.prod(ops.shape(grid)[1:3]), "float32")
+        return ops.exp((ops.logsumexp(power * logarithms, axis=(1, 2)) - ops.log(places)) / power)
 
     def get_config(self):
         return {**super().get_config(), "power": self.first}

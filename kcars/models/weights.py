@@ -67,6 +67,8 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
     if is_torch_resnet(tensors):
 
         def find(layer: str, weight: str):
+            if layer == "gem":
+                return "gem", None
             name = torch_name(layer, weight)
             return name, as_keras(tensors[name]) if name in tensors else None
 
@@ -101,11 +103,16 @@ def _place(variable) -> str:
 
 
 def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
-    """Every weight of the backbone, from a file that must have them all; others in it, such as a head's, are left."""
+    """Every weight of the backbone, from a file that must have them all; others in it, such as a head's, are left.
+
+    But for the exponent of a generalized mean, which begins as it is where the file's network has another pooling.
+    """
     found = []
     for weight in backbone.weights:
         layer, kind = _place(weight).split("/")
         name, array = find(layer, kind)
+        if array is None and layer == "gem":
+            array = np.asarray(weight)
         if array is None:
             raise KcarsError(f"{path}: {backbone.name}'s layer {layer} finds no {name} there")
         if tuple(array.shape) != tuple(weight.shape):

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from kcars import adjusted_head
 from kcars.errors import KcarsError
 from kcars.files import write_text
 from kcars.images.thumbnail import thumbnail_name
@@ -158,7 +159,9 @@ def trust(run: Reported) -> str:
 
 
 def measured(run: Reported) -> str:
-    """What distances are of, where they are not of embeddings as they come."""
+    """What distances are of, or how a head was adjusted, where scores are not of what was learned as it is."""
+    if adjusted := run.scores.get("adjusted"):
+        return f"Changed after training: {adjusted_head.told(adjusted, run.scores['protocol'])}."
     kind = run.scores.get("metric")
     return f"Distances are {TOLD[kind]}." if kind in TOLD else ""
 

@@ -1,7 +1,7 @@
 """What does not fit together in a strategy: each function raises ValueError with the setting and what is allowed."""
 
 from kcars.settings.loss import BATCH_LOSSES, LOSSES_OF, MARGIN_LOSSES
-from kcars.settings.model import IMAGENET_NORMALIZATION, RESIDUAL, STAGES, ModelSettings
+from kcars.settings.model import IMAGENET_NORMALIZATION, RESIDUAL, SMALLEST_PX, STAGES, ModelSettings
 
 
 def _model_fits(strategy) -> None:
@@ -38,6 +38,8 @@ def _loss_fits(strategy) -> None:
         raise ValueError("model.auxiliary: its head gives no cosines, which loss ldam takes")
     if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
         raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
+    if (strategy.second_loss or name in BATCH_LOSSES) and not pairs and strategy.data.order != "pk":
+        raise ValueError("a loss of all pairs of a batch needs several photos of a class in it: data.order pk")
     if strategy.second_loss and name not in MARGIN_LOSSES:
         raise ValueError(f"second_loss belongs to loss {' or '.join(MARGIN_LOSSES)} of task verify")
     if (strategy.second_loss or (name in BATCH_LOSSES and not pairs)) and strategy.train.gradient_accumulation > 1:
@@ -52,9 +54,13 @@ def _data_fits(strategy) -> None:
         )
     if data.classes_per_make > 1 and (data.order != "pk" or strategy.target != "model"):
         raise ValueError("data.classes_per_make belongs to data.order pk and target model")
-    if data.first_px and (data.first_px >= data.size_px or strategy.model.auxiliary):
+    if data.first_px and strategy.model.auxiliary:
+        raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
+    if data.first_px and data.first_px >= data.size_px:
+        raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
+    if data.first_px and data.first_px < SMALLEST_PX.get(strategy.model.backbone, 32):
         raise ValueError(
-            f"data.first_px {data.first_px}: is below data.size_px {data.size_px}, and without model.auxiliary"
+            f"data.first_px {data.first_px}: {strategy.model.backbone} takes {SMALLEST_PX[strategy.model.backbone]} and more"
         )
     if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("data.mix belongs to task classify with loss cross_entropy")

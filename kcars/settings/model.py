@@ -18,6 +18,8 @@ IMAGENET_NORMALIZATION = {
 
 # Parts of a backbone that fine-tuning freezes and thaws, from the photo on (`models/stages.py`).
 STAGES = dict.fromkeys(RESIDUAL, 5) | {"inception_v3": 4, "resnet50": 5, "efficientnet_b0": 8}
+# Sides in pixels below which a backbone has no grid left; 32 elsewhere.
+SMALLEST_PX = {"inception_v3": 75}
 
 
 class ModelSettings(Settings):

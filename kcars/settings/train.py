@@ -41,7 +41,7 @@ class TrainSettings(Settings):
         0.0,
         ge=0,
         lt=1,
-        description="decay of an exponential moving average of the weights, which is then kept; 0: none",
+        description="decay of an exponential moving average of the embedder's or classifier's weights, which is then kept; 0: none",
     )
     schedule: Literal["one_cycle", "warmup_cosine", "constant"] = "one_cycle"
     plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")

@@ -31,11 +31,11 @@ DECISION = ("threshold", "scale", "offset")
 
 
 def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
-    """The epoch whose leading score is best on average over the folds; there the means of their thresholds and sigmoids."""
+    """The epoch whose leading score is best on average over the folds, or the last; there the means of their thresholds and sigmoids."""
     column = history_column(leading(strategy))
     epochs = min(map(len, histories))  # A fold may have stopped early.
     score = np.mean([[row[column] for row in history[:epochs]] for history in histories], axis=0)
-    best = int(score.argmax())
+    best = epochs - 1 if strategy.train.keep == "last" else int(score.argmax())
     columns = {name: history_column(f"validation/{name}") for name in DECISION}
     decision = {
         name: float(np.mean([history[best][column] for history in histories]))

@@ -12,7 +12,7 @@ from kcars.errors import KcarsError
 from kcars.models import weights as module
 from kcars.models.backbones import build_backbone
 from kcars.models.networks import classifier
-from kcars.models.weights import load
+from kcars.models.weights import copy_weights, load
 
 HERE = Path(__file__).parent
 BACKBONES = ["resnet18", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"]
@@ -219,3 +219,16 @@ def test_efficientnet_of_imagenet_sees_what_keras_shows_it(tmp_path, monkeypatch
         found = keras.Model(inner.input, inner.get_layer(layer).output)(images)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
         assert np.std(expected) > 0.01
+
+
+def test_a_generalized_mean_begins_as_it_is_where_weights_have_another_pooling():
+    source = wandered(small("resnet18"))
+    backbone = build_backbone("resnet18", 96, width=0.125, pooling="gem")
+    copy_weights(source, backbone, Path("run"))
+    assert float(backbone.get_layer("gem").power) == 3.0
+    last = "stage4_block2_conv2"
+    assert same(backbone.get_layer(last), source.get_layer(last))
+    other = build_backbone("resnet18", 96, width=0.125, pooling="gem")
+    backbone.get_layer("gem").power.assign(2.0)
+    copy_weights(backbone, other, Path("run"))
+    assert float(other.get_layer("gem").power) == 2.0
