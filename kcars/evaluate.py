@@ -12,7 +12,7 @@ from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
-from kcars.tasks.plan import Result, history_column
+from kcars.tasks.plan import Network, Plan, Result, history_column
 
 THUMBNAIL_PX = 112
 
@@ -38,16 +38,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
-    bar = "scoring" if progress else ""
-    asked = strategy.evaluate
-
-    def seen_by(model) -> Outputs:
-        return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
-
-    outputs = seen_by(network.scored)
-    if head := task.adjusted_head(plan, network, seen_by):
-        outputs = seen_by(head.on(network.scored, strategy.target))
-    outputs, metric = task.with_metric(plan, outputs)
+    outputs, head, metric = _answers(task, plan, network, store, "scoring" if progress else "")
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
     decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
@@ -78,6 +69,20 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     write_tables(run, "", result, plan.dataset.index, store)
     write_json(run.folder / "scores.json", found)
     return found
+
+
+def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
+    """(outputs as they are scored, the adjusted head, the fitted metric) of a network; None where a run asks for neither."""
+    asked = plan.strategy.evaluate
+
+    def seen_by(model) -> Outputs:
+        return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
+
+    outputs = seen_by(network.scored)
+    if head := task.adjusted_head(plan, network, seen_by):
+        outputs = seen_by(head.on(network.scored, plan.strategy.target))
+    outputs, metric = task.with_metric(plan, outputs)
+    return outputs, head, metric
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:

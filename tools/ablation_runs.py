@@ -16,8 +16,7 @@ from kcars.files import write_json
 from kcars.resume import FEEDING, differences
 from kcars.run import Run
 from kcars.runtime import settled
-from kcars.tasks import task_module
-from kcars.tasks.plan import history_column
+from kcars.search import kept
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -151,11 +150,7 @@ def validation_score(trial: Trial) -> float:
     """The leading validation score of the kept epoch, or of folds on average; nan where the run has no scores."""
     if not scored(trial):
         return float("nan")
-    run = existing(trial)
-    if chosen := run.facts().get("chosen"):
-        return chosen["score"]
-    column = history_column(task_module(trial.settings.task).leading(trial.settings))
-    return run.history()[run.scores()["best_epoch"] - 1][column]
+    return kept(existing(trial))[0]
 
 
 def histories(trial: Trial) -> list[list[dict[str, float]]]:

@@ -23,9 +23,7 @@ def classifier(
     scale: logits are then that many times the cosines between the features and one direction a class.
     """
     pixels = pixels_for(backbone)
-    features = backbone(pixels)
-    if dropout:
-        features = layers.Dropout(dropout, dtype="float32", name="dropout")(features)
+    features = _dropped(backbone(pixels), dropout)
     if scale:
         features = L2Normalize(name="unit_features")(features)
     # An output layer carries its target's name, so that compile(loss={target: ...}) finds it.
@@ -33,7 +31,11 @@ def classifier(
     return keras.Model(pixels, logits, name="classifier")
 
 
-def _head(classes: int, target: str, scale: float | None):
+def _dropped(features, dropout: float):
+    return layers.Dropout(dropout, dtype="float32", name="dropout")(features) if dropout else features
+
+
+def _head(classes: int, target: str, scale: float | None = None):
     if scale:
         return CosineLogits(classes, scale, name=target)
     return layers.Dense(classes, dtype="float32", name=target)
@@ -65,15 +67,9 @@ def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: fl
     """
     pixels = pixels_for(backbone)
     features, grid = backbone(pixels)
-    logits = {target: _logits(features, target, classes, dropout)}
+    logits = {target: _head(classes, target)(_dropped(features, dropout))}
     trained = keras.Model(pixels, {**logits, "auxiliary": auxiliary_head(grid, classes)}, name="trained_classifier")
     return trained, keras.Model(pixels, logits, name="classifier")
-
-
-def _logits(features, target: str, classes: int, dropout: float):
-    if dropout:
-        features = layers.Dropout(dropout, dtype="float32", name="dropout")(features)
-    return layers.Dense(classes, dtype="float32", name=target)(features)
 
 
 def uncompiled_stays(model: keras.Model) -> keras.Model:
