@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import sys
 import warnings
 
@@ -54,6 +55,9 @@ def _prepare_environment() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        # TensorFlow by itself takes oneDNN's kernels only where AVX-512 is: a step on AVX2 takes half the time with them.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if os.environ["KERAS_BACKEND"] == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
         raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
 

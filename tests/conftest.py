@@ -11,6 +11,7 @@ import scipy.io
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As kcars sets it, for tests that import TensorFlow first.
 
 
 @pytest.fixture(autouse=True)
