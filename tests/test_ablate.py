@@ -137,6 +137,7 @@ def test_a_classifier_that_a_verifier_begins_with_knows_no_model_that_validates(
         ({"variants": {"plain": {"sweep": {"train.batch": []}}}}, "has no values"),
         ({"variants": {"plain": ["train.batch"]}}, "expected key=value"),
         ({"variants": {"plain": [], "Plain!": []}}, "another name is needed"),
+        ({"variants": {"plain": [], "plain, more": []}}, "without commas"),
         ({"variants": {"plain": [], "anew": {"of": "plane", "set": ["evaluate.metric=lda"]}}}, "choose one of plain"),
         ({"variants": {"plain": [], "anew": {"of": "plain", "set": ["train.batch=4"]}}}, "no setting of scoring"),
     ],
@@ -145,6 +146,14 @@ def test_a_study_is_strict(tmp_path, changes, told):
     with pytest.raises(KcarsError) as error:
         ablation_study.read(write(tmp_path / "study.yaml", **changes))
     assert told in str(error.value) and str(tmp_path / "study.yaml") in str(error.value)
+
+
+def test_a_budget_of_another_size_is_asked_for(tmp_path):
+    file = write(tmp_path / "study.yaml")
+    own = ablation_study.read(file).budget
+    assert ablation_study.read(file, own.photos + 1).budget == own.model_copy(update={"photos": own.photos + 1})
+    with pytest.raises(KcarsError, match="--photos: 0 found"):
+        ablation_study.read(file, 0)
 
 
 @pytest.mark.parametrize("file", sorted((TOOLS / "ablations").glob("*.yaml")), ids=lambda file: file.stem)

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("study", type=Path, help="a YAML file, such as tools/ablations/verify.yaml")
     parser.add_argument("--data", default=DRAWN, help="a dataset as `kcars train` takes it; drawn cars without")
     parser.add_argument("--out", type=Path, required=True, help="where the runs and the table lie")
+    parser.add_argument("--photos", type=int, help="the budget, in the place of the study's `budget.photos`")
     parser.add_argument("--seeds", type=_seeds, default=[0], help="such as 0,1,2; sweeps choose with the first")
     parser.add_argument("--only", type=_names, default=[], help="these variants, by name, with commas between them")
     parser.add_argument("--table", type=Path, help="the Markdown table once more, in this file")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(options: argparse.Namespace, command: str, tell: Callable = print) -> None:
-    study = ablation_study.read(options.study)
+    study = ablation_study.read(options.study, options.photos)
     for name in options.only:
         if name not in study.variants:
             raise one_of("--only", name, study.variants)

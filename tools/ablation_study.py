@@ -95,8 +95,10 @@ class Study(Settings):
         return {name: {"set": each} if isinstance(each, list) else each for name, each in given.items()}
 
 
-def read(path: Path) -> Study:
-    """The study of a file; KcarsError with the file, the key and what is allowed."""
+def read(path: Path, photos: int | None = None) -> Study:
+    """The study of a file, with a budget of so many photos instead of its own; KcarsError with the key and what is allowed."""
+    if photos is not None and photos < 1:
+        raise KcarsError(f"--photos: {photos} found; 1 or more are allowed")
     given = read_yaml(path, "a study", list(Study.model_fields))
     try:
         study = Study.model_validate(given)
@@ -107,7 +109,8 @@ def read(path: Path) -> Study:
         _refuse(study)
     except ValueError as error:
         raise KcarsError(f"{path}: {error}") from None
-    return study
+    budget = study.budget.model_copy(update={"photos": photos or study.budget.photos})
+    return study.model_copy(update={"budget": budget})
 
 
 def slug(name: str) -> str:
@@ -124,6 +127,8 @@ def _refuse(study: Study) -> None:
         if not slug(name) or slug(name) in names:
             raise ValueError(f"{where}: another name is needed, which differs from others' in letters and digits")
         names[slug(name)] = name
+        if "," in name:
+            raise ValueError(f"{where}: a name without commas is needed: --only takes names with commas between them")
         settings_of(variant.set, f"{where}.set")
         settings_of([f"{key}=" for key in variant.sweep], f"{where}.sweep")
         if variant.begins_with:
