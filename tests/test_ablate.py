@@ -36,7 +36,7 @@ STUDY = {
     "reference": "plain",
     "variants": {
         "plain": [],
-        "Swept, swept": {"sweep": {"train.learning_rate": [1e-4, 1e-3]}},
+        "Swept and swept": {"sweep": {"train.learning_rate": [1e-4, 1e-3]}},
         "by lda": {"of": "plain", "set": ["evaluate.metric=lda"]},
         "broken": ["model.weights=/nowhere.safetensors"],
     },
@@ -316,7 +316,7 @@ def test_the_table_is_sorted_and_tells_differences_of_the_mean_over_seeds(studie
     assert of["by lda"][9] == f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
     row = columns(out)["by lda", "mean"]
     assert [float(row[key]) for key in ("difference", "low", "high")] == pytest.approx([value, low, high])
-    swept = [line for line in lines if line[0] == "Swept, swept" and line[1].startswith("`train.learning_rate=")]
+    swept = [line for line in lines if line[0] == "Swept and swept" and line[1].startswith("`train.learning_rate=")]
     best = max(swept, key=lambda line: float(line[2]))
     assert len(swept) == 2 and (best[4] == "chosen" or swept[0][2] == swept[1][2])
     assert sum(line[4] == "chosen" for line in swept) == 1
@@ -356,5 +356,5 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(drawn, tmp_path, capsys):
     file = write(tmp_path / "study.yaml", budget={"photos": 1000, "size_px": 32})
     ablate.main([str(file), "--data", str(drawn), "--out", str(tmp_path / "out"), "--dry-run"])
     told = capsys.readouterr().out
-    assert "| plain |  | " in told and told.count("Swept, swept") == 2 and "those of plain-0" in told
+    assert "| plain |  | " in told and told.count("Swept and swept") == 2 and "those of plain-0" in told
     assert list((tmp_path / "out").iterdir()) == []
