@@ -3,6 +3,7 @@
 from kcars.errors import KcarsError
 from kcars.linear_metric import METRICS, LinearMetric
 from kcars.run import Run
+from kcars.settings import Strategy
 
 FORMAT = 1
 LIMITS = (
@@ -65,7 +66,7 @@ def of_run(run: Run) -> dict:
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
             "mirror": strategy.evaluate.mirror,
             "shift": strategy.evaluate.shift,
-            "unit": strategy.task == "verify" and (strategy.model.head != "linear" or scores["metric"] in METRICS),
+            "unit": strategy.task == "verify" and _unit_length(strategy, scores["metric"]),
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
         "metric": scores["metric"],
@@ -81,6 +82,11 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
+
+
+def _unit_length(strategy: Strategy, metric: str) -> bool:
+    """Whether a verifier's vectors are of length 1: by its metric, or without one by its head."""
+    return metric != "weighted_lda" if metric in METRICS else strategy.model.head != "linear"
 
 
 def metric_of(run: Run) -> LinearMetric | None:

@@ -56,6 +56,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
         "folds": chosen["folds"] if chosen else 0,
         "decision": decision,
+        "validation": {} if chosen else task.scores(plan, outputs, "validation", {}).scores,
         "counts": facts["data"],
         "cost": _cost(run, strategy, network),
         "scores": entries(result),

@@ -13,14 +13,18 @@ MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
 
 @dataclass(frozen=True)
 class LinearMetric:
-    """Unit vectors less `mean` (d,), times `projection` (d, k), brought to length 1 again: distances in there count."""
+    """Unit vectors less `mean` (d,), times `projection` (d, k), brought to length 1 again: distances in there count.
+
+    weights (k,): what the directions are then weighted by; 1 each in METRICS but the one that tells so.
+    """
 
     mean: np.ndarray
     projection: np.ndarray
+    weights: np.ndarray
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """(n, d) to (n, k) float32."""
-        return unit_length((unit_length(vectors) - self.mean) @ self.projection)
+        return unit_length((unit_length(vectors) - self.mean) @ self.projection) * self.weights
 
     @classmethod
     def fit(cls, kind: str, vectors: np.ndarray, labels: np.ndarray) -> "LinearMetric":
@@ -30,12 +34,12 @@ class LinearMetric:
         """
         vectors = unit_length(vectors).astype(np.float64)
         mean = vectors.mean(0)
-        projection = METRICS[kind](vectors - mean, labels)
-        return cls(mean.astype(np.float32), projection.astype(np.float32))
+        projection, weights = METRICS[kind](vectors - mean, labels)
+        return cls(*(part.astype(np.float32) for part in (mean, projection, weights)))
 
     def save(self, folder: Path) -> None:
         with written_whole(folder / FILE, "wb") as file:
-            np.savez(file, mean=self.mean, projection=self.projection)
+            np.savez(file, mean=self.mean, projection=self.projection, weights=self.weights)
 
     @classmethod
     def chosen(cls, kind: str | None, folder: Path) -> "LinearMetric | None":
@@ -46,33 +50,53 @@ class LinearMetric:
     def read(cls, folder: Path) -> "LinearMetric":
         """That of a run folder; KcarsError where it is missing or damaged."""
         again = f"kcars evaluate {folder} writes it anew"
-        return cls(**read_arrays(folder / FILE, ("mean", "projection"), again))
+        return cls(**read_arrays(folder / FILE, ("mean", "projection", "weights"), again))
 
 
-def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (d, k) in which classes differ most for how much photos of one class do (Fisher 1936, by scikit-learn)."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
     analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
-    return analysis.fit(vectors, labels).scalings_[:, :dimensions]
+    return analysis.fit(vectors, labels).scalings_[:, :dimensions], np.ones(dimensions)
 
 
-def _whitening(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same directions; each counts in the squared distance as classes differ there (std) for how photos of one do.
+
+    So they do, nearly, in probabilistic linear discriminant analysis (Prince & Elder 2007), whose score of two vectors
+    counts a direction by the ratio of variances, and little more where it is large.
+    """
+    directions, _ = _discriminants(vectors, labels)
+    means, within = _by_class(vectors @ directions, labels)
+    ratio = means.var(0) / np.maximum(within.var(0), 1e-12)
+    return directions, ratio**0.25
+
+
+def _whitening(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(d, d) after which photos of one class differ alike in all directions: within-class covariance to the power -1/2."""
     from sklearn.covariance import shrunk_covariance
 
+    within = np.cov(_by_class(vectors, labels)[1].T, bias=True)
+    values, directions = np.linalg.eigh(shrunk_covariance(within, SHRINKAGE))
+    whitening = directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
+    return whitening, np.ones(len(whitening))
+
+
+def _by_class(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the classes (c, d), and each vector (n, d) less that of its class."""
     _, place = np.unique(labels, return_inverse=True)
     means = np.stack([vectors[place == label].mean(0) for label in range(place.max() + 1)])
-    within = np.cov((vectors - means[place]).T, bias=True)
-    values, directions = np.linalg.eigh(shrunk_covariance(within, SHRINKAGE))
-    return directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
+    return means, vectors - means[place]
 
 
-METRICS = {"whitened": _whitening, "lda": _discriminants}
+METRICS = {"whitened": _whitening, "lda": _discriminants, "weighted_lda": _weighted_discriminants}
 TOLD = {
     "whitened": "of embeddings after whitening how training photos of one class differ",
     "lda": "of embeddings after linear discriminant analysis of those of the training photos",
+    "weighted_lda": "of embeddings after linear discriminant analysis of those of the training photos, each direction "
+    "weighted by how well it separates",
 }
 
 

@@ -253,7 +253,7 @@ def test_a_stopped_study_has_saved_all_and_goes_on(studied):
     assert code == 128 + signal.SIGTERM and "the same command goes on" in told, told
     assert saved and not finished
     assert first[0][:3] == ["train", "--resume", str(out.resolve() / "plain-0")]
-    names = ["plain-0", "swept-swept-train-learning-rate-0-0001-0", "swept-swept-train-learning-rate-0-001-0"]
+    names = ["plain-0", "swept-and-swept-train-learning-rate-0-0001-0", "swept-and-swept-train-learning-rate-0-001-0"]
     assert all(Run.open(out / name).scores()["finished"] for name in (*names, "plain-1", "by-lda-0", "by-lda-1"))
     assert (
         len([arguments for arguments in first if "swept" in " ".join(arguments)]) == 3

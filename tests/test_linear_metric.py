@@ -45,6 +45,30 @@ def test_it_is_the_projection_of_scikit_learn():
     assert LinearMetric.fit("lda", vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
 
 
+def test_directions_count_as_classes_differ_there_for_how_photos_of_one_do():
+    vectors, labels = crowd(40, 20, 1.0)
+    plain, weighted = (LinearMetric.fit(kind, vectors, labels) for kind in ("lda", "weighted_lda"))
+    directions = (unit_length(vectors) - plain.mean) @ plain.projection
+    for number in range(directions.shape[1]):
+        of_class = [directions[labels == label, number] for label in np.unique(labels)]
+        between = np.std([one.mean() for one in of_class])
+        within = np.sqrt(np.mean([np.mean((one - one.mean()) ** 2) for one in of_class]))
+        assert weighted.weights[number] ** 2 == pytest.approx(between / within, rel=1e-3)
+    np.testing.assert_allclose(weighted(vectors), plain(vectors) * weighted.weights, rtol=1e-5)
+    assert plain.weights.min() == plain.weights.max() == 1
+
+
+def test_weighted_directions_tell_more_where_few_of_them_separate():
+    gained = []
+    for _ in range(3):
+        known, unseen = crowd(40, 20, 1.0), crowd(15, 10, 1.0)
+        plain, weighted = (
+            pair_auc(LinearMetric.fit(kind, *known)(unseen[0]), unseen[1]) for kind in ("lda", "weighted_lda")
+        )
+        gained.append(weighted - plain)
+    assert min(gained) > 0.02, gained
+
+
 def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
     metric = LinearMetric.fit("lda", *crowd(8, 20, 1.0))
     metric.save(tmp_path)
@@ -61,7 +85,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
 def analysed(small_runs, tmp_path_factory):
     """The small verifier, scored anew with the metric, each photo seen moved too."""
     run = shutil.copytree(small_runs["verify"], tmp_path_factory.mktemp("lda") / "run")
-    kcars("train", "--resume", run, "--set", "evaluate.metric=lda", "--set", "evaluate.shift=0.06")
+    kcars("train", "--resume", run, "--set", "evaluate.metric=weighted_lda", "--set", "evaluate.shift=0.06")
     return run
 
 

@@ -17,6 +17,7 @@ from kcars.resume import FEEDING, differences
 from kcars.run import Run
 from kcars.runtime import settled
 from kcars.search import kept
+from kcars.tasks import task_module
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -147,10 +148,12 @@ def refuse_others(trial: Trial, planner: Planner) -> None:
 
 
 def validation_score(trial: Trial) -> float:
-    """The leading validation score of the kept epoch, or of folds on average; nan where the run has no scores."""
+    """The leading validation score, of the photos seen and measured as the test's are, or of folds; nan before it is there."""
     if not scored(trial):
         return float("nan")
-    return kept(existing(trial))[0]
+    run = existing(trial)
+    found = run.scores()["validation"]
+    return found[task_module(run.strategy().task).leading(run.strategy())] if found else kept(run)[0]
 
 
 def histories(trial: Trial) -> list[list[dict[str, float]]]:

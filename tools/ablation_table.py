@@ -28,6 +28,7 @@ class Scored:
     multiply_adds: int
     minutes: float
     scores: dict[str, float]
+    validation: float
 
     @classmethod
     @functools.cache  # A table is written after every run.
@@ -36,7 +37,7 @@ class Scored:
         seen = [_spent(one) for one in (trial, trial.before) if one]
         scores = {key: entry["value"] for key, entry in reported.scores["scores"].items()}
         values = {key: math.nan if scores[key] is None else scores[key] for key in _keys(reported.scores)}
-        return cls(trial, *map(sum, zip(*seen, strict=True)), values)
+        return cls(trial, *map(sum, zip(*seen, strict=True)), values, validation_score(trial))
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def markdown(planner: Planner, found: list[Row], seeds: Sequence[int], command: 
     head = ["variant", "what is set", "photos seen", "T multiply-adds", "minutes"]
     head += [f"{names}, seed {seed}" for seed in seeds]
     head += [f"{names}, mean", f"deviation of {_short(keys[0])}"] if len(seeds) > 1 else []
-    head += [f"{_short(keys[0])}, less {study.reference}"]
+    head += [f"{_short(keys[0])}, less {study.reference}", "validation"]
     lines = [f"## {study.about or study.base}", "", f"`{command}`", "", _budget(planner), ""]
     lines += [line(head), line(["---"] * len(head)), *(line(_cells(row, seeds)) for row in done)]
     lines += ["", *(f"- {row.variant}: {row.note or 'not run yet'}" for row in found if row.note or not row.runs)]
@@ -103,17 +104,30 @@ def markdown(planner: Planner, found: list[Row], seeds: Sequence[int], command: 
 def as_csv(found: list[Row]) -> str:
     """A line a run and, with seed `mean`, a line a variant with its difference from the reference."""
     keys = next((list(run.scores) for row in found for run in row.runs.values()), [])
-    heads = ["variant", "seed", "run", "set", "photos", "multiply_adds", "minutes", *keys, "difference", "low", "high"]
+    heads = [
+        "variant",
+        "seed",
+        "run",
+        "set",
+        "photos",
+        "multiply_adds",
+        "minutes",
+        *keys,
+        "validation",
+        "difference",
+        "low",
+        "high",
+    ]
     table = []
     for row in (row for row in found if row.runs):
         for seed, run in row.runs.items():
             told = [str(run.trial), row.told, run.photos, run.multiply_adds, round(run.minutes, 3)]
-            table.append([row.variant, seed, *told, *run.scores.values(), "", "", ""])
+            table.append([row.variant, seed, *told, *run.scores.values(), run.validation, "", "", ""])
         runs = row.runs.values()
         spent = [mean(run.photos for run in runs), mean(run.multiply_adds for run in runs)]
         apart = [row.difference.get(key, "") for key in ("difference", "low", "high")]
-        minutes = round(mean(run.minutes for run in runs), 3)
-        table.append([row.variant, "mean", "", row.told, *spent, minutes, *row.means(), *apart])
+        minutes, validation = round(mean(run.minutes for run in runs), 3), mean(run.validation for run in runs)
+        table.append([row.variant, "mean", "", row.told, *spent, minutes, *row.means(), validation, *apart])
     return csv_text(dict(zip(heads, zip(*table, strict=True) if table else ([] for _ in heads), strict=True)))
 
 
@@ -203,7 +217,7 @@ def _cells(row: Row, seeds: Sequence[int]) -> list[str]:
     if len(seeds) > 1:
         leading = [next(iter(run.scores.values())) for run in runs]
         cells += [_numbers(row.means()), f"{stdev(leading):.3f}" if len(runs) > 1 else ""]
-    return [*cells, _apart(row.difference)]
+    return [*cells, _apart(row.difference), f"{mean(run.validation for run in runs):.3f}"]
 
 
 def _numbers(values) -> str:

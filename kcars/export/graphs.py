@@ -102,9 +102,11 @@ class Graphs:
 
     def _embedded(self, vectors) -> dict:
         """As `predict.finished` has them."""
-        if self._metric:
-            vectors = (_unit_length(vectors) - self._metric.mean) @ self._metric.projection
-        return {"embedding": _unit_length(vectors) if self._card["input"]["unit"] else vectors}
+        if metric := self._metric:
+            vectors = _unit_length((_unit_length(vectors) - metric.mean) @ metric.projection) * metric.weights
+        elif self._card["input"]["unit"]:
+            vectors = _unit_length(vectors)
+        return {"embedding": vectors}
 
     def _compared(self, left, right) -> dict:
         decision = self._card["decision"]

@@ -11,10 +11,11 @@ class EvaluateSettings(Settings):
     protocol: Literal["honest", "paper"] = Field(
         "honest", description="paper: epoch and threshold are chosen on the test itself, for comparison with the paper"
     )
-    metric: Literal["euclidean", "whitened", "lda"] = Field(
+    metric: Literal["euclidean", "whitened", "lda", "weighted_lda"] = Field(
         "euclidean",
         description="verification: distances of embeddings as they are, or after whitening how photos of one class differ, "
-        "or after linear discriminant analysis, fitted on the training photos; where folds validate, as they are",
+        "or after linear discriminant analysis, also with each direction weighted by how well it separates, fitted on the "
+        "training photos; where folds validate, as they are",
     )
     adjust: Literal["none", "logits", "tau_norm"] = Field(
         "none",

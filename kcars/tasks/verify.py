@@ -106,10 +106,11 @@ def beside(network: Network) -> dict[str, float]:
 def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None) -> tuple[Outputs, LinearMetric | None]:
     """Outputs after the metric of the strategy, and that: `known`, or fitted on the photos that the run learned from.
 
-    None where folds validated: they chose the threshold on distances as they are.
+    None where folds validated: they chose the threshold on distances as they are. Without a metric outputs are brought
+    to the unit length that the head gave them, which the mean over a photo's views has lost.
     """
     if known is None and (plan.strategy.evaluate.metric == "euclidean" or not len(plan.validation)):
-        return outputs, None
+        return outputs if plan.strategy.model.head == "linear" else lambda rows: unit_length(outputs(rows)), None
     metric = known or LinearMetric.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
     return (lambda rows: metric(outputs(rows))), metric
 
@@ -134,7 +135,7 @@ def _decided(plan: Plan, outputs: Outputs) -> dict:
     """Of the pairs that decide: `same`, `distance`, and what they give of DECISION."""
     pairs = plan.pairs[f"validation/{plan.strategy.deciding}"]
     rows = pairs.rows()
-    distance = -similarity(outputs(rows), *_places(rows, pairs), _unit(plan))
+    distance = -similarity(outputs(rows), *_places(rows, pairs))
     return {"same": pairs.same, "distance": distance, **_decision(pairs.same, distance)}
 
 
@@ -162,7 +163,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     for name, pairs in chosen.items():
         difficulty = name.partition("/")[2]
         key = difficulty if split == "test" else f"validation_{difficulty}"
-        found = similarity(vectors, *_places(rows, pairs), _unit(plan))
+        found = similarity(vectors, *_places(rows, pairs))
         threshold = decision.get("threshold", 0.0)
         for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
             if split == "test" or metric == "roc_auc":
@@ -203,26 +204,18 @@ def _calibration(same: np.ndarray, distance: np.ndarray, decision: dict) -> Call
     return measured
 
 
-def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, unit: bool, chunk: int = 8192) -> np.ndarray:
-    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right], `unit`: brought to length 1."""
+def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
+    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right]."""
     found = np.empty(len(left))
     for start in range(0, len(left), chunk):
         part = slice(start, start + chunk)
-        ours, theirs = (vectors[side[part]] for side in (left, right))
-        if unit:
-            ours, theirs = unit_length(ours), unit_length(theirs)
-        found[part] = -np.linalg.norm(ours - theirs, axis=1)
+        found[part] = -np.linalg.norm(vectors[left[part]] - vectors[right[part]], axis=1)
     return found
 
 
 def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Where the photos of pairs stand in sorted rows."""
     return np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
-
-
-def _unit(plan: Plan) -> bool:
-    """Whether the head gives unit length, which the mean with the mirror image has lost."""
-    return plan.strategy.model.head != "linear"
 
 
 def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:

@@ -40,9 +40,18 @@ def test_a_perfect_embedding_scores_one_and_a_constant_one_a_half(plan):
 
 
 def test_similarity_of_known_angles():
-    vectors = np.array([[1, 0], [0, 2], [-3, 0], [0.5, np.sqrt(3) / 2]], "float32")
-    found = verify.similarity(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]), unit=True)
+    vectors = np.array([[1, 0], [0, 1], [-1, 0], [0.5, np.sqrt(3) / 2]], "float32")
+    found = verify.similarity(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]))
     assert np.allclose(found, [0, -np.sqrt(2), -2, -1], atol=1e-6)  # angles 0, 90, 180, 60
+
+
+@pytest.mark.parametrize("head", ["neck", "linear"])
+def test_vectors_have_the_length_that_their_head_gives(plan, head):
+    model = plan.strategy.model.model_copy(update={"head": head})
+    asked = dataclasses.replace(plan, strategy=plan.strategy.model_copy(update={"model": model}))
+    outputs, metric = verify.with_metric(asked, lambda rows: np.full((len(rows), 4), 3.0, "float32"))
+    assert metric is None
+    assert np.allclose(outputs(np.arange(2)), 0.5 if head == "neck" else 3.0)
 
 
 def test_the_threshold_is_the_validation_pairs(plan):
