@@ -27,7 +27,7 @@ def configs_folder() -> Path:
 def strategy_files() -> dict[str, Path]:
     """Name -> file of every shipped strategy; the paper's go by their bare acronym."""
     files = sorted(configs_folder().glob("*/*.yaml"))
-    own = {"demo", "start"}
+    own = {"demo", "start", "best"}
     return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
 
 
