@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -94,6 +95,9 @@ def test_a_run_is_scored_by_it_without_training_anew(analysed, small_runs):
     assert [pair["left"] for pair in before] == [pair["left"] for pair in after]
     assert [pair["distance"] for pair in before] != [pair["distance"] for pair in after]
     assert (small_runs["verify"] / "best.weights.h5").read_bytes() == (analysed / "best.weights.h5").read_bytes()
+    told = [json.loads((run / "scores.json").read_text())["validation"] for run in (small_runs["verify"], analysed)]
+    assert told[0].keys() == told[1].keys() >= {"validation_hard/roc_auc", "validation_easy/roc_auc"}
+    assert told[0]["validation_hard/roc_auc"] != told[1]["validation_hard/roc_auc"]
     kcars("evaluate", analysed)
     assert [pair["distance"] for pair in rows(analysed / "pairs.csv")] == [pair["distance"] for pair in after]
 
