@@ -153,7 +153,10 @@ def validation_score(trial: Trial) -> float:
         return float("nan")
     run = existing(trial)
     found = run.scores()["validation"]
-    return found[task_module(run.strategy().task).leading(run.strategy())] if found else kept(run)[0]
+    if not found:
+        return kept(run)[0]
+    score = found[task_module(run.strategy().task).leading(run.strategy())]
+    return float("nan") if score is None else score
 
 
 def histories(trial: Trial) -> list[list[dict[str, float]]]:
