@@ -152,7 +152,7 @@ def validation_score(trial: Trial) -> float:
     if not scored(trial):
         return float("nan")
     run = existing(trial)
-    found = run.scores()["validation"]
+    found = run.scores().get("validation")
     if not found:
         return kept(run)[0]
     score = found[task_module(run.strategy().task).leading(run.strategy())]
