@@ -1,9 +1,8 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
 from kcars.errors import KcarsError
-from kcars.linear_metric import METRICS, LinearMetric
+from kcars.linear_metric import LinearMetric
 from kcars.run import Run
-from kcars.settings import Strategy
 
 FORMAT = 1
 LIMITS = (
@@ -66,7 +65,7 @@ def of_run(run: Run) -> dict:
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
             "mirror": strategy.evaluate.mirror,
             "shift": strategy.evaluate.shift,
-            "unit": strategy.task == "verify" and _unit_length(strategy, scores["metric"]),
+            "unit": strategy.task == "verify" and _unit_length(run),
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
         "metric": scores["metric"],
@@ -84,9 +83,10 @@ def of_run(run: Run) -> dict:
     }  # fmt: skip
 
 
-def _unit_length(strategy: Strategy, metric: str) -> bool:
+def _unit_length(run: Run) -> bool:
     """Whether a verifier's vectors are of length 1: by its metric, or without one by its head."""
-    return metric != "weighted_lda" if metric in METRICS else strategy.model.head != "linear"
+    metric = metric_of(run)
+    return run.strategy().model.head != "linear" if metric is None else bool((metric.weights == 1).all())
 
 
 def metric_of(run: Run) -> LinearMetric | None:
