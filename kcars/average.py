@@ -38,6 +38,9 @@ class Averaged(keras.callbacks.Callback):
         self._update(keras.ops.convert_to_tensor(share, "float32"))
 
     def _move(self, share) -> None:
+        if keras.backend.backend() == "torch":
+            _move_in_torch(self.kept.weights, self.scored.weights, float(share))
+            return
         for average, learning in zip(self.kept.weights, self.scored.weights, strict=True):
             average.assign(average.value + share * (learning.value - average.value))
 
@@ -47,6 +50,14 @@ class Averaged(keras.callbacks.Callback):
     def restore(self, state: dict) -> None:
         self.steps = state["steps"]
         self.kept.set_weights(state["arrays"])
+
+
+def _move_in_torch(averages: list, learning: list, share: float) -> None:
+    """In one call for all: one by one, it would take as long as half a step there too."""
+    import torch
+
+    with torch.no_grad():
+        torch._foreach_lerp_([one.value.data for one in averages], [one.value.data for one in learning], share)
 
 
 def _in_graph(function):

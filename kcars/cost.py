@@ -38,8 +38,8 @@ def measure(plan: Plan, stream: Stream) -> Cost:
 
     Where photos grow, a step is told at the work of the mean epoch.
     """
+    from kcars.batches import training_batches
     from kcars.optimizer import adamw
-    from kcars.tf_data import training_dataset
 
     task = task_module(plan.strategy.task)
     network = task.network(plan)
@@ -47,7 +47,7 @@ def measure(plan: Plan, stream: Stream) -> Cost:
         optimizer=adamw(plan.strategy.train, plan.strategy.train.learning_rate), **task.objective(plan)
     )
     data = plan.strategy.data
-    batches = iter(training_dataset(stream, 0, 1 + TIMED_STEPS, data.workers, prefetch=1))
+    batches = iter(training_batches(stream, 0, 1 + TIMED_STEPS, data.workers, prefetch=1))
     begun = time.monotonic()
     network.trained.train_on_batch(*next(batches))  # traces the graph
     start_seconds = time.monotonic() - begun

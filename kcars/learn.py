@@ -13,17 +13,17 @@ from kcars.run import Run
 from kcars.runtime import start
 from kcars.tasks import task_module
 from kcars.tasks.plan import Network, Plan, history_column
-from kcars.tensorboard import Board
+from kcars.tensorboard import board_of
 
 
 def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
     from kcars import pictures
+    from kcars.batches import plain_errors, training_batches
     from kcars.interrupt import Interruption
     from kcars.projector import project
     from kcars.save_state import segments
     from kcars.schedules import build_schedule
-    from kcars.tf_data import plain_errors, training_dataset
 
     strategy, task, planned = plan.strategy, task_module(plan.strategy.task), run.facts()["planned"]
     epochs, steps = planned["epochs"], planned["steps_per_epoch"]
@@ -38,7 +38,7 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     compile_(network, plan, schedule, tuning)
     begins = min(round(strategy.balance.begin * epochs), epochs - 1) * steps  # In the last epoch at the latest.
     stream = replace(task.stream(plan, store), sizes=growth.sizes_by_step(sizes, steps), begin_step=begins)
-    data, board = strategy.data, Board(run.folder / "tensorboard")
+    data, board = strategy.data, board_of(run.folder / "tensorboard")
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
@@ -51,7 +51,7 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
                 break
             enter(network.trained, tuning, epoch, first_of_size=epoch in growth.changes(sizes))
             network.trained.fit(
-                training_dataset(stream, first, end * steps, data.workers, data.prefetch),
+                training_batches(stream, first, end * steps, data.workers, data.prefetch),
                 initial_epoch=epoch,
                 epochs=end,
                 steps_per_epoch=left,

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from kcars import __version__
 
-_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "numpy", "albumentations", "opencv-python-headless", "simplejpeg")
+_PACKAGES = (
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "torch",
+    "jax",
+    "numpy",
+    "albumentations",
+    "opencv-python-headless",
+    "simplejpeg",
+)
 
 
 def machine() -> dict[str, str | int]:

@@ -18,6 +18,9 @@ def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.opt
     accumulated = {"gradient_accumulation_steps": parts} if parts > 1 else {}
     if parts > 1 and callable(rate):
         rate = EveryFew(rate, parts)  # Keras asks it for the rate at every part of a batch.
+    if settings.fine_tune is None and keras.backend.backend() == "torch":
+        # As Keras' own class alone does there, it takes all variables in a few calls.
+        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     if settings.fine_tune is None:
         return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     share = settings.fine_tune.backbone_rate

@@ -40,6 +40,8 @@ class Curves(keras.callbacks.Callback):
         if rows:
             self.rows += rows
             self.record(self.rows)
+        if not self.board.is_seen:
+            return
         for tag, figure in figures(self.latest, self.plan, epoch + 1, logs).items():
             self.board.image(tag, epoch + 1, drawings.pixels(figure), DESCRIPTIONS[tag])
 

@@ -40,8 +40,8 @@ def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     writable_folder(out, "--out")
     start(strategy.train)
+    from kcars.batches import plain_errors
     from kcars.images.store import open_store
-    from kcars.tf_data import plain_errors
 
     store = open_store(dataset.index, strategy.data)
     plan = task.plan(dataset.without(store.bad), strategy)
@@ -53,14 +53,14 @@ def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path
 
 def losses(plan: Plan, store, rates: np.ndarray) -> Iterator[float]:
     """The loss of a batch before the weights change by each rate; a batch in parts changes them once."""
-    from kcars.tf_data import training_dataset
+    from kcars.batches import training_batches
 
     model, data = _model(plan), plan.strategy.data
     parts = plan.strategy.train.gradient_accumulation
     stream = task_module(plan.strategy.task).stream(plan, store)
     if plan.strategy.balance.begin:  # A run begins without what is deferred.
         stream = replace(stream, begin_step=len(rates) * parts)
-    batches = iter(training_dataset(stream, 0, len(rates) * parts, data.workers, data.prefetch))
+    batches = iter(training_batches(stream, 0, len(rates) * parts, data.workers, data.prefetch))
     for rate in rates:
         model.optimizer.learning_rate = float(rate)
         model.reset_metrics()  # They are means of all batches since.

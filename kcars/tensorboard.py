@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run: numbers, pictures and texts, epoch by epoch, in one event file."""
 
 import contextlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,26 @@ EVENTS = "events.out.tfevents.*"
 WORK = ("step", "photos", "seconds", "train_seconds")
 
 
+def board_of(folder: Path) -> "Board | NoBoard":
+    """The board of a run; one that shows nothing where TensorFlow, which writes event files, is not installed."""
+    return Board(folder) if importlib.util.find_spec("tensorflow") else NoBoard()
+
+
+class NoBoard:
+    """A Board that nobody sees: training without TensorFlow."""
+
+    is_seen = False
+
+    def scalars(self, rows: list[dict[str, float]]) -> None: ...
+
+    def image(self, name: str, epoch: int, pixels: np.ndarray, description: str = "") -> None: ...
+
+    def text(self, name: str, markdown: str) -> None: ...
+
+    def shows(self, name: str, epoch: int) -> bool:
+        return True
+
+
 class Board:
     """The event file of a run: a step is an epoch, 0 the time before the first.
 
@@ -19,6 +40,8 @@ class Board:
     with the pictures of the earlier file up to the epoch that is written first. What a killed process wrote beyond its
     last saved state does not stay, and no picture has to be drawn twice.
     """
+
+    is_seen = True
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)

@@ -64,6 +64,7 @@ FLOORS = [
         "average",
         "fine_tune",
         "tf_data",
+        "batches",
         "photos_in",
     ],
     ["tasks", "runtime"],
