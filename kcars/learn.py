@@ -123,11 +123,9 @@ def _callbacks(plan, task, network, store, run, board, schedule, updates, minute
         else KeepEpoch(kept, run.facts()["chosen"]["epoch"], run.best_weights),
         History(record, settings.batch * pairs // settings.gradient_accumulation),
         Progress(epochs, steps, leading if validates else "loss"),
+        *([all_.Plateau(**settings.plateau.model_dump())] if settings.plateau else []),
+        *([all_.TimeLimit(minutes, _warn)] if minutes else []),
     ]
-    if settings.plateau:
-        chosen.append(all_.Plateau(**settings.plateau.model_dump()))
-    if minutes:
-        chosen.append(all_.TimeLimit(minutes, _warn))
     saving = SaveState(network.trained, chosen, run.folder, identity(run), steps, settings.save_minutes, interruption)
     return [*chosen, saving]
 

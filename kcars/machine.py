@@ -12,8 +12,6 @@ _PACKAGES = (
     "keras",
     "tensorflow",
     "tensorflow-cpu",
-    "torch",
-    "jax",
     "numpy",
     "albumentations",
     "opencv-python-headless",
@@ -53,7 +51,8 @@ def _told(what: str) -> str:
 def versions() -> dict[str, str]:
     """Installed versions of what decides a run's numbers."""
     found = {"kcars": __version__}
-    for package in _PACKAGES:
+    of_keras = ("torch",) if os.environ.get("KERAS_BACKEND") == "torch" else ()
+    for package in _PACKAGES + of_keras:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

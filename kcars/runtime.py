@@ -69,15 +69,15 @@ SLOW_IN_HALF = {"efficientnet_b0"}
 def settled(strategy: Strategy) -> Strategy:
     """The strategy with a precision in place of `train.precision: auto`: the fastest on this machine for its backbone.
 
-    That is, on TensorFlow, bfloat16 where a processor, or an NVIDIA GPU since Ampere, has units for it, and float16 on an older GPU; else
-    float32.
+    That is, on TensorFlow, bfloat16 where a processor, or an NVIDIA GPU since Ampere, has units for it, and float16 on an
+    older GPU; else float32.
     Raises KcarsError where TensorFlow is not installed.
     """
     if strategy.train.precision != "auto":
         return strategy
     start(strategy.train, "float32")
-    tensorflow = os.environ["KERAS_BACKEND"] == "tensorflow"
-    chosen = "float32" if not tensorflow else _fastest_precision(strategy.model.backbone)
+    on_tensorflow = os.environ["KERAS_BACKEND"] == "tensorflow"
+    chosen = _fastest_precision(strategy.model.backbone) if on_tensorflow else "float32"
     return strategy.model_copy(update={"train": strategy.train.model_copy(update={"precision": chosen})})
 
 
