@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
+from test_end_to_end import kcars, rows, small
 
 from kcars.restore import scored_network
 from kcars.run import Run
-from tests.test_end_to_end import kcars, rows, small
 
 ONE_EPOCH = ("train.epochs=1", "model.backbone=resnet18", "data.size_px=32", "data.augment=''", "model.dropout=0")
 
