@@ -12,7 +12,9 @@ from kcars.errors import KcarsError
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PHOTO [PHOTO2]")
-@click.option("--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="The picture: photos, maps, answer.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="The picture: photos, maps, answer."
+)
 @click.option("--class", "name", metavar="NAME", help="What speaks for this class.  [default: the one it answers]")
 @click.option("--box", metavar="L,T,R,B", help="Where the car is in a single photo, in pixels.")
 @click.option("--left-box", metavar="L,T,R,B", help="Where the car is in the first of two photos.")
@@ -34,7 +36,9 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
     explainer = load(run)
     task, count = explainer.card["task"], {"classify": 1, "verify": 2}
     if len(photos) != count[task]:
-        what = "names photos: one explains its answer" if task == "classify" else "compares photos: two explain its answer"
+        what = (
+            "names photos: one explains its answer" if task == "classify" else "compares photos: two explain its answer"
+        )
         raise KcarsError(f"{run}: {what}, not {len(photos)}")
     if name is not None and task == "verify":
         raise KcarsError(f"--class: {run} compares photos and knows no classes; leave it out")
@@ -59,7 +63,9 @@ def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:
     options = ["--box"] if len(photos) == 1 else ["--left-box", "--right-box"]
     for option, box in boxes.items():
         if box is not None and option not in options:
-            raise KcarsError(f"{option}: is for {'two photos' if len(photos) == 1 else 'a single photo'}; give {', '.join(options)}")
+            raise KcarsError(
+                f"{option}: is for {'two photos' if len(photos) == 1 else 'a single photo'}; give {', '.join(options)}"
+            )
     return [
         Photo(shown(path), path, None if boxes[option] is None else box_of(boxes[option].split(","), option))
         for path, option in zip(photos, options, strict=False)  # How many photos there may be, the run will tell.

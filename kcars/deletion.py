@@ -4,7 +4,7 @@ The area under such a curve is small where a map is faithful. It counts beside r
 because scattered pixels would spoil any photo, and the middle of the photo, where cars stand anyway.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -15,16 +15,22 @@ STEPS = 16
 CENTRE_SPREAD = 0.25  # Standard deviation of the middle, as a share of the photo's side.
 
 
-def deletion_area(
-    photo: np.ndarray, heat: np.ndarray, ties: np.ndarray, replaced: np.ndarray, scores: Callable, steps: int = STEPS
-) -> float:
-    """Area under the score, by the share of pixels taken away from a photo (s, s, 3) uint8, those of most heat first.
+def deletion_areas(
+    photo: np.ndarray,
+    heats: Mapping[str, np.ndarray],
+    ties: np.ndarray,
+    replaced: np.ndarray,
+    scores: Callable,
+    steps: int = STEPS,
+) -> dict[str, float]:
+    """By map, the area under the score by the share of pixels taken away from a photo (s, s, 3) uint8, the hottest first.
 
-    heat, ties: maps (h, w); the second orders places of equal heat. replaced: (s, s, 3), what stands in their place.
-    scores: (n, s, s, 3) uint8 to (n,). Ends of the curve are the whole photo and nothing of it.
+    heats: maps (h, w) by name; ties: one that orders places of equal heat. replaced: (s, s, 3), what stands in their
+    place. scores: (n, s, s, 3) uint8 to (n,), asked once. A curve goes from the whole photo to nothing of it.
     """
-    found = scores(without_hottest(photo, heat, ties, replaced, steps))
-    return float(np.trapezoid(found, dx=1 / steps))
+    photos = [without_hottest(photo, heat, ties, replaced, steps) for heat in heats.values()]
+    found = scores(np.concatenate(photos)).reshape(len(heats), steps + 1)
+    return dict(zip(heats, np.trapezoid(found, dx=1 / steps).tolist(), strict=True))
 
 
 def without_hottest(

@@ -127,9 +127,7 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
     return figure
 
 
-def explained(
-    photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.ndarray, title: str, told: str
-) -> Figure:
+def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.ndarray, title: str, told: str) -> Figure:
     """Each photo above itself with a map of heat over it, side by side, or one photo beside itself.
 
     photos: name, photo and overlaid photo (h, w, 3) uint8 of each; scale: (1, n, 3) uint8, colours of little to most heat;

@@ -54,10 +54,13 @@ class WhyPair:
 
 
 class Explainer:
-    """Answers about photos, which are given as `kcars.predict.Predictor` takes them, and why. Raises KcarsError as that does."""
+    """Answers about photos, which are given as `kcars.predict.Predictor` takes them, and why. Raises KcarsError as that does.
+
+    predictor: gives the answers; cam: gives the maps, of a photo as the predictor reads it.
+    """
 
     def __init__(self, predictor: Predictor, cam: GradCam):
-        self.predictor, self._cam = predictor, cam
+        self.predictor, self.cam = predictor, cam
 
     @property
     def card(self) -> dict:
@@ -70,9 +73,9 @@ class Explainer:
         names = self.card["classes"]["names"]
         label = names.index(prediction.names[0][0]) if name is None else class_called(name, names)
         pixels, part, seen = self._given(photo)
-        ((_, logits),) = self.predictor.outputs_each([photo])
-        probability = probabilities(logits[None], self.card["decision"]["temperature"])[0, label]
-        (heat,) = self._cam.of_classes(pixels[None], np.array([label]))
+        logits = self.predictor.outputs(pixels[None])
+        probability = probabilities(logits, self.card["decision"]["temperature"])[0, label]
+        (heat,) = self.cam.of_classes(pixels[None], np.array([label]))
         return WhyName(prediction, names[label], float(probability), Looked(photo.name, heat, part, seen))
 
     def pair(self, left, right) -> WhyPair:
@@ -80,7 +83,7 @@ class Explainer:
         photos = as_photo(left), as_photo(right)
         comparison = self.predictor.compare(*photos)
         given = [self._given(photo) for photo in photos]
-        heats = self._cam.of_pairs(*(pixels[None] for pixels, _, _ in given))
+        heats = self.cam.of_pairs(*(pixels[None] for pixels, _, _ in given))
         sides = [
             Looked(photo.name, heat[0], part, seen)
             for photo, heat, (_, part, seen) in zip(photos, heats, given, strict=True)
@@ -100,8 +103,11 @@ class Explainer:
         return pixels, part, _small(whole[top:bottom, left:right])
 
 
-def load(place: str | Path) -> Explainer:
-    """An Explainer over a run folder; KcarsError where it is none, or an export, which has no gradients."""
+def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer:
+    """An Explainer over a run folder; KcarsError where it is none, or an export, which has no gradients.
+
+    last: as of GradCam; moved: whether answers are also averaged over moved copies of a photo, where the run does that.
+    """
     place = Path(place)
     if not (place / "run.json").is_file():
         for folder in (place, *place.parents[:2]):
@@ -109,13 +115,17 @@ def load(place: str | Path) -> Explainer:
                 raise KcarsError(f"{place}: an export has no gradients to explain by; name the run that it was made of")
     run = Run.open(place)
     card = cards.of_run(run) | {"place": str(place)}
+    if not moved:
+        card["input"]["shift"] = 0.0
     from kcars.runtime import start
 
     start(run.strategy().train, "float32")
     from kcars.restore import answering_network
 
     network, metric, given = answering_network(run), cards.metric_of(run), card["input"]
-    return Explainer(over_network(card, network, metric), GradCam(network, given["mirror"], metric, given["unit"]))
+    return Explainer(
+        over_network(card, network, metric), GradCam(network, given["mirror"], metric, given["unit"], last)
+    )
 
 
 def class_called(name: str, names: list[str]) -> int:

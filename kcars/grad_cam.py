@@ -1,7 +1,9 @@
-"""Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391): which places of a photo made a network answer as it did.
+"""Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391) with each place's own gradient: which places of a photo made an answer.
 
-A map is (h, w) like the network's last grid of features: the channels there, each weighted by how the answer grows with
-it, summed. It is above 0 where a place speaks for the answer, and below where it speaks against.
+A map is (h, w) like a grid of features within the network: each feature times how the answer grows with it there, summed
+over channels. It is above 0 where a place speaks for the answer, and below where it speaks against. Gradients are not
+averaged over the grid (as in HiResCAM, Draelos and Carin 2020, arXiv 2011.08891): under a mean and a linear head that is
+Grad-CAM and CAM all the same, and further down, where grids are finer, it is more faithful (docs/results.md).
 """
 
 from collections.abc import Callable
@@ -17,14 +19,17 @@ BATCH = 32
 class GradCam:
     """Maps of a classifier or an embedder, a float32 Keras model on TensorFlow.
 
-    mirror: the network answers by the mean over a photo and its mirror image, and so do maps. metric, unit: what vectors
-    go through before their distance is taken, as in `kcars.predict.finished`.
+    mirror: the network answers by the mean over a photo and its mirror image, and so do maps. metric, unit: what vectors go
+    through before their distance is taken, as in `kcars.predict.finished`. last: the grid is the network's last one,
+    as published, not one of an eighth of the photo's side.
     """
 
-    def __init__(self, network, mirror: bool = False, metric: LinearMetric | None = None, unit: bool = False):
-        from kcars.models.networks import cut_at_grid
+    def __init__(
+        self, network, mirror: bool = False, metric: LinearMetric | None = None, unit: bool = False, last: bool = False
+    ):
+        from kcars.models.cut import cut_at_grid
 
-        self._to_grid, self._to_output = cut_at_grid(network)
+        self._to_grid, self._to_output = cut_at_grid(network, last)
         self._size_px, self._mirror = network.input_shape[1], mirror
         self._metric, self._unit = metric, unit
 
@@ -61,7 +66,7 @@ class GradCam:
         return tuple(_maps(*each) for each in zip(sides, tape.gradient(nearness, sides), strict=True))
 
     def _grids(self, pixels: np.ndarray) -> list:
-        """The last grid (n, h, w, c) of the photos, and of their mirror images where those count."""
+        """The grid (n, h, w, c) of the photos, and of their mirror images where those count."""
         seen = views(self._size_px, self._mirror, 0.0)
         return [self._to_grid(np.ascontiguousarray(pixels[:, rows][:, :, columns])) for rows, columns in seen]
 
@@ -92,7 +97,6 @@ def _maps(grids: list, gradients: list) -> np.ndarray:
     """(n, h, w) of each view's grid and gradient (n, h, w, c); those of mirror images are turned back."""
     total = 0.0
     for number, (grid, gradient) in enumerate(zip(grids, gradients, strict=True)):
-        weights = gradient.numpy().mean((1, 2), keepdims=True)
-        found = (grid.numpy() * weights).sum(-1)
+        found = (grid.numpy() * gradient.numpy()).sum(-1)
         total = total + (found[:, :, ::-1] if number else found)
     return total

@@ -83,6 +83,11 @@ class Predictor:
             for photo, pixels in part:
                 yield photo, pixels if isinstance(pixels, KcarsError) else next(outputs)
 
+    def outputs(self, pixels: np.ndarray) -> np.ndarray:
+        """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
+        parts = [self._network(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        return np.concatenate(parts)
+
     def read(self, photo: Photo) -> np.ndarray | KcarsError:
         """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
         given = self.card["input"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kcars.deletion import REPLACED, STEPS, centre, deletion_area, without_hottest
+from kcars.deletion import REPLACED, STEPS, centre, deletion_areas, without_hottest
 
 SIZE = 16
 WHITE, BLACK = np.full((SIZE, SIZE, 3), 255, np.uint8), np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -24,8 +24,8 @@ def test_as_many_pixels_are_gone_at_each_step_the_hottest_first():
 
 
 def test_the_area_is_small_where_what_counts_goes_first_and_large_where_it_goes_last():
-    assert deletion_area(WHITE, LEFT_HALF, NO_TIES, BLACK, left_is_white) == pytest.approx(0.25, abs=1e-6)
-    assert deletion_area(WHITE, -LEFT_HALF, NO_TIES, BLACK, left_is_white) == pytest.approx(0.75, abs=1e-6)
+    found = deletion_areas(WHITE, {"first": LEFT_HALF, "last": -LEFT_HALF}, NO_TIES, BLACK, left_is_white)
+    assert found == {"first": pytest.approx(0.25, abs=1e-6), "last": pytest.approx(0.75, abs=1e-6)}
 
 
 def test_places_of_equal_heat_go_in_the_order_of_the_ties():

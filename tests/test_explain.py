@@ -32,7 +32,7 @@ def test_a_name_is_explained_as_a_picture_and_as_numbers(small_runs, photos, tmp
     assert (found["explained"], found["probability"]) == (first["name"], pytest.approx(first["probability"], abs=1e-5))
     width, height = Image.open(photos[0]).size
     assert found["part"] == [0, 0, width, height] and found["box"] is None
-    assert np.array(found["map"]).shape == (1, 1)
+    assert np.array(found["map"]).shape == (4, 4)
     picture = np.asarray(Image.open(out).convert("RGB"))
     assert picture.shape[1] > 900 and len(np.unique(picture)) > 50
     assert [file.name for file in tmp_path.iterdir()] == ["why.png"]
@@ -104,7 +104,7 @@ def test_where_the_picture_cannot_go_is_told(small_runs, photos, tmp_path):
     assert (tmp_path / "mine.png").read_bytes() == before
 
 
-def test_what_is_no_photo_or_no_run_is_told(small_runs, exports, photos, tmp_path):
+def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
     out = ["--out", tmp_path / "why.png"]
     (tmp_path / "none.jpg").write_bytes(b"no photo")
     run = small_runs["classify"]
@@ -112,7 +112,9 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, exports, photos, tmp_pat
     assert "cannot be read" in kcars("explain", run, tmp_path / "gone.jpg", *out, code=2)
     assert "is no run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
     assert "does not exist" in kcars("explain", tmp_path / "gone", photos[0], *out, code=2)
-    for place in (exports["classify"], exports["classify"] / "saved_model/1", exports["classify"] / "model.onnx"):
+    (tmp_path / "export/saved_model/1").mkdir(parents=True)
+    (tmp_path / "export/card.json").write_text("{}")
+    for place in (tmp_path / "export", tmp_path / "export/saved_model/1", tmp_path / "export/model.onnx"):
         assert "an export has no gradients to explain by" in kcars("explain", place, photos[0], *out, code=2)
     unscored = shutil.copytree(run, tmp_path / "unscored")
     (unscored / "scores.json").unlink()
@@ -139,7 +141,7 @@ def test_a_scored_run_keeps_a_map_of_all_that_its_report_shows(small_runs):
     found = set(zip(verify["photo"], verify["beside"], strict=True))
     assert found == {*pairs, *((right, left) for left, right in pairs)}
     for text in classify["map"] + verify["map"]:
-        assert from_text(text).shape == (1, 1)
+        assert from_text(text).shape == (4, 4)
 
 
 def table_of(path):
@@ -172,7 +174,9 @@ class Paths:
 
 
 def test_each_photo_has_the_map_of_the_class_that_it_is_answered():
-    tables = {"photos.csv": {"path": ["c", "a"], "label": ["x", "x"], "predicted": ["y", "y"], "probability": [0.5, 0.6]}}
+    tables = {
+        "photos.csv": {"path": ["c", "a"], "label": ["x", "x"], "predicted": ["y", "y"], "probability": [0.5, 0.6]}
+    }
     run = Kept()
     write_maps(run, tables, Paths, Numbered(), lambda given: np.eye(4)[np.asarray(given) + 1], Numbered())
     heat = read_maps(run.columns, None)

@@ -6,8 +6,10 @@ import pytest
 
 from kcars.grad_cam import BATCH, GradCam
 from kcars.linear_metric import LinearMetric
-from kcars.models.backbones import build_backbone
-from kcars.models.networks import classifier, cut_at_grid, embedder, with_auxiliary
+from kcars.models.applications import APPLICATIONS
+from kcars.models.backbones import BACKBONES, build_backbone
+from kcars.models.cut import EIGHTH, cut_at_grid
+from kcars.models.networks import classifier, embedder, with_auxiliary
 from kcars.models.residual import pooled
 from kcars.predict import finished
 
@@ -82,7 +84,7 @@ def slopes(answer, grid):
 
 
 def plain_map(answer, grid):
-    return (grid * slopes(answer, grid).mean((0, 1))).sum(-1)
+    return (grid * slopes(answer, grid)).sum(-1)
 
 
 def test_a_generalized_mean_is_gone_through_too():
@@ -148,6 +150,10 @@ def test_the_mirror_image_counts_by_half_and_is_turned_back():
     np.testing.assert_allclose(mirrored, plain, atol=1e-6)
 
 
+def test_every_backbone_is_cut_at_an_eighth():
+    assert set(EIGHTH) == {*BACKBONES, *APPLICATIONS}
+
+
 CASES = {
     "resnet18": lambda: embedder(build_backbone("resnet18", 64, 0.25, "compact"), 8, "two_layers"),
     "gem": lambda: classifier(build_backbone("simple_resnet", 64, 0.25, "compact", pooling="gem"), {"make": 3}, 0.5),
@@ -165,7 +171,7 @@ def test_a_network_cut_in_two_answers_as_it_did(case):
     photos = np.random.default_rng(0).integers(0, 256, (2, size_px, size_px, 3)).astype(np.float32)
     to_grid, to_output = cut_at_grid(network)
     grid = to_grid(photos)
-    assert grid.shape[1:3] == ((2, 2) if size_px == 64 else (1, 1))
+    assert grid.shape[1:3] == ((7, 7) if size_px == 75 else (size_px // 8, size_px // 8))
     wanted, found = network(photos), to_output(grid)
     if isinstance(wanted, dict):
         wanted, found = wanted["make"], found["make"]

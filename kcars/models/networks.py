@@ -12,7 +12,7 @@ from keras import layers
 from kcars.errors import one_of
 from kcars.models.applications import auxiliary_head
 from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
-from kcars.models.residual import POOLED_BY, batch_norm
+from kcars.models.residual import batch_norm
 
 
 def classifier(
@@ -131,19 +131,6 @@ def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
     if logit:
         same = DistanceLogit(name="same")(same)
     return keras.Model(inputs, {"same": same}, name="siamese")
-
-
-def cut_at_grid(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """A classifier or an embedder in two: pixels to the last grid of features (n, h, w, c); that grid to the network's output.
-
-    The layers, and so the weights, are the network's own.
-    """
-    place, backbone = next((i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, keras.Model))
-    pooling = next(layer for layer in backbone.layers if layer.name in POOLED_BY)
-    features = network.layers[place + 1].input
-    grid = keras.Input(pooling.input.shape[1:], name="grid")
-    head = keras.Model(features, network.output, name="head")
-    return keras.Model(backbone.input, pooling.input, name="to_grid"), keras.Model(grid, head(pooling(grid)))
 
 
 def pixels_for(model: keras.Model, name: str = "pixels"):
