@@ -136,7 +136,7 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
     pictures = [[photo for _, photo, _ in photos], [hot for _, _, hot in photos]]
     pictures = pictures if len(photos) > 1 else [[*pictures[0], *pictures[1]]]
     shape = max((photo.shape[0] / photo.shape[1] for _, photo, _ in photos), default=1.0)
-    wide, gap, above, below = EXPLAINED_INCHES, 0.12, 0.45 + 0.24 * len(wrap(title, 62)), 0.62
+    wide, gap, above, below = EXPLAINED_INCHES, 0.12, 0.45 + 0.24 * len(wrap(title, 52)), 0.62
     high = min(wide * shape, 1.4 * wide)
     width, height = 2 * wide + 3 * gap, len(pictures) * (high + gap) + above + below
     figure = Figure(figsize=(width, height))
@@ -146,7 +146,7 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
             axes = figure.add_axes((left / width, 1 - (upper + high) / height, wide / width, high / height))
             axes.imshow(picture)
             axes.set_axis_off()
-    figure.text(gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 62)), va="top", fontsize=13, color=INK)
+    figure.text(gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 52)), va="top", fontsize=13, color=INK)
     figure.text(gap / width, 1 - (above - 0.12) / height, told, va="bottom", fontsize=9.5, color=INK)
     for column, (name, _, _) in enumerate(photos):
         left = gap + column * (wide + gap)

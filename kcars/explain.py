@@ -70,10 +70,9 @@ class Explainer:
         """Why it names what it does; with `name`, what speaks for that class. KcarsError also where it knows no such class."""
         photo = as_photo(photo)
         (prediction,) = self.predictor.predict([photo])
-        names = self.card["classes"]["names"]
-        label = names.index(prediction.names[0][0]) if name is None else class_called(name, names)
         pixels, part, seen = self._given(photo)
-        logits = self.predictor.outputs(pixels[None])
+        logits, names = self.predictor.outputs(pixels[None]), self.card["classes"]["names"]
+        label = int(logits.argmax()) if name is None else class_called(name, names)
         probability = probabilities(logits, self.card["decision"]["temperature"])[0, label]
         (heat,) = self.cam.of_classes(pixels[None], np.array([label]))
         return WhyName(prediction, names[label], float(probability), Looked(photo.name, heat, part, seen))
