@@ -103,7 +103,7 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
         raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
     wanted, count = _photos(photos, every, box, boxes, detector, detector_classes)
     model = load(place or _newest("classify"))
-    _warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
+    warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
     show, bad, good, whole = writer(kind), 0, 0, 0
     bar = tqdm(total=count, desc="naming", unit="photo", disable=None if kind else True)
     with bar:
@@ -149,7 +149,7 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
         for side, path, box in (("left", left, left_box), ("right", right, right_box))
     ]
     model = load(place or _newest("verify"))
-    _warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
+    warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
     click.echo(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
 
 
@@ -184,7 +184,8 @@ def _newest(task: str) -> Path:
     raise KcarsError(f"--model: is missing, and runs/ holds no scored run of task {task}; name a run or an export")
 
 
-def _warn_of_scenes(model, task: str, boxed, options: str) -> None:
+def warn_of_scenes(model, task: str, boxed, options: str) -> None:
+    """Tell on standard error where a model that learned from cars in their boxes is given whole photos."""
     if model.task == task and model.card["input"]["learned_in_boxes"] and not boxed:
         click.echo(
             "whole photos are read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "

@@ -5,12 +5,14 @@ import numpy as np
 from kcars.data.index import Dataset, Index
 from kcars.embed import Outputs, network_outputs
 from kcars.files import writable_folder, write_json, written_whole
+from kcars.grad_cam import GradCam
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
 from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
+from kcars.shown_maps import write_maps
 from kcars.tasks import task_module
 from kcars.tasks.plan import Network, Plan, Result, history_column
 
@@ -68,6 +70,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     if head:
         head.save(run.folder)
     write_tables(run, "", result, plan.dataset.index, store)
+    write_maps(run, result.tables, plan.dataset.index, store, outputs, _cam(plan, network, head, metric))
     write_json(run.folder / "scores.json", found)
     return found
 
@@ -84,6 +87,13 @@ def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
         outputs = seen_by(head.on(network.scored, plan.strategy.target))
     outputs, metric = task.with_metric(plan, outputs)
     return outputs, head, metric
+
+
+def _cam(plan: Plan, network: Network, head, metric) -> GradCam:
+    """What tells where the network that is scored looks."""
+    answering = head.on(network.scored, plan.strategy.target) if head else network.scored
+    unit = plan.strategy.task == "verify" and plan.strategy.model.head != "linear"
+    return GradCam(answering, plan.strategy.evaluate.mirror, metric, unit)
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:

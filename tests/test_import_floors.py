@@ -53,9 +53,12 @@ FLOORS = [
         "images.examine",
         "images.store",
         "images.thumbnail",
+        "images.heat",
         "images.pixels",
         "stream",
         "embed",
+        "grad_cam",
+        "deletion",
         "models",
         "batch_losses",
         "losses",
@@ -81,16 +84,16 @@ FLOORS = [
         "data.check",
         "data.stats",
     ],
-    ["restore", "learned", "projector", "card"],
+    ["restore", "learned", "projector", "card", "shown_maps"],
     ["initial_weights"],
     ["resume", "save_state"],
     ["learn"],
-    ["train", "evaluate", "table", "listing", "predict"],
+    ["train", "evaluate", "table", "listing", "predict", "explain"],
     ["elsewhere", "report", "export", "rate_test", "search_record", "search"],
     ["reproduce"],
     ["cli"],
 ]
-WITHOUT_TENSORFLOW = ["cli", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
+WITHOUT_TENSORFLOW = ["cli", "explain", "grad_cam", "shown_maps", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
                       "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files"]  # fmt: skip
 
 

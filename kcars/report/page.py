@@ -11,6 +11,7 @@ from markupsafe import Markup
 from kcars import adjusted_head
 from kcars.errors import KcarsError
 from kcars.files import write_text
+from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
 from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
@@ -80,6 +81,7 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "measured": measured(run),
         "trust": trust(run),
         "charts": [one for one in all_charts(run) if one],
+        "looked": map_size(run),
         "confusions": confused(run, share(CONFUSIONS, runs)) if run.photos else [],
         "doubted": [photo_card(run, place) for place in doubted(run.photos, share(DOUBTED, runs))]
         if run.photos
@@ -176,7 +178,8 @@ def confused(run: Reported, most: int) -> list[dict]:
 def photo_card(run: Reported, place: int) -> dict:
     photos = run.photos
     card = {name: photos[name][place] for name in ("path", "label", "predicted", "rank_of_label")}
-    return {**card, "probability": float(photos["probability"][place]), "picture": picture(run, photos["path"][place])}
+    shown = {"picture": picture(run, card["path"]), "heat": heat_over(run, card["path"])}
+    return {**card, **shown, "probability": float(photos["probability"][place])}
 
 
 def pair_galleries(run: Reported, most: int) -> list[dict]:
@@ -193,9 +196,12 @@ def pair_galleries(run: Reported, most: int) -> list[dict]:
 
 def pair_card(run: Reported, place: int) -> dict:
     pairs, named = run.pairs, tested_names(run)
-    sides = [{"path": pairs[side][place], "name": named[pairs[side][place]]} for side in ("left", "right")]
+    paths = pairs["left"][place], pairs["right"][place]
     return {
-        "sides": [{**side, "picture": picture(run, side["path"])} for side in sides],
+        "sides": [
+            {"path": path, "name": named[path], "picture": picture(run, path), "heat": heat_over(run, path, beside)}
+            for path, beside in zip(paths, reversed(paths), strict=True)
+        ],
         "distance": float(pairs["distance"][place]),
         "right": pairs["same"][place] == pairs["decided_same"][place],
     }
@@ -212,6 +218,20 @@ def picture(run: Reported, path: str) -> str:
     if not file.is_file():
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
+
+
+def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
+    """Where it looked in a photo, of a pair in one beside another: a data URL, and in words; None where the run keeps no map."""
+    heat = run.maps.get((path, beside))
+    if heat is None or not (words := strongest(heat)):
+        return None
+    return {"picture": "data:image/png;base64," + base64.b64encode(heat_png(heat)).decode(), "strongest": words}
+
+
+def map_size(run: Reported) -> str:
+    """Rows and columns of its maps, "" where it keeps none."""
+    first = next(iter(run.maps.values()), None)
+    return "" if first is None else f"{first.shape[0]} x {first.shape[1]}"
 
 
 def class_rows(run: Reported) -> list[dict]:
