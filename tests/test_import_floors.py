@@ -33,6 +33,7 @@ FLOORS = [
         "data.split",
         "intervals",
         "calibration",
+        "retrieval",
         "curves",
         "baselines",
         "picks",
