@@ -1,6 +1,8 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
+from kcars import adjusted_head, linear_metric
 from kcars.errors import KcarsError
+from kcars.files import fingerprint, sha256
 from kcars.linear_metric import METRICS, LinearMetric
 from kcars.run import Run
 from kcars.settings import Strategy
@@ -56,6 +58,7 @@ def of_run(run: Run) -> dict:
         )
     return {
         "format": FORMAT,
+        "model_fingerprint": _model_fingerprint(run),
         "task": strategy.task,
         "target": strategy.target,
         "classes": {"names": classes.full_names(), "makes": classes.makes, "ids": classes.ids.tolist()},
@@ -82,6 +85,16 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
+
+
+def _model_fingerprint(run: Run) -> str | None:
+    """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
+    if not run.best_weights.is_file():
+        return None
+    scores, asked = run.scores(), run.strategy().evaluate
+    uses = {linear_metric.FILE: scores["metric"] in METRICS, adjusted_head.FILE: bool(scores.get("adjusted"))}
+    files = [run.best_weights, *(file for name, used in uses.items() if used and (file := run.folder / name).is_file())]
+    return fingerprint([sha256(file) for file in files], scores["metric"], asked.mirror, asked.shift)
 
 
 def _unit_length(strategy: Strategy, metric: str) -> bool:
