@@ -31,7 +31,7 @@ class Names:
         self.names, number = np.unique(np.array(named, object), return_inverse=True)
         order = np.argsort(number, kind="stable")
         self._vectors, self._scale = vectors[order], scale
-        self._starts, self._photos = np.unique(number[order], return_index=True)[1], np.bincount(number)
+        self._starts = np.unique(number[order], return_index=True)[1]
 
     @classmethod
     def of(cls, gallery: Gallery, decision: dict) -> "Names":
@@ -52,8 +52,14 @@ class Names:
         for start in range(0, len(distance), CHUNK):
             part = self._vectors[start : start + CHUNK].astype(np.float64)
             distance[start : start + CHUNK] = np.linalg.norm(part - vector, axis=1)
-        odds = np.logaddexp.reduceat(-self._scale * distance, self._starts)
-        return (np.log(self._photos) - odds) / self._scale
+        return mean_odds_distances(distance, self._starts, self._scale)
+
+
+def mean_odds_distances(distances: np.ndarray, starts: np.ndarray, scale: float) -> np.ndarray:
+    """Distances (..., n) from photos, in runs of one name that begin at `starts` (m,), to those from the names (..., m)."""
+    photos = np.diff(starts, append=distances.shape[-1])
+    odds = np.logaddexp.reduceat(-scale * distances, starts, axis=-1)
+    return (np.log(photos) - odds) / scale
 
 
 def name_each(
