@@ -69,7 +69,7 @@ def add(index, photos, place, boxes, no_names):
     """
     from kcars.gallery import fill
 
-    model = _model(index, place)
+    model = model_of_index(index, place)
     _tell(fill.add(model, _given(model, photos, boxes, not no_names), index, _warn))
 
 
@@ -90,7 +90,7 @@ def enroll(index, name, photos, place, boxes):
     """
     from kcars.gallery import fill
 
-    model = _model(index, place)
+    model = model_of_index(index, place)
     _tell(fill.enroll(model, name, _given(model, photos, boxes, False), index, _warn))
 
 
@@ -114,10 +114,9 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     if photo.is_dir():
         raise KcarsError(f"{photo}: is a folder; name one photo")
     wanted, _ = photos_given([photo], 1.0, box, boxes, detector, detector_classes)
-    gallery = Gallery.open(index)
-    model = model_of_index(gallery, place)
+    model = model_of_index(index, place)
     warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
-    for found in found_each(model, gallery, wanted, count):
+    for found in found_each(model, Gallery.open(index), wanted, count):
         for line in [json_line(found)] if as_json else lines(found):
             click.echo(line)
 
@@ -128,7 +127,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     "--out", required=True, type=click.Path(path_type=Path), help="A new folder for the table and the sheets."
 )
 @click.option(
-    "--sure", default=0.75, show_default=True, metavar="PROBABILITY",
+    "--sure", default=0.8, show_default=True, metavar="PROBABILITY",
     help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes more and purer ones.",
 )  # fmt: skip
 @click.option("--least", default=5, show_default=True, type=click.IntRange(min=2), help="Photos that make a cluster.")
@@ -158,12 +157,6 @@ def cluster(index, out, sure, least, unnamed):
     click.echo(f"  {out / TABLE}")
     if numbers.max() >= 0:
         click.echo(f"  {out / sheet_name(0)} ... {out / sheet_name(numbers.max())}")
-
-
-def _model(index: Path, place: Path | None):
-    from kcars.gallery.store import Gallery
-
-    return model_of_index(Gallery.open(index), place)
 
 
 def _given(model, places, boxes: Path | None, names: bool) -> list:

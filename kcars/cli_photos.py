@@ -72,18 +72,19 @@ def newest(task: str) -> Path:
     raise KcarsError(f"--model: is missing, and runs/ holds no scored run of task {task}; name a run or an export")
 
 
-def model_of_index(gallery, place: Path | None):
+def model_of_index(index: Path, place: Path | None):
     """The Predictor that an index is used with: the one named, or that which built it. KcarsError where it is another."""
+    from kcars.gallery.store import read_facts, refuse_other_model
     from kcars.predict import load
 
-    built_by = Path(gallery.facts["model"]["place"])
+    facts = read_facts(index)
+    built_by = Path(facts["model"]["place"])
     if place is None and not built_by.exists():
         raise KcarsError(
-            f"index {gallery.folder}: the model that built it, {built_by}, is not there any more; name it, or an export of it, "
-            "with --model"
+            f"index {index}: the model that built it, {built_by}, is not there any more; name it, or an export of it, with --model"
         )
     model = load(place or built_by)
-    gallery.refuse_other_model(model.card)
+    refuse_other_model(index, facts, model.card)
     return model
 
 

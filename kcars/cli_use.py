@@ -121,10 +121,9 @@ def _answers(photos, place, index, top, risk, boxed):
     from kcars.gallery.naming import name_each
     from kcars.gallery.store import Gallery
 
-    gallery = Gallery.open(index)
-    model = model_of_index(gallery, place)
+    model = model_of_index(index, place)
     warn_of_scenes(model, "verify", boxed, options)
-    return name_each(model, gallery, photos, top, risk)
+    return name_each(model, Gallery.open(index), photos, top, risk)
 
 
 @click.command()

@@ -14,7 +14,15 @@ from kcars.errors import KcarsError
 from kcars.gallery.described import Named
 from kcars.gallery.nearest import Nearest, faiss_module
 from kcars.gallery.photos import Kept, digest
-from kcars.gallery.store import Gallery, check_place, fingerprint_of, locked, write
+from kcars.gallery.store import (
+    Gallery,
+    check_place,
+    fingerprint_of,
+    locked,
+    read_facts,
+    refuse_other_model,
+    write,
+)
 from kcars.images.decode import photo_bytes
 from kcars.photos_in import Photo
 from kcars.predict import Predictor
@@ -125,10 +133,10 @@ def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, te
 
 
 def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell, name: str | None) -> Gallery:
-    Gallery.open(folder).refuse_other_model(model.card)  # Before it is locked, which needs the folder.
+    refuse_other_model(folder, read_facts(folder), model.card)  # Before it is locked, which needs the folder.
     with locked(folder):
         gallery = Gallery.open(folder)
-        gallery.refuse_other_model(model.card)
+        gallery.refuse_other_model(model.card)  # It may have been replaced in between.
         intake = Intake(gallery.photos, tell)
         vectors = intake.embed(model, given)
         if intake.passed_over == len(given):

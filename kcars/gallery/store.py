@@ -54,6 +54,10 @@ class Gallery:
             )
         return cls(folder, facts, photos, nearest)
 
+    def refuse_other_model(self, card: dict) -> None:
+        """KcarsError where the card is not of the model that embedded the photos."""
+        refuse_other_model(self.folder, self.facts, card)
+
     @property
     def target(self) -> str:
         """What the model tells apart: make or model."""
@@ -63,14 +67,15 @@ class Gallery:
         """Of each photo, "" where it has none."""
         return [photo.name(self.target) for photo in self.photos]
 
-    def refuse_other_model(self, card: dict) -> None:
-        """KcarsError where the card is not of the model that embedded the photos."""
-        own, found = self.facts["model"]["fingerprint"], fingerprint_of(card)
-        if found != own:
-            raise KcarsError(
-                f"{card['place']}: is not the model that built {self.folder} (fingerprint {found}, not {own}), so that their "
-                f"distances mean nothing; name that one with --model, or build the index anew"
-            )
+
+def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
+    """KcarsError where the card is not of the model that embedded the photos of an index, by its facts."""
+    own, found = facts["model"]["fingerprint"], fingerprint_of(card)
+    if found != own:
+        raise KcarsError(
+            f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
+            "mean nothing; name that one with --model, or build the index anew"
+        )
 
 
 def fingerprint_of(card: dict) -> str:
