@@ -128,7 +128,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
 )
 @click.option(
     "--sure", default=0.8, show_default=True, metavar="PROBABILITY",
-    help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes more and purer ones.",
+    help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes smaller and purer ones.",
 )  # fmt: skip
 @click.option("--least", default=5, show_default=True, type=click.IntRange(min=2), help="Photos that make a cluster.")
 @click.option("--unnamed", is_flag=True, help="Only photos that have no name yet.")

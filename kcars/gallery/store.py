@@ -15,8 +15,16 @@ from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept, read_photos, write_photos
 
 FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
-OWN = r"vectors-\d+\.faiss|photos-\d+\.csv"
-_NEEDED = ("model", "dimensions", "count", "decision", "nearest", "generation", "files")
+OWN = r"vectors-(\d+)\.faiss|photos-(\d+)\.csv"
+_NEEDED = {
+    "model": ("place", "fingerprint", "target", "padding"),
+    "dimensions": (),
+    "count": (),
+    "decision": ("threshold", "scale", "offset"),
+    "nearest": ("kind", "forced"),
+    "generation": (),
+    "files": ("vectors", "photos"),
+}
 
 
 @dataclass
@@ -99,10 +107,16 @@ def read_facts(folder: Path) -> dict:
         facts = json.loads(file.read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise KcarsError(f"{file}: written in format {facts['format']}; this kcars reads {FORMAT}")
-        if missing := [name for name in _NEEDED if name not in facts]:
+        missing = [name for name in _NEEDED if name not in facts]
+        missing += [
+            f"{name}.{part}" for name, parts in _NEEDED.items() for part in parts if part not in facts.get(name, parts)
+        ]
+        if missing:
             raise KcarsError(f"{file}: lacks {missing[0]}; build the index anew")
+        if strange := [name for name in facts["files"].values() if not re.fullmatch(OWN, name)]:
+            raise KcarsError(f"{file}: names {strange[0]!r}, which is no file of an index; build the index anew")
         return facts
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KcarsError(f"{file}: cannot be read ({str(error).splitlines()[0]}); build the index anew") from None
 
 
@@ -112,7 +126,10 @@ def check_place(folder: Path, force: bool) -> None:
         return
     if not folder.is_dir():
         raise KcarsError(f"--out {folder}: is a file; name a folder")
-    if others := sorted(entry.name for entry in folder.iterdir() if not _own(entry.name)):
+    others = sorted(entry.name for entry in folder.iterdir() if not _own(entry.name))
+    if (folder / FACTS).exists() and not _generations(folder):
+        others.append(FACTS)  # Many programs write a file of that name.
+    if others:
         raise KcarsError(f"--out {folder}: holds {others[0]}, which is no part of an index; choose another folder")
     if (folder / FACTS).exists() and not force:
         raise KcarsError(f"--out {folder}: holds an index already; kcars index add adds to it, --force replaces it")
@@ -140,7 +157,7 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], nearest: Nearest) ->
     Killed anywhere, index.json names either the old files or the new ones, and both were whole by then.
     """
     writable_folder(folder, "index")
-    number = read_facts(folder)["generation"] + 1 if (folder / FACTS).exists() else 1
+    number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
     facts = _facts(card, photos, nearest) | {"generation": number, "files": files}
     try:
@@ -148,9 +165,12 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], nearest: Nearest) ->
         write_photos(folder / files["photos"], photos)
         write_json(folder / FACTS, facts)
     except BaseException:
-        _forget(folder, read_facts(folder)["files"].values() if (folder / FACTS).exists() else ())
+        for name in files.values():
+            (folder / name).unlink(missing_ok=True)
         raise
-    _forget(folder, files.values())
+    for entry in folder.iterdir():  # The old generation, and what was left half written.
+        if entry.name not in files.values() and (re.fullmatch(OWN, entry.name) or _half(entry.name)):
+            entry.unlink(missing_ok=True)
     return facts
 
 
@@ -177,11 +197,10 @@ def _facts(card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
     }
 
 
-def _forget(folder: Path, kept) -> None:
-    """Delete files of other generations than the one kept, and what was left half written."""
-    for entry in folder.iterdir():
-        if entry.name not in kept and (re.fullmatch(OWN, entry.name) or _half(entry.name)):
-            entry.unlink(missing_ok=True)
+def _generations(folder: Path) -> list[int]:
+    """Numbers of the generations that a folder has files of."""
+    found = [re.fullmatch(OWN, entry.name) for entry in folder.iterdir()]
+    return [int(match[1] or match[2]) for match in found if match]
 
 
 def _own(name: str) -> bool:

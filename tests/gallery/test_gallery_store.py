@@ -115,6 +115,13 @@ def test_what_does_not_fit_together_is_one_line(tmp_path):
         ("index.json", b"{", "cannot be read"),
         ("index.json", b'{"format": 9}', "format 9; this kcars reads 1"),
         ("index.json", b'{"format": 1}', "lacks model"),
+        ("index.json", json.dumps(facts | {"model": {}}).encode(), r"lacks model\.place"),
+        ("index.json", json.dumps(facts | {"model": 5}).encode(), "cannot be read"),
+        (
+            "index.json",
+            json.dumps(facts | {"files": {"vectors": "../v", "photos": "p"}}).encode(),
+            "no file of an index",
+        ),
         ("index.json", json.dumps(facts | {"count": 5}).encode(), "do not fit together"),
         ("photos-1.csv", table[: table.rindex(b"/photos")], "do not fit together"),
         ("photos-1.csv", table + b"half a line", "cannot be read"),
@@ -145,6 +152,14 @@ def test_only_an_index_is_replaced(tmp_path):
     with pytest.raises(KcarsError, match="kcars index add adds to it"):
         check_place(tmp_path / "index", force=False)
     check_place(tmp_path / "index", force=True)
+    (tmp_path / "index" / "index.json").write_text("damaged")
+    check_place(tmp_path / "index", force=True)
+    written(tmp_path / "index", 3)
+    assert len(Gallery.open(tmp_path / "index").photos) == 3
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.json").write_text("{}")
+    with pytest.raises(KcarsError, match=r"holds index\.json, which is no part"):
+        check_place(tmp_path / "other", force=True)
     (tmp_path / "index" / "letter.txt").write_text("keep me")
     with pytest.raises(KcarsError, match=r"holds letter\.txt"):
         check_place(tmp_path / "index", force=True)
