@@ -1,6 +1,6 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
-from kcars import adjusted_head, linear_metric
+from kcars import adjusted_head
 from kcars.errors import KcarsError
 from kcars.files import fingerprint, sha256
 from kcars.linear_metric import METRICS, LinearMetric
@@ -92,9 +92,10 @@ def _model_fingerprint(run: Run) -> str | None:
     if not run.best_weights.is_file():
         return None
     scores, asked = run.scores(), run.strategy().evaluate
-    uses = {linear_metric.FILE: scores["metric"] in METRICS, adjusted_head.FILE: bool(scores.get("adjusted"))}
-    files = [run.best_weights, *(file for name, used in uses.items() if used and (file := run.folder / name).is_file())]
-    return fingerprint([sha256(file) for file in files], scores["metric"], asked.mirror, asked.shift)
+    metric, head = metric_of(run), run.folder / adjusted_head.FILE
+    parts = [sha256(run.best_weights), metric and metric.fingerprint()]
+    parts += [sha256(head)] if scores.get("adjusted") and head.is_file() else []
+    return fingerprint(parts, scores["metric"], asked.mirror, asked.shift)
 
 
 def _unit_length(strategy: Strategy, metric: str) -> bool:
