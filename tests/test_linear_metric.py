@@ -140,7 +140,7 @@ def test_where_folds_choose_the_threshold_distances_stay_as_they_are(drawn):
 def test_a_fingerprint_is_that_of_what_is_measured_and_not_of_rounding(kind):
     vectors, labels = crowd(20, 10, 1.0)
     metric = LinearMetric.fit(kind, vectors, labels)
-    rounded = LinearMetric(metric.mean, metric.projection * np.float32(1 + 1e-7), metric.weights)
+    rounded = LinearMetric(metric.mean, metric.projection.astype(float) * (1 + 1e-10), metric.weights)
     turned = LinearMetric(
         metric.mean, metric.projection * np.r_[-1, np.ones(metric.projection.shape[1] - 1)], metric.weights
     )
