@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from kcars.cli_use import warn_of_scenes
+from kcars.cli_photos import warn_of_scenes
 from kcars.errors import KcarsError
 
 

@@ -67,9 +67,13 @@ class Predictor:
 
     def embed(self, photos: Sequence) -> np.ndarray:
         """Vectors (n, d) float32 whose Euclidean distances tell how alike photos are."""
-        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
-        vectors = [_or_raise(output) for _, output in self.outputs_each(photos)]
+        vectors = [_or_raise(output) for _, output in self.embed_each(photos)]
         return np.stack(vectors) if vectors else np.zeros((0, self.card["embedding"]), np.float32)
+
+    def embed_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
+        """As `embed`, one vector (d,) after the other, in order: photos may be endless. A bad one gives its error."""
+        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
+        yield from self.outputs_each(photos)
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
         """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""

@@ -19,7 +19,7 @@ from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
 from kcars.strategy import to_yaml
-from kcars.table import COLUMNS, EXPLAINED, HEADS
+from kcars.table import COLUMNS, EXPLAINED, HEADS, retrieval_head, retrieval_keys, splits
 
 ASSETS = Path(__file__).parent / "assets"
 KINDS = {
@@ -52,9 +52,7 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         differences=differences(runs) if comparable else [],
         curves=overlay(runs, names(runs)) if comparable else [],
         comparable=comparable,
-        scores_explained={
-            HEADS.get(name, name): EXPLAINED[name] for run in runs for name in COLUMNS[run.strategy.task]
-        },
+        scores_explained={HEADS.get(name, name): EXPLAINED[name] for run in runs for name in shown_scores(run)},
         style=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         scripts=[Markup(script("chart.umd.min.js")), Markup(script("report.js"))],
         as_json=as_json,
@@ -78,6 +76,8 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "task": task,
         "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
         "rows": score_rows(run),
+        "retrieval_heads": [retrieval_head(key) for key in retrieval_keys(scores["scores"])],
+        "retrieval_rows": retrieval_rows(run),
         "measured": measured(run),
         "trust": trust(run),
         "charts": [one for one in all_charts(run) if one],
@@ -129,16 +129,31 @@ def leading_column(run: Reported) -> str:
 def score_rows(run: Reported) -> list[dict]:
     """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of COLUMNS."""
     scores, columns = run.scores["scores"], COLUMNS[run.strategy.task]
-    splits = sorted(
-        dict.fromkeys(key.partition("/")[0] for key in scores), key=lambda one: one != run.scores["difficulty"]
-    )
     rows = []
-    for split in splits:
+    for split in splits(scores, run.strategy.task, run.scores["difficulty"]):
         rows.append({"name": split, "rival": False, "cells": [scores[f"{split}/{name}"] for name in columns]})
         for rival, values in run.scores["baselines"].items():
             cells = [{"value": values[f"{split}/{name}"], "low": None} for name in columns]
             rows.append({"name": rival, "rival": True, "cells": cells})
     return rows
+
+
+def retrieval_rows(run: Reported) -> list[dict]:
+    """How test photos find others of their class, ours first, then each trivial rival; as `score_rows`."""
+    scores = run.scores["scores"]
+    keys = retrieval_keys(scores)
+    if not keys:
+        return []
+    rivals = [
+        {"name": name, "rival": True, "cells": [{"value": values[key], "low": None} for key in keys]}
+        for name, values in run.scores["baselines"].items()
+    ]
+    return [{"name": "retrieval", "rival": False, "cells": [scores[key] for key in keys]}, *rivals]
+
+
+def shown_scores(run: Reported) -> list[str]:
+    """Names of the scores that the page tells of a run."""
+    return [*COLUMNS[run.strategy.task], *(key.partition("/")[2] for key in retrieval_keys(run.scores["scores"]))]
 
 
 def trust(run: Reported) -> str:

@@ -70,6 +70,14 @@ def test_scores_stand_with_their_intervals(pages, runs):
             assert f"{value}<small>{interval}</small>" in pages["first"]
 
 
+def test_retrieval_stands_with_its_intervals_and_rivals(pages, runs):
+    entry = json.loads((runs / "first/scores.json").read_text())["scores"]["retrieval/map@R"]
+    told = f"{entry['value']:.3f}<small>[{entry['low']:.3f}, {entry['high']:.3f}]</small>"
+    table = pages["first"].partition("<caption>How test photos find")[2].partition("</table>")[0]
+    assert told in table and "raw pixels" in table and "mAP@R" in table
+    assert "How test photos find" not in pages["classify"]
+
+
 def test_how_far_probabilities_hold_is_told_and_drawn(pages, runs):
     scores = json.loads((runs / "classify/scores.json").read_text())["scores"]
     assert f"to {scores['test/nll']['value']:.3f} [" in pages["classify"]
