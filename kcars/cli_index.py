@@ -187,13 +187,31 @@ def _tell(gallery) -> None:
     click.echo(
         f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each"
     )
-    nearest = facts["nearest"]
+    click.echo(_search_told(facts["nearest"]))
+    if facts["names"]:
+        click.echo(_unknown_told(facts["open_set"], facts["decision"]))
+
+
+def _search_told(nearest: dict) -> str:
     if nearest["kind"] == "exact":
-        click.echo("search: exact, by every photo")
-        return
-    click.echo(
+        return "search: exact, by every photo"
+    return (
         f"search: by {nearest['probes']} of {nearest['lists']} lists, which finds {nearest['recall@10']:.1%} of the ten nearest "
         f"(measured on {nearest['recall_queries']} of the photos); kcars index build --exact compares with all"
+    )
+
+
+def _unknown_told(own: dict | None, decision: dict) -> str:
+    from kcars.gallery.open_set import LEAST_NAMES
+
+    if own is None:
+        return (
+            f"unknown: beyond {-decision['threshold']:.3f}, the model's threshold for pairs; from {LEAST_NAMES} names of two photos on "
+            "an index chooses its own"
+        )
+    return (
+        f"unknown: beyond {-own['threshold']:.3f}, which accepts {own['accepted']:.0%} of {own['photos']} named photos that were left out in "
+        f"turn, and refuses {own['refused']:.0%} of them with their name left out"
     )
 
 

@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 
 from kcars.errors import KcarsError
 from kcars.files import writable_folder, write_json
+from kcars.gallery import open_set
+from kcars.gallery.names import Names
 from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept, read_photos, write_photos
 
@@ -22,6 +24,7 @@ _NEEDED = {
     "count": (),
     "decision": ("threshold", "scale", "offset"),
     "nearest": ("kind", "forced"),
+    "open_set": (),
     "generation": (),
     "files": ("vectors", "photos"),
 }
@@ -178,6 +181,8 @@ def _facts(card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
     from kcars.machine import versions
 
     decision, target = card["decision"], card["target"]
+    named = [photo.name(target) for photo in photos]
+    names = Names.of(named, nearest, decision["scale"])
     return {
         "format": FORMAT,
         "model": {
@@ -190,9 +195,10 @@ def _facts(card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
         },
         "dimensions": nearest.width,
         "count": len(photos),
-        "names": len({name for photo in photos if (name := photo.name(target))}),
+        "names": len(set(filter(None, named))),
         "decision": {name: decision[name] for name in ("threshold", "scale", "offset")},
         "nearest": nearest.facts,
+        "open_set": names and open_set.chosen(names),
         "versions": versions(),
     }
 

@@ -31,7 +31,7 @@ def test_models_that_stand_apart_are_named_rightly_and_others_not(tool):
 
 
 def test_it_agrees_with_naming_one_photo_after_the_other(tool):
-    from kcars.gallery.naming import Names
+    from kcars.gallery.names import Names
 
     random = np.random.default_rng(0)
     vectors, labels = random.normal(size=(24, 2)), np.repeat([3, 1, 2], 8)

@@ -9,7 +9,8 @@ from colours import DECISION, colour_model
 from kcars.answers import Answers
 from kcars.calibration import same_probability
 from kcars.errors import KcarsError
-from kcars.gallery.naming import Names, name_each
+from kcars.gallery.names import Names
+from kcars.gallery.naming import name_each
 from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery, write
@@ -53,24 +54,24 @@ def test_chunks_change_nothing(monkeypatch):
     random = np.random.default_rng(0)
     vectors, labels, query = random.normal(size=(50, 3)), list("abcde" * 10), np.zeros(3)
     whole = Names(labels, vectors, 1.0).distances(query)
-    monkeypatch.setattr("kcars.gallery.naming.CHUNK", 7)
+    monkeypatch.setattr("kcars.gallery.names.CHUNK", 7)
     np.testing.assert_array_equal(Names(labels, vectors, 1.0).distances(query), whole)
 
 
 def test_beyond_the_threshold_is_unknown():
     answers = Answers(colour_model().card)
-    near = answers.nearest_name("p", ["a", "b", "c"], np.array([60.0, 49.9, 70]), top=2)
+    near = answers.nearest_name("p", ["a", "b", "c"], np.array([60.0, 49.9, 70]), 2, -50)
     assert near.answer == "b" and [name for name, _ in near.names] == ["b", "a"]
     assert near.probability == pytest.approx(1 / (1 + math.exp(DECISION["scale"] * (49.9 - DECISION["offset"]))))
-    assert answers.nearest_name("p", ["a", "b"], np.array([60.0, 50.1]), top=2).answer == "unknown"
+    assert answers.nearest_name("p", ["a", "b"], np.array([60.0, 50.1]), 2, -50).answer == "unknown"
 
 
 def test_at_a_risk_it_must_be_surer():
     card = colour_model().card
     curve = {"least": [0.9, 0.5], "coverage": [0.5, 1.0], "risk": [0.01, 0.3]}
     answers = Answers(card | {"decision": DECISION | {"answered": curve}}, risk=0.1)
-    assert answers.nearest_name("p", ["a"], np.array([10.0]), 1).answer == "a"  # 95 %
-    assert answers.nearest_name("p", ["a"], np.array([30.0]), 1).answer == "unknown"  # 73 %
+    assert answers.nearest_name("p", ["a"], np.array([10.0]), 1, -50).answer == "a"  # 95 %
+    assert answers.nearest_name("p", ["a"], np.array([30.0]), 1, -50).answer == "unknown"  # 73 %
 
 
 @pytest.fixture
@@ -95,8 +96,18 @@ def test_another_model_names_nothing(gallery):
 
 
 def test_without_names_or_probabilities_there_is_nothing_to_name_by(gallery):
+    untold = colour_model()
+    untold.card["decision"] = DECISION | {"scale": None}
     with pytest.raises(KcarsError, match="tells no probability"):
-        Names.of(gallery, {"scale": None})
+        next(name_each(untold, gallery, []))
     gallery.photos = [Kept("/1", "1")] * 3
     with pytest.raises(KcarsError, match="kcars index enroll"):
-        Names.of(gallery, DECISION)
+        next(name_each(colour_model(), gallery, []))
+
+
+def test_a_gallery_that_has_chosen_a_threshold_goes_by_it(gallery, colour_verifier):
+    reddish = [np.full((9, 9, 3), (190, 10, 0), np.uint8)]
+    gallery.facts["open_set"] = {"threshold": -10.0}
+    assert next(name_each(colour_verifier, gallery, reddish)).answer == "unknown"  # 14 away.
+    gallery.facts["open_set"] = {"threshold": -15.0}
+    assert next(name_each(colour_verifier, gallery, reddish)).answer == "red"
