@@ -10,7 +10,7 @@ from kcars import card as cards
 from kcars.answers import Comparison, Prediction
 from kcars.calibration import probabilities
 from kcars.errors import KcarsError
-from kcars.grad_cam import GradCam
+from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.decode import full_size, part_of, photo_bytes
 from kcars.images.heat import overlaid
 from kcars.photos_in import Photo, as_photo
@@ -103,10 +103,12 @@ class Explainer:
 
 
 def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer:
-    """An Explainer over a run folder; KcarsError where it is none, or an export, which has no gradients.
+    """An Explainer over a run folder; KcarsError where it is none, or an export, or Keras runs on a library without gradients here.
 
     last: as of GradCam; moved: whether answers are also averaged over moved copies of a photo, where the run does that.
     """
+    if told := why_no_maps():
+        raise KcarsError(told)
     place = Path(place)
     if not (place / "run.json").is_file():
         for folder in (place, *place.parents[:2]):

@@ -6,6 +6,7 @@ averaged over the grid (as in HiResCAM, Draelos and Carin 2020, arXiv 2011.08891
 Grad-CAM and CAM all the same, and further down, where grids are finer, it is more faithful (docs/results.md).
 """
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,12 @@ from kcars.embed import views
 from kcars.linear_metric import LinearMetric
 
 BATCH = 8  # By the sizes of its layers, gradients of ResNet50 at 224 px hold about 25 MB a view of a photo.
+
+
+def why_no_maps() -> str:
+    """Why there can be no maps, "" where there can: their gradients are TensorFlow's, whichever library trained."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return "" if backend == "tensorflow" else f"KERAS_BACKEND={backend} gives no heat maps; only tensorflow does"
 
 
 class GradCam:

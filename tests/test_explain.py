@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from test_end_to_end import kcars, rows
 
 from kcars.errors import KcarsError
+from kcars.evaluate import keep_maps
 from kcars.explain import class_called, load
 from kcars.images.heat import from_text
 from kcars.picks import shown_alone, shown_pairs
@@ -129,7 +131,27 @@ def test_classes_are_found_whatever_their_case_or_told_by_likeness():
         class_called("BMW X7", names)
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_on_another_library_explains_nothing_and_says_so(small_runs, photos, tmp_path, monkeypatch, backend):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    output = kcars("explain", small_runs["classify"], photos[0], "--out", tmp_path / "why.png", code=2)
+    assert output == f"kcars: KERAS_BACKEND={backend} gives no heat maps; only tensorflow does\n"
+    assert not list(tmp_path.iterdir())
+
+
 # ---- maps that evaluation keeps ----
+
+
+def test_scored_on_another_library_a_run_has_no_maps_left_and_that_is_told(tmp_path, monkeypatch, capsys):
+    run = SimpleNamespace(folder=tmp_path)
+    (tmp_path / "maps.csv").write_text("of an earlier scoring")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    for _ in range(2):
+        keep_maps(run, *[None] * 7)
+        assert capsys.readouterr().err == (
+            "KERAS_BACKEND=torch gives no heat maps; only tensorflow does: the report will have none\n"
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_scored_run_keeps_a_map_of_all_that_its_report_shows(small_runs):
