@@ -42,7 +42,7 @@ def build(folder, place, out, boxes, no_names, exact, force):
     Example:
       kcars index build cars --model runs/demo-verify --out cars.index
     """
-    from kcars.gallery import fill
+    from kcars.gallery import ingest
     from kcars.gallery.store import check_place
     from kcars.predict import load
 
@@ -51,7 +51,7 @@ def build(folder, place, out, boxes, no_names, exact, force):
         raise KcarsError(f"{folder}: there is no such folder")
     model = load(place or newest("verify"))
     given = _given(model, [folder], boxes, not no_names)
-    _tell(fill.build(model, given, out, exact, force, _warn))
+    _tell(ingest.build(model, given, out, exact, force, _warn))
 
 
 @index_group.command()
@@ -67,10 +67,10 @@ def add(index, photos, place, boxes, no_names):
     Example:
       kcars index add cars.index more_cars gate.jpg
     """
-    from kcars.gallery import fill
+    from kcars.gallery import ingest
 
     model = model_of_index(index, place)
-    _tell(fill.add(model, _given(model, photos, boxes, not no_names), index, _warn))
+    _tell(ingest.add(model, _given(model, photos, boxes, not no_names), index, _warn))
 
 
 @index_group.command()
@@ -88,10 +88,10 @@ def enroll(index, name, photos, place, boxes):
     Example:
       kcars index enroll cars.index "Fiat 127" front.jpg rear.jpg side.jpg
     """
-    from kcars.gallery import fill
+    from kcars.gallery import ingest
 
     model = model_of_index(index, place)
-    _tell(fill.enroll(model, name, _given(model, photos, boxes, False), index, _warn))
+    _tell(ingest.enroll(model, name, _given(model, photos, boxes, False), index, _warn))
 
 
 @index_group.command()
@@ -108,7 +108,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     Example:
       kcars index search cars.index gate.jpg -k 5
     """
-    from kcars.gallery.found import found_each, json_line, lines
+    from kcars.gallery.search import json_line, lines, search_each
     from kcars.gallery.store import Gallery
 
     if photo.is_dir():
@@ -116,7 +116,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     wanted, _ = photos_given([photo], 1.0, box, boxes, detector, detector_classes)
     model = model_of_index(index, place)
     warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
-    for found in found_each(model, Gallery.open(index), wanted, count):
+    for found in search_each(model, Gallery.open(index), wanted, count):
         for line in [json_line(found)] if as_json else lines(found):
             click.echo(line)
 
@@ -141,18 +141,26 @@ def cluster(index, out, sure, least, unnamed):
     Example:
       kcars index cluster street.index --out street_clusters --unnamed
     """
-    from kcars.gallery.groups import TABLE, check_place, cut_distance, group, rows_to_group, sheet_name, write_groups
-    from kcars.gallery.groups_told import told
+    from kcars.gallery.cluster_summary import summary
+    from kcars.gallery.clusters import (
+        TABLE,
+        check_place,
+        cluster_numbers,
+        cut_distance,
+        rows_to_cluster,
+        sheet_name,
+        write_clusters,
+    )
     from kcars.gallery.store import Gallery
 
     check_place(out)
     gallery = Gallery.open(index)
     cut = cut_distance(gallery.facts["decision"], sure)
-    rows = rows_to_group(gallery, unnamed)
-    numbers = group(gallery.nearest.vectors(rows), cut, least)
-    write_groups(gallery, rows, numbers, out)
+    rows = rows_to_cluster(gallery, unnamed)
+    numbers = cluster_numbers(gallery.vector_index.vectors(rows), cut, least)
+    write_clusters(gallery, rows, numbers, out)
     names = gallery.names()
-    for line in told(numbers, [names[row] for row in rows], cut, least):
+    for line in summary(numbers, [names[row] for row in rows], cut, least):
         click.echo(line)
     click.echo(f"  {out / TABLE}")
     if numbers.max() >= 0:
@@ -187,17 +195,17 @@ def _tell(gallery) -> None:
     click.echo(
         f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each"
     )
-    click.echo(_search_told(facts["nearest"]))
+    click.echo(_search_told(facts["vector_index"]))
     if facts["names"]:
         click.echo(_unknown_told(facts["open_set"], facts["decision"]))
 
 
-def _search_told(nearest: dict) -> str:
-    if nearest["kind"] == "exact":
+def _search_told(vector_index: dict) -> str:
+    if vector_index["kind"] == "exact":
         return "search: exact, by every photo"
     return (
-        f"search: by {nearest['probes']} of {nearest['lists']} lists, which finds {nearest['recall@10']:.1%} of the ten nearest "
-        f"(measured on {nearest['recall_queries']} of the photos); kcars index build --exact compares with all"
+        f"search: by {vector_index['probes']} of {vector_index['lists']} lists, which finds {vector_index['recall@10']:.1%} of the ten nearest "
+        f"(measured on {vector_index['recall_queries']} of the photos); kcars index build --exact compares with all"
     )
 
 

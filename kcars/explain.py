@@ -21,7 +21,7 @@ SHOWN_PX = 720  # The longest side of a photo in a picture.
 
 
 @dataclass(frozen=True)
-class Looked:
+class HeatMap:
     """Where a network looked in a photo.
 
     heat: (h, w) float32, above 0 where it spoke for the answer; part: left, top, right, bottom in pixels of the upright
@@ -33,24 +33,28 @@ class Looked:
     part: tuple[int, int, int, int]
     seen: np.ndarray
 
+    def overlay(self) -> np.ndarray:
+        """The part of the photo in grey, with the map's colours over it, (h, w, 3) uint8."""
+        return overlaid(self.seen, self.heat)
+
 
 @dataclass(frozen=True)
-class WhyName:
+class ClassExplanation:
     """A classifier's answer, and the class that is explained with its probability."""
 
     prediction: Prediction
     name: str
     probability: float
-    looked: Looked
+    heat_map: HeatMap
 
 
 @dataclass(frozen=True)
-class WhyPair:
+class PairExplanation:
     """A verifier's answer, and where it looked in both photos."""
 
     comparison: Comparison
-    left: Looked
-    right: Looked
+    left: HeatMap
+    right: HeatMap
 
 
 class Explainer:
@@ -66,7 +70,7 @@ class Explainer:
     def card(self) -> dict:
         return self.predictor.card
 
-    def name(self, photo, name: str | None = None) -> WhyName:
+    def name(self, photo, name: str | None = None) -> ClassExplanation:
         """Why it names what it does; with `name`, what speaks for that class. KcarsError also where it knows no such class."""
         photo = as_photo(photo)
         (prediction,) = self.predictor.predict([photo])
@@ -75,19 +79,19 @@ class Explainer:
         label = int(logits.argmax()) if name is None else class_called(name, names)
         probability = probabilities(logits, self.card["decision"]["temperature"])[0, label]
         (heat,) = self.cam.of_classes(pixels[None], np.array([label]))
-        return WhyName(prediction, names[label], float(probability), Looked(photo.name, heat, part, seen))
+        return ClassExplanation(prediction, names[label], float(probability), HeatMap(photo.name, heat, part, seen))
 
-    def pair(self, left, right) -> WhyPair:
+    def pair(self, left, right) -> PairExplanation:
         """Why it takes two photos for the same, or for different: what brings them together."""
         photos = as_photo(left), as_photo(right)
         comparison = self.predictor.compare(*photos)
         given = [self._given(photo) for photo in photos]
         heats = self.cam.of_pairs(*(pixels[None] for pixels, _, _ in given))
         sides = [
-            Looked(photo.name, heat[0], part, seen)
+            HeatMap(photo.name, heat[0], part, seen)
             for photo, heat, (_, part, seen) in zip(photos, heats, given, strict=True)
         ]
-        return WhyPair(comparison, *sides)
+        return PairExplanation(comparison, *sides)
 
     def _given(self, photo: Photo) -> tuple[np.ndarray, tuple, np.ndarray]:
         """(what the network is given, which part of the photo that is, the part in its own shape)."""
@@ -99,7 +103,7 @@ class Explainer:
             whole = full_size(whole if isinstance(whole, bytes) else photo_bytes(whole))
         part = part_of(whole.shape, photo.box, self.card["input"]["padding"])
         left, top, right, bottom = part
-        return pixels, part, _small(whole[top:bottom, left:right])
+        return pixels, part, _thumbnail(whole[top:bottom, left:right])
 
 
 def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer:
@@ -138,34 +142,34 @@ def class_called(name: str, names: list[str]) -> int:
     raise KcarsError(f"--class: {name!r} is none of the {len(names)} classes; the most alike are {', '.join(near)}")
 
 
-def name_facts(why: WhyName) -> dict:
+def name_facts(why: ClassExplanation) -> dict:
     """For JSON: the answer, the class that is explained, and the map."""
     named = [{"name": name, "probability": round(value, 6)} for name, value in why.prediction.names]
     found = {"box": why.prediction.box, "names": named, "explained": why.name, "probability": round(why.probability, 6)}
-    return {"photo": why.looked.photo, **found, **_map_facts(why.looked)}
+    return {"photo": why.heat_map.photo, **found, **_map_facts(why.heat_map)}
 
 
-def pair_facts(why: WhyPair, card: dict) -> dict:
+def pair_facts(why: PairExplanation, card: dict) -> dict:
     """For JSON: the answer and both maps."""
     found = {name: getattr(why.comparison, name) for name in ("answer", "same", "distance", "probability")}
     sides = {side: {"photo": one.photo, **_map_facts(one)} for side, one in (("left", why.left), ("right", why.right))}
     return {**found, "threshold": -card["decision"]["threshold"], **sides}
 
 
-def _map_facts(looked: Looked) -> dict:
-    return {"part": list(looked.part), "map": [[float(f"{heat:.4g}") for heat in row] for row in looked.heat]}
+def _map_facts(heat_map: HeatMap) -> dict:
+    return {"part": list(heat_map.part), "map": [[float(f"{heat:.4g}") for heat in row] for row in heat_map.heat]}
 
 
-def name_figure(why: WhyName):
+def name_figure(why: ClassExplanation):
     """A matplotlib Figure: the photo, the map over it, and what the answer was."""
     from kcars.drawings import explained
 
     first, sure = why.prediction.names[0]
     told = "What speaks for it" if why.name == first else f"What speaks for {why.name}: {why.probability:.0%}"
-    return explained([_pictures(why.looked)], _scale(), f"{first}: {sure:.0%}", told)
+    return explained([_pictures(why.heat_map)], _scale(), f"{first}: {sure:.0%}", told)
 
 
-def pair_figure(why: WhyPair, card: dict):
+def pair_figure(why: PairExplanation, card: dict):
     """A matplotlib Figure: both photos, the maps over them, and what the answer was."""
     from kcars.drawings import explained
 
@@ -176,9 +180,9 @@ def pair_figure(why: WhyPair, card: dict):
     return explained([_pictures(why.left), _pictures(why.right)], _scale(), title, "What brings the two together")
 
 
-def _pictures(looked: Looked) -> tuple[str, np.ndarray, np.ndarray]:
-    told = "" if looked.heat.max() > 0 else " (no place speaks for it)"
-    return Path(looked.photo).name + told, looked.seen, overlaid(looked.seen, looked.heat)
+def _pictures(heat_map: HeatMap) -> tuple[str, np.ndarray, np.ndarray]:
+    told = "" if heat_map.heat.max() > 0 else " (no place speaks for it)"
+    return Path(heat_map.photo).name + told, heat_map.seen, heat_map.overlay()
 
 
 def _scale() -> np.ndarray:
@@ -187,7 +191,7 @@ def _scale() -> np.ndarray:
     return overlaid(np.full((1, 64, 3), 128, np.uint8), heat)
 
 
-def _small(photo: np.ndarray) -> np.ndarray:
+def _thumbnail(photo: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     picture = Image.fromarray(photo)

@@ -70,8 +70,8 @@ def test_a_photo_that_lies_on_its_side_is_set_upright(small_runs, photos, tmp_pa
         photo.rotate(-90, expand=True).save(tmp_path / "turned.jpg", exif=exif, quality=95)
         size = photo.size
     found = load(small_runs["classify"]).name(tmp_path / "turned.jpg")
-    assert found.looked.part == (0, 0, *size)
-    assert found.looked.seen.shape[:2] == size[::-1]
+    assert found.heat_map.part == (0, 0, *size)
+    assert found.heat_map.seen.shape[:2] == size[::-1]
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ FLOORS = [
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "explain", "grad_cam", "shown_maps", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
-                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files", "gallery.fill", "gallery.naming", "gallery.groups"]  # fmt: skip
+                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files", "gallery.ingest", "gallery.naming", "gallery.clusters"]  # fmt: skip
 
 
 def floor_of(module: str) -> int | None:

@@ -71,11 +71,11 @@ def child(width: str, count: str, noise: str) -> None:
         seconds, truth = written(Path(place), int(count), int(width), float(noise), queries)
         disk = sum(file.stat().st_size for file in Path(place).iterdir()) / 2**30
         gallery, opened = timed(lambda: Gallery.open(Path(place)))
-    found, together = timed(lambda: gallery.nearest.search(queries, K))
-    _, alone = timed(lambda: [gallery.nearest.search(query[None], K) for query in queries[:SINGLE]])
+    found, together = timed(lambda: gallery.vector_index.search(queries, K))
+    _, alone = timed(lambda: [gallery.vector_index.search(query[None], K) for query in queries[:SINGLE]])
     recall = np.mean([len(np.intersect1d(rows, right)) / K for (rows, _), right in zip(found, truth, strict=True)])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    facts = gallery.nearest.facts
+    facts = gallery.vector_index.facts
     cells = [
         *(f"{one:.1f}" for one in (seconds["build"], seconds["write"], opened)), f"{disk:.2f}", f"{peak:.2f}",
         f"{facts['probes']} of {facts['lists']}" if "lists" in facts else "all", f"{facts['recall@10']:.3f}",
@@ -88,13 +88,13 @@ def child(width: str, count: str, noise: str) -> None:
 
 def written(place: Path, count: int, width: int, noise: float, queries: np.ndarray) -> tuple[dict, np.ndarray]:
     """Seconds to build an index, to write it, and to search exactly; and what exact search finds, rows (q, K)."""
-    from kcars.gallery.nearest import Nearest, faiss_module
     from kcars.gallery.photos import Kept
     from kcars.gallery.store import write
+    from kcars.gallery.vector_index import VectorIndex, faiss_module
 
     photos = [Kept(f"/photos/{row:07}.jpg", f"{row:032x}", "make", f"model {row % 5000}") for row in range(count)]
     vectors, search = drawn(count, width, noise, seed=1), faiss_module().knn
-    nearest, build = timed(lambda: Nearest.build(vectors))
+    nearest, build = timed(lambda: VectorIndex.build(vectors))
     _, wrote = timed(lambda: write(place, CARD, photos, nearest))
     _, exact = timed(lambda: [search(queries[row : row + 1], vectors, K) for row in range(EXACT)])
     return {"build": build, "write": wrote, "exact": exact}, search(queries, vectors, K)[1]

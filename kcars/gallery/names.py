@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from kcars.gallery.nearest import Nearest
+from kcars.gallery.vector_index import VectorIndex
 
 CHUNK = 65_536
 BLOCK_DISTANCES = 2**25  # Held at a time: 256 MB.
@@ -31,12 +31,12 @@ class Names:
         self._starts = np.cumsum(self.photos) - self.photos
 
     @classmethod
-    def of(cls, named: Sequence[str], nearest: Nearest, scale: float | None) -> "Names | None":
+    def of(cls, named: Sequence[str], vector_index: VectorIndex, scale: float | None) -> "Names | None":
         """Of a gallery's photos, by their names, "" where they have none; None where none has, or the model's pairs gave no probabilities."""
         rows = np.array([row for row, name in enumerate(named) if name], np.int64)
         if not len(rows) or scale is None or not 0 < scale < np.inf:
             return None
-        return cls([named[row] for row in rows], nearest.vectors(rows), scale)
+        return cls([named[row] for row in rows], vector_index.vectors(rows), scale)
 
     def distances(self, vector: np.ndarray) -> np.ndarray:
         """Of a photo's vector (d,) from each name, (m,) float64."""

@@ -35,7 +35,7 @@ def _names(gallery: Gallery, scale: float | None) -> Names:
     named = gallery.names()
     if not any(named):
         raise KcarsError(f"index {gallery.folder}: no photo in it has a name; kcars index enroll gives photos one")
-    names = Names.of(named, gallery.nearest, scale)
+    names = Names.of(named, gallery.vector_index, scale)
     if names is None:
         raise KcarsError(f"index {gallery.folder}: its model tells no probability of pairs, by which photos are named")
     return names

@@ -13,8 +13,8 @@ from kcars.errors import KcarsError
 from kcars.files import writable_folder, write_json
 from kcars.gallery import open_set
 from kcars.gallery.names import Names
-from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept, read_photos, write_photos
+from kcars.gallery.vector_index import VectorIndex
 
 FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
 OWN = r"vectors-(\d+)\.faiss|photos-(\d+)\.csv"
@@ -23,7 +23,7 @@ _NEEDED = {
     "dimensions": (),
     "count": (),
     "decision": ("threshold", "scale", "offset"),
-    "nearest": ("kind", "forced"),
+    "vector_index": ("kind", "forced"),
     "open_set": (),
     "generation": (),
     "files": ("vectors", "photos"),
@@ -34,13 +34,13 @@ _NEEDED = {
 class Gallery:
     """What a folder holds.
 
-    facts: the content of index.json; photos and nearest: row by row the same.
+    facts: the content of index.json; photos and vector_index: row by row the same.
     """
 
     folder: Path
     facts: dict
     photos: list[Kept]
-    nearest: Nearest
+    vector_index: VectorIndex
 
     @classmethod
     def open(cls, folder: Path) -> "Gallery":
@@ -57,13 +57,13 @@ class Gallery:
     @classmethod
     def _of(cls, folder: Path, facts: dict) -> "Gallery":
         vectors, listed = (folder / facts["files"][name] for name in ("vectors", "photos"))
-        nearest, photos = Nearest.read(vectors, facts["nearest"]), read_photos(listed)
-        if not (len(nearest) == len(photos) == facts["count"] and nearest.width == facts["dimensions"]):
+        vector_index, photos = VectorIndex.read(vectors, facts["vector_index"]), read_photos(listed)
+        if not (len(vector_index) == len(photos) == facts["count"] and vector_index.width == facts["dimensions"]):
             raise KcarsError(
-                f"{folder}: its files do not fit together ({len(nearest)} vectors, {len(photos)} photos, {facts['count']} in "
+                f"{folder}: its files do not fit together ({len(vector_index)} vectors, {len(photos)} photos, {facts['count']} in "
                 f"{FACTS}); build the index anew"
             )
-        return cls(folder, facts, photos, nearest)
+        return cls(folder, facts, photos, vector_index)
 
     def refuse_other_model(self, card: dict) -> None:
         """KcarsError where the card is not of the model that embedded the photos."""
@@ -154,7 +154,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def write(folder: Path, card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
+def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
     """Write a new generation beside the old one, switch, and delete the old; the lock must be held. The facts written.
 
     Killed anywhere, index.json names either the old files or the new ones, and both were whole by then.
@@ -162,9 +162,9 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], nearest: Nearest) ->
     writable_folder(folder, "index")
     number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
-    facts = _facts(card, photos, nearest) | {"generation": number, "files": files}
+    facts = _facts(card, photos, vector_index) | {"generation": number, "files": files}
     try:
-        nearest.write(folder / files["vectors"])
+        vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)
         write_json(folder / FACTS, facts)
     except BaseException:
@@ -177,12 +177,12 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], nearest: Nearest) ->
     return facts
 
 
-def _facts(card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
+def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
     from kcars.machine import versions
 
     decision, target = card["decision"], card["target"]
     named = [photo.name(target) for photo in photos]
-    names = Names.of(named, nearest, decision["scale"])
+    names = Names.of(named, vector_index, decision["scale"])
     return {
         "format": FORMAT,
         "model": {
@@ -193,11 +193,11 @@ def _facts(card: dict, photos: Sequence[Kept], nearest: Nearest) -> dict:
             "crop": card["input"]["crop"],
             "padding": card["input"]["padding"],
         },
-        "dimensions": nearest.width,
+        "dimensions": vector_index.width,
         "count": len(photos),
         "names": len(set(filter(None, named))),
         "decision": {name: decision[name] for name in ("threshold", "scale", "offset")},
-        "nearest": nearest.facts,
+        "vector_index": vector_index.facts,
         "open_set": names and open_set.chosen(names),
         "versions": versions(),
     }

@@ -172,11 +172,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
                 result.scores[f"{key}/{metric}"] = value
         more = None
         if split == "test" and "scale" in decision:
-            confidence, right = _confidence(pairs.same, -found, decision)
-            shown["reliability.csv"][key] = calibration.reliability(confidence, right)
-            shown["coverage.csv"][key] = calibration.answered(confidence, right)
-            more = _calibration(pairs.same, -found, decision)
-            result.scores |= {f"{key}/{metric}": float(value) for metric, value in more(np.ones(len(pairs))).items()}
+            more = _add_trust(result, shown, key, pairs.same, -found, decision)
         if resamples:
             later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
         if split == "validation" and difficulty == plan.strategy.deciding:
@@ -194,6 +190,16 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
         result.tables |= {name: curve_table(each) for name, each in shown.items() if each}
     return result
+
+
+def _add_trust(result: Result, shown: dict, key: str, same, distance, decision: dict) -> Callable[[np.ndarray], dict]:
+    """How far probabilities of pairs hold, in scores and in the tables shown; the same scores for any weights of the pairs."""
+    confidence, right = _confidence(same, distance, decision)
+    shown["reliability.csv"][key] = calibration.reliability(confidence, right)
+    shown["coverage.csv"][key] = calibration.answered(confidence, right)
+    weighted = _calibration(same, distance, decision)
+    result.scores |= {f"{key}/{metric}": float(value) for metric, value in weighted(np.ones(len(same))).items()}
+    return weighted
 
 
 def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.ndarray, resamples: int) -> None:

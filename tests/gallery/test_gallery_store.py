@@ -11,9 +11,9 @@ from filelock import FileLock
 
 from kcars import files
 from kcars.errors import KcarsError
-from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept, read_photos, write_photos
 from kcars.gallery.store import Gallery, check_place, locked, write
+from kcars.gallery.vector_index import VectorIndex
 
 CARD = colour_model().card
 
@@ -24,7 +24,7 @@ def kept(count, first=0):
 
 def written(folder, count):
     vectors = np.arange(count * 3, dtype=np.float32).reshape(count, 3)
-    return write(folder, CARD, kept(count), Nearest.build(vectors))
+    return write(folder, CARD, kept(count), VectorIndex.build(vectors))
 
 
 def test_what_is_opened_is_what_was_written(tmp_path):
@@ -35,7 +35,7 @@ def test_what_is_opened_is_what_was_written(tmp_path):
     assert gallery.facts == json.loads(json.dumps(facts))
     assert (facts["count"], facts["names"], facts["dimensions"]) == (5, 3, 3)
     assert facts["model"]["fingerprint"] == "abc" and facts["decision"]["threshold"] == -50
-    np.testing.assert_array_equal(gallery.nearest.vectors([1]), [[3, 4, 5]])
+    np.testing.assert_array_equal(gallery.vector_index.vectors([1]), [[3, 4, 5]])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -81,14 +81,14 @@ def test_a_write_that_fails_leaves_the_old_index_alone(tmp_path, monkeypatch):
 
 def test_a_reader_that_a_writer_overtakes_reads_the_new_generation(tmp_path, monkeypatch):
     written(tmp_path, 4)
-    read = Nearest.read
+    read = VectorIndex.read
 
     def overtaken(file, facts):
         monkeypatch.undo()
         written(tmp_path, 6)
         return read(file, facts)
 
-    monkeypatch.setattr(Nearest, "read", overtaken)
+    monkeypatch.setattr(VectorIndex, "read", overtaken)
     assert len(Gallery.open(tmp_path).photos) == 6
 
 

@@ -11,9 +11,9 @@ from kcars.calibration import same_probability
 from kcars.errors import KcarsError
 from kcars.gallery.names import Names
 from kcars.gallery.naming import name_each
-from kcars.gallery.nearest import Nearest
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery, write
+from kcars.gallery.vector_index import VectorIndex
 
 
 def on_a_line(*places):
@@ -78,7 +78,7 @@ def test_at_a_risk_it_must_be_surer():
 def gallery(tmp_path, colour_verifier):
     photos = [Kept("/1", "1", "", "red"), Kept("/2", "2"), Kept("/3", "3", "", "green")]
     vectors = np.array([[200, 0, 0], [0, 0, 200], [0, 200, 0]], np.float32)
-    write(tmp_path / "index", colour_verifier.card, photos, Nearest.build(vectors))
+    write(tmp_path / "index", colour_verifier.card, photos, VectorIndex.build(vectors))
     return Gallery.open(tmp_path / "index")
 
 

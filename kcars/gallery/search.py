@@ -23,7 +23,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """matches: the nearest to a photo, or to what is in its box, nearest first."""
 
     photo: str
@@ -31,23 +31,23 @@ class Found:
     matches: tuple[Match, ...]
 
 
-def found_each(model: Predictor, gallery: Gallery, photos: Iterable[Photo], count: int) -> Iterator[Found]:
+def search_each(model: Predictor, gallery: Gallery, photos: Iterable[Photo], count: int) -> Iterator[SearchResult]:
     """The `count` nearest of the gallery to each photo, one after the other; KcarsError for one that cannot be read."""
     gallery.refuse_other_model(model.card)
     names = gallery.names()
     for photo, vector in model.embed_each(photos):
         if isinstance(vector, KcarsError):
             raise vector
-        ((rows, distances),) = gallery.nearest.search(vector[None], count)
+        ((rows, distances),) = gallery.vector_index.search(vector[None], count)
         likely = same_probability(distances, model.card["decision"])
         matches = [
             Match(gallery.photos[row], names[row], float(distance), float(probability))
             for row, distance, probability in zip(rows.tolist(), distances, likely, strict=True)
         ]
-        yield Found(photo.name, photo.box, tuple(matches))
+        yield SearchResult(photo.name, photo.box, tuple(matches))
 
 
-def lines(found: Found) -> Iterator[str]:
+def lines(found: SearchResult) -> Iterator[str]:
     """For people: the photo, then a line a match."""
     yield _line(found.photo) + _boxed(found.box)
     for place, match in enumerate(found.matches, 1):
@@ -56,7 +56,7 @@ def lines(found: Found) -> Iterator[str]:
         yield f"  {place:>3}  distance {match.distance:.3f}  same {match.probability:6.1%}{named}  {where}"
 
 
-def json_line(found: Found) -> str:
+def json_line(found: SearchResult) -> str:
     """The same as a JSON object; names that nobody knows are null."""
     matches = [
         {

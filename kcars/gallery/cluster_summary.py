@@ -1,4 +1,4 @@
-"""What a grouping found, in lines: how large groups are, what is in none, and how far known names agree with them."""
+"""What clustering found, in lines: how large groups are, what is in none, and how far known names agree with them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 MOST_LINES = 20
 
 
-def told(numbers: np.ndarray, names: Sequence[str], cut: float, least: int) -> Iterator[str]:
+def summary(numbers: np.ndarray, names: Sequence[str], cut: float, least: int) -> Iterator[str]:
     """numbers (n,): of the groups, -1 for none; names: of the photos, "" where unknown."""
     grouped, groups = int((numbers >= 0).sum()), int(numbers.max()) + 1
     yield f"{groups} clusters of {least} photos or more, within a mean distance of {cut:.3f}: {grouped} of {len(numbers)} photos"

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from kcars.answers import UNKNOWN
 from kcars.errors import KcarsError
 from kcars.gallery.described import Named
-from kcars.gallery.nearest import Nearest, faiss_module
 from kcars.gallery.photos import Kept, digest
 from kcars.gallery.store import (
     Gallery,
@@ -23,6 +22,7 @@ from kcars.gallery.store import (
     refuse_other_model,
     write,
 )
+from kcars.gallery.vector_index import VectorIndex, faiss_module
 from kcars.images.decode import photo_bytes
 from kcars.photos_in import Photo
 from kcars.predict import Predictor
@@ -98,7 +98,7 @@ def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, forc
     vectors = intake.embed(model, given)
     if not len(vectors):
         raise KcarsError(f"none of the {len(given)} photos could be read; nothing was written")
-    nearest = Nearest.build(vectors, exact)
+    vector_index = VectorIndex.build(vectors, exact)
     new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -107,13 +107,13 @@ def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, forc
     try:
         with locked(out):
             check_place(out, force)
-            facts = write(out, model.card, intake.kept, nearest)
+            facts = write(out, model.card, intake.kept, vector_index)
     except BaseException:
         if new:
             _remove_empty(out)
         raise
     _tell_counts(intake, len(vectors), tell)
-    return Gallery(out, facts, intake.kept, nearest)
+    return Gallery(out, facts, intake.kept, vector_index)
 
 
 def add(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell) -> Gallery:
@@ -145,9 +145,9 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
         _tell_counts(intake, len(vectors), tell)
         if not len(vectors) and not renamed:
             return gallery
-        nearest = gallery.nearest.with_more(vectors)
-        facts = write(folder, model.card, intake.kept, nearest)
-    return Gallery(folder, facts, intake.kept, nearest)
+        vector_index = gallery.vector_index.with_more(vectors)
+        facts = write(folder, model.card, intake.kept, vector_index)
+    return Gallery(folder, facts, intake.kept, vector_index)
 
 
 def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:

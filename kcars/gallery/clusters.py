@@ -10,7 +10,7 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.files import csv_text, umask, writable_folder, write_text
-from kcars.gallery.groups_sheet import write_sheet
+from kcars.gallery.contact_sheet import write_sheet
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery
 from kcars.photos_in import shown
@@ -25,14 +25,16 @@ def cut_distance(decision: dict, sure: float) -> float:
         raise KcarsError(f"--sure {sure:g}: is no probability to group by; from 0.5 to below 1 are, such as 0.8")
     scale, offset = decision["scale"], decision["offset"]
     if scale is None or not 0 < scale < np.inf:
-        raise KcarsError("its model tells no probability of pairs, by which photos are grouped")
+        raise KcarsError(
+            "--sure: the model of the index tells no probability of pairs, by which photos are grouped; score it anew"
+        )
     found = offset - math.log(sure / (1 - sure)) / scale
     if found <= 0:
         raise KcarsError(f"--sure {sure:g}: no two photos are as surely the same by this model; give less")
     return found
 
 
-def group(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
+def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
     """Numbers (n,) from 0, the largest group first, of vectors (n, d); NOISE for groups of fewer than `least`.
 
     Groups join while the mean distance between two is at most `cut` (agglomerative, average linkage; Sokal & Michener
@@ -52,7 +54,7 @@ def group(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
     return np.where(sizes[number] >= least, place[number], NOISE)
 
 
-def rows_to_group(gallery: Gallery, unnamed: bool) -> np.ndarray:
+def rows_to_cluster(gallery: Gallery, unnamed: bool) -> np.ndarray:
     """All rows, or those without a name; KcarsError where there are none, or too many."""
     rows = np.array([row for row, name in enumerate(gallery.names()) if not (unnamed and name)], np.int64)
     if not len(rows):
@@ -64,7 +66,7 @@ def rows_to_group(gallery: Gallery, unnamed: bool) -> np.ndarray:
     return rows
 
 
-def write_groups(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out: Path) -> None:
+def write_clusters(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out: Path) -> None:
     """clusters.csv, a line a photo, and a contact sheet of each group, into the new folder `out`: all or nothing.
 
     Within a group the photo nearest to its mean comes first; those of no group come last.
@@ -73,7 +75,7 @@ def write_groups(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out: P
     writable_folder(out.parent, "--out")
     place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
-        vectors, ordered = gallery.nearest.vectors(rows), []
+        vectors, ordered = gallery.vector_index.vectors(rows), []
         for number in [*range(numbers.max() + 1), NOISE]:
             members = np.flatnonzero(numbers == number)
             away = np.linalg.norm(vectors[members] - vectors[members].mean(0), axis=1) if len(members) else members

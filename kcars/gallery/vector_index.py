@@ -26,7 +26,7 @@ def faiss_module():
 
 
 @dataclass
-class Nearest:
+class VectorIndex:
     """A FAISS index of vectors (n, d) float32 by Euclidean distance, row by row in the order in which they came.
 
     facts: `kind`, `exact` or `ivf_flat` (vectors in lists by their nearest of many centres, of which a search looks into
@@ -38,7 +38,7 @@ class Nearest:
     facts: dict
 
     @classmethod
-    def build(cls, vectors: np.ndarray, exact: bool = False) -> "Nearest":
+    def build(cls, vectors: np.ndarray, exact: bool = False) -> "VectorIndex":
         """Exact where asked for, or up to EXACT_UP_TO vectors; k-means is seeded, so that equal vectors give equal lists."""
         faiss = faiss_module()
         vectors = _rows(vectors)
@@ -58,12 +58,12 @@ class Nearest:
         found._choose_probes()
         return found
 
-    def with_more(self, vectors: np.ndarray) -> "Nearest":
+    def with_more(self, vectors: np.ndarray) -> "VectorIndex":
         """The same with vectors (m, d) after those that it has; centres are learned anew once there are twice as many."""
         count = len(self) + len(vectors)
         outgrown = count > 2 * self.facts["learned_from"] if self.facts["kind"] == LISTS else count > EXACT_UP_TO
         if outgrown and not self.facts["forced"]:
-            return Nearest.build(np.concatenate([self.vectors(), _rows(vectors)]))
+            return VectorIndex.build(np.concatenate([self.vectors(), _rows(vectors)]))
         if len(vectors):
             self.index.add(_rows(vectors))
             if self.facts["kind"] == LISTS:
@@ -126,7 +126,7 @@ class Nearest:
             faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))
 
     @classmethod
-    def read(cls, file: Path, facts: dict) -> "Nearest":
+    def read(cls, file: Path, facts: dict) -> "VectorIndex":
         """What `write` wrote; KcarsError where the file is missing or damaged."""
         faiss = faiss_module()
         try:
