@@ -15,7 +15,7 @@ class Prediction:
     """What one photo shows.
 
     names: (name, probability) of the likeliest classes, best first; makes: the same of makes, each the sum over its
-    models, empty where the classes are no models; answer: the first name, or "unknown" where it is not sure enough.
+    models, empty where the classes are no models, or names are those of an index; answer: the first name, or "unknown" where it is not sure enough.
     """
 
     photo: str
@@ -76,6 +76,19 @@ class Answers:
         names = _best(probability, self._card["classes"]["names"], top)
         makes = _best(probability @ self._member, self._makes, top) if self._makes else ()
         return Prediction(photo, names, makes, names[0][0] if names[0][1] >= self._least else UNKNOWN, box)
+
+    def nearest_name(
+        self, photo: str, names, distances: np.ndarray, top: int, threshold: float, box=None
+    ) -> Prediction:
+        """Of one photo's distances (m,) from names (m,): "unknown" where minus the least is below the threshold, or it is not sure enough.
+
+        Probabilities are those of pairs, each for itself: they do not sum to 1.
+        """
+        order = np.argsort(distances, kind="stable")[:top]
+        probability = same_probability(distances[order], self._decision)
+        found = tuple((str(names[place]), float(one)) for place, one in zip(order, probability, strict=True))
+        known = -distances[order[0]] >= threshold and probability[0] >= self._least
+        return Prediction(photo, found, (), found[0][0] if known else UNKNOWN, box)
 
     def comparison(self, left: str, right: str, one: np.ndarray, other: np.ndarray) -> Comparison:
         """Of two embeddings (d,)."""

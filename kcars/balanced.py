@@ -21,7 +21,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         """Count a batch: integer labels (n,) or rows of shares (n, classes), whose largest counts; scores (n, classes)."""
         label = class_numbers(y_true, y_pred)
         place = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
-        counts = ops.bincount(place, minlength=self.classes**2)
+        counts = _counted(place, self.classes**2)
         self.matrix.assign_add(ops.cast(ops.reshape(counts, (self.classes, self.classes)), "int32"))
 
     def result(self):
@@ -36,7 +36,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         }
 
     def reset_state(self):
-        self.matrix.assign(ops.zeros_like(self.matrix))
+        self.matrix.assign(ops.zeros((self.classes, self.classes), "int32"))
 
     def get_config(self):
         return {**super().get_config(), "classes": self.classes}
@@ -54,6 +54,13 @@ class TopFive(keras.metrics.SparseTopKCategoricalAccuracy):
 
     def result(self):
         return {"top5": super().result()}
+
+
+def _counted(numbers, count: int):
+    """How often each of 0..count-1 stands among the numbers (n,)."""
+    if keras.backend.backend() == "jax":  # Whose bincount cannot be traced without a length that is known beforehand.
+        return ops.segment_sum(ops.ones_like(numbers), numbers, count)
+    return ops.bincount(numbers, minlength=count)
 
 
 def class_numbers(labels, outputs):

@@ -1,6 +1,8 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
+from kcars import adjusted_head
 from kcars.errors import KcarsError
+from kcars.files import fingerprint, sha256
 from kcars.linear_metric import LinearMetric
 from kcars.run import Run
 
@@ -55,6 +57,7 @@ def of_run(run: Run) -> dict:
         )
     return {
         "format": FORMAT,
+        "model_fingerprint": _model_fingerprint(run),
         "task": strategy.task,
         "target": strategy.target,
         "classes": {"names": classes.full_names(), "makes": classes.makes, "ids": classes.ids.tolist()},
@@ -81,6 +84,17 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
+
+
+def _model_fingerprint(run: Run) -> str | None:
+    """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
+    if not run.best_weights.is_file():
+        return None
+    scores, asked = run.scores(), run.strategy().evaluate
+    metric, head = metric_of(run), run.folder / adjusted_head.FILE
+    parts = [sha256(run.best_weights), metric and metric.fingerprint()]
+    parts += [sha256(head)] if scores.get("adjusted") and head.is_file() else []
+    return fingerprint(parts, scores["metric"], asked.mirror, asked.shift)
 
 
 def _unit_length(run: Run) -> bool:

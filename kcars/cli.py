@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kcars import __version__, cli_report, cli_tune, cli_use
+from kcars import __version__, cli_explain, cli_index, cli_report, cli_tune, cli_use
 from kcars.cli_data import data, data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import Interrupted, KcarsError
@@ -51,7 +51,13 @@ def main():
 
 
 main.add_command(data)
-for command in (*cli_report.COMMANDS, *cli_use.COMMANDS, *cli_tune.COMMANDS):
+for command in (
+    *cli_report.COMMANDS,
+    *cli_use.COMMANDS,
+    *cli_explain.COMMANDS,
+    *cli_index.COMMANDS,
+    *cli_tune.COMMANDS,
+):
     main.add_command(command)
 
 

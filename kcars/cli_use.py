@@ -1,21 +1,20 @@
 """The `kcars` commands that take a trained model to photos, or out of the house. Everything heavy is imported inside one."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from kcars.cli_photos import (
+    LONGEST_SECONDS,
+    box_options,
+    model_of_index,
+    model_option,
+    newest,
+    photos_given,
+    risk_option,
+    warn_of_scenes,
+)
 from kcars.errors import KcarsError
-
-LONGEST_SECONDS = 1e6
-model_option = click.option(
-    "--model", "place", metavar="RUN|EXPORT", type=click.Path(path_type=Path),
-    help="A run folder, an export, or a model in it.  [default: the newest fitting run in runs/]",
-)  # fmt: skip
-risk_option = click.option(
-    "--risk", type=float, metavar="SHARE",
-    help='Answer "unknown" where answers as sure as this one erred more often than that on validation, such as 0.05.',
-)  # fmt: skip
 
 
 @click.command()
@@ -54,24 +53,13 @@ def export(run, formats, out, force, folder, photos):
 @click.command()
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PHOTOS|FOLDER|VIDEO...")
 @model_option
+@click.option(
+    "--index", type=click.Path(path_type=Path),
+    help="Name by the photos of an index, by a verifier; --model is then the one that built it.",
+)  # fmt: skip
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many names.")
 @risk_option
-@click.option("--box", metavar="L,T,R,B", help="Where the car is, in pixels; for every photo named.")
-@click.option(
-    "--boxes",
-    type=click.Path(path_type=Path),
-    help="CSV of path, left, top, right, bottom; paths are below its folder.",
-)
-@click.option(
-    "--detector", type=click.Path(path_type=Path),
-    help="Your own ONNX detector: (1, 3, h, w) RGB 0..1 to (1, n, 6) left, top, right, bottom, score, class.",
-)  # fmt: skip
-@click.option(
-    "--detector-classes",
-    default="",
-    metavar="A,B",
-    help="Its classes that are vehicles, such as 2,5,7.  [default: all]",
-)
+@box_options
 @click.option(
     "--every",
     default=1.0,
@@ -81,7 +69,7 @@ def export(run, formats, out, force, folder, photos):
 )
 @click.option("--json", "kind", flag_value="json", help="A JSON object a line, on standard output.")
 @click.option("--csv", "kind", flag_value="csv", help="CSV, a line a name, on standard output.")
-def predict(photos, place, top, risk, box, boxes, detector, detector_classes, every, kind):
+def predict(photos, place, index, top, risk, box, boxes, detector, detector_classes, every, kind):
     """Name the cars in PHOTOS, in folders of them, or in frames of videos. Bad photos are reported and passed over.
 
     Ends with exit code 0 where any photo was answered about, 2 where none was.
@@ -91,23 +79,21 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
       kcars predict car.jpg --model runs/demo-classify
       kcars predict photos/ --top 3 --csv > names.csv
       kcars predict gate.mp4 --detector yolo.onnx --detector-classes 2,5,7 --risk 0.05
+      kcars predict car.jpg --index cars.index
     """
     from tqdm import tqdm
 
     from kcars.answer_lines import writer
-    from kcars.predict import load
 
-    if sum(option is not None for option in (box, boxes, detector)) > 1:
-        raise KcarsError("--box, --boxes, --detector: exclude each other; give one")
     if not 0 < every < LONGEST_SECONDS:
         raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
-    wanted, count = _photos(photos, every, box, boxes, detector, detector_classes)
-    model = load(place or _newest("classify"))
-    _warn_of_scenes(model, "classify", box or boxes or detector, "--box, --boxes, --detector")
+    wanted, count = photos_given(photos, every, box, boxes, detector, detector_classes)
+    boxed = box or boxes or detector
+    answers = _answers(wanted, place, index, top, risk, boxed)
     show, bad, good, whole = writer(kind), 0, 0, 0
     bar = tqdm(total=count, desc="naming", unit="photo", disable=None if kind else True)
     with bar:
-        for answer in model.predict_each(wanted, top, risk):
+        for answer in answers:
             bar.update()
             if isinstance(answer, tuple):
                 bad += 1
@@ -123,6 +109,23 @@ def predict(photos, place, top, risk, box, boxes, detector, detector_classes, ev
         click.echo(f"{bad} of {bad + good} photos were passed over", err=True)
         if not good:
             raise KcarsError("no photo could be answered about")
+
+
+def _answers(photos, place, index, top, risk, boxed):
+    """Answers about photos, one after the other: by a classifier, or by the names in an index."""
+    from kcars.predict import load
+
+    options = "--box, --boxes, --detector"
+    if index is None:
+        model = load(place or newest("classify"))
+        warn_of_scenes(model, "classify", boxed, options)
+        return model.predict_each(photos, top, risk)
+    from kcars.gallery.naming import name_each
+    from kcars.gallery.store import Gallery
+
+    model = model_of_index(index, place)
+    warn_of_scenes(model, "verify", boxed, options)
+    return name_each(model, Gallery.open(index), photos, top, risk)
 
 
 @click.command()
@@ -148,56 +151,9 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
         Photo(str(path), path, box_of(box.split(","), f"--{side}-box") if box is not None else None)
         for side, path, box in (("left", left, left_box), ("right", right, right_box))
     ]
-    model = load(place or _newest("verify"))
-    _warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
+    model = load(place or newest("verify"))
+    warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
     click.echo(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
-
-
-def _photos(names, every, box, boxes, detector, detector_classes) -> tuple:
-    """The photos to answer about, each with its box, and how many there are, None where only reading them tells."""
-    from kcars.photos_in import Detector, box_of, count_of, detected, in_boxes, photos_of, read_boxes
-
-    photos = photos_of(names, every)
-    if boxes:
-        return in_boxes(photos, read_boxes(boxes)), None
-    if detector:
-        return detected(photos, Detector(detector, _numbers(detector_classes))), None
-    if box is not None:
-        one = box_of(box.split(","), "--box")
-        photos = (replace(photo, box=one) for photo in photos)
-    return photos, count_of(names)
-
-
-def _newest(task: str) -> Path:
-    """The run below runs/ of a task that was scored last; told on standard error."""
-    from kcars.run import Run
-
-    found = sorted(Path("runs").glob("*/scores.json"), key=lambda file: -file.stat().st_mtime)
-    for file in found:
-        try:
-            run = Run.open(file.parent)
-            if run.strategy().task == task:
-                click.echo(f"model: {run.folder}", err=True)
-                return run.folder
-        except KcarsError:
-            continue
-    raise KcarsError(f"--model: is missing, and runs/ holds no scored run of task {task}; name a run or an export")
-
-
-def _warn_of_scenes(model, task: str, boxed, options: str) -> None:
-    if model.task == task and model.card["input"]["learned_in_boxes"] and not boxed:
-        click.echo(
-            "whole photos are read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "
-            f"its box ({options})",
-            err=True,
-        )
-
-
-def _numbers(text: str) -> frozenset[int]:
-    try:
-        return frozenset(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise KcarsError(f"--detector-classes: {text!r} are no whole numbers; such as 2,5,7 are") from None
 
 
 COMMANDS = [export, predict, compare]

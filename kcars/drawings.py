@@ -20,6 +20,7 @@ INK, FAINT = "#333333", "#d9d9d9"
 MOST_CELLS, MOST_NAMES = 16, 80  # Classes that have their share in every cell; that have their names.
 LISTED, LONGEST, SMALLEST_CELL = 20, 34, 0.045  # Confusions told in words; letters of a name; inches.
 PHOTO_INCHES = 1.25  # Height in a grid.
+EXPLAINED_INCHES = 3.2  # Width of a photo with its map.
 
 
 def roc_curves(
@@ -123,6 +124,38 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
         axes.imshow(photo, extent=(left, left + wide, upper + PHOTO_INCHES, upper), aspect="auto")
         axes.text(left + wide / 2, upper + PHOTO_INCHES, caption, ha="center", va="top", fontsize=7, color=INK)
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    return figure
+
+
+def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.ndarray, title: str, told: str) -> Figure:
+    """Each photo above itself with a map of heat over it, side by side, or one photo beside itself.
+
+    photos: name, photo and overlaid photo (h, w, 3) uint8 of each; scale: (1, n, 3) uint8, colours of little to most heat;
+    title: the answer; told: what heat means.
+    """
+    pictures = [[photo for _, photo, _ in photos], [hot for _, _, hot in photos]]
+    pictures = pictures if len(photos) > 1 else [[*pictures[0], *pictures[1]]]
+    shape = max((photo.shape[0] / photo.shape[1] for _, photo, _ in photos), default=1.0)
+    wide, gap, above, below = EXPLAINED_INCHES, 0.12, 0.45 + 0.24 * len(wrap(title, 52)), 0.62
+    high = min(wide * shape, 1.4 * wide)
+    width, height = 2 * wide + 3 * gap, len(pictures) * (high + gap) + above + below
+    figure = Figure(figsize=(width, height))
+    for row, line in enumerate(pictures):
+        for column, picture in enumerate(line):
+            left, upper = gap + column * (wide + gap), above + row * (high + gap)
+            axes = figure.add_axes((left / width, 1 - (upper + high) / height, wide / width, high / height))
+            axes.imshow(picture)
+            axes.set_axis_off()
+    figure.text(gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 52)), va="top", fontsize=13, color=INK)
+    figure.text(gap / width, 1 - (above - 0.12) / height, told, va="bottom", fontsize=9.5, color=INK)
+    for column, (name, _, _) in enumerate(photos):
+        left = gap + column * (wide + gap)
+        figure.text(left / width, (below - 0.02) / height, _short(name), va="top", fontsize=8.5, color=INK)
+    bar = figure.add_axes(((width - gap - 2.0) / width, 0.14 / height, 1.5 / width, 0.14 / height))
+    bar.imshow(scale, aspect="auto", extent=(0, 1, 0, 1))
+    bar.set_axis_off()
+    bar.text(-0.04, 0.45, "little", ha="right", va="center", fontsize=8.5, color=INK)
+    bar.text(1.04, 0.45, "most", ha="left", va="center", fontsize=8.5, color=INK)
     return figure
 
 

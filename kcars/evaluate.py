@@ -1,16 +1,20 @@
 """Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
+import sys
+
 import numpy as np
 
 from kcars.data.index import Dataset, Index
 from kcars.embed import Outputs, network_outputs
 from kcars.files import writable_folder, write_json, written_whole
+from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
 from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.settings import Strategy
+from kcars.shown_maps import MAPS, write_maps
 from kcars.tasks import task_module
 from kcars.tasks.plan import Network, Plan, Result, history_column
 
@@ -43,18 +47,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
     found = {
-        "protocol": strategy.evaluate.protocol,
-        "strategy": facts["strategy"],
-        "finished": facts["finished"],
-        "task": strategy.task,
-        "target": strategy.target,
-        "difficulty": strategy.difficulty if strategy.task == "verify" else None,
-        "deciding": strategy.deciding if strategy.task == "verify" else None,
-        "metric": strategy.evaluate.metric if metric else "euclidean" if strategy.task == "verify" else None,
-        "adjusted": head.facts() if head else None,
-        "data_fingerprint": facts["data"]["fingerprint"],
-        "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
-        "folds": chosen["folds"] if chosen else 0,
+        **_what(run, task, head, metric),
         "decision": decision,
         "validation": {} if chosen else task.scores(plan, outputs, "validation", {}).scores,
         "counts": facts["data"],
@@ -68,8 +61,29 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     if head:
         head.save(run.folder)
     write_tables(run, "", result, plan.dataset.index, store)
+    keep_maps(run, result, plan, store, outputs, network, head, metric)
     write_json(run.folder / "scores.json", found)
     return found
+
+
+def _what(run: Run, task, head, metric) -> dict:
+    """What was scored, and by which of the things that a run may ask for."""
+    strategy, facts, chosen = run.strategy(), run.facts(), run.facts().get("chosen")
+    verifies = strategy.task == "verify"
+    return {
+        "protocol": strategy.evaluate.protocol,
+        "strategy": facts["strategy"],
+        "finished": facts["finished"],
+        "task": strategy.task,
+        "target": strategy.target,
+        "difficulty": strategy.difficulty if verifies else None,
+        "deciding": strategy.deciding if verifies else None,
+        "metric": strategy.evaluate.metric if metric else "euclidean" if verifies else None,
+        "adjusted": head.facts() if head else None,
+        "data_fingerprint": facts["data"]["fingerprint"],
+        "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
+        "folds": chosen["folds"] if chosen else 0,
+    }
 
 
 def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
@@ -84,6 +98,18 @@ def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
         outputs = seen_by(head.on(network.scored, plan.strategy.target))
     outputs, metric = task.with_metric(plan, outputs)
     return outputs, head, metric
+
+
+def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, network: Network, head, metric) -> None:
+    """Maps of where the network that is scored looks; where there can be none, that is told, and none are left of an earlier scoring."""
+    if told := why_no_maps():
+        print(f"{told}: the report will have none", file=sys.stderr)
+        (run.folder / MAPS).unlink(missing_ok=True)
+        return
+    answering = head.on(network.scored, plan.strategy.target) if head else network.scored
+    unit = plan.strategy.task == "verify" and plan.strategy.model.head != "linear"
+    cam = GradCam(answering, plan.strategy.evaluate.mirror, metric, unit)
+    write_maps(run, result.tables, plan.dataset.index, store, outputs, cam)
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -131,6 +131,22 @@ def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
     return {key: _percentiles(_centred(np.concatenate(each), values[key])) for key, each in samples.items()}
 
 
+def query_intervals(values, groups, replicates=1000, seed=0):
+    """Interval (low, high) of the mean of values (n,) of photos that ask for others, nan where one has nothing to find.
+
+    Groups (models) are drawn with replacement, with all their photos as queries; what is searched stays as it is, as a
+    model that is drawn twice would find itself. (nan, nan) for fewer than two groups with values.
+    """
+    values, defined = np.asarray(values, np.float64), np.isfinite(values)
+    _, numbers = np.unique(np.asarray(groups)[defined], return_inverse=True)
+    sums, counts = np.bincount(numbers, values[defined]), np.bincount(numbers)
+    if len(counts) < 2:
+        return float("nan"), float("nan")
+    random = generator(seed, "resamples", 0)
+    drawn = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=replicates)
+    return _percentiles(ratio(drawn @ sums, drawn @ counts))
+
+
 def _centred(samples, value):
     """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
 

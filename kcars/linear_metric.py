@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.files import read_arrays, written_whole
+from kcars.data.index import fingerprint_array
+from kcars.files import fingerprint, read_arrays, written_whole
 
 FILE = "metric.npz"
 MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
@@ -36,6 +37,14 @@ class LinearMetric:
         mean = vectors.mean(0)
         projection, weights = METRICS[kind](vectors - mean, labels)
         return cls(*(part.astype(np.float32) for part in (mean, projection, weights)))
+
+    def fingerprint(self) -> str:
+        """Equal for metrics that differ by rounding only, as two that were fitted on the same photos do.
+
+        Numbers count by thousandths of the largest of their part; that one of thousands lies on an edge is rare.
+        """
+        parts = [self.mean, self.projection, self.weights]
+        return fingerprint([fingerprint_array(np.rint(1000 * part / (np.abs(part).max() or 1.0))) for part in parts])
 
     def save(self, folder: Path) -> None:
         with written_whole(folder / FILE, "wb") as file:

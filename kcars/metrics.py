@@ -61,7 +61,7 @@ def label_ranks(scores, labels):
 
     Of equal scores the lower class number ranks first, as argmax has it: rank 0 and "predicted" are the same.
     """
-    scores = _finite("scores", scores)
+    scores = finite("scores", scores)
     if scores.ndim != 2:
         raise KcarsError(f"scores: shape {scores.shape}; give one row a photo and one column a class.")
     labels = _class_numbers("labels", labels, scores.shape[1])
@@ -256,7 +256,7 @@ def _highest_within(false_accept, true_accept, far):
 
 def _pairs(same, scores, weights):
     """Checked (same (n,) bool, scores (n,) float64, weights (..., n) float64)."""
-    same, scores = np.asarray(same), _finite("scores", scores).astype(np.float64)
+    same, scores = np.asarray(same), finite("scores", scores).astype(np.float64)
     if same.ndim != 1 or same.shape != scores.shape:
         raise KcarsError(f"scores: shape {scores.shape}, same: shape {same.shape}; give one of each a pair.")
     if not np.isin(same, (0, 1)).all():
@@ -267,7 +267,7 @@ def _pairs(same, scores, weights):
     return same.astype(bool), scores, weights
 
 
-def _finite(name, values):
+def finite(name, values):
     """`values` as an array without nan or infinity, which would be ranked silently and wrongly."""
     values = np.asarray(values)
     bad = int(values.size - np.isfinite(values).sum())

@@ -69,7 +69,7 @@ def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Pho
             yield Photo(shown(name), name)
 
 
-def shown(path: Path) -> str:
+def shown(path: Path | str) -> str:
     """A path as text that any output takes: what is no UTF-8 in it is replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 

@@ -76,12 +76,23 @@ def _once(pairs: Table, places, most: int) -> list[int]:
 
 def shown_photos(tables: dict[str, Table]) -> list[str]:
     """Paths of all photos that a report on these tables shows."""
-    paths: dict[str, None] = {}
-    if photos := tables.get("photos.csv"):
-        places = doubted(photos) + [place for one in confusions(photos) for place in one["taken"] + one["true"]]
-        paths |= dict.fromkeys(photos["path"][place] for place in places)
-    if pairs := tables.get("pairs.csv"):
-        for difficulty in dict.fromkeys(pairs["difficulty"]):
-            for places in extreme_pairs(pairs, difficulty).values():
-                paths |= dict.fromkeys(pairs[side][place] for place in places for side in ("left", "right"))
+    paths = dict.fromkeys(shown_alone(tables))
+    paths |= dict.fromkeys(path for pair in shown_pairs(tables) for path in pair)
     return list(paths)
+
+
+def shown_alone(tables: dict[str, Table]) -> list[str]:
+    """Paths of those that it shows each with its name, of a classifier."""
+    if not (photos := tables.get("photos.csv")):
+        return []
+    places = doubted(photos) + [place for one in confusions(photos) for place in one["taken"] + one["true"]]
+    return list(dict.fromkeys(photos["path"][place] for place in places))
+
+
+def shown_pairs(tables: dict[str, Table]) -> list[tuple[str, str]]:
+    """Left and right path of each pair that it shows, of a verifier."""
+    if not (pairs := tables.get("pairs.csv")):
+        return []
+    lists = [extreme_pairs(pairs, difficulty).values() for difficulty in dict.fromkeys(pairs["difficulty"])]
+    places = [place for each in lists for places in each for place in places]
+    return list(dict.fromkeys((pairs["left"][place], pairs["right"][place]) for place in places))

@@ -67,13 +67,17 @@ class Predictor:
 
     def embed(self, photos: Sequence) -> np.ndarray:
         """Vectors (n, d) float32 whose Euclidean distances tell how alike photos are."""
-        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
-        vectors = [_or_raise(output) for _, output in self.outputs_each(photos)]
+        vectors = [_or_raise(output) for _, output in self.embed_each(photos)]
         return np.stack(vectors) if vectors else np.zeros((0, self.card["embedding"]), np.float32)
+
+    def embed_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
+        """As `embed`, one vector (d,) after the other, in order: photos may be endless. A bad one gives its error."""
+        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
+        yield from self.outputs_each(photos)
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
         """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""
-        readings = _read_ahead(map(as_photo, photos), self._read)
+        readings = _read_ahead(map(as_photo, photos), self.read)
         while part := list(islice(readings, BATCH)):
             good = [pixels for _, pixels in part if not isinstance(pixels, KcarsError)]
             batch = empty_photos(len(good), self.card["input"]["size_px"])
@@ -83,7 +87,13 @@ class Predictor:
             for photo, pixels in part:
                 yield photo, pixels if isinstance(pixels, KcarsError) else next(outputs)
 
-    def _read(self, photo: Photo) -> np.ndarray | KcarsError:
+    def outputs(self, pixels: np.ndarray) -> np.ndarray:
+        """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
+        parts = [self._network(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        return np.concatenate(parts)
+
+    def read(self, photo: Photo) -> np.ndarray | KcarsError:
+        """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
         given = self.card["input"]
         size_px, padding = given["size_px"], given["padding"]
         box = None if photo.box is None else np.asarray(photo.box)
@@ -126,14 +136,18 @@ def _of_run(folder: Path) -> Predictor:
     from kcars.runtime import start
 
     run = Run.open(folder)
-    card = cards.of_run(run)
+    card = cards.of_run(run) | {"place": str(folder)}
     start(run.strategy().train, "float32")
-    from kcars.embed import batch_outputs
     from kcars.restore import answering_network
 
-    network, mirror, shift = answering_network(run), card["input"]["mirror"], card["input"]["shift"]
-    metric = cards.metric_of(run)
-    card |= {"place": str(folder)}
+    return over_network(card, answering_network(run), cards.metric_of(run))
+
+
+def over_network(card: dict, network, metric: LinearMetric | None) -> Predictor:
+    """A Predictor over a run's Keras model and metric."""
+    from kcars.embed import batch_outputs
+
+    mirror, shift = card["input"]["mirror"], card["input"]["shift"]
     return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror, shift), metric))
 
 

@@ -6,9 +6,11 @@ import platform
 import sys
 import warnings
 
-from kcars.errors import KcarsError
+from kcars.errors import KcarsError, one_of
 from kcars.machine import processor_units
 from kcars.settings import Strategy, TrainSettings
+
+BACKENDS = ("tensorflow", "torch", "jax")  # Of those that Keras knows, the ones that it can train on.
 
 
 def start(settings: TrainSettings, precision: str = "") -> None:
@@ -16,7 +18,7 @@ def start(settings: TrainSettings, precision: str = "") -> None:
 
     precision: another dtype policy than that of the settings.
 
-    Raises KcarsError where TensorFlow is not installed.
+    Raises KcarsError where the library that KERAS_BACKEND names is not known or not installed.
     """
     _prepare_environment()
     with native_stderr_held():
@@ -58,8 +60,13 @@ def _prepare_environment() -> None:
     if platform.machine().lower() in ("x86_64", "amd64"):
         # TensorFlow by itself takes oneDNN's kernels only where AVX-512 is: a step on AVX2 takes half the time with them.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    if os.environ["KERAS_BACKEND"] == "tensorflow" and importlib.util.find_spec("tensorflow") is None:
-        raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
+    backend = os.environ["KERAS_BACKEND"]
+    if backend not in BACKENDS:
+        raise one_of("KERAS_BACKEND", backend, BACKENDS)
+    if importlib.util.find_spec(backend) is None:
+        if backend == "tensorflow":
+            raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
+        raise KcarsError(f"KERAS_BACKEND={backend}: {backend} is not installed; install it, or leave KERAS_BACKEND out")
 
 
 # Whose depthwise convolutions and activations take longer in bfloat16 on a processor (`tools/bench_step.py`).

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from kcars.adjusted_head import told
 from kcars.linear_metric import TOLD
+from kcars.retrieval import RETRIEVAL_KEYS
 
 COLUMNS = {
     "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
@@ -20,7 +21,7 @@ COLUMNS = {
     ],
 }
 HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
-          "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%"}  # fmt: skip
+          "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%", "map@R": "mAP@R"}  # fmt: skip
 
 EXPLAINED = {
     "accuracy": "share of photos, or pairs, that are decided rightly; large classes weigh most",
@@ -34,23 +35,51 @@ EXPLAINED = {
     "eer": "equal error rate: the rate of errors at the threshold where both kinds are equally frequent; 0 at best",
     "tar_at_far_1e-2": "share of same pairs accepted at the threshold that accepts one different pair in a hundred",
     "tar_at_far_1e-3": "the same, at one different pair in a thousand",
+    "recall@1": "share of test photos whose nearest other test photo is of their class",
+    "recall@5": "share of test photos with one of their class among the five nearest others",
+    "map@R": "mean average precision at R: of as many nearest others as there are of a photo's class, the mean over the places "
+    "of the precision down to each right one; 1 where those of the class are nearest",
 }
 
 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""
     leading, *others = COLUMNS[found["task"]]
-    splits = sorted(
-        dict.fromkeys(key.partition("/")[0] for key in found["scores"]), key=lambda split: split != found["difficulty"]
-    )
     heads = ["", f"{HEADS[leading]} [95 %]", *(HEADS.get(name, name) for name in others)]
     rows = [heads]
-    for split in splits:
-        own = {key: entry["value"] for key, entry in found["scores"].items()}
+    own = {key: entry["value"] for key, entry in found["scores"].items()}
+    for split in splits(found["scores"], found["task"], found["difficulty"]):
         rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
         for name, scores in found["baselines"].items():
             rows.append([f"  {name}", _number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
-    return "\n".join([_title(found), "", *aligned(rows), *_notes(found)])
+    return "\n".join([_title(found), "", *aligned(rows), *_retrieval(found), *_notes(found)])
+
+
+def splits(scores: dict, task: str, leading: str | None) -> list[str]:
+    """Splits whose scores are those of COLUMNS, the leading one first."""
+    found = [key.partition("/")[0] for key in scores if key.endswith(f"/{COLUMNS[task][0]}")]
+    return sorted(found, key=lambda split: split != leading)
+
+
+def retrieval_keys(scores: dict) -> list[str]:
+    """Keys of the retrieval scores; none for classification, and where an earlier kcars scored."""
+    return [key for name in RETRIEVAL_KEYS if (key := f"retrieval/{name}") in scores]
+
+
+def _retrieval(found: dict) -> list[str]:
+    """The block that tells how test photos find others of their class."""
+    keys = retrieval_keys(found["scores"])
+    if not keys:
+        return []
+    rows = [["", *(f"{head} [95 %]" for head in map(retrieval_head, keys))]]
+    rows.append(["retrieval", *(_with_interval(found["scores"][key]) for key in keys)])
+    rows += [[f"  {name}", *(_number(scores[key]) for key in keys)] for name, scores in found["baselines"].items()]
+    return ["", *aligned(rows)]
+
+
+def retrieval_head(key: str) -> str:
+    name = key.partition("/")[2]
+    return HEADS.get(name, name)
 
 
 def _title(found: dict) -> str:

@@ -101,6 +101,26 @@ def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+@pytest.fixture
+def colour_verifier(tmp_path):
+    """A verifier that is at once there: a photo's vector is its mean colour."""
+    from colours import colour_model
+
+    (tmp_path / "colours").mkdir()
+    return colour_model(place=str(tmp_path / "colours"))
+
+
+@pytest.fixture
+def coloured_cars(tmp_path) -> Path:
+    """Class folders: two red models of Fiat, one blue of Audi, four photos each that differ by a shade."""
+    shades = {"Fiat/127": (200, 0, 0), "Fiat/500": (120, 0, 0), "Audi/A4": (0, 0, 200)}
+    for name, colour in shades.items():
+        for number in range(4):
+            shade = tuple(one + 5 * number * (one > 0) for one in colour)
+            write_photo(tmp_path / "cars" / name / f"{number}.png", shade)
+    return tmp_path / "cars"
+
+
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 12 photos each; not to be changed by a test."""

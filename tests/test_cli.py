@@ -9,12 +9,24 @@ from kcars.strategy import strategy_files
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["data"], ["data", "synth"], ["strategies"], ["tune"]]
+    "command",
+    [
+        [],
+        ["train"],
+        ["evaluate"],
+        ["data"],
+        ["data", "synth"],
+        ["strategies"],
+        ["tune"],
+        ["explain"],
+        ["index", "build"],
+        ["index", "enroll"],
+    ],
 )
 def test_help_has_an_example(command):
     output = kcars(*command, "--help")
     assert "Usage:" in output
-    if command and command[0] in ("train", "evaluate", "tune"):
+    if command and command[0] in ("train", "evaluate", "tune", "explain", "index"):
         assert "Example" in output
 
 

@@ -25,6 +25,23 @@ def test_each_roc_curve_has_its_line_its_name_and_a_style_of_its_own():
     assert (axes.get_xlim(), axes.get_ylim(), axes.get_aspect()) == ((0, 1), (0, 1), 1)
 
 
+def test_explained_photos_stand_beside_or_above_themselves_with_their_maps():
+    photo, hot = np.zeros((40, 60, 3), np.uint8), np.full((40, 60, 3), 200, np.uint8)
+    scale = np.zeros((1, 8, 3), np.uint8)
+    alone = drawings.explained([("car.jpg", photo, hot)], scale, "Make 3: 80%", "What speaks for it")
+    pair = drawings.explained([("a.jpg", photo, hot), ("b.jpg", photo, hot)], scale, "Same " * 30, "together")
+    assert {"Make 3: 80%", "What speaks for it", "car.jpg"} <= {text.get_text() for text in alone.texts}
+    places = [[axes.get_position() for axes in figure.axes] for figure in (alone, pair)]
+    (one, other, bar), (left, right, left_hot, right_hot, _) = places
+    assert one.y0 == other.y0 and one.x1 < other.x0 and bar.y1 < one.y0
+    assert left.x0 == left_hot.x0 and left.y0 > left_hot.y1 and right.x0 == right_hot.x0
+    for figure in (alone, pair):
+        width, height = figure.get_size_inches() * figure.dpi
+        figure.canvas.draw()
+        for box in (text.get_window_extent() for text in figure.texts):
+            assert min(box.x0, box.y0) >= 0 and box.x1 <= width and box.y1 <= height
+
+
 def test_histograms_show_shares_of_each_kind():
     left, right = np.array([0.0, 1.0]), np.array([1.0, 2.0])
     figure = drawings.distance_histograms(

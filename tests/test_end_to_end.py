@@ -54,7 +54,12 @@ def test_verification_scores_every_difficulty(verified, drawn):
     found = json.loads((run / "scores.json").read_text())
     lead = "hard" if target == "model" else "medium"
     assert (found["protocol"], found["difficulty"]) == ("honest", lead)
-    assert {key.split("/")[0] for key in found["scores"]} == {"easy", "medium", "hard"}
+    assert {key.split("/")[0] for key in found["scores"]} == {"easy", "medium", "hard", "retrieval"}
+    for name in ("recall@1", "recall@5", "map@R"):
+        entry, rivals = found["scores"][f"retrieval/{name}"], found["baselines"].values()
+        assert 0 <= entry["low"] <= entry["value"] <= entry["high"] <= 1
+        assert all(0 <= rival[f"retrieval/{name}"] <= 1 for rival in rivals)
+    assert "recall@1 [95 %]" in output
     assert 0 <= found["scores"]["easy/roc_auc"]["low"] <= found["scores"]["easy/roc_auc"]["high"] <= 1
     if target == "make":
         assert found["scores"]["hard/roc_auc"]["value"] is None

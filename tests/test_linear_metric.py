@@ -134,3 +134,16 @@ def test_where_folds_choose_the_threshold_distances_stay_as_they_are(drawn):
         plan = verify.plan(dataset, load_strategy("demo/verify", ("evaluate.metric=lda", f"evaluate.folds={folds}")))
         _, metric = verify.with_metric(plan, lambda rows: RANDOM.normal(size=(len(rows), 8)).astype(np.float32))
         assert (metric is not None) == found
+
+
+@pytest.mark.parametrize("kind", ["whitened", "lda", "weighted_lda"])
+def test_a_fingerprint_is_that_of_what_is_measured_and_not_of_rounding(kind):
+    vectors, labels = crowd(20, 10, 1.0)
+    metric = LinearMetric.fit(kind, vectors, labels)
+    rounded = LinearMetric(metric.mean, metric.projection.astype(float) * (1 + 1e-10), metric.weights)
+    turned = LinearMetric(
+        metric.mean, metric.projection * np.r_[-1, np.ones(metric.projection.shape[1] - 1)], metric.weights
+    )
+    assert rounded.fingerprint() == metric.fingerprint()
+    assert turned.fingerprint() != metric.fingerprint()
+    assert LinearMetric.fit(kind, vectors[10:], labels[10:]).fingerprint() != metric.fingerprint()

@@ -92,3 +92,16 @@ def test_runs_of_other_tasks_stand_in_a_block_of_their_own():
 def test_what_an_epoch_cost_stands_below():
     told = "cost: 96 px, 2,345,678 parameters, 0.27 G multiply-adds a photo; 5 epochs of 640 photos, 3.1 s each"
     assert told in score_table(found())
+
+
+def test_retrieval_stands_in_a_block_of_its_own_with_its_rivals():
+    keys = [f"retrieval/{name}" for name in ("recall@1", "recall@5", "map@R")]
+    more = found()["scores"] | dict.fromkeys(keys, {"value": 0.25, "low": 0.125, "high": 0.375})
+    rivals = {"raw pixels": found()["baselines"]["raw pixels"] | dict.fromkeys(keys, 0.0625)}
+    lines = score_table(found(scores=more, baselines=rivals)).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("retrieval"))
+    assert lines[place - 2].split() == ["recall@1", "[95", "%]", "recall@5", "[95", "%]", "mAP@R", "[95", "%]"]
+    assert lines[place].split() == ["retrieval", *["0.250", "[0.125,", "0.375]"] * 3]
+    assert lines[place + 1].split() == ["raw", "pixels", *["0.062"] * 3]
+    assert lines[4].startswith("hard") and not any(line.startswith("retrieval") for line in lines[:place])
+    assert "recall@1" not in score_table(found())  # As an earlier kcars scored.

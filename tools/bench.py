@@ -31,9 +31,10 @@ BENCHES = {
     "evaluate": ["bench_evaluate.py"],
     "memory": ["bench_memory.py"],
     "startup": ["bench_startup.py"],
+    "search": ["bench_search.py"],
     "scores": ["bench_scores.py", "--picture", "docs/time_and_score.png"],
 }
-WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate", "scores"}, {"memory", "startup", "scores"}
+WITH_DATA, WITHOUT_ROUNDS = {"input", "epoch", "evaluate", "scores"}, {"memory", "startup", "search", "scores"}
 LIBRARIES = (
     "tensorflow-cpu",
     "keras",
@@ -43,6 +44,7 @@ LIBRARIES = (
     "openvino",
     "albumentations",
     "simplejpeg",
+    "faiss-cpu",
 )
 
 

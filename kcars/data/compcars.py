@@ -68,13 +68,18 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
-    names = read_names(root / "misc" / "make_model_name.mat")
-    index = kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
+    index = every_photo(root)
     train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
     twin = _twins(index)
     train = train[~np.isin(twin[train], twin[test])]
     pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
     return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+
+
+def every_photo(root: Path) -> Index:
+    """The Index of every photo of a release, listed or not; KcarsError where there is none."""
+    names = read_names(root / "misc" / "make_model_name.mat")
+    return kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
 
 
 def _twins(index: Index) -> np.ndarray:

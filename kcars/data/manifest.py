@@ -27,7 +27,7 @@ def read(file: Path, task: str, data: DataSettings) -> Dataset:
     (left, top, right, bottom; right and bottom just outside), viewpoint (front, rear, side, front-side, rear-side),
     year, group. Raises KcarsError `file:line` for anything else.
     """
-    photos = _photos(file)
+    photos = described(file)
     beside = file.with_name(PAIRS)
     pairs = _pairs(beside, {photo.path for photo in photos}) if task == "verify" and beside.is_file() else []
     return dataset(file.parent, photos, task, data, str(file), pairs)
@@ -52,7 +52,8 @@ def write(folder: Path) -> Path:
     return file
 
 
-def _photos(file: Path) -> list[Photo]:
+def described(file: Path) -> list[Photo]:
+    """Every photo of a CSV, as its lines describe it; KcarsError `file:line` as `read`."""
     photos, lines = [], {}
     for line, row in _rows(file, _COLUMNS, {"path"}):
         where = f"{file}:{line}"

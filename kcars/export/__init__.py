@@ -31,6 +31,8 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     installed, the folder holds something else, or answers differ; then nothing is left behind, and an earlier export stays.
     """
     _check_formats(formats)
+    if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
+        raise KcarsError(f"KERAS_BACKEND={backend}: exports are made by TensorFlow; leave it out for kcars export")
     out = Path(out).resolve()
     _check_place(out, force)
     card = cards.of_run(run)

@@ -4,7 +4,7 @@ from kcars import adjusted_head
 from kcars import card as cards
 from kcars.embed import views
 from kcars.linear_metric import TOLD
-from kcars.table import COLUMNS, HEADS
+from kcars.table import COLUMNS, HEADS, retrieval_head, retrieval_keys, splits
 
 LICENCES = (
     "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "
@@ -118,9 +118,9 @@ def _what(card: dict) -> str:
 
 def _scores(card: dict) -> str:
     columns = COLUMNS[card["task"]]
-    splits = list(dict.fromkeys(key.partition("/")[0] for key in card["scores"]))
+    parts = splits(card["scores"], card["task"], None)
     rows = [["", *(HEADS.get(name, name) for name in columns)], ["---"] * (len(columns) + 1)]
-    for split in splits:
+    for split in parts:
         rows.append([split, *(_entry(card["scores"][f"{split}/{name}"]) for name in columns)])
         for rival, values in card["baselines"].items():
             rows.append([f"{rival} ({split})", *(_number(values[f"{split}/{name}"]) for name in columns)])
@@ -135,6 +135,8 @@ def _scores(card: dict) -> str:
         if card["metric"] in TOLD:
             lines.append(f"Distances are {TOLD[card['metric']]}.")
         lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
+        if found := [f"{retrieval_head(key)} {_entry(card['scores'][key])}" for key in retrieval_keys(card["scores"])]:
+            lines.append(f"Test photos that ask for others of their {card['target']} among all: {', '.join(found)}.")
     else:
         if card["adjusted"]:
             what = adjusted_head.told(card["adjusted"], card["protocol"])
@@ -144,7 +146,7 @@ def _scores(card: dict) -> str:
         )
     errors = [
         f"{split} {_entry(card['scores'][key])}"
-        for split in splits
+        for split in parts
         if (key := f"{split}/calibration_error") in card["scores"]
     ]
     if errors:

@@ -131,22 +131,30 @@ def _check(data: bytes) -> tuple[int, int]:
 
 
 def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False) -> np.ndarray:
-    """The part of a photo inside its box, widened by `padding` of its sides and kept within the photo.
+    """The part of a photo inside its box, as `part_of` has it."""
+    left, top, right, bottom = part_of(photo.shape, box, padding, scale, strict)
+    return photo[top:bottom, left:right]
+
+
+def part_of(
+    shape: tuple, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a box in a photo of a shape (h, w, ...), widened by `padding` of its sides and kept within.
 
     A box outside of the photo means the whole, or with `strict` a ValueError.
     """
+    height, width = shape[:2]
     if box is None or box[0] < 0:
-        return photo
-    height, width = photo.shape[:2]
+        return 0, 0, width, height
     left, top, right, bottom = (float(edge) / scale for edge in box)
     wider, higher = (right - left) * padding, (bottom - top) * padding
     left, right = max(0, round(left - wider)), min(width, round(right + wider))
     top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
     if right > left and bottom > top:
-        return photo[top:bottom, left:right]
+        return left, top, right, bottom
     if strict:
         raise ValueError("the box lies outside of the photo")
-    return photo
+    return 0, 0, width, height
 
 
 def resized(photo: np.ndarray, size_px: int) -> np.ndarray:

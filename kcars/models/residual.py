@@ -51,6 +51,9 @@ def residual_grid(
     return x
 
 
+POOLED_BY = ("average", "gem")  # Names of the layers that `pooled` makes.
+
+
 def pooled(grid, kind: str = "average"):
     """Features (n, c) float32 of a grid (n, h, w, c): its mean, or with "gem" a generalized one.
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from kcars import adjusted_head
 from kcars.errors import KcarsError
 from kcars.files import write_text
+from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
 from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
@@ -18,7 +19,7 @@ from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
 from kcars.strategy import to_yaml
-from kcars.table import COLUMNS, EXPLAINED, HEADS
+from kcars.table import COLUMNS, EXPLAINED, HEADS, retrieval_head, retrieval_keys, splits
 
 ASSETS = Path(__file__).parent / "assets"
 KINDS = {
@@ -51,9 +52,7 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         differences=differences(runs) if comparable else [],
         curves=overlay(runs, names(runs)) if comparable else [],
         comparable=comparable,
-        scores_explained={
-            HEADS.get(name, name): EXPLAINED[name] for run in runs for name in COLUMNS[run.strategy.task]
-        },
+        scores_explained={HEADS.get(name, name): EXPLAINED[name] for run in runs for name in shown_scores(run)},
         style=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         scripts=[Markup(script("chart.umd.min.js")), Markup(script("report.js"))],
         as_json=as_json,
@@ -77,9 +76,12 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "task": task,
         "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
         "rows": score_rows(run),
+        "retrieval_heads": [retrieval_head(key) for key in retrieval_keys(scores["scores"])],
+        "retrieval_rows": retrieval_rows(run),
         "measured": measured(run),
         "trust": trust(run),
         "charts": [one for one in all_charts(run) if one],
+        "looked": map_size(run),
         "confusions": confused(run, share(CONFUSIONS, runs)) if run.photos else [],
         "doubted": [photo_card(run, place) for place in doubted(run.photos, share(DOUBTED, runs))]
         if run.photos
@@ -127,16 +129,31 @@ def leading_column(run: Reported) -> str:
 def score_rows(run: Reported) -> list[dict]:
     """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of COLUMNS."""
     scores, columns = run.scores["scores"], COLUMNS[run.strategy.task]
-    splits = sorted(
-        dict.fromkeys(key.partition("/")[0] for key in scores), key=lambda one: one != run.scores["difficulty"]
-    )
     rows = []
-    for split in splits:
+    for split in splits(scores, run.strategy.task, run.scores["difficulty"]):
         rows.append({"name": split, "rival": False, "cells": [scores[f"{split}/{name}"] for name in columns]})
         for rival, values in run.scores["baselines"].items():
             cells = [{"value": values[f"{split}/{name}"], "low": None} for name in columns]
             rows.append({"name": rival, "rival": True, "cells": cells})
     return rows
+
+
+def retrieval_rows(run: Reported) -> list[dict]:
+    """How test photos find others of their class, ours first, then each trivial rival; as `score_rows`."""
+    scores = run.scores["scores"]
+    keys = retrieval_keys(scores)
+    if not keys:
+        return []
+    rivals = [
+        {"name": name, "rival": True, "cells": [{"value": values[key], "low": None} for key in keys]}
+        for name, values in run.scores["baselines"].items()
+    ]
+    return [{"name": "retrieval", "rival": False, "cells": [scores[key] for key in keys]}, *rivals]
+
+
+def shown_scores(run: Reported) -> list[str]:
+    """Names of the scores that the page tells of a run."""
+    return [*COLUMNS[run.strategy.task], *(key.partition("/")[2] for key in retrieval_keys(run.scores["scores"]))]
 
 
 def trust(run: Reported) -> str:
@@ -176,7 +193,8 @@ def confused(run: Reported, most: int) -> list[dict]:
 def photo_card(run: Reported, place: int) -> dict:
     photos = run.photos
     card = {name: photos[name][place] for name in ("path", "label", "predicted", "rank_of_label")}
-    return {**card, "probability": float(photos["probability"][place]), "picture": picture(run, photos["path"][place])}
+    shown = {"picture": picture(run, card["path"]), "heat": heat_over(run, card["path"])}
+    return {**card, **shown, "probability": float(photos["probability"][place])}
 
 
 def pair_galleries(run: Reported, most: int) -> list[dict]:
@@ -193,9 +211,12 @@ def pair_galleries(run: Reported, most: int) -> list[dict]:
 
 def pair_card(run: Reported, place: int) -> dict:
     pairs, named = run.pairs, tested_names(run)
-    sides = [{"path": pairs[side][place], "name": named[pairs[side][place]]} for side in ("left", "right")]
+    paths = pairs["left"][place], pairs["right"][place]
     return {
-        "sides": [{**side, "picture": picture(run, side["path"])} for side in sides],
+        "sides": [
+            {"path": path, "name": named[path], "picture": picture(run, path), "heat": heat_over(run, path, beside)}
+            for path, beside in zip(paths, reversed(paths), strict=True)
+        ],
         "distance": float(pairs["distance"][place]),
         "right": pairs["same"][place] == pairs["decided_same"][place],
     }
@@ -212,6 +233,20 @@ def picture(run: Reported, path: str) -> str:
     if not file.is_file():
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
+
+
+def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
+    """Where it looked in a photo, of a pair in one beside another: a data URL, and in words; None where the run keeps no map."""
+    heat = run.maps.get((path, beside))
+    if heat is None or not (words := strongest(heat)):
+        return None
+    return {"picture": "data:image/png;base64," + base64.b64encode(heat_png(heat)).decode(), "strongest": words}
+
+
+def map_size(run: Reported) -> str:
+    """Rows and columns of its maps, "" where it keeps none."""
+    first = next(iter(run.maps.values()), None)
+    return "" if first is None else f"{first.shape[0]} x {first.shape[1]}"
 
 
 def class_rows(run: Reported) -> list[dict]:

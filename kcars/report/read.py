@@ -9,6 +9,7 @@ import numpy as np
 from kcars.errors import KcarsError
 from kcars.run import Run
 from kcars.settings import Strategy
+from kcars.shown_maps import MAPS, read_maps
 
 NEEDED = ("task", "target", "protocol", "deciding", "data_fingerprint", "best_epoch", "counts", "cost", "scores")
 
@@ -69,6 +70,11 @@ class Reported:
     def learned(self) -> dict[str, list[str]]:
         """path, key, model, use of every photo that the run learned from or chose on."""
         return self.table("learned_photos.csv")
+
+    @cached_property
+    def maps(self) -> dict[tuple[str, str], np.ndarray]:
+        """Where it looked (h, w) in photos that are shown, by photo and the one beside it, "" where it stands alone."""
+        return read_maps(self.table(MAPS), self.folder / MAPS)
 
 
 def numbers(column: list[str]) -> np.ndarray:

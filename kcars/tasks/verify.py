@@ -12,6 +12,7 @@ from kcars.baselines import BASELINES, stored_features
 from kcars.data.index import Pairs
 from kcars.embed import Outputs
 from kcars.linear_metric import LinearMetric, unit_length
+from kcars.retrieval import mean_score, query_scores
 from kcars.settings import Strategy
 from kcars.tasks import verify_rows
 from kcars.tasks.plan import (
@@ -152,8 +153,9 @@ def _confidence(same: np.ndarray, distance: np.ndarray, decision: dict) -> tuple
 def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
     """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
 
-    Where `decision` has a sigmoid, the test's also tell how far probabilities hold. Keys are `easy/roc_auc` for the test split and `validation_easy/roc_auc` for validation, which also tells its
-    loss (where pairs are trained on; `decision` is then what `beside` gives) and how distances spread.
+    Where `decision` has a sigmoid, the test's also tell how far probabilities hold. Keys are `easy/roc_auc` for the test split,
+    which also tells how photos find those of their class (`retrieval/recall@1`), and `validation_easy/roc_auc` for validation,
+    which also tells its loss (where pairs are trained on; `decision` is then what `beside` gives) and how distances spread.
     """
     chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
@@ -170,11 +172,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
                 result.scores[f"{key}/{metric}"] = value
         more = None
         if split == "test" and "scale" in decision:
-            confidence, right = _confidence(pairs.same, -found, decision)
-            shown["reliability.csv"][key] = calibration.reliability(confidence, right)
-            shown["coverage.csv"][key] = calibration.answered(confidence, right)
-            more = _calibration(pairs.same, -found, decision)
-            result.scores |= {f"{key}/{metric}": float(value) for metric, value in more(np.ones(len(pairs))).items()}
+            more = _add_trust(result, shown, key, pairs.same, -found, decision)
         if resamples:
             later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
         if split == "validation" and difficulty == plan.strategy.deciding:
@@ -188,9 +186,30 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         for key, bounds in zip(later, pool.map(lambda given: given(), later.values()), strict=True):
             result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
     if split == "test":
+        _add_retrieval(result, plan, vectors, rows, resamples)
         result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
         result.tables |= {name: curve_table(each) for name, each in shown.items() if each}
     return result
+
+
+def _add_trust(result: Result, shown: dict, key: str, same, distance, decision: dict) -> Callable[[np.ndarray], dict]:
+    """How far probabilities of pairs hold, in scores and in the tables shown; the same scores for any weights of the pairs."""
+    confidence, right = _confidence(same, distance, decision)
+    shown["reliability.csv"][key] = calibration.reliability(confidence, right)
+    shown["coverage.csv"][key] = calibration.answered(confidence, right)
+    weighted = _calibration(same, distance, decision)
+    result.scores |= {f"{key}/{metric}": float(value) for metric, value in weighted(np.ones(len(same))).items()}
+    return weighted
+
+
+def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.ndarray, resamples: int) -> None:
+    """How each photo of the rows finds the others of its class among all of them; intervals resample classes."""
+    ids = plan.dataset.index.ids[plan.strategy.target][rows]
+    for key, values in query_scores(vectors, ids).items():
+        result.scores[f"retrieval/{key}"] = mean_score(values)
+        if resamples:
+            bounds = intervals.query_intervals(values, ids, resamples, plan.strategy.train.seed)
+            result.intervals[f"retrieval/{key}"] = bounds
 
 
 def _calibration(same: np.ndarray, distance: np.ndarray, decision: dict) -> Callable[[np.ndarray], dict]:

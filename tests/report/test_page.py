@@ -36,13 +36,16 @@ def pages(runs):
 class Elements(HTMLParser):
     def __init__(self, page):
         super().__init__()
-        self.links, self.headings, self.pictures, self._open = [], [], 0, False
+        self.links, self.headings, self.pictures, self.heats, self._open = [], [], 0, [], False
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
         self.links += [given[name] for name in ("src", "href") if given.get(name)]
-        self.pictures += tag == "img"
+        if given.get("class") == "heat":
+            self.heats.append(given["alt"])
+        else:
+            self.pictures += tag == "img"
         self._open = tag in ("h1", "h2", "h3", "h4")
 
     def handle_data(self, data):
@@ -67,6 +70,14 @@ def test_scores_stand_with_their_intervals(pages, runs):
             assert f"{value}<small>{interval}</small>" in pages["first"]
 
 
+def test_retrieval_stands_with_its_intervals_and_rivals(pages, runs):
+    entry = json.loads((runs / "first/scores.json").read_text())["scores"]["retrieval/map@R"]
+    told = f"{entry['value']:.3f}<small>[{entry['low']:.3f}, {entry['high']:.3f}]</small>"
+    table = pages["first"].partition("<caption>How test photos find")[2].partition("</table>")[0]
+    assert told in table and "raw pixels" in table and "mAP@R" in table
+    assert "How test photos find" not in pages["classify"]
+
+
 def test_how_far_probabilities_hold_is_told_and_drawn(pages, runs):
     scores = json.loads((runs / "classify/scores.json").read_text())["scores"]
     assert f"to {scores['test/nll']['value']:.3f} [" in pages["classify"]
@@ -86,6 +97,23 @@ def test_pictures_are_those_of_the_tables(pages, runs):
     )
     heading = pages["first"].index("Same model, yet far apart")
     assert f"<b>{float(worst['distance']):.2f}</b>" in pages["first"][heading : heading + 20_000]
+
+
+def test_where_it_looked_lies_over_the_pictures(pages, runs, tmp_path):
+    for name in ("classify", "first"):
+        maps = rows(runs / name / "maps.csv")
+        assert Elements(pages[name]).heats, maps[:3]
+        assert all(alt.startswith("Looked at most: ") for alt in Elements(pages[name]).heats)
+        assert pages[name].count("Show where it looked") == 1
+    assert pages["all"].count("Show where it looked") == 4
+    run = shutil.copytree(runs / "first", tmp_path / "run")
+    (run / "maps.csv").unlink()  # As runs of earlier versions have none.
+    kcars("report", run)
+    page = (run / "report.html").read_text()
+    assert "Show where it looked" not in page and not Elements(page).heats
+    assert Elements(page).pictures == Elements(pages["first"]).pictures
+    (run / "maps.csv").write_text("photo,beside,map\na,b,0.1 x\n")
+    assert "maps.csv: is damaged" in kcars("report", run, code=2)
 
 
 def test_runs_are_compared_where_they_can_be(pages):
@@ -163,6 +191,20 @@ told.textContent = JSON.stringify({canvases: canvases.length, blank: canvases.fi
 document.body.append(told);
 }
 """
+LOOKED = """
+{
+const heat = document.querySelector('img.heat'), box = document.querySelector('.looked input');
+const shown = () => getComputedStyle(heat).display;
+const before = shown();
+box.click();
+const {width, height} = heat.getBoundingClientRect(), below = heat.previousElementSibling.getBoundingClientRect();
+const told = document.createElement('pre');
+told.id = 'told';
+told.textContent = JSON.stringify({before, after: shown(), covers: width === below.width && height === below.height,
+  grey: getComputedStyle(heat.previousElementSibling).filter});
+document.body.append(told);
+}
+"""
 AUDIT = """
 axe.run().then((found) => {
   const told = document.createElement('pre');
@@ -185,6 +227,12 @@ def test_a_browser_draws_every_chart_and_sorts(pages, tmp_path, name):
     found = told(pages[name], DRAWN, tmp_path)
     assert found["canvases"] >= 5 and found["blank"] == 0 and found["hidden"] == 0
     assert found["sorted"] == (0 if name == "first" else 1)
+
+
+@pytest.mark.parametrize("name", ["classify", "first"])
+def test_a_browser_lays_maps_over_pictures_when_it_is_asked_to(pages, tmp_path, name):
+    found = told(pages[name], LOOKED, tmp_path)
+    assert found == {"before": "none", "after": "block", "covers": True, "grey": "grayscale(1)"}
 
 
 @pytest.mark.parametrize("name", ["classify", "first", "all"])

@@ -1,0 +1,226 @@
+"""The `kcars index` commands: photos to search among, to name by, to group. Everything heavy is imported inside one."""
+
+from pathlib import Path
+
+import click
+
+from kcars.cli_photos import box_options, model_of_index, model_option, newest, photos_given, warn_of_scenes
+from kcars.errors import KcarsError
+
+index_argument = click.argument("index", type=click.Path(path_type=Path))
+photos_argument = click.argument(
+    "photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FOLDER|PHOTOS..."
+)
+built_by_option = click.option(
+    "--model", "place", metavar="RUN|EXPORT", type=click.Path(path_type=Path),
+    help="Where the model of the index, or an export of it, lies now.  [default: where it lay]",
+)  # fmt: skip
+boxes_option = click.option(
+    "--boxes", type=click.Path(path_type=Path),
+    help="CSV of path, left, top, right, bottom, in place of what the layout tells; paths are below its folder.",
+)  # fmt: skip
+names_option = click.option("--no-names", is_flag=True, help="Take no names from the layout.")
+
+
+@click.group(name="index")
+def index_group():
+    """Search among photos by a verifier's embeddings, name by a few of them, group them."""
+
+
+@index_group.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@model_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the index.")
+@boxes_option
+@names_option
+@click.option("--exact", is_flag=True, help="Compare with every photo, however many there are.")
+@click.option("--force", is_flag=True, help="Replace an earlier index in --out.")
+def build(folder, place, out, boxes, no_names, exact, force):
+    """Embed every photo below FOLDER into an index, with make and model where its layout tells them.
+
+    \b
+    Example:
+      kcars index build cars --model runs/demo-verify --out cars.index
+    """
+    from kcars.gallery import ingest
+    from kcars.gallery.store import check_place
+    from kcars.predict import load
+
+    check_place(out, force)
+    if not folder.is_dir():
+        raise KcarsError(f"{folder}: there is no such folder")
+    model = load(place or newest("verify"))
+    given = _given(model, [folder], boxes, not no_names)
+    _tell(ingest.build(model, given, out, exact, force, _warn))
+
+
+@index_group.command()
+@index_argument
+@photos_argument
+@built_by_option
+@boxes_option
+@names_option
+def add(index, photos, place, boxes, no_names):
+    """Add the photos of folders, or single ones, to INDEX. A file that it holds already is told and not stored twice.
+
+    \b
+    Example:
+      kcars index add cars.index more_cars gate.jpg
+    """
+    from kcars.gallery import ingest
+
+    model = model_of_index(index, place)
+    _tell(ingest.add(model, _given(model, photos, boxes, not no_names), index, _warn))
+
+
+@index_group.command()
+@index_argument
+@click.argument("name")
+@photos_argument
+@built_by_option
+@boxes_option
+def enroll(index, name, photos, place, boxes):
+    """Give NAME to a model by a few PHOTOS of it; `kcars predict --index INDEX` knows it from then on.
+
+    Photos that INDEX holds already are called NAME from now on.
+
+    \b
+    Example:
+      kcars index enroll cars.index "Fiat 127" front.jpg rear.jpg side.jpg
+    """
+    from kcars.gallery import ingest
+
+    model = model_of_index(index, place)
+    _tell(ingest.enroll(model, name, _given(model, photos, boxes, False), index, _warn))
+
+
+@index_group.command()
+@index_argument
+@click.argument("photo", type=click.Path(path_type=Path))
+@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many photos.")
+@built_by_option
+@box_options
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each car, one a line.")
+def search(index, photo, count, place, box, boxes, detector, detector_classes, as_json):
+    """Show the photos of INDEX that are nearest to PHOTO, with distance and probability of showing the same.
+
+    \b
+    Example:
+      kcars index search cars.index gate.jpg -k 5
+    """
+    from kcars.gallery.search import json_line, lines, search_each
+    from kcars.gallery.store import Gallery
+
+    if photo.is_dir():
+        raise KcarsError(f"{photo}: is a folder; name one photo")
+    wanted, _ = photos_given([photo], 1.0, box, boxes, detector, detector_classes)
+    model = model_of_index(index, place)
+    warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
+    for found in search_each(model, Gallery.open(index), wanted, count):
+        for line in [json_line(found)] if as_json else lines(found):
+            click.echo(line)
+
+
+@index_group.command()
+@index_argument
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A new folder for the table and the sheets."
+)
+@click.option(
+    "--sure", default=0.8, show_default=True, metavar="PROBABILITY",
+    help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes smaller and purer ones.",
+)  # fmt: skip
+@click.option("--least", default=5, show_default=True, type=click.IntRange(min=2), help="Photos that make a cluster.")
+@click.option("--unnamed", is_flag=True, help="Only photos that have no name yet.")
+def cluster(index, out, sure, least, unnamed):
+    """Group the photos of INDEX by what they show: clusters.csv and a contact sheet of each cluster, to name it by.
+
+    Needs no model: the embeddings lie in the index.
+
+    \b
+    Example:
+      kcars index cluster street.index --out street_clusters --unnamed
+    """
+    from kcars.gallery.cluster_summary import summary
+    from kcars.gallery.clusters import (
+        TABLE,
+        check_place,
+        cluster_numbers,
+        cut_distance,
+        rows_to_cluster,
+        sheet_name,
+        write_clusters,
+    )
+    from kcars.gallery.store import Gallery
+
+    check_place(out)
+    gallery = Gallery.open(index)
+    cut = cut_distance(gallery.facts["decision"], sure)
+    rows = rows_to_cluster(gallery, unnamed)
+    numbers = cluster_numbers(gallery.vector_index.vectors(rows), cut, least)
+    write_clusters(gallery, rows, numbers, out)
+    names = gallery.names()
+    for line in summary(numbers, [names[row] for row in rows], cut, least):
+        click.echo(line)
+    click.echo(f"  {out / TABLE}")
+    if numbers.max() >= 0:
+        click.echo(f"  {out / sheet_name(0)} ... {out / sheet_name(numbers.max())}")
+
+
+def _given(model, places, boxes: Path | None, names: bool) -> list:
+    """Photos to take in, with boxes; what there is to tell of them is told."""
+    from kcars.gallery.described import given, in_boxes
+    from kcars.gallery.store import fingerprint_of
+
+    fingerprint_of(model.card)  # A classifier is refused before folders are read.
+    photos, told = given(places, model.card["input"]["crop"] == "box", names)
+    for line in told:
+        _warn(line)
+    photos = in_boxes(photos, boxes) if boxes else photos
+    whole = sum(one.photo.box is None for one in photos)
+    if model.card["input"]["learned_in_boxes"] and whole:
+        _warn(
+            f"{whole} of {len(photos)} photos have no box and are read whole; this model learned from cars cut out by theirs: where "
+            "a car does not fill its photo, give its box (--boxes)"
+        )
+    return photos
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _tell(gallery) -> None:
+    facts = gallery.facts
+    click.echo(
+        f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each"
+    )
+    click.echo(_search_told(facts["vector_index"]))
+    if facts["names"]:
+        click.echo(_unknown_told(facts["open_set"], facts["decision"]))
+
+
+def _search_told(vector_index: dict) -> str:
+    if vector_index["kind"] == "exact":
+        return "search: exact, by every photo"
+    return (
+        f"search: by {vector_index['probes']} of {vector_index['lists']} lists, which finds {vector_index['recall@10']:.1%} of the ten nearest "
+        f"(measured on {vector_index['recall_queries']} of the photos); kcars index build --exact compares with all"
+    )
+
+
+def _unknown_told(own: dict | None, decision: dict) -> str:
+    from kcars.gallery.open_set import LEAST_NAMES
+
+    if own is None:
+        return (
+            f"unknown: beyond {-decision['threshold']:.3f}, the model's threshold for pairs; from {LEAST_NAMES} names of two photos on "
+            "an index chooses its own"
+        )
+    return (
+        f"unknown: beyond {-own['threshold']:.3f}, which accepts {own['accepted']:.0%} of {own['photos']} named photos that were left out in "
+        f"turn, and refuses {own['refused']:.0%} of them with their name left out"
+    )
+
+
+COMMANDS = [index_group]

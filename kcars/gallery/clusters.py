@@ -1,0 +1,120 @@
+"""Photos in groups by their vectors, so that a person can look at each and name it."""
+
+import math
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from kcars.errors import KcarsError
+from kcars.files import csv_text, umask, writable_folder, write_text
+from kcars.gallery.contact_sheet import write_sheet
+from kcars.gallery.photos import Kept
+from kcars.gallery.store import Gallery
+from kcars.photos_in import shown
+
+MOST = 20_000  # Their distances take 1.6 GB.
+TABLE, NOISE = "clusters.csv", -1
+
+
+def cut_distance(decision: dict, sure: float) -> float:
+    """The distance at which a pair is the same with probability `sure`; KcarsError where it is none, or none is known."""
+    if not 0.5 <= sure < 1:
+        raise KcarsError(f"--sure {sure:g}: is no probability to group by; from 0.5 to below 1 are, such as 0.8")
+    scale, offset = decision["scale"], decision["offset"]
+    if scale is None or not 0 < scale < np.inf:
+        raise KcarsError(
+            "--sure: the model of the index tells no probability of pairs, by which photos are grouped; score it anew"
+        )
+    found = offset - math.log(sure / (1 - sure)) / scale
+    if found <= 0:
+        raise KcarsError(f"--sure {sure:g}: no two photos are as surely the same by this model; give less")
+    return found
+
+
+def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
+    """Numbers (n,) from 0, the largest group first, of vectors (n, d); NOISE for groups of fewer than `least`.
+
+    Groups join while the mean distance between two is at most `cut` (agglomerative, average linkage; Sokal & Michener
+    1958): the model's own scale decides, and photos that resemble none stay apart. Of equal sizes the group of the lower
+    row comes first. Of 1,645 photos of 45 unseen models it left 27 % in groups whose largest model made up 50 %, where
+    HDBSCAN by its leaves left 26 % and 46 %, and by excess of mass put three quarters into three groups.
+    """
+    if len(vectors) < 2:
+        return np.full(len(vectors), 0 if least <= 1 else NOISE)
+    from sklearn.cluster import AgglomerativeClustering
+
+    joined = AgglomerativeClustering(None, linkage="average", distance_threshold=cut).fit_predict(vectors)
+    _, first, number, sizes = np.unique(joined, return_index=True, return_inverse=True, return_counts=True)
+    order = np.lexsort((first, -sizes))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return np.where(sizes[number] >= least, place[number], NOISE)
+
+
+def rows_to_cluster(gallery: Gallery, unnamed: bool) -> np.ndarray:
+    """All rows, or those without a name; KcarsError where there are none, or too many."""
+    rows = np.array([row for row, name in enumerate(gallery.names()) if not (unnamed and name)], np.int64)
+    if not len(rows):
+        raise KcarsError(f"--unnamed: every photo in index {gallery.folder} has a name")
+    if len(rows) > MOST:
+        raise KcarsError(
+            f"index {gallery.folder}: {len(rows)} photos; {MOST} can be grouped at once: build one of fewer"
+        )
+    return rows
+
+
+def write_clusters(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out: Path) -> None:
+    """clusters.csv, a line a photo, and a contact sheet of each group, into the new folder `out`: all or nothing.
+
+    Within a group the photo nearest to its mean comes first; those of no group come last.
+    """
+    check_place(out)
+    writable_folder(out.parent, "--out")
+    place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        vectors, ordered = gallery.vector_index.vectors(rows), []
+        for number in [*range(numbers.max() + 1), NOISE]:
+            members = np.flatnonzero(numbers == number)
+            away = np.linalg.norm(vectors[members] - vectors[members].mean(0), axis=1) if len(members) else members
+            ordered.append(members[np.argsort(away, kind="stable")])
+            if number != NOISE:
+                _sheet(gallery, [gallery.photos[row] for row in rows[ordered[-1]]], number, place)
+        write_text(place / TABLE, csv_text(_columns(gallery, rows, numbers, np.concatenate(ordered))))
+        os.chmod(place, 0o777 & ~umask())
+        os.replace(place, out)
+    except OSError as error:
+        raise KcarsError(f"--out {out}: cannot be written ({error.strerror})") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def check_place(out: Path) -> None:
+    """KcarsError where the folder holds something."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise KcarsError(f"--out {out}: holds something already; name another folder")
+
+
+def sheet_name(number: int) -> str:
+    return f"cluster-{number + 1:03}.jpg"
+
+
+def _sheet(gallery: Gallery, photos: list[Kept], number: int, place: Path) -> None:
+    title = f"cluster {number + 1}: {len(photos)} photos"
+    write_sheet(place / sheet_name(number), title, photos, gallery.facts["model"]["padding"])
+
+
+def _columns(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, order: np.ndarray) -> dict[str, list]:
+    """Clusters are counted from 1, as on the sheets; a photo of none has an empty cell."""
+    photos, names = [gallery.photos[row] for row in rows[order]], gallery.names()
+    told = numbers[order].tolist()
+    columns = {
+        "path": [shown(photo.path) for photo in photos],
+        "cluster": [number + 1 if number != NOISE else "" for number in told],
+        "sheet": [sheet_name(number) if number != NOISE else "" for number in told],
+        "name": [names[row] for row in rows[order]],
+    }
+    boxes = [photo.box or ("",) * 4 for photo in photos]
+    return columns | {edge: [box[at] for box in boxes] for at, edge in enumerate(("left", "top", "right", "bottom"))}

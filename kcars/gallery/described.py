@@ -1,0 +1,88 @@
+"""Which photos lie below a folder, with what its layout tells of them: CompCars, its surveillance part, a CSV, class folders."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from kcars.data import compcars, folders, manifest, surveillance
+from kcars.data.index import Index
+from kcars.data.photos import walk
+from kcars.errors import KcarsError
+from kcars.photos_in import VIDEO_ENDINGS, Photo, read_boxes, shown
+from kcars.settings import DataSettings
+
+
+class Named(NamedTuple):
+    """A photo to take in, with the names of its make and model, "" where unknown."""
+
+    photo: Photo
+    make: str = ""
+    model: str = ""
+
+
+def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
+    """Every photo below the folder, and why none has a name, "" where they have; `boxes`: with those that the layout gives.
+
+    Raises KcarsError where there is no such folder, it holds no photo, or describes itself wrongly.
+    """
+    if not folder.is_dir():
+        raise KcarsError(f"{folder}: there is no such folder")
+    root = compcars.find_root(folder) or (compcars.find_root(folder.parent) if folder.name == "image" else None)
+    if (folder / manifest.PHOTOS).is_file():
+        listed = manifest.described(folder / manifest.PHOTOS)
+        return [_named(folder, one.path, one.make, one.model, one.box if boxes else None) for one in listed], ""
+    if root:
+        return _of_index(compcars.every_photo(root), boxes), ""
+    if surveillance.find_root(folder):
+        index = surveillance.read(folder, "classify", DataSettings(size_px=32)).index
+        return _of_index(index, boxes), ""
+    try:
+        return [_named(folder, one.path, one.make, one.model) for one in folders.described(folder)], ""
+    except KcarsError as error:
+        paths = walk(folder)
+        if not paths:
+            raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings") from None
+        return [_named(folder, path) for path in paths], str(error)
+
+
+def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named], list[str]]:
+    """Photos of files and folders in the order named, and what there is to tell; names: those of layouts, or none.
+
+    A video gives a photo whose fault says that it is none.
+    """
+    found, told = [], []
+    for place in places:
+        if place.is_dir():
+            photos, unnamed = described(place, boxes)
+            told += [f"no names are read off {place}: {unnamed}"] if unnamed and names else []
+            found += photos if names else [Named(one.photo) for one in photos]
+        elif place.suffix.lower() in VIDEO_ENDINGS:
+            fault = KcarsError(f"{place}: is a video; an index holds photos, such as frames saved as files")
+            found.append(Named(Photo(shown(place), place, fault=fault)))
+        else:
+            found.append(Named(Photo(shown(place), place)))
+    return found, told
+
+
+def _of_index(index: Index, boxes: bool) -> list[Named]:
+    rows = zip(index.paths, index.ids["make"], index.ids["model"], index.box.tolist(), strict=True)
+    return [
+        _named(index.root, path, index.name("make", make), index.name("model", model), box if boxes else None)
+        for path, make, model, box in rows
+    ]
+
+
+def _named(root: Path, path: str, make: str = "", model: str = "", box=None) -> Named:
+    box = None if box is None or box[0] < 0 else tuple(map(float, box))
+    return Named(Photo(shown(root / path), root / path, box), make, model)
+
+
+def in_boxes(photos: Iterable[Named], file: Path) -> list[Named]:
+    """Photos once for each of their boxes in a CSV; those that have none there stay as they are."""
+    boxes = read_boxes(file)
+    return [
+        one._replace(photo=replace(one.photo, box=box))
+        for one in photos
+        for box in boxes.get(one.photo.source.resolve(), [one.photo.box])
+    ]

@@ -1,0 +1,218 @@
+"""A gallery's folder: index.json, which names the files of its generation, so that a new one takes its place at once."""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kcars.errors import KcarsError
+from kcars.files import writable_folder, write_json
+from kcars.gallery import open_set
+from kcars.gallery.names import Names
+from kcars.gallery.photos import Kept, read_photos, write_photos
+from kcars.gallery.vector_index import VectorIndex
+
+FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
+OWN = r"vectors-(\d+)\.faiss|photos-(\d+)\.csv"
+_NEEDED = {
+    "model": ("place", "fingerprint", "target", "padding"),
+    "dimensions": (),
+    "count": (),
+    "decision": ("threshold", "scale", "offset"),
+    "vector_index": ("kind", "forced"),
+    "open_set": (),
+    "generation": (),
+    "files": ("vectors", "photos"),
+}
+
+
+@dataclass
+class Gallery:
+    """What a folder holds.
+
+    facts: the content of index.json; photos and vector_index: row by row the same.
+    """
+
+    folder: Path
+    facts: dict
+    photos: list[Kept]
+    vector_index: VectorIndex
+
+    @classmethod
+    def open(cls, folder: Path) -> "Gallery":
+        """KcarsError where the folder is no index, or a file of it is missing or damaged."""
+        while True:
+            facts = read_facts(folder)
+            try:
+                return cls._of(folder, facts)
+            except KcarsError:
+                # A generation that was replaced between the two reads: the next one is read.
+                if read_facts(folder)["generation"] == facts["generation"]:
+                    raise
+
+    @classmethod
+    def _of(cls, folder: Path, facts: dict) -> "Gallery":
+        vectors, listed = (folder / facts["files"][name] for name in ("vectors", "photos"))
+        vector_index, photos = VectorIndex.read(vectors, facts["vector_index"]), read_photos(listed)
+        if not (len(vector_index) == len(photos) == facts["count"] and vector_index.width == facts["dimensions"]):
+            raise KcarsError(
+                f"{folder}: its files do not fit together ({len(vector_index)} vectors, {len(photos)} photos, {facts['count']} in "
+                f"{FACTS}); build the index anew"
+            )
+        return cls(folder, facts, photos, vector_index)
+
+    def refuse_other_model(self, card: dict) -> None:
+        """KcarsError where the card is not of the model that embedded the photos."""
+        refuse_other_model(self.folder, self.facts, card)
+
+    @property
+    def target(self) -> str:
+        """What the model tells apart: make or model."""
+        return self.facts["model"]["target"]
+
+    def names(self) -> list[str]:
+        """Of each photo, "" where it has none."""
+        return [photo.name(self.target) for photo in self.photos]
+
+
+def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
+    """KcarsError where the card is not of the model that embedded the photos of an index, by its facts."""
+    own, found = facts["model"]["fingerprint"], fingerprint_of(card)
+    if found != own:
+        raise KcarsError(
+            f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
+            "mean nothing; name that one with --model, or build the index anew"
+        )
+
+
+def fingerprint_of(card: dict) -> str:
+    """Of a verifier, by its card; KcarsError where the model names, or its card does not tell."""
+    if card["task"] != "verify":
+        raise KcarsError(f"{card['place']}: has no embedding to search by: it names (kcars predict); name a verifier")
+    if not card.get("model_fingerprint"):
+        raise KcarsError(
+            f"{card['place']}: was written by an earlier kcars and does not tell its fingerprint; export anew"
+        )
+    return card["model_fingerprint"]
+
+
+def read_facts(folder: Path) -> dict:
+    """index.json; KcarsError where there is none, or it is damaged or of another format."""
+    file = folder / FACTS
+    if not file.is_file():
+        found = f"is no index ({FACTS} is missing)" if folder.exists() else "does not exist"
+        raise KcarsError(f"index {folder}: {found}; name a folder that kcars index build wrote")
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise KcarsError(f"{file}: written in format {facts['format']}; this kcars reads {FORMAT}")
+        missing = [name for name in _NEEDED if name not in facts]
+        missing += [
+            f"{name}.{part}" for name, parts in _NEEDED.items() for part in parts if part not in facts.get(name, parts)
+        ]
+        if missing:
+            raise KcarsError(f"{file}: lacks {missing[0]}; build the index anew")
+        if strange := [name for name in facts["files"].values() if not re.fullmatch(OWN, name)]:
+            raise KcarsError(f"{file}: names {strange[0]!r}, which is no file of an index; build the index anew")
+        return facts
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KcarsError(f"{file}: cannot be read ({str(error).splitlines()[0]}); build the index anew") from None
+
+
+def check_place(folder: Path, force: bool) -> None:
+    """KcarsError where no new index can be written: something else lies there, or an index and `force` is not given."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise KcarsError(f"--out {folder}: is a file; name a folder")
+    others = sorted(entry.name for entry in folder.iterdir() if not _own(entry.name))
+    if (folder / FACTS).exists() and not _generations(folder):
+        others.append(FACTS)  # Many programs write a file of that name.
+    if others:
+        raise KcarsError(f"--out {folder}: holds {others[0]}, which is no part of an index; choose another folder")
+    if (folder / FACTS).exists() and not force:
+        raise KcarsError(f"--out {folder}: holds an index already; kcars index add adds to it, --force replaces it")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Inside the block no other process writes the index; KcarsError where one does. A killed process holds no lock."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise KcarsError(f"index {folder}: another process writes it; wait for its end") from None
+    except OSError as error:
+        raise KcarsError(f"index {folder}: cannot be written ({error.strerror})") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
+    """Write a new generation beside the old one, switch, and delete the old; the lock must be held. The facts written.
+
+    Killed anywhere, index.json names either the old files or the new ones, and both were whole by then.
+    """
+    writable_folder(folder, "index")
+    number = max(_generations(folder), default=0) + 1
+    files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
+    facts = _facts(card, photos, vector_index) | {"generation": number, "files": files}
+    try:
+        vector_index.write(folder / files["vectors"])
+        write_photos(folder / files["photos"], photos)
+        write_json(folder / FACTS, facts)
+    except BaseException:
+        for name in files.values():
+            (folder / name).unlink(missing_ok=True)
+        raise
+    for entry in folder.iterdir():  # The old generation, and what was left half written.
+        if entry.name not in files.values() and (re.fullmatch(OWN, entry.name) or _half(entry.name)):
+            entry.unlink(missing_ok=True)
+    return facts
+
+
+def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
+    from kcars.machine import versions
+
+    decision, target = card["decision"], card["target"]
+    named = [photo.name(target) for photo in photos]
+    names = Names.of(named, vector_index, decision["scale"])
+    return {
+        "format": FORMAT,
+        "model": {
+            "place": str(Path(card["place"]).resolve()),
+            "fingerprint": fingerprint_of(card),
+            "strategy": card["strategy"],
+            "target": target,
+            "crop": card["input"]["crop"],
+            "padding": card["input"]["padding"],
+        },
+        "dimensions": vector_index.width,
+        "count": len(photos),
+        "names": len(set(filter(None, named))),
+        "decision": {name: decision[name] for name in ("threshold", "scale", "offset")},
+        "vector_index": vector_index.facts,
+        "open_set": names and open_set.chosen(names),
+        "versions": versions(),
+    }
+
+
+def _generations(folder: Path) -> list[int]:
+    """Numbers of the generations that a folder has files of."""
+    found = [re.fullmatch(OWN, entry.name) for entry in folder.iterdir()]
+    return [int(match[1] or match[2]) for match in found if match]
+
+
+def _own(name: str) -> bool:
+    return name in (FACTS, LOCK) or _half(name) or re.fullmatch(OWN, name) is not None
+
+
+def _half(name: str) -> bool:
+    """As `written_whole` names a file before it is whole."""
+    return re.fullmatch(rf"\.({OWN}|{re.escape(FACTS)})\.\w{{8}}", name) is not None

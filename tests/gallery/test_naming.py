@@ -1,0 +1,113 @@
+"""How far a name is, at distances one knows by heart; and what a photo is called."""
+
+import math
+
+import numpy as np
+import pytest
+from colours import DECISION, colour_model
+
+from kcars.answers import Answers
+from kcars.calibration import same_probability
+from kcars.errors import KcarsError
+from kcars.gallery.names import Names
+from kcars.gallery.naming import name_each
+from kcars.gallery.photos import Kept
+from kcars.gallery.store import Gallery, write
+from kcars.gallery.vector_index import VectorIndex
+
+
+def on_a_line(*places):
+    return np.array([[place, 0.0, 0.0] for place in places], np.float32)
+
+
+def test_a_name_of_one_photo_is_as_far_as_that_photo():
+    names = Names(["b", "a"], on_a_line(3, 10), scale=0.7)
+    assert names.names.tolist() == ["a", "b"]
+    np.testing.assert_allclose(names.distances(np.zeros(3)), [10, 3])
+
+
+def test_the_odds_at_a_names_distance_are_the_mean_odds_of_its_photos():
+    decision = {"scale": 0.5, "offset": 4.0}
+    names = Names(["x", "y", "x", "x"], on_a_line(1, 2, 5, 9), scale=0.5)
+    found = names.distances(np.zeros(3))
+    probability = same_probability(np.array([1.0, 5, 9]), decision)
+    odds = np.mean(probability / (1 - probability))
+    assert same_probability(found[0], decision) == pytest.approx(odds / (1 + odds))
+    assert found[1] == pytest.approx(2)
+
+
+def test_it_lies_between_the_smallest_and_the_mean_distance():
+    random = np.random.default_rng(0)
+    vectors, labels = random.normal(size=(60, 5)), [f"{number % 7}" for number in range(60)]
+    query = random.normal(size=5)
+    away = np.linalg.norm(vectors - query, axis=1)
+    own = [away[[label == name for label in labels]] for name in sorted(set(labels))]
+    for scale in (1e-4, 1.0, 1e4):  # Nothing over- or underflows; the ends are the mean and the smallest.
+        found = Names(labels, vectors, scale).distances(query)
+        assert (found >= [part.min() - 1e-9 for part in own]).all()
+        assert (found <= [part.mean() + 1e-9 for part in own]).all()
+    np.testing.assert_allclose(Names(labels, vectors, 1e-6).distances(query), [part.mean() for part in own], rtol=1e-4)
+    np.testing.assert_allclose(Names(labels, vectors, 1e6).distances(query), [part.min() for part in own], rtol=1e-4)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    random = np.random.default_rng(0)
+    vectors, labels, query = random.normal(size=(50, 3)), list("abcde" * 10), np.zeros(3)
+    whole = Names(labels, vectors, 1.0).distances(query)
+    monkeypatch.setattr("kcars.gallery.names.CHUNK", 7)
+    np.testing.assert_array_equal(Names(labels, vectors, 1.0).distances(query), whole)
+
+
+def test_beyond_the_threshold_is_unknown():
+    answers = Answers(colour_model().card)
+    near = answers.nearest_name("p", ["a", "b", "c"], np.array([60.0, 49.9, 70]), 2, -50)
+    assert near.answer == "b" and [name for name, _ in near.names] == ["b", "a"]
+    assert near.probability == pytest.approx(1 / (1 + math.exp(DECISION["scale"] * (49.9 - DECISION["offset"]))))
+    assert answers.nearest_name("p", ["a", "b"], np.array([60.0, 50.1]), 2, -50).answer == "unknown"
+
+
+def test_at_a_risk_it_must_be_surer():
+    card = colour_model().card
+    curve = {"least": [0.9, 0.5], "coverage": [0.5, 1.0], "risk": [0.01, 0.3]}
+    answers = Answers(card | {"decision": DECISION | {"answered": curve}}, risk=0.1)
+    assert answers.nearest_name("p", ["a"], np.array([10.0]), 1, -50).answer == "a"  # 95 %
+    assert answers.nearest_name("p", ["a"], np.array([30.0]), 1, -50).answer == "unknown"  # 73 %
+
+
+@pytest.fixture
+def gallery(tmp_path, colour_verifier):
+    photos = [Kept("/1", "1", "", "red"), Kept("/2", "2"), Kept("/3", "3", "", "green")]
+    vectors = np.array([[200, 0, 0], [0, 0, 200], [0, 200, 0]], np.float32)
+    write(tmp_path / "index", colour_verifier.card, photos, VectorIndex.build(vectors))
+    return Gallery.open(tmp_path / "index")
+
+
+def test_photos_are_named_by_what_was_enrolled_and_bad_ones_give_their_error(gallery, colour_verifier):
+    photos = [np.full((9, 9, 3), colour, np.uint8) for colour in ((190, 10, 0), (0, 0, 200), (0, 220, 0))]
+    red, blue, bad, green = name_each(colour_verifier, gallery, [*photos[:2], b"no photo", photos[2]])
+    assert (red.answer, green.answer) == ("red", "green")
+    assert blue.answer == "unknown"  # The blue photo of the gallery has no name.
+    assert isinstance(bad[1], KcarsError)
+
+
+def test_another_model_names_nothing(gallery):
+    with pytest.raises(KcarsError, match="is not the model that built"):
+        next(name_each(colour_model("other"), gallery, []))
+
+
+def test_without_names_or_probabilities_there_is_nothing_to_name_by(gallery):
+    untold = colour_model()
+    untold.card["decision"] = DECISION | {"scale": None}
+    with pytest.raises(KcarsError, match="tells no probability"):
+        next(name_each(untold, gallery, []))
+    gallery.photos = [Kept("/1", "1")] * 3
+    with pytest.raises(KcarsError, match="kcars index enroll"):
+        next(name_each(colour_model(), gallery, []))
+
+
+def test_a_gallery_that_has_chosen_a_threshold_goes_by_it(gallery, colour_verifier):
+    reddish = [np.full((9, 9, 3), (190, 10, 0), np.uint8)]
+    gallery.facts["open_set"] = {"threshold": -10.0}
+    assert next(name_each(colour_verifier, gallery, reddish)).answer == "unknown"  # 14 away.
+    gallery.facts["open_set"] = {"threshold": -15.0}
+    assert next(name_each(colour_verifier, gallery, reddish)).answer == "red"
