@@ -33,15 +33,16 @@ def test_too_many_bytes_are_not_read(tmp_path, monkeypatch):
         photo_in(tmp_path / "car.jpg")
 
 
-def head_of_png(side: int) -> bytes:
-    """What a PNG file of so many pixels a side begins with."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+def empty_png(side: int) -> bytes:
+    """A PNG file that announces so many pixels a side, and has none."""
+    chunks = (b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), b"IDAT", b"IEND")
+    written = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 
 
 @pytest.mark.parametrize("side", [7100, 20_000])  # The second is more than Pillow opens.
 def test_too_many_pixels_are_not_decoded(tmp_path, side):
-    (tmp_path / "wide.png").write_bytes(head_of_png(side))
+    (tmp_path / "wide.png").write_bytes(empty_png(side))
     with pytest.raises(KcarsError, match="more than 50 million pixels"):
         photo_in(tmp_path / "wide.png")
 
