@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 EXTRA  ?= cpu
+# Processes that share the tests; each takes up to 3 GB.
+TESTERS ?= 2
 # Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
 
 .PHONY: install demo test lint wheel bench page-tools clean help
@@ -28,7 +30,7 @@ demo: install
 	$(VENV)/bin/kcars report runs/demo-verify runs/demo-classify --out runs/demo.html
 
 test: install
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile
 
 lint: install
 	$(VENV)/bin/ruff check .

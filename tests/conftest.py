@@ -1,24 +1,34 @@
 """Shared test data: a tiny CompCars tree with known contents, tiny drawn cars, and the real photos where they are."""
 
 import os
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import scipy.io
+from filelock import FileLock
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As kcars sets it, for tests that import TensorFlow first.
+THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+if "PYTEST_XDIST_WORKER" in os.environ:  # Workers share the cores: more threads than those only wait for one another.
+    threads = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    for name in THREADS:
+        os.environ.setdefault(name, threads)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    """No test touches the user's cache folder or dataset."""
-    monkeypatch.setenv("KCARS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.delenv("KCARS_DATA", raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """No test, and no fixture of a module, touches the user's cache folder or dataset, or those of another worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KCARS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        patch.delenv("KCARS_DATA", raising=False)
+        yield
 
 
 def write_photo(path: Path, colour=(10, 200, 30), size=(60, 90)) -> None:
@@ -77,13 +87,17 @@ def tree(tmp_path) -> Tree:
     return Tree(tmp_path / "CompCars" / "data")
 
 
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory) -> Path:
-    """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 12 photos each."""
-    from kcars.data.synthetic import DrawnCars, draw
-
-    folder = tmp_path_factory.mktemp("drawn") / "cars"
-    draw(folder, DrawnCars(makes=4, models_per_make=6, photos_per_model=12), progress=False)
+def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of the session that make(folder) fills, for whichever worker comes first: the others wait for it."""
+    root = temporary.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / name, root / f"{name}.done"
+    with FileLock(root / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # What another worker began and could not end.
+            make(folder)
+            done.touch()
     return folder
 
 
@@ -108,14 +122,42 @@ def coloured_cars(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 12 photos each; not to be changed by a test."""
+    from kcars.data.synthetic import DrawnCars, draw
+
+    cars = DrawnCars(makes=4, models_per_make=6, photos_per_model=12)
+    return made_once(tmp_path_factory, "drawn", lambda folder: draw(folder, cars, progress=False))
+
+
+@pytest.fixture(scope="session")
 def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
-    """A scored run of each task on the drawn cars, by task: not to be changed by a test."""
+    """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
     from test_end_to_end import kcars, small
 
-    folder = tmp_path_factory.mktemp("small-runs")
-    for task in ("classify", "verify"):
-        kcars("train", "--task", task, "--data", drawn, "--out", folder / task, *small())
-    return {task: folder / task for task in ("classify", "verify")}
+    def make(folder):
+        for task in ("classify", "verify"):
+            more = small() if task == "classify" else ["--target", "model", *small()]
+            told = kcars("train", "--task", task, "--data", drawn, "--out", folder / task, *more)
+            (folder / f"{task}.txt").write_text(told)
+
+    # A copy, as two workers must not work in one run at the same time.
+    made = made_once(tmp_path_factory, "small-runs", make)
+    own = shutil.copytree(made, tmp_path_factory.mktemp("own") / "runs")
+    return {task: own / task for task in ("classify", "verify")}
+
+
+@pytest.fixture(scope="session")
+def run_of_folds(drawn, tmp_path_factory) -> Path:
+    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told."""
+    from test_end_to_end import kcars, small
+
+    def make(folder):
+        told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *small("evaluate.folds=2"))
+        (folder / "run.txt").write_text(told)
+
+    made = made_once(tmp_path_factory, "run-of-folds", make)
+    return shutil.copytree(made, tmp_path_factory.mktemp("own") / "folds") / "run"
 
 
 @pytest.fixture(scope="session")
@@ -123,9 +165,11 @@ def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
     """Exports of the small runs in every format, by task: not to be changed by a test."""
     from test_end_to_end import kcars
 
-    folder = tmp_path_factory.mktemp("exports")
-    for task, run in small_runs.items():
-        kcars("export", run, "--out", folder / task, "--photos", 40)
+    def make(folder):
+        for task, run in small_runs.items():
+            kcars("export", run, "--out", folder / task, "--photos", 40)
+
+    folder = made_once(tmp_path_factory, "exports", make)
     return {task: folder / task for task in small_runs}
 
 
@@ -143,9 +187,7 @@ def at_step(monkeypatch):
 
     from kcars.save_state import SaveState
 
-    cache = os.environ["KCARS_CACHE"]
-    yield arrange
-    os.environ["KCARS_CACHE"] = cache
+    return arrange
 
 
 @pytest.fixture(scope="session")

@@ -65,11 +65,9 @@ def test_without_settings_all_learns_always():
     assert not tuning.enter(0) and all(learning(tuning)) and tuning.changes(99) == []
 
 
-@pytest.fixture(scope="module")
-def first(drawn, tmp_path_factory):
-    run = tmp_path_factory.mktemp("runs") / "first"
-    kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small("train.epochs=1"))
-    return run
+@pytest.fixture
+def first(small_runs):
+    return small_runs["classify"]
 
 
 def tuned(drawn, out, first, settings, *more, code=0):

@@ -198,11 +198,9 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
             monkeypatch.undo()
             os.kill(os.getpid(), signal.SIGTERM)
 
-    cache = os.environ["KCARS_CACHE"]
     monkeypatch.setattr(SaveState, "on_train_batch_begin", stop)
     out = tmp_path / "search"
     output = tune(drawn, out, "--trials", 3, code=128 + signal.SIGTERM)
-    os.environ["KCARS_CACHE"] = cache
     assert "the same command goes on" in output.splitlines()[-1] and "--resume" not in output
     assert list(out.rglob("state.npz"))
     assert table(out)[-1]["state"] == "running"

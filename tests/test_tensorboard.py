@@ -308,13 +308,12 @@ def test_classification_shows_its_confusion_matrix_and_the_features_before_its_h
     assert vectors.std() > 0
 
 
-def test_folds_choose_and_the_refit_projects_training_photos(drawn, tmp_path):
-    run = tmp_path / "run"
-    kcars("train", "--task", "verify", "--data", drawn, "--out", run, *small("evaluate.folds=2", "train.epochs=1"))
-    data = facts_of(run)["data"]
-    assert check_projector(run, data["training_photos"], 256)[2] == "training photos, epoch 1"
+def test_folds_choose_and_the_refit_projects_training_photos(run_of_folds):
+    run, facts = run_of_folds, facts_of(run_of_folds)
+    told = f"training photos, epoch {facts['chosen']['epoch']}"
+    assert check_projector(run, facts["data"]["training_photos"], 256)[2] == told
     assert not (run / "roc.csv").exists()
-    assert len(rows(run / "fold-1" / "roc.csv")) == 3
+    assert len(rows(run / "fold-1" / "roc.csv")) == 2 * 3
     assert set(Events(run / "tensorboard").steps("images")) == {"training/photos after augmentation"}
     assert "validation/ROC curves" in Events(run / "fold-2" / "tensorboard").steps("images")
 
@@ -340,13 +339,11 @@ def break_at(monkeypatch, method, step):
 @pytest.mark.parametrize("where", ["within the second epoch", "after its pictures and before its state"])
 def test_a_stopped_run_ends_with_the_same_curves_pictures_and_projection(verified, drawn, tmp_path, monkeypatch, where):
     run, steps = tmp_path / "run", facts_of(verified)["planned"]["steps_per_epoch"]
-    cache = os.environ["KCARS_CACHE"]
     if where == "within the second epoch":
         break_at(monkeypatch, "on_train_batch_begin", steps + 2)
     else:
         break_at(monkeypatch, "_save", 2 * steps)
     train("verify", drawn, run, code=130)
-    monkeypatch.setenv("KCARS_CACHE", cache)
     shown = Events(run / "tensorboard").steps("images")["validation/ROC curves"]
     assert shown == ([1] if where == "within the second epoch" else [1, 2])
     assert not (run / "tensorboard" / "projector_config.pbtxt").exists()

@@ -1,13 +1,13 @@
 """TensorBoard in a headless Chromium: its tabs show what a run has written."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import devtools
 import pytest
 from browser import binary
-from test_end_to_end import kcars, small
 
 pytestmark = pytest.mark.skipif(binary() is None, reason="no Chromium is installed")
 
@@ -27,10 +27,8 @@ WORDS = f"{ELEMENTS}.map(one => one.innerText || '').join(' ')"
 
 
 @pytest.fixture(scope="module")
-def run(drawn, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "mine", *small())
-    return folder / "mine"
+def run(small_runs, tmp_path_factory):
+    return shutil.copytree(small_runs["verify"], tmp_path_factory.mktemp("runs") / "mine")
 
 
 @pytest.fixture(scope="module")

@@ -27,16 +27,18 @@ class Names:
         """named, vectors (n, d): a name and a vector of each photo; scale: of the sigmoid of the model's pairs."""
         self.names, number, self.photos = np.unique(np.array(named, object), return_inverse=True, return_counts=True)
         order = np.argsort(number, kind="stable")
-        self._vectors, self._number, self._scale = vectors[order], number[order], scale
+        ordered = (order[1:] > order[:-1]).all()
+        self._vectors = vectors if ordered else vectors[order]  # A copy of a million takes a gigabyte.
+        self._number, self._scale = number[order], scale
         self._starts = np.cumsum(self.photos) - self.photos
 
     @classmethod
     def of(cls, named: Sequence[str], vector_index: VectorIndex, scale: float | None) -> "Names | None":
         """Of a gallery's photos, by their names, "" where they have none; None where none has, or the model's pairs gave no probabilities."""
-        rows = np.array([row for row, name in enumerate(named) if name], np.int64)
-        if not len(rows) or scale is None or not 0 < scale < np.inf:
+        rows = sorted((row for row, name in enumerate(named) if name), key=named.__getitem__)
+        if not rows or scale is None or not 0 < scale < np.inf:
             return None
-        return cls([named[row] for row in rows], vector_index.vectors(rows), scale)
+        return cls([named[row] for row in rows], vector_index.vectors(np.array(rows, np.int64)), scale)
 
     def distances(self, vector: np.ndarray) -> np.ndarray:
         """Of a photo's vector (d,) from each name, (m,) float64."""

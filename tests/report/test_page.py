@@ -13,12 +13,12 @@ from test_end_to_end import kcars, rows, small
 
 
 @pytest.fixture(scope="module")
-def runs(drawn, tmp_path_factory):
+def runs(drawn, small_runs, tmp_path_factory):
     """A classifier, two verifiers on the same pairs, and one of another protocol."""
     root = tmp_path_factory.mktemp("runs")
     plain = ["--data", drawn, *small()]
-    kcars("train", "--task", "classify", "--out", root / "classify", *plain)
-    kcars("train", "--task", "verify", "--out", root / "first", *plain)
+    shutil.copytree(small_runs["classify"], root / "classify")
+    shutil.copytree(small_runs["verify"], root / "first")
     kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
     kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
     return root
