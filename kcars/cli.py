@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kcars import __version__, cli_explain, cli_index, cli_report, cli_tune, cli_use
+from kcars import __version__, cli_demo, cli_explain, cli_index, cli_report, cli_tune, cli_use
 from kcars.cli_data import data, data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import Interrupted, KcarsError
@@ -56,6 +56,7 @@ for command in (
     *cli_use.COMMANDS,
     *cli_explain.COMMANDS,
     *cli_index.COMMANDS,
+    *cli_demo.COMMANDS,
     *cli_tune.COMMANDS,
 ):
     main.add_command(command)

@@ -91,11 +91,11 @@ FLOORS = [
     ["learn"],
     ["train", "evaluate", "table", "listing", "predict", "explain"],
     ["elsewhere", "report", "export", "gallery", "rate_test", "search_record", "search"],
-    ["reproduce"],
+    ["reproduce", "demo"],
     ["cli"],
 ]
 WITHOUT_TENSORFLOW = ["cli", "explain", "grad_cam", "shown_maps", "strategy", "metrics", "intervals", "baselines", "stream", "table", "run", "resume", "state", "data.compcars", "rate_curve", "rate_test", "search",
-                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files", "gallery.ingest", "gallery.naming", "gallery.clusters"]  # fmt: skip
+                      "data.synthetic", "images.store", "images.augment", "tasks.classify", "tasks.verify", "report.figures", "report.table_files", "gallery.ingest", "gallery.naming", "gallery.clusters", "demo.answers", "demo.shown", "demo.examples"]  # fmt: skip
 
 
 def floor_of(module: str) -> int | None:

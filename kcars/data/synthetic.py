@@ -100,7 +100,7 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
     except OSError as error:
         raise KcarsError(f"{folder}: cannot be written ({error.strerror}); name a folder that can") from None
     try:
-        models = _models(settings)
+        models = drawn_models(settings)
         write_lists(unfinished, settings.seed, models)
         with tqdm(
             total=sum(len(m.paths) for m in models), unit="photo", disable=None if progress else True, desc="drawing"
@@ -156,7 +156,7 @@ def _weather(settings: DrawnCars, photo: int) -> Weather:
     return Weather(bool(night), bool(rain), bool(occluded), own) if night or rain or occluded else CLEAR
 
 
-def _models(settings: DrawnCars) -> list[DrawnModel]:
+def drawn_models(settings: DrawnCars) -> list[DrawnModel]:
     """All models with ids, names, shapes and photos: what the settings mean."""
     seed, per_make = settings.seed, settings.models_per_make
     total = settings.makes * per_make

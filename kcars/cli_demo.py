@@ -1,0 +1,56 @@
+"""`kcars demo`: a page to try runs with. Everything heavy is imported inside the command."""
+
+from pathlib import Path
+
+import click
+
+from kcars.cli_photos import newest
+from kcars.errors import KcarsError
+
+
+@click.command()
+@click.argument("places", type=click.Path(path_type=Path), nargs=-1, metavar="[RUN|EXPORT]...")
+@click.option("--index", type=click.Path(path_type=Path), help="An index to search in; brings the model that built it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 for any.  [default: the first free one from 7860]")
+def demo(places, index, host, port):
+    """Show a page where RUN names cars, compares photos or searches in an index; photos are dropped, pasted or taken.
+
+    One run that names and one that compares may be given; without any, the newest of each in runs/ are shown.
+    Nothing is sent to, or loaded from, any other machine.
+
+    \b
+    Examples:
+      kcars demo runs/demo-classify
+      kcars demo runs/demo-classify runs/demo-verify --index cars.index
+    """
+    from kcars.demo.serve import LOCAL, address_of, open_port, require_gradio, serve
+
+    require_gradio()
+    from kcars.demo.models import load_all
+
+    if not places and index is None:
+        places = _newest_of_each()
+    with open_port(host, port) as opened:
+        models = load_all(places, index)
+        if host not in LOCAL:
+            click.echo(
+                "whoever reaches this machine may use the page; browsers lend their camera to other machines' pages over https only",
+                err=True,
+            )
+        serve(models, opened, lambda: click.echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C ends it)"))
+
+
+def _newest_of_each() -> list[Path]:
+    found = []
+    for task in ("classify", "verify"):
+        try:
+            found.append(newest(task))
+        except KcarsError:
+            continue
+    if not found:
+        raise KcarsError("demo: no run is named, and runs/ holds no scored one; name a run or an export")
+    return found
+
+
+COMMANDS = [demo]

@@ -1,0 +1,68 @@
+"""Answers of the page about photos, by what it was given: no word of how they are shown."""
+
+from dataclasses import dataclass
+
+from kcars.answers import Comparison, Prediction
+from kcars.demo.models import Model
+from kcars.errors import KcarsError
+from kcars.explain import HeatMap
+from kcars.gallery.naming import name_each
+from kcars.gallery.search import SearchResult, search_each
+from kcars.gallery.store import Gallery
+from kcars.photos_in import Photo
+
+NAMES = 5
+
+
+@dataclass(frozen=True)
+class Named:
+    """What one photo shows, and where the network looked; heat_map: None where the model gives none."""
+
+    prediction: Prediction
+    heat_map: HeatMap | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Whether two photos show the same, and what brings them together; heat_maps: of left and right, () without."""
+
+    comparison: Comparison
+    heat_maps: tuple[HeatMap, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The nearest photos of an index, and the nearest of its names; prediction: None where it has no names."""
+
+    result: SearchResult
+    prediction: Prediction | None = None
+
+
+def named(model: Model, photo: Photo) -> Named:
+    """The likeliest names of a photo, five at most; KcarsError where it cannot be read."""
+    if model.explainer is None:
+        return Named(*model.predictor.predict([photo], NAMES))
+    found = model.explainer.name(photo)
+    return Named(found.prediction, found.heat_map)
+
+
+def compared(model: Model, left: Photo, right: Photo) -> Compared:
+    """KcarsError where a photo cannot be read."""
+    if model.explainer is None:
+        return Compared(model.predictor.compare(left, right))
+    found = model.explainer.pair(left, right)
+    return Compared(found.comparison, (found.left, found.right))
+
+
+def found(model: Model, gallery: Gallery, photo: Photo, count: int) -> Found:
+    """The `count` photos of the gallery that are nearest to one; KcarsError where it cannot be read."""
+    (result,) = search_each(model.predictor, gallery, [photo], count)
+    return Found(result, _nearest_name(model, gallery, photo))
+
+
+def _nearest_name(model: Model, gallery: Gallery, photo: Photo) -> Prediction | None:
+    try:
+        (prediction,) = name_each(model.predictor, gallery, [photo], 1)
+    except KcarsError:  # The gallery has no names, or its model no probabilities: photos are found all the same.
+        return None
+    return prediction

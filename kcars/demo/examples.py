@@ -1,0 +1,56 @@
+"""Photos to try the page with: cars that kcars draws, on the fly, as nobody has photographed them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kcars.data.drawn_cabin import car_mesh
+from kcars.data.drawn_lists import DrawnModel
+from kcars.data.drawn_photo import FRONT_SIDE, REAR_SIDE, SIDE, draw_photo
+from kcars.data.synthetic import DrawnCars, drawn_models
+from kcars.images.decode import cut
+from kcars.keys import generator
+
+WIDTH_PX, HEIGHT_PX = 480, 320
+SINGLE = 6
+VIEWS = (FRONT_SIDE, SIDE, REAR_SIDE)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """single: (what it shows, its file) of cars from training; pairs: (what they show, left, right), of unseen models."""
+
+    single: list[tuple[str, Path]]
+    pairs: list[tuple[str, Path, Path]]
+
+
+def draw_examples(folder: Path, margin: float | None) -> Examples:
+    """Draw them into a folder that is there. The models are those of the drawn cars that kcars trains on, the photos new.
+
+    margin: the share of the car's sides that stays around it; None leaves photos whole.
+    """
+    models = drawn_models(DrawnCars())
+    seen, unseen = ([model for model in models if model.unseen == rare] for rare in (False, True))
+    chosen = seen[:: len(seen) // SINGLE][:SINGLE]
+    single = [(model.name, _draw(folder, model, VIEWS[place % 3], place, margin)) for place, model in enumerate(chosen)]
+    first, second = (model for model in unseen if model.make == unseen[0].make)  # Hard to tell apart: of one make.
+    other = unseen[-1]
+    wanted = (("one model twice", first, first), ("two models of one make", first, second), ("two makes", first, other))
+    pairs = [
+        (told, _draw(folder, one, FRONT_SIDE, 10 + place, margin), _draw(folder, two, SIDE, 20 + place, margin))
+        for place, (told, one, two) in enumerate(wanted)
+    ]
+    return Examples(single, pairs)
+
+
+def _draw(folder: Path, model: DrawnModel, viewpoint: int, number: int, margin: float | None) -> Path:
+    random = generator(0, "example photo", number)
+    pixels, box = draw_photo(car_mesh(model.style, model.shape), viewpoint, random, WIDTH_PX, HEIGHT_PX)
+    left, top, right, bottom = box
+    if margin is not None:
+        pixels = cut(pixels, np.array([left - 1, top - 1, right, bottom]), margin)
+    file = folder / f"drawn-car-{number}.jpg"
+    Image.fromarray(pixels).save(file, quality=90)
+    return file

@@ -1,0 +1,87 @@
+"""What the page answers by: at most one model that names, one that compares, and one index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kcars import explain, predict
+from kcars.errors import KcarsError
+from kcars.explain import Explainer
+from kcars.gallery.store import Gallery, fingerprint_of, read_facts
+from kcars.grad_cam import why_no_maps
+from kcars.predict import Predictor
+
+WORK = {"classify": "names cars", "verify": "compares photos"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run or an export. explainer: gives heat maps, None where there are none; no_maps: then why, in a sentence."""
+
+    predictor: Predictor
+    explainer: Explainer | None = None
+    no_maps: str = ""
+
+    @property
+    def card(self) -> dict:
+        return self.predictor.card
+
+    @property
+    def task(self) -> str:
+        return self.predictor.task
+
+
+@dataclass(frozen=True)
+class Models:
+    """classify names, verify compares and embeds, gallery is searched with verify; each None where it was not given."""
+
+    classify: Model | None = None
+    verify: Model | None = None
+    gallery: Gallery | None = None
+
+    def all(self) -> list[Model]:
+        return [model for model in (self.classify, self.verify) if model]
+
+
+def load(place: Path) -> Model:
+    """The Model of a run folder or an export; KcarsError as of `kcars.predict.load`."""
+    if not (place / "run.json").is_file():
+        told = "An export has no gradients, so that no heat map shows where it looked; the run that it was made of shows one."
+        return Model(predict.load(place), no_maps=told)
+    if told := why_no_maps():
+        return Model(predict.load(place), no_maps=f"No heat map shows where it looked: {told}.")
+    explainer = explain.load(place)
+    return Model(explainer.predictor, explainer)
+
+
+def load_all(places: Sequence[Path], index: Path | None = None) -> Models:
+    """Models of runs and exports, in any order, and an index.
+
+    An index brings the model that built it where none of the others compares. Raises KcarsError for two models of one task, and for
+    an index of another model.
+    """
+    found = Models()
+    for place in places:
+        model = load(place)
+        if other := getattr(found, model.task):
+            raise KcarsError(
+                f"{place}: {WORK[model.task]}, as {other.card['place']} does; the page has room for one of a kind"
+            )
+        found = replace(found, **{model.task: model})
+    return found if index is None else _with_index(found, index)
+
+
+def _with_index(found: Models, index: Path) -> Models:
+    built_by = read_facts(index)["model"]
+    if found.verify is None:
+        if not Path(built_by["place"]).exists():
+            raise KcarsError(
+                f"index {index}: the model that built it, {built_by['place']}, is not there any more; name it, or an export of it"
+            )
+        found = replace(found, verify=load(Path(built_by["place"])))
+    if fingerprint_of(found.verify.card) != built_by["fingerprint"]:
+        raise KcarsError(
+            f"{found.verify.card['place']}: is not the model that built {index}, so that their distances mean nothing; "
+            f"name that one ({built_by['place']}), or build the index anew"
+        )
+    return replace(found, gallery=Gallery.open(index))

@@ -1,0 +1,167 @@
+"""The page itself: three tabs of Gradio, each with photos to give and an answer beside."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+import gradio as gr
+
+from kcars.demo import answers, shown
+from kcars.demo.examples import Examples
+from kcars.demo.models import Models
+from kcars.demo.uploads import KNOWN, MOST_BYTES, MOST_PIXELS, photo_in
+from kcars.errors import KcarsError
+
+TITLE = "kcars: vehicle recognition"
+MISSING = {
+    "name": "No model on this page names cars: start it with a classification run, kcars demo RUN.",
+    "compare": "No model on this page compares photos: start it with a verification run, kcars demo RUN.",
+    "search": "No index on this page to search in: make one by kcars index build, and start the page with --index INDEX.",
+}
+FAILED = "Something went wrong on the machine that this page comes from; its terminal tells what."
+FEWEST, MOST, USUAL = 4, 24, 8
+
+
+def build(models: Models, examples: Examples) -> gr.Blocks:
+    """The page that answers by these models; the examples stand below its inputs."""
+    filled = {"name": models.classify, "compare": models.verify, "search": models.gallery}
+    first = next((name for name, part in filled.items() if part), "name")
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(
+            "<h1>kcars</h1><p>Vehicle recognition: give a photo, or choose a drawn car.</p>", elem_classes="kc-title"
+        )
+        with gr.Tabs(selected=first):
+            with gr.Tab("Name a car", id="name"):
+                _name_tab(models, examples) if models.classify else _missing("name")
+            with gr.Tab("Compare", id="compare"):
+                _compare_tab(models, examples) if models.verify else _missing("compare")
+            with gr.Tab("Search", id="search"):
+                _search_tab(models, examples) if models.gallery else _missing("search")
+        gr.HTML(_limits(), elem_classes="kc-limits")
+    page.queue(default_concurrency_limit=1, max_size=64)
+    return page
+
+
+def _name_tab(models: Models, examples: Examples) -> None:
+    model = models.classify
+    gr.HTML(shown.about(model))
+    with gr.Row():
+        with gr.Column():
+            photo = _photo("A photo of a car", "name-photo")
+            names = ", ".join(name for name, _ in examples.single)
+            gr.Examples([str(file) for _, file in examples.single], photo, label=f"Drawn cars to try: {names}")
+        with gr.Column():
+            answer = gr.HTML(shown.hint("The answer appears here."), elem_id="name-answer")
+
+    @_told
+    def name(path):
+        return shown.named(answers.named(model, photo_in(path)), model)
+
+    _ask(name, [photo], [photo], answer)
+
+
+def _compare_tab(models: Models, examples: Examples) -> None:
+    model = models.verify
+    gr.HTML(shown.about(model))
+    with gr.Row():
+        with gr.Column():
+            with gr.Row():
+                left, right = _photo("First photo", "left-photo"), _photo("Second photo", "right-photo")
+            names = ", ".join(told for told, _, _ in examples.pairs)
+            pairs = [[str(left), str(right)] for _, left, right in examples.pairs]
+            with gr.Column(elem_classes="kc-pairs"):
+                gr.Examples(pairs, [left, right], label=f"Drawn cars to try: {names}")
+        with gr.Column():
+            answer = gr.HTML(shown.hint("Give two photos; the answer appears here."), elem_id="compare-answer")
+
+    @_told
+    def compare(one, other):
+        return shown.compared(answers.compared(model, photo_in(one), photo_in(other)), model)
+
+    _ask(compare, [left, right], [left, right], answer)
+
+
+def _search_tab(models: Models, examples: Examples) -> None:
+    model, gallery = models.verify, models.gallery
+    gr.HTML(shown.about(model))
+    with gr.Row():
+        with gr.Column(scale=2):
+            photo = _photo("A photo of a car", "search-photo")
+            count = gr.Slider(FEWEST, MOST, USUAL, step=FEWEST, label="How many photos", elem_id="search-count")
+            names = ", ".join(name for name, _ in examples.single)
+            gr.Examples([str(file) for _, file in examples.single], photo, label=f"Drawn cars to try: {names}")
+        with gr.Column(scale=3):
+            told = f"The nearest of {len(gallery.photos)} photos appear here."
+            answer = gr.HTML(shown.hint(told), elem_id="search-answer")
+
+    @_told
+    def search(path, wanted):
+        return shown.found(answers.found(model, gallery, photo_in(path), round(wanted)), model)
+
+    _ask(search, [photo, count], [photo, count], answer)
+
+
+def _missing(tab: str) -> None:
+    gr.HTML(shown.hint(MISSING[tab]), elem_id=f"{tab}-missing")
+
+
+def _photo(label: str, name: str) -> gr.Image:
+    """An image input that hands over the path of the file as it was sent: kcars reads it, and tells what is wrong with it."""
+    photo = gr.Image(
+        label=label,
+        elem_id=name,
+        type="filepath",
+        sources=["upload", "clipboard", "webcam"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        height=280,
+        buttons=[],
+    )
+    photo.preprocess = lambda sent: (
+        sent and sent.path
+    )  # Not a subclass: Gradio would write a .pyi file beside this one.
+    return photo
+
+
+def _ask(answer: Callable, changing: list, inputs: list, output: gr.HTML) -> None:
+    """Answer whenever one of the inputs changes: no button needs to be pressed. One question at a time uses the processor."""
+    gr.on(
+        [one.change for one in changing],
+        answer,
+        inputs,
+        output,
+        concurrency_id="models",
+        concurrency_limit=1,
+        trigger_mode="always_last",
+        show_progress="minimal",
+        api_visibility="private",
+    )
+
+
+def _told(answer: Callable) -> Callable:
+    """The function, which then takes inputs that lack a photo, and tells faults in the page; never raises."""
+
+    @wraps(answer)
+    def told(*inputs):
+        if any(one is None for one in inputs):
+            return shown.hint(f"{'Give both photos' if len(inputs) > 1 else 'Give a photo'}; the answer appears here.")
+        try:
+            return answer(*inputs)
+        except KcarsError as error:
+            return shown.fault(str(error))
+        except Exception:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
+            traceback.print_exc(file=sys.stderr)
+            return shown.fault(FAILED)
+
+    return told
+
+
+def _limits() -> str:
+    return shown.hint(
+        f"{KNOWN}: up to {MOST_BYTES >> 20} MB and {MOST_PIXELS // 10**6} million pixels. "
+        "Photos stay on the machine that this page comes from, and are deleted when it ends."
+    )
+
+
+CSS = (Path(__file__).parent / "assets/demo.css").read_text(encoding="utf-8")

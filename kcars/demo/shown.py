@@ -1,0 +1,136 @@
+"""Answers as pieces of HTML that need nothing from elsewhere: pictures lie within them."""
+
+import base64
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from kcars.answers import UNKNOWN
+from kcars.demo.answers import Compared, Found, Named
+from kcars.demo.models import Model
+from kcars.explain import HeatMap
+from kcars.gallery.photos import Kept
+from kcars.gallery.search import Match
+from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.images.heat import strongest
+from kcars.images.thumbnail import jpeg
+
+MAP_PX, MATCH_PX = 560, 320
+
+
+def named(answer: Named, model: Model) -> str:
+    """The first name, bars of the likeliest ones, and the map."""
+    maps = [_map(answer.heat_map, "Where it looked")] if answer.heat_map else []
+    found = answer.prediction
+    return _render("named", found=found, makes=found.makes[:3], maps=maps, no_maps=model.no_maps)
+
+
+def compared(answer: Compared, model: Model) -> str:
+    """The verdict, the distance on its scale with the threshold, and both maps."""
+    threshold, distance = -model.card["decision"]["threshold"], answer.comparison.distance
+    end = max(2 * threshold, 1.1 * distance, 1e-9)
+    maps = [_map(one, told) for one, told in zip(answer.heat_maps, ("First photo", "Second photo"), strict=False)]
+    return _render(
+        "compared",
+        found=answer.comparison,
+        target=model.card["target"],
+        threshold=threshold,
+        places={"distance": 100 * distance / end, "threshold": 100 * threshold / end},
+        maps=maps,
+        no_maps=model.no_maps,
+    )
+
+
+def found(answer: Found, model: Model) -> str:
+    """The nearest name where there are any, and a card of each photo found."""
+    threshold = -model.card["decision"]["threshold"]
+    matches = [_match(match, threshold) for match in answer.result.matches]
+    prediction = answer.prediction
+    unknown = prediction is not None and prediction.answer == UNKNOWN
+    return _render("found", prediction=prediction, unknown=unknown, matches=matches, target=model.card["target"])
+
+
+def fault(told: str) -> str:
+    """Why there is no answer."""
+    return _render("fault", told=told)
+
+
+def hint(told: str) -> str:
+    """What a visitor may do, or how a tab is filled."""
+    return _render("hint", told=told)
+
+
+def about(model: Model) -> str:
+    """What the model is, and how well it does, in two sentences or three."""
+    card = model.card
+    name = "balanced_accuracy" if model.task == "classify" else "roc_auc"
+    return _render(
+        "about",
+        card=card,
+        place=Path(card["place"]).name or card["place"],
+        score=next((one for key, one in card["scores"].items() if key.endswith(f"/{name}") and _leads(key, card)), None),
+        boxed=card["input"]["learned_in_boxes"],
+    )  # fmt: skip
+
+
+def _leads(key: str, card: dict) -> bool:
+    return card["task"] == "classify" or key.startswith(f"{card['deciding']}/")
+
+
+def _match(match: Match, threshold: float) -> dict:
+    return {
+        "name": match.name,
+        "file": Path(match.kept.path).name.encode("utf-8", "replace").decode(),
+        "distance": match.distance,
+        "probability": match.probability,
+        "within": match.distance <= threshold,
+        "picture": _picture_of(match.kept),
+    }
+
+
+def _picture_of(kept: Kept) -> str | None:
+    """What was embedded of a photo; None where its file is not there any more, or another by now."""
+    try:
+        pixels = full_size(photo_bytes(Path(kept.path)))
+    except Exception:  # noqa: BLE001  Whatever became of a file since the index was built spoils no answer.
+        return None
+    return _data_address(cut(pixels, None if kept.box is None else np.asarray(kept.box), 0.0), MATCH_PX)
+
+
+def _map(heat_map: HeatMap, told: str) -> dict:
+    where = strongest(heat_map.heat)
+    return {
+        "told": told,
+        "alt": f"Heat map; most heat: {where}" if where else "Heat map without heat",
+        "cold": not where,
+        "picture": _data_address(heat_map.overlay(), MAP_PX),
+    }
+
+
+def _data_address(pixels: np.ndarray, most_px: int) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(pixels, most_px)).decode()
+
+
+@cache
+def _templates() -> Environment:
+    loader = PackageLoader("kcars.demo")
+    environment = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["percent"] = percent
+    return environment
+
+
+def percent(share: float) -> str:
+    """A share as text; what is not quite none or all is not told as such."""
+    if 0 < share < 0.005:
+        return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
+    if 0.995 < share < 1:
+        return ">\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _render(template: str, **values) -> str:
+    return _templates().get_template(f"{template}.html").render(**values)
