@@ -19,6 +19,7 @@ from kcars.strategy import strategy_files
         ["strategies"],
         ["tune"],
         ["explain"],
+        ["demo"],
         ["index", "build"],
         ["index", "enroll"],
     ],
@@ -26,7 +27,7 @@ from kcars.strategy import strategy_files
 def test_help_has_an_example(command):
     output = kcars(*command, "--help")
     assert "Usage:" in output
-    if command and command[0] in ("train", "evaluate", "tune", "explain", "index"):
+    if command and command[0] in ("train", "evaluate", "tune", "explain", "demo", "index"):
         assert "Example" in output
 
 

@@ -27,3 +27,5 @@ def test_the_wheel_lists_its_strategies_outside_the_checkout(tmp_path):
     ).stdout
     assert out.startswith(str(tmp_path / "site"))
     assert all(name in out for name in strategy_files())
+    files = {file.relative_to(ROOT / "kcars") for file in (ROOT / "kcars").glob("*/[at]*s/*") if file.suffix != ".pyc"}
+    assert files and all((tmp_path / "site/kcars" / file).is_file() for file in files)  # Assets and templates.

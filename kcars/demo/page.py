@@ -21,7 +21,8 @@ MISSING = {
     "search": "No index on this page to search in: make one by kcars index build, and start the page with --index INDEX.",
 }
 FAILED = "Something went wrong on the machine that this page comes from; its terminal tells what."
-FEWEST, MOST, USUAL = 4, 24, 8
+GIVE_ONE, GIVE_TWO = "Give a photo; the answer appears here.", "Give two photos; the answer appears here."
+FEWEST, MOST, USUAL = 4, 24, 8  # Photos that a search shows.
 
 
 def build(models: Models, examples: Examples) -> gr.Blocks:
@@ -53,9 +54,9 @@ def _name_tab(models: Models, examples: Examples) -> None:
             names = ", ".join(name for name, _ in examples.single)
             gr.Examples([str(file) for _, file in examples.single], photo, label=f"Drawn cars to try: {names}")
         with gr.Column():
-            answer = gr.HTML(shown.hint("The answer appears here."), elem_id="name-answer")
+            answer = gr.HTML(shown.hint(GIVE_ONE), elem_id="name-answer")
 
-    @_told
+    @_told(GIVE_ONE)
     def name(path):
         return shown.named(answers.named(model, photo_in(path)), model)
 
@@ -70,13 +71,13 @@ def _compare_tab(models: Models, examples: Examples) -> None:
             with gr.Row():
                 left, right = _photo("First photo", "left-photo"), _photo("Second photo", "right-photo")
             names = ", ".join(told for told, _, _ in examples.pairs)
-            pairs = [[str(left), str(right)] for _, left, right in examples.pairs]
+            pairs = [[str(one), str(other)] for _, one, other in examples.pairs]
             with gr.Column(elem_classes="kc-pairs"):
                 gr.Examples(pairs, [left, right], label=f"Drawn cars to try: {names}")
         with gr.Column():
-            answer = gr.HTML(shown.hint("Give two photos; the answer appears here."), elem_id="compare-answer")
+            answer = gr.HTML(shown.hint(GIVE_TWO), elem_id="compare-answer")
 
-    @_told
+    @_told(GIVE_TWO)
     def compare(one, other):
         return shown.compared(answers.compared(model, photo_in(one), photo_in(other)), model)
 
@@ -93,10 +94,10 @@ def _search_tab(models: Models, examples: Examples) -> None:
             names = ", ".join(name for name, _ in examples.single)
             gr.Examples([str(file) for _, file in examples.single], photo, label=f"Drawn cars to try: {names}")
         with gr.Column(scale=3):
-            told = f"The nearest of {len(gallery.photos)} photos appear here."
-            answer = gr.HTML(shown.hint(told), elem_id="search-answer")
+            give = f"Give a photo; the nearest of {len(gallery.photos)} appear here."
+            answer = gr.HTML(shown.hint(give), elem_id="search-answer")
 
-    @_told
+    @_told(give)
     def search(path, wanted):
         return shown.found(answers.found(model, gallery, photo_in(path), round(wanted)), model)
 
@@ -118,9 +119,8 @@ def _photo(label: str, name: str) -> gr.Image:
         height=280,
         buttons=[],
     )
-    photo.preprocess = lambda sent: (
-        sent and sent.path
-    )  # Not a subclass: Gradio would write a .pyi file beside this one.
+    # Not a subclass: Gradio would write a .pyi file beside this one.
+    photo.preprocess = lambda sent: sent and sent.path
     return photo
 
 
@@ -139,22 +139,25 @@ def _ask(answer: Callable, changing: list, inputs: list, output: gr.HTML) -> Non
     )
 
 
-def _told(answer: Callable) -> Callable:
-    """The function, which then takes inputs that lack a photo, and tells faults in the page; never raises."""
+def _told(give: str) -> Callable:
+    """Of a function: it tells what to give while an input lacks its photo, and faults in the page; it never raises."""
 
-    @wraps(answer)
-    def told(*inputs):
-        if any(one is None for one in inputs):
-            return shown.hint(f"{'Give both photos' if len(inputs) > 1 else 'Give a photo'}; the answer appears here.")
-        try:
-            return answer(*inputs)
-        except KcarsError as error:
-            return shown.fault(str(error))
-        except Exception:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
-            traceback.print_exc(file=sys.stderr)
-            return shown.fault(FAILED)
+    def decorate(answer: Callable) -> Callable:
+        @wraps(answer)
+        def told(*inputs):
+            if any(one is None for one in inputs):
+                return shown.hint(give)
+            try:
+                return answer(*inputs)
+            except KcarsError as error:
+                return shown.fault(str(error))
+            except Exception:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
+                traceback.print_exc(file=sys.stderr)
+                return shown.fault(FAILED)
 
-    return told
+        return told
+
+    return decorate
 
 
 def _limits() -> str:
