@@ -74,16 +74,11 @@ def newest(task: str) -> Path:
 
 def model_of_index(index: Path, place: Path | None):
     """The Predictor that an index is used with: the one named, or that which built it. KcarsError where it is another."""
-    from kcars.gallery.store import read_facts, refuse_other_model
+    from kcars.gallery.store import model_place, read_facts, refuse_other_model
     from kcars.predict import load
 
     facts = read_facts(index)
-    built_by = Path(facts["model"]["place"])
-    if place is None and not built_by.exists():
-        raise KcarsError(
-            f"index {index}: the model that built it, {built_by}, is not there any more; name it, or an export of it, with --model"
-        )
-    model = load(place or built_by)
+    model = load(place or model_place(index, facts))
     refuse_other_model(index, facts, model.card)
     return model
 

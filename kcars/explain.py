@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from kcars import card as cards
-from kcars.answers import Comparison, Prediction
+from kcars.answers import Answers, Comparison, Prediction
 from kcars.calibration import probabilities
 from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.decode import full_size, part_of, photo_bytes
 from kcars.images.heat import overlaid
 from kcars.photos_in import Photo, as_photo
-from kcars.predict import CARD, Predictor, over_network
+from kcars.predict import CARD, COMPARES_NOTHING, NAMES_NOTHING, Predictor, over_network
 from kcars.run import Run
 
 SHOWN_PX = 720  # The longest side of a photo in a picture.
+NAMES = 5  # The likeliest, that an answer tells.
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ class Explainer:
 
     def name(self, photo, name: str | None = None) -> ClassExplanation:
         """Why it names what it does; with `name`, what speaks for that class. KcarsError also where it knows no such class."""
-        photo = as_photo(photo)
-        (prediction,) = self.predictor.predict([photo])
+        self.predictor.refuse_other_task("classify", NAMES_NOTHING)
+        photo, names = as_photo(photo), self.card["classes"]["names"]
         pixels, part, seen = self._given(photo)
-        logits, names = self.predictor.outputs(pixels[None]), self.card["classes"]["names"]
+        logits = self.predictor.outputs(pixels[None])
+        prediction = Answers(self.card).names(photo.name, logits[0], NAMES, photo.box)
         label = int(logits.argmax()) if name is None else class_called(name, names)
         probability = probabilities(logits, self.card["decision"]["temperature"])[0, label]
         (heat,) = self.cam.of_classes(pixels[None], np.array([label]))
@@ -83,9 +85,11 @@ class Explainer:
 
     def pair(self, left, right) -> PairExplanation:
         """Why it takes two photos for the same, or for different: what brings them together."""
+        self.predictor.refuse_other_task("verify", COMPARES_NOTHING)
         photos = as_photo(left), as_photo(right)
-        comparison = self.predictor.compare(*photos)
         given = [self._given(photo) for photo in photos]
+        vectors = self.predictor.outputs(np.stack([pixels for pixels, _, _ in given]))
+        comparison = Answers(self.card).comparison(*(photo.name for photo in photos), *vectors)
         heats = self.cam.of_pairs(*(pixels[None] for pixels, _, _ in given))
         sides = [
             HeatMap(photo.name, heat[0], part, seen)

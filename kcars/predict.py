@@ -21,6 +21,8 @@ from kcars.photos_in import Photo, as_photo
 
 BATCH = 32
 CARD, ONNX, SAVED_MODEL = "card.json", "model.onnx", "saved_model/1"
+NAMES_NOTHING = "names nothing: it was trained to compare (kcars compare)"
+COMPARES_NOTHING = "compares nothing: it was trained to name (kcars predict)"
 
 
 class Predictor:
@@ -49,7 +51,7 @@ class Predictor:
         self, photos: Iterable, top: int = 5, risk: float | None = None
     ) -> Iterator[Prediction | tuple[Photo, KcarsError]]:
         """As `predict`, one answer after the other, in order: photos may be endless. A bad one gives itself and its error."""
-        self._refuse_other_task("classify", "names nothing: it was trained to compare (kcars compare)")
+        self.refuse_other_task("classify", NAMES_NOTHING)
         if top < 1:
             raise KcarsError(f"top: {top} is no number of names; 1 is the least")
         answers = Answers(self.card, risk)
@@ -61,7 +63,7 @@ class Predictor:
 
     def compare(self, left, right, risk: float | None = None) -> Comparison:
         """Whether two photos show the same; photos and risk as in `predict`."""
-        self._refuse_other_task("verify", "compares nothing: it was trained to name (kcars predict)")
+        self.refuse_other_task("verify", COMPARES_NOTHING)
         photos, vectors = [as_photo(left), as_photo(right)], self.embed([left, right])
         return Answers(self.card, risk).comparison(photos[0].name, photos[1].name, *vectors)
 
@@ -72,7 +74,7 @@ class Predictor:
 
     def embed_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
         """As `embed`, one vector (d,) after the other, in order: photos may be endless. A bad one gives its error."""
-        self._refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
+        self.refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
         yield from self.outputs_each(photos)
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
@@ -109,7 +111,8 @@ class Predictor:
         except ValueError as error:
             return KcarsError(f"{photo.name}: {error}")
 
-    def _refuse_other_task(self, task: str, what: str) -> None:
+    def refuse_other_task(self, task: str, what: str) -> None:
+        """KcarsError that says `what` of a model that was not trained for the task."""
         if self.task != task:
             raise KcarsError(f"{self.card['place']}: {what}")
 

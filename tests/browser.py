@@ -11,6 +11,17 @@ AXE = TOOLS / "axe-core/axe.min.js"
 VALIDATOR = TOOLS / "vnu-jar/build/dist/vnu.jar"
 
 
+QUIET = (  # Of a browser in a container, which asks nothing of other machines by itself.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
 def binary() -> str | None:
     """Where Chromium or Chrome is, if it is installed."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -31,13 +42,7 @@ def dom(address: str, profile: Path) -> str:
         pytest.skip("no Chromium is installed")
     options = [
         "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
+        *QUIET,
         f"--user-data-dir={profile}",
         "--virtual-time-budget=30000",
         "--dump-dom",

@@ -3,15 +3,10 @@
 from dataclasses import dataclass
 
 from kcars.answers import Comparison, Prediction
-from kcars.demo.models import Model
-from kcars.errors import KcarsError
-from kcars.explain import HeatMap
-from kcars.gallery.naming import name_each
-from kcars.gallery.search import SearchResult, search_each
-from kcars.gallery.store import Gallery
+from kcars.demo.models import Model, Models
+from kcars.explain import NAMES, HeatMap
+from kcars.gallery.search import SearchResult, nearest
 from kcars.photos_in import Photo
-
-NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -54,15 +49,9 @@ def compared(model: Model, left: Photo, right: Photo) -> Compared:
     return Compared(found.comparison, (found.left, found.right))
 
 
-def found(model: Model, gallery: Gallery, photo: Photo, count: int) -> Found:
+def found(models: Models, photo: Photo, count: int) -> Found:
     """The `count` photos of the gallery that are nearest to one; KcarsError where it cannot be read."""
-    (result,) = search_each(model.predictor, gallery, [photo], count)
-    return Found(result, _nearest_name(model, gallery, photo))
-
-
-def _nearest_name(model: Model, gallery: Gallery, photo: Photo) -> Prediction | None:
-    try:
-        (prediction,) = name_each(model.predictor, gallery, [photo], 1)
-    except KcarsError:  # The gallery has no names, or its model no probabilities: photos are found all the same.
-        return None
-    return prediction
+    model, namer = models.verify.predictor, models.namer
+    (vector,) = model.embed([photo])
+    result = nearest(models.gallery, model.card["decision"], photo, vector, count)
+    return Found(result, namer and namer.nearest(photo, vector, 1))

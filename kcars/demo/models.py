@@ -7,7 +7,8 @@ from pathlib import Path
 from kcars import explain, predict
 from kcars.errors import KcarsError
 from kcars.explain import Explainer
-from kcars.gallery.store import Gallery, fingerprint_of, read_facts
+from kcars.gallery.naming import Namer
+from kcars.gallery.store import Gallery, model_place, read_facts
 from kcars.grad_cam import why_no_maps
 from kcars.predict import Predictor
 
@@ -33,11 +34,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """classify names, verify compares and embeds, gallery is searched with verify; each None where it was not given."""
+    """classify names, verify compares and embeds, gallery is searched with verify; each None where it was not given.
+
+    namer: names by the gallery, None where it has no names.
+    """
 
     classify: Model | None = None
     verify: Model | None = None
     gallery: Gallery | None = None
+    namer: Namer | None = None
 
     def all(self) -> list[Model]:
         return [model for model in (self.classify, self.verify) if model]
@@ -72,16 +77,12 @@ def load_all(places: Sequence[Path], index: Path | None = None) -> Models:
 
 
 def _with_index(found: Models, index: Path) -> Models:
-    built_by = read_facts(index)["model"]
-    if found.verify is None:
-        if not Path(built_by["place"]).exists():
-            raise KcarsError(
-                f"index {index}: the model that built it, {built_by['place']}, is not there any more; name it, or an export of it"
-            )
-        found = replace(found, verify=load(Path(built_by["place"])))
-    if fingerprint_of(found.verify.card) != built_by["fingerprint"]:
-        raise KcarsError(
-            f"{found.verify.card['place']}: is not the model that built {index}, so that their distances mean nothing; "
-            f"name that one ({built_by['place']}), or build the index anew"
-        )
-    return replace(found, gallery=Gallery.open(index))
+    facts = read_facts(index)
+    verify = found.verify or load(model_place(index, facts))
+    gallery = Gallery.open(index)
+    gallery.refuse_other_model(verify.card)
+    try:
+        namer = Namer(gallery, verify.card)
+    except KcarsError:  # The gallery has no names, or its model no probabilities: photos are found all the same.
+        namer = None
+    return replace(found, verify=verify, gallery=gallery, namer=namer)

@@ -99,7 +99,7 @@ def _search_tab(models: Models, examples: Examples) -> None:
 
     @_told(give)
     def search(path, wanted):
-        return shown.found(answers.found(model, gallery, photo_in(path), round(wanted)), model)
+        return shown.found(answers.found(models, photo_in(path), round(wanted)), model)
 
     _ask(search, [photo, count], [photo, count], answer)
 

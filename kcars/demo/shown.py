@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kcars.answers import UNKNOWN
 from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
+from kcars.errors import KcarsError
 from kcars.explain import HeatMap
 from kcars.gallery.photos import Kept
 from kcars.gallery.search import Match
@@ -94,7 +95,7 @@ def _picture_of(kept: Kept) -> str | None:
     """What was embedded of a photo; None where its file is not there any more, or another by now."""
     try:
         pixels = full_size(photo_bytes(Path(kept.path)))
-    except Exception:  # noqa: BLE001  Whatever became of a file since the index was built spoils no answer.
+    except (KcarsError, ValueError):
         return None
     return _data_address(cut(pixels, None if kept.box is None else np.asarray(kept.box), 0.0), MATCH_PX)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from kcars.answers import Answers, Prediction
 from kcars.errors import KcarsError
 from kcars.gallery.names import Names
@@ -10,25 +12,34 @@ from kcars.photos_in import Photo
 from kcars.predict import Predictor
 
 
+class Namer:
+    """Names photos by the nearest of a gallery's names, "unknown" beyond its own threshold, or the model's where it has none."""
+
+    def __init__(self, gallery: Gallery, card: dict, risk: float | None = None):
+        """card: of the model; risk: as in `Predictor.predict`. KcarsError where no photo has a name, or pairs gave no probabilities."""
+        decision, own = card["decision"], gallery.facts["open_set"]
+        self._names, self._answers = _names(gallery, decision["scale"]), Answers(card, risk)
+        self._threshold = (own or decision)["threshold"]
+
+    def nearest(self, photo: Photo, vector: np.ndarray, top: int) -> Prediction:
+        """Of a photo by its vector (d,)."""
+        distances = self._names.distances(vector)
+        return self._answers.nearest_name(photo.name, self._names.names, distances, top, self._threshold, photo.box)
+
+
 def name_each(
     model: Predictor, gallery: Gallery, photos: Iterable, top: int = 5, risk: float | None = None
 ) -> Iterator[Prediction | tuple[Photo, KcarsError]]:
     """Names in the gallery that photos are nearest to, one answer after the other; a bad photo gives itself and its error.
 
-    "unknown" beyond the gallery's own threshold, or the model's where it has none; risk: as in `Predictor.predict`. Raises KcarsError for
-    another model than built the gallery, where no photo has a name, and where the model's pairs gave no probabilities.
+    Raises KcarsError as Namer does, and for another model than built the gallery.
     """
     gallery.refuse_other_model(model.card)
     if top < 1:
         raise KcarsError(f"top: {top} is no number of names; 1 is the least")
-    decision, own = model.card["decision"], gallery.facts["open_set"]
-    names, answers = _names(gallery, decision["scale"]), Answers(model.card, risk)
-    threshold = (own or decision)["threshold"]
+    namer = Namer(gallery, model.card, risk)
     for photo, vector in model.embed_each(photos):
-        if isinstance(vector, KcarsError):
-            yield photo, vector
-        else:
-            yield answers.nearest_name(photo.name, names.names, names.distances(vector), top, threshold, photo.box)
+        yield (photo, vector) if isinstance(vector, KcarsError) else namer.nearest(photo, vector, top)
 
 
 def _names(gallery: Gallery, scale: float | None) -> Names:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from kcars.calibration import same_probability
 from kcars.errors import KcarsError
 from kcars.gallery.photos import Kept
@@ -34,17 +36,22 @@ class SearchResult:
 def search_each(model: Predictor, gallery: Gallery, photos: Iterable[Photo], count: int) -> Iterator[SearchResult]:
     """The `count` nearest of the gallery to each photo, one after the other; KcarsError for one that cannot be read."""
     gallery.refuse_other_model(model.card)
-    names = gallery.names()
     for photo, vector in model.embed_each(photos):
         if isinstance(vector, KcarsError):
             raise vector
-        ((rows, distances),) = gallery.vector_index.search(vector[None], count)
-        likely = same_probability(distances, model.card["decision"])
-        matches = [
-            Match(gallery.photos[row], names[row], float(distance), float(probability))
-            for row, distance, probability in zip(rows.tolist(), distances, likely, strict=True)
-        ]
-        yield SearchResult(photo.name, photo.box, tuple(matches))
+        yield nearest(gallery, model.card["decision"], photo, vector, count)
+
+
+def nearest(gallery: Gallery, decision: dict, photo: Photo, vector: np.ndarray, count: int) -> SearchResult:
+    """The `count` nearest of the gallery to a photo's vector (d,); decision: of the model's card."""
+    ((rows, distances),) = gallery.vector_index.search(vector[None], count)
+    kept = [gallery.photos[row] for row in rows.tolist()]
+    likely = same_probability(distances, decision)
+    matches = [
+        Match(one, one.name(gallery.target), float(distance), float(probability))
+        for one, distance, probability in zip(kept, distances, likely, strict=True)
+    ]
+    return SearchResult(photo.name, photo.box, tuple(matches))
 
 
 def lines(found: SearchResult) -> Iterator[str]:

@@ -79,13 +79,23 @@ class Gallery:
         return [photo.name(self.target) for photo in self.photos]
 
 
+def model_place(folder: Path, facts: dict) -> Path:
+    """Where the model of an index lay when it built it; KcarsError where nothing is there any more."""
+    place = Path(facts["model"]["place"])
+    if not place.exists():
+        raise KcarsError(
+            f"index {folder}: the model that built it, {place}, is not there any more; name it, or an export of it"
+        )
+    return place
+
+
 def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
     """KcarsError where the card is not of the model that embedded the photos of an index, by its facts."""
     own, found = facts["model"]["fingerprint"], fingerprint_of(card)
     if found != own:
         raise KcarsError(
             f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
-            "mean nothing; name that one with --model, or build the index anew"
+            f"mean nothing; name that one ({facts['model']['place']}), or build the index anew"
         )
 
 

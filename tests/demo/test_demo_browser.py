@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import binary
+from browser import QUIET, binary
 from test_end_to_end import kcars
 
 from kcars.demo.shown import percent
@@ -30,13 +30,7 @@ pytestmark = [
 PATIENCE_S = 240  # For a condition; the machine may be busy with much else.
 OPTIONS = (
     "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *QUIET,
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--window-size=1280,1000",

@@ -43,7 +43,7 @@ def test_exports_answer_without_maps_and_say_why(exports, photos):
 def test_an_index_brings_the_model_that_built_it_or_takes_its_export(index, exports, photos):
     for places in ([], [exports["verify"]]):
         models = load_all(places, index)
-        found = answers.found(models.verify, models.gallery, photos[0], 3)
+        found = answers.found(models, photos[0], 3)
         assert len(found.result.matches) == 3 and found.prediction.names
     assert models.classify is None
 
