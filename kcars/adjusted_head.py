@@ -1,4 +1,8 @@
-"""A trained classifier's head changed for rare classes, by how much validation photos say; nothing is learned anew."""
+"""A trained classifier's head changed for rare classes; nothing is learned anew.
+
+Kinds `logits` and `tau_norm` change the learned head by as much as validation photos say; `class_means` puts another in its
+place, which goes by the mean of each class's training photos.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,26 +17,38 @@ from kcars.rare_classes import log_frequencies
 FILE = "head.npz"
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
 DIGITS = 9  # Of balanced accuracies that count as equal: sums of the same recalls round otherwise.
+SCALE = 16.0  # Of class means' logits, which would otherwise lie between -1 and 1; temperature is fitted afterwards.
+NEVER = -1e4  # The logit of a class without a training photo: below any other, and finite.
 
 
 @dataclass(frozen=True)
 class AdjustedHead:
-    """Logits are features (n, d) times `kernel` (d, classes) plus `bias` (classes,); kind and tau say how they were changed."""
+    """Logits are features (n, d) times `kernel` (d, classes) plus `bias` (classes,); kind and tau say how they were changed.
+
+    tau: what validation chose; None for kind `class_means`, where it chooses nothing, and features are first seen from
+    `centre` (d,), at length 1.
+    """
 
     kind: str
-    tau: float
+    tau: float | None
     kernel: np.ndarray
     bias: np.ndarray
+    centre: np.ndarray | None = None
 
     def logits(self, features: np.ndarray) -> np.ndarray:
+        features = features if self.centre is None else _directions(features, self.centre)
         return features @ self.kernel + self.bias
 
     def on(self, network, target: str):
         """The classifier, a Keras model of pixels to {target: logits}, with this head in place of its own."""
         import keras
 
+        features = network.get_layer(target).input
+        if self.centre is not None:
+            features = keras.layers.Rescaling(1.0, (-self.centre).tolist(), dtype="float32")(features)
+            features = keras.layers.UnitNormalization(dtype="float32")(features)
         head = keras.layers.Dense(len(self.bias), dtype="float32", name=target)
-        logits = head(network.get_layer(target).input)
+        logits = head(features)
         head.set_weights([self.kernel, self.bias])
         return keras.Model(network.input, {target: logits}, name=network.name)
 
@@ -53,9 +69,25 @@ class AdjustedHead:
         scores = [_balanced(one.logits(features), labels) for one in heads]
         return heads[int(np.argmax(scores))]
 
+    @classmethod
+    def of_class_means(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> "AdjustedHead":
+        """The class whose mean is nearest, all features being seen from their common mean, at length 1.
+
+        How many photos a class has gives it no advantage. SimpleShot (Wang et al. 2019, arXiv 1911.04623), for long tails
+        Kang et al. 2020 (arXiv 1910.09217). features (n, d), labels (n,): of all training photos.
+        """
+        centre = features.mean(0, dtype=np.float64).astype(np.float32)
+        directions = _directions(features, centre)
+        means, bias = np.zeros((classes, features.shape[1])), np.full(classes, NEVER)
+        for label in np.unique(labels):
+            means[label] = directions[labels == label].mean(0, dtype=np.float64)
+            bias[label] = -SCALE * (means[label] @ means[label]) / 2
+        return cls("class_means", None, (SCALE * means.T).astype(np.float32), bias.astype(np.float32), centre)
+
     def save(self, folder: Path) -> None:
+        arrays = {"kernel": self.kernel, "bias": self.bias}
         with written_whole(folder / FILE, "wb") as file:
-            np.savez(file, kernel=self.kernel, bias=self.bias)
+            np.savez(file, **arrays if self.centre is None else arrays | {"centre": self.centre})
 
     @classmethod
     def chosen(cls, adjusted: dict | None, folder: Path) -> "AdjustedHead | None":
@@ -63,7 +95,8 @@ class AdjustedHead:
         if not adjusted:
             return None
         again = f"kcars evaluate {folder} writes it anew"
-        return cls(**adjusted, **read_arrays(folder / FILE, ("kernel", "bias"), again))
+        names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")
+        return cls(**adjusted, **read_arrays(folder / FILE, names, again))
 
     def facts(self) -> dict:
         """What scores.json says of it."""
@@ -72,6 +105,8 @@ class AdjustedHead:
 
 def told(adjusted: dict, protocol: str) -> str:
     """One line of the facts, for people; by protocol `paper` the test itself validates."""
+    if adjusted["kind"] == "class_means":
+        return "logits: by the distance of each class's mean, as training photos have it"
     what = {
         "logits": "logits: less {tau:g} times the logarithm of class frequencies",
         "tau_norm": "class weights: divided by their norm to the power of {tau:g}",
@@ -94,6 +129,11 @@ def _by_norm(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: floa
 
 
 CHANGES: dict[str, Callable] = {"logits": _less_frequencies, "tau_norm": _by_norm}
+
+
+def _directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    seen = features - centre
+    return seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
 
 
 def _balanced(logits: np.ndarray, labels: np.ndarray) -> float:

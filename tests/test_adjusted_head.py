@@ -3,11 +3,12 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from test_end_to_end import kcars, rows, small
 
-from kcars.adjusted_head import FILE, TAUS, AdjustedHead
+from kcars.adjusted_head import FILE, SCALE, TAUS, AdjustedHead
 from kcars.errors import KcarsError
 from kcars.predict import load
 from kcars.restore import answering_network, scored_network
@@ -59,6 +60,29 @@ def test_weights_by_their_norm_equal_a_loop_without_bias():
         column = kernel[:, number]
         assert found.kernel[:, number] == pytest.approx(column / np.sqrt((column**2).sum()) ** found.tau)
     assert found.bias.tolist() == [0, 0]
+
+
+def test_class_means_equal_a_loop_of_distances():
+    features = RANDOM.normal(2, 1, (40, 5)).astype(np.float32)
+    labels = np.r_[np.zeros(30, int), np.full(9, 1), 3]  # Class 2 has no photo, class 3 a single one.
+    found = AdjustedHead.of_class_means(features, labels, 4)
+    centre = features.mean(0)
+    seen = [(photo - centre) / np.linalg.norm(photo - centre) for photo in features]
+    means = {label: np.mean([seen[k] for k in np.flatnonzero(labels == label)], 0) for label in (0, 1, 3)}
+    for photo, logits in zip(seen, found.logits(features), strict=True):
+        squared = {label: ((photo - mean) ** 2).sum() for label, mean in means.items()}
+        for label in (1, 3):
+            assert logits[0] - logits[label] == pytest.approx(SCALE / 2 * (squared[label] - squared[0]), abs=1e-4)
+        assert logits.argmin() == 2 and np.isfinite(logits).all()
+    assert found.facts() == {"kind": "class_means", "tau": None}
+
+
+def test_class_means_know_a_rare_class_and_still_a_very_frequent_one():
+    labels = np.repeat([0, 1], [2, 198])
+    features = RANDOM.normal(0, 0.3, (200, 64)).astype(np.float32)
+    features[:, 0] += np.where(labels == 0, 3, 0)
+    found = AdjustedHead.of_class_means(features, labels, 2).logits(features).argmax(1)
+    assert (found[labels == 0] == 0).all() and (found[labels == 1] == 1).mean() > 0.95
 
 
 @pytest.mark.parametrize("kind", ["logits", "tau_norm"])
@@ -130,6 +154,25 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
         assert f"kcars evaluate {adjusted} writes it anew" in told
     finally:
         (tmp_path / FILE).rename(adjusted / FILE)
+
+
+def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_path):
+    run = shutil.copytree(small_runs["classify"], tmp_path / "run")
+    output = kcars("train", "--resume", run, "--set", "evaluate.adjust=class_means")
+    assert "by the distance of each class's mean, as training photos have it" in output
+    opened = Run.open(run)
+    assert opened.scores()["adjusted"] == {"kind": "class_means", "tau": None}
+    pixels = RANDOM.integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
+    plain, network = scored_network(opened), answering_network(opened)
+    features = np.asarray(keras.Model(plain.input, plain.get_layer("model").input)(pixels))
+    head = AdjustedHead.chosen(opened.scores()["adjusted"], run)
+    np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
+    kcars("report", run)
+    assert "by the distance of each class" in (run / "report.html").read_text()
+    kcars("export", run, "--out", tmp_path / "export", "--photos", 12)
+    photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
+    for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):
+        assert own.names[0][0] == other.names[0][0] and other.probability == pytest.approx(own.probability, abs=1e-4)
 
 
 def test_elsewhere_it_is_that_of_the_run(adjusted, tmp_path):

@@ -17,10 +17,11 @@ class EvaluateSettings(Settings):
         "or after linear discriminant analysis, also with each direction weighted by how well it separates, fitted on the "
         "training photos; where folds validate, as they are",
     )
-    adjust: Literal["none", "logits", "tau_norm"] = Field(
+    adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(
         "none",
         description="classification, after training: logits less tau times the logarithm of class frequencies, or class "
-        "weights divided by their norm to the power of tau; validation chooses tau",
+        "weights divided by their norm to the power of tau, where validation chooses tau; or the class whose training "
+        "photos have the nearest mean",
     )
     mirror: bool = Field(True, description="average the outputs of each photo and of its mirror image")
     shift: float = Field(

@@ -105,7 +105,7 @@ def _evaluation_fits(strategy) -> None:
         raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
     if asked.adjust == "tau_norm" and strategy.loss.name == "ldam":
         raise ValueError(
-            "evaluate.adjust tau_norm: with loss ldam all class weights are of one length; logits goes with it"
+            "evaluate.adjust tau_norm: with loss ldam all class weights are of one length; logits and class_means go with it"
         )
 
 

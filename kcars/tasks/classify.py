@@ -156,7 +156,7 @@ def with_metric(plan: Plan, outputs: Outputs, known=None) -> tuple[Outputs, None
 
 
 def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None:
-    """The head that `evaluate.adjust` makes of the network's, by the validation photos; None where it asks for none.
+    """The head that `evaluate.adjust` makes of the network's, by validation or training photos; None where it asks for none.
 
     seen_by: model -> Outputs, as photos are shown to the network.
     """
@@ -165,10 +165,12 @@ def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHe
         return None
     from kcars.models.networks import linear_head
 
+    features = seen_by(vectors(plan, network))
+    if kind == "class_means":
+        return AdjustedHead.of_class_means(features(plan.train), plan.labels(plan.train), len(plan.classes))
     rows, labels = _known(plan, plan.validation)
-    features = seen_by(vectors(plan, network))(rows)
     head = linear_head(network.scored, plan.strategy.target)
-    return AdjustedHead.choose(kind, head, plan.class_photos(), features, labels)
+    return AdjustedHead.choose(kind, head, plan.class_photos(), features(rows), labels)
 
 
 def _known(plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
