@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 
-from kcars.answers import Comparison, Prediction
+from kcars.answers import Comparison, Prediction, percent
 
 CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
 
@@ -48,9 +48,9 @@ def _told(prediction: Prediction) -> Iterator[str]:
     name = prediction.photo.replace("\n", "\\n")
     yield f"{name}{where}{sure}"
     for name, probability in prediction.names:
-        yield f"  {probability:6.1%}  {name}"
+        yield f"  {percent(probability, 1):>6}  {name}"
     if prediction.makes:
-        yield "  makes: " + ", ".join(f"{name} {probability:.1%}" for name, probability in prediction.makes[:3])
+        yield "  makes: " + ", ".join(f"{name} {percent(probability, 1)}" for name, probability in prediction.makes[:3])
 
 
 def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
@@ -64,6 +64,6 @@ def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
         "unknown": "unknown: not sure enough",
     }
     return (
-        f"{answer[found.answer]}; probability of being the same {found.probability:.0%}, distance {found.distance:.3f}, "
+        f"{answer[found.answer]}; probability of being the same {percent(found.probability)}, distance {found.distance:.3f}, "
         f"threshold {-card['decision']['threshold']:.3f}"
     )

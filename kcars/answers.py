@@ -100,6 +100,16 @@ class Answers:
         return Comparison(left, right, distance, probability, bool(same), answer)
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share for people, "94%"; what is not quite none or all is not told as such, but "<1%" or ">99%"."""
+    least = 10.0**-digits
+    if 0 < share < least / 200:
+        return f"<{least:.{digits}f}%"
+    if 1 - least / 200 < share < 1:
+        return f">{100 - least:.{digits}f}%"
+    return f"{share:.{digits}%}"
+
+
 def _best(probability: np.ndarray, names: list[str], top: int) -> tuple[tuple[str, float], ...]:
     order = np.argsort(-probability, kind="stable")[:top]
     return tuple((names[place], float(probability[place])) for place in order)

@@ -48,6 +48,32 @@ def synth(folder, **settings):
 
 
 @data.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@data_option
+@click.option(
+    "--task", default="classify", show_default=True, type=click.Choice(["classify", "verify"]),
+    help="What the photos are tested for: verify has those of models that nothing is learned of.",
+)  # fmt: skip
+@click.option("--photos", default=3, show_default=True, type=click.IntRange(min=1), help="How many of each model.")
+def sample(out, folder, task, photos):
+    """Write a few test photos of each model into the new folder OUT, as make/model/photo.jpg, cut out by their boxes.
+
+    \b
+    Examples:
+      kcars data sample cars
+      kcars data sample new_cars --task verify --photos 5
+    """
+    from kcars.data.sample import write_sample
+    from kcars.data.source import load
+    from kcars.files import refuse_filled
+    from kcars.settings import DataSettings
+
+    refuse_filled(out, "OUT")
+    count = write_sample(load(folder, task, DataSettings(size_px=96)), photos, out)
+    click.echo(f"{count} photos: {out}")
+
+
+@data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def init(folder):
     """Write FOLDER/photos.csv, a line for every photo below FOLDER, for you to complete.

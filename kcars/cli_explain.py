@@ -42,9 +42,9 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
         raise KcarsError(f"{run}: {what}, not {len(photos)}")
     if name is not None and task == "verify":
         raise KcarsError(f"--class: {run} compares photos and knows no classes; leave it out")
+    figure, facts = _found(explainer, asked, name)
     boxes = "--box" if task == "classify" else "--left-box, --right-box"
     warn_of_scenes(explainer.predictor, task, all(photo.box for photo in asked), boxes)
-    figure, facts = _found(explainer, asked, name)
     if out:
         from kcars.files import written_whole
 

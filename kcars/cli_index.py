@@ -49,9 +49,9 @@ def build(folder, place, out, boxes, no_names, exact, force):
     check_place(out, force)
     if not folder.is_dir():
         raise KcarsError(f"{folder}: there is no such folder")
+    listed = _listed([folder], not no_names)
     model = load(place or newest("verify"))
-    given = _given(model, [folder], boxes, not no_names)
-    _tell(ingest.build(model, given, out, exact, force, _warn))
+    _tell(ingest.build(model, _in_boxes(model, listed, boxes), out, exact, force, _warn))
 
 
 @index_group.command()
@@ -68,9 +68,12 @@ def add(index, photos, place, boxes, no_names):
       kcars index add cars.index more_cars gate.jpg
     """
     from kcars.gallery import ingest
+    from kcars.gallery.store import read_facts
 
+    read_facts(index)  # What can be told at once is told before a model is loaded.
+    listed = _listed(photos, not no_names)
     model = model_of_index(index, place)
-    _tell(ingest.add(model, _given(model, photos, boxes, not no_names), index, _warn))
+    _tell(ingest.add(model, _in_boxes(model, listed, boxes), index, _warn))
 
 
 @index_group.command()
@@ -89,9 +92,12 @@ def enroll(index, name, photos, place, boxes):
       kcars index enroll cars.index "Fiat 127" front.jpg rear.jpg side.jpg
     """
     from kcars.gallery import ingest
+    from kcars.gallery.store import read_facts
 
+    read_facts(index)
+    name, listed = ingest.as_name(name), _listed(photos, False)
     model = model_of_index(index, place)
-    _tell(ingest.enroll(model, name, _given(model, photos, boxes, False), index, _warn))
+    _tell(ingest.enroll(model, name, _in_boxes(model, listed, boxes), index, _warn))
 
 
 @index_group.command()
@@ -109,16 +115,18 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
       kcars index search cars.index gate.jpg -k 5
     """
     from kcars.gallery.search import json_line, lines, search_each
-    from kcars.gallery.store import Gallery
+    from kcars.gallery.store import Gallery, read_facts
 
     if photo.is_dir():
         raise KcarsError(f"{photo}: is a folder; name one photo")
     wanted, _ = photos_given([photo], 1.0, box, boxes, detector, detector_classes)
+    read_facts(index)
+    _refuse_missing([photo])
     model = model_of_index(index, place)
-    warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
     for found in search_each(model, Gallery.open(index), wanted, count):
         for line in [json_line(found)] if as_json else lines(found):
             click.echo(line)
+    warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
 
 
 @index_group.command()
@@ -141,10 +149,10 @@ def cluster(index, out, sure, least, unnamed):
     Example:
       kcars index cluster street.index --out street_clusters --unnamed
     """
+    from kcars.files import refuse_filled
     from kcars.gallery.cluster_summary import summary
     from kcars.gallery.clusters import (
         TABLE,
-        check_place,
         cluster_numbers,
         cut_distance,
         rows_to_cluster,
@@ -153,7 +161,7 @@ def cluster(index, out, sure, least, unnamed):
     )
     from kcars.gallery.store import Gallery
 
-    check_place(out)
+    refuse_filled(out)
     gallery = Gallery.open(index)
     cut = cut_distance(gallery.facts["decision"], sure)
     rows = rows_to_cluster(gallery, unnamed)
@@ -167,23 +175,32 @@ def cluster(index, out, sure, least, unnamed):
         click.echo(f"  {out / sheet_name(0)} ... {out / sheet_name(numbers.max())}")
 
 
-def _given(model, places, boxes: Path | None, names: bool) -> list:
-    """Photos to take in, with boxes; what there is to tell of them is told."""
-    from kcars.gallery.described import given, in_boxes
-    from kcars.gallery.store import fingerprint_of
+def _listed(places, names: bool) -> list:
+    """The photos of files and folders with the boxes of their layouts; what there is to tell of them is told.
 
-    fingerprint_of(model.card)  # A classifier is refused before folders are read.
-    photos, told = given(places, model.card["input"]["crop"] == "box", names)
+    What is missing is refused, all of it.
+    """
+    from kcars.gallery.described import given
+
+    _refuse_missing(places)
+    photos, told = given(places, True, names)
     for line in told:
         _warn(line)
-    photos = in_boxes(photos, boxes) if boxes else photos
-    whole = sum(one.photo.box is None for one in photos)
-    if model.card["input"]["learned_in_boxes"] and whole:
-        _warn(
-            f"{whole} of {len(photos)} photos have no box and are read whole; this model learned from cars cut out by theirs: where "
-            "a car does not fill its photo, give its box (--boxes)"
-        )
     return photos
+
+
+def _refuse_missing(places) -> None:
+    for place in places:
+        if not place.exists():
+            raise KcarsError(f"{place}: there is no such file or folder")
+
+
+def _in_boxes(model, photos: list, boxes: Path | None) -> list:
+    """The photos in the boxes of a CSV, or of their layouts where the model learned from such."""
+    from kcars.gallery.described import in_boxes, whole
+
+    photos = photos if model.card["input"]["crop"] == "box" else whole(photos)
+    return in_boxes(photos, boxes) if boxes else photos
 
 
 def _warn(line: str) -> None:

@@ -84,10 +84,10 @@ def model_of_index(index: Path, place: Path | None):
 
 
 def warn_of_scenes(model, task: str, boxed, options: str) -> None:
-    """Tell that whole photos are read by a model that learned from cars cut out."""
+    """Tell, once there are answers, that whole photos were read by a model that learned from cars cut out."""
     if model.task == task and model.card["input"]["learned_in_boxes"] and not boxed:
         click.echo(
-            "whole photos are read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "
+            "whole photos were read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "
             f"its box ({options})",
             err=True,
         )

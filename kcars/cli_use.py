@@ -89,7 +89,7 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
         raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
     wanted, count = photos_given(photos, every, box, boxes, detector, detector_classes)
     boxed = box or boxes or detector
-    answers = _answers(wanted, place, index, top, risk, boxed)
+    model, answers = _answers(wanted, place, index, top, risk)
     show, bad, good, whole = writer(kind), 0, 0, 0
     bar = tqdm(total=count, desc="naming", unit="photo", disable=None if kind else True)
     with bar:
@@ -99,6 +99,8 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
                 bad += 1
                 click.echo(f"passed over: {answer[1]}", err=True)
                 continue
+            if not good:
+                warn_of_scenes(model, model.task, boxed, "--box, --boxes, --detector")
             good += 1
             whole += answer.box is None
             for line in show(answer):
@@ -111,21 +113,18 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
             raise KcarsError("no photo could be answered about")
 
 
-def _answers(photos, place, index, top, risk, boxed):
-    """Answers about photos, one after the other: by a classifier, or by the names in an index."""
+def _answers(photos, place, index, top, risk) -> tuple:
+    """(the model, answers about photos, one after the other): by a classifier, or by the names in an index."""
     from kcars.predict import load
 
-    options = "--box, --boxes, --detector"
     if index is None:
         model = load(place or newest("classify"))
-        warn_of_scenes(model, "classify", boxed, options)
-        return model.predict_each(photos, top, risk)
+        return model, model.predict_each(photos, top, risk)
     from kcars.gallery.naming import name_each
     from kcars.gallery.store import Gallery
 
     model = model_of_index(index, place)
-    warn_of_scenes(model, "verify", boxed, options)
-    return name_each(model, Gallery.open(index), photos, top, risk)
+    return model, name_each(model, Gallery.open(index), photos, top, risk)
 
 
 @click.command()
@@ -152,8 +151,8 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
         for side, path, box in (("left", left, left_box), ("right", right, right_box))
     ]
     model = load(place or newest("verify"))
-    warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
     click.echo(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
+    warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
 
 
 COMMANDS = [export, predict, compare]

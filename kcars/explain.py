@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars import card as cards
-from kcars.answers import Answers, Comparison, Prediction
+from kcars.answers import Answers, Comparison, Prediction, percent
 from kcars.calibration import probabilities
 from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
@@ -169,8 +169,8 @@ def name_figure(why: ClassExplanation):
     from kcars.drawings import explained
 
     first, sure = why.prediction.names[0]
-    told = "What speaks for it" if why.name == first else f"What speaks for {why.name}: {why.probability:.0%}"
-    return explained([_pictures(why.heat_map)], _scale(), f"{first}: {sure:.0%}", told)
+    told = "What speaks for it" if why.name == first else f"What speaks for {why.name}: {percent(why.probability)}"
+    return explained([_pictures(why.heat_map)], _scale(), f"{first}: {percent(sure)}", told)
 
 
 def pair_figure(why: PairExplanation, card: dict):
@@ -180,7 +180,7 @@ def pair_figure(why: PairExplanation, card: dict):
     found, target = why.comparison, card["target"]
     answer = f"Same {target}" if found.same else f"Different {target}s"
     measured = f"distance {found.distance:.2f}, threshold {-card['decision']['threshold']:.2f}"
-    title = f"{answer}: {measured}; probability of being the same {found.probability:.0%}"
+    title = f"{answer}: {measured}; probability of being the same {percent(found.probability)}"
     return explained([_pictures(why.left), _pictures(why.right)], _scale(), title, "What brings the two together")
 
 

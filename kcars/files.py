@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -36,6 +37,31 @@ def written_whole(path: Path, mode: str = "w"):
         if isinstance(error, OSError):
             raise KcarsError(f"{path}: cannot be written ({error.strerror})") from None
         raise
+
+
+@contextlib.contextmanager
+def folder_written_whole(folder: Path, what: str = "--out"):
+    """A folder beside `folder` to fill, which takes its place, new or empty, only when the block ends well.
+
+    KcarsError, which begins with `what`, where it cannot be written, or holds something.
+    """
+    refuse_filled(folder, what)
+    writable_folder(folder.absolute().parent, what)
+    place = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
+    try:
+        yield place
+        place.chmod(0o777 & ~umask())
+        os.replace(place, folder)
+    except OSError as error:
+        raise KcarsError(f"{what} {folder}: cannot be written ({error.strerror})") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def refuse_filled(folder: Path, what: str = "--out") -> None:
+    """KcarsError where a folder that is to be written is there, and not an empty folder."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise KcarsError(f"{what} {folder}: holds something already; name another folder")
 
 
 def read_arrays(path: Path, names: Sequence[str], remedy: str) -> dict:

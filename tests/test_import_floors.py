@@ -83,6 +83,7 @@ FLOORS = [
         "pictures",
         "cost",
         "data.check",
+        "data.sample",
         "data.stats",
     ],
     ["restore", "learned", "projector", "card", "shown_maps"],

@@ -170,7 +170,7 @@ def test_the_command_names_photos_folders_and_says_what_it_passed_over(exports, 
     assert all(len(line["names"]) == 2 for line in lines)
     assert "passed over: " in output
     assert "1 of 4 photos were passed over" in output
-    assert "whole photos are read" in output
+    assert "whole photos were read" in output
     assert "no photo could be answered" in kcars("predict", folder / "bad.jpg", "--model", exports["classify"], code=2)
     csv_lines = kcars("predict", folder, "--model", exports["classify"], "--csv", "--box", "1,1,50,40")
     assert "photo,left,top,right,bottom,answer,rank,name,probability" in csv_lines
@@ -205,7 +205,7 @@ def test_the_command_compares(exports, photos):
     assert "same model" in output
     assert "distance 0.000" in output
     found = kcars("compare", photos[0], photos[-1], "--model", exports["verify"], "--json", "--left-box", "1,1,50,40")
-    assert json.loads(found[found.index("{") :])["threshold"] > 0
+    assert json.loads(next(line for line in found.splitlines() if line.startswith("{")))["threshold"] > 0
 
 
 @pytest.mark.parametrize(

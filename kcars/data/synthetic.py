@@ -5,9 +5,6 @@ from the five viewpoints of CompCars (`drawn_photo`). Paint, light, background a
 alone. Every photo is a function of (seed, model, photo): the files do not depend on the number of workers.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from kcars.data.drawn_lists import DrawnModel, write_file, write_lists
 from kcars.data.drawn_photo import CLEAR, draw_photo
 from kcars.data.drawn_weather import Weather
 from kcars.errors import KcarsError
-from kcars.files import umask
+from kcars.files import folder_written_whole
 from kcars.keys import generator
 
 FEWEST_PHOTOS = 4  # of a model
@@ -92,26 +89,16 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
     workers = joblib.cpu_count() if workers is None else workers
     if workers < 1:
         raise KcarsError(f"drawn cars, workers: {workers} cannot be; 1 or more")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise KcarsError(f"{folder}: already there and not an empty folder; name a new one or remove it")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise KcarsError(f"{folder}: cannot be written ({error.strerror}); name a folder that can") from None
-    try:
-        models = drawn_models(settings)
-        write_lists(unfinished, settings.seed, models)
-        with tqdm(
+    models = drawn_models(settings)
+    with (
+        folder_written_whole(folder, "drawn cars:") as unfinished,
+        tqdm(
             total=sum(len(m.paths) for m in models), unit="photo", disable=None if progress else True, desc="drawing"
-        ) as bar:
-            for drawn in _drawn(unfinished, settings, models, min(workers, len(models))):
-                bar.update(drawn)
-        unfinished.chmod(0o777 & ~umask())
-        os.replace(unfinished, folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        ) as bar,
+    ):
+        write_lists(unfinished, settings.seed, models)
+        for drawn in _drawn(unfinished, settings, models, min(workers, len(models))):
+            bar.update(drawn)
 
 
 def _drawn(folder: Path, settings: DrawnCars, models: list[DrawnModel], workers: int) -> Iterator[int]:

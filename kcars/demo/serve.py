@@ -1,6 +1,7 @@
 """The page on a port of this machine, which asks nothing of any other."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import socket
@@ -31,7 +32,7 @@ def open_port(host: str, port: int | None) -> socket.socket:
         try:
             return socket.create_server((host, number), family=family)
         except OSError as error:
-            reason = error.strerror or str(error)
+            reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
     tried = f"--port {port}" if port is not None else f"ports {ports[0]} to {ports[-1]}"
     raise KcarsError(f"{tried}: cannot be opened on {host} ({reason}); choose another --port or --host")
 

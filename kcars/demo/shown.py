@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kcars import answers
 from kcars.answers import UNKNOWN
 from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
@@ -125,12 +126,9 @@ def _templates() -> Environment:
 
 
 def percent(share: float) -> str:
-    """A share as text; what is not quite none or all is not told as such."""
-    if 0 < share < 0.005:
-        return "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
-    if 0.995 < share < 1:
-        return ">\N{NO-BREAK SPACE}99\N{NO-BREAK SPACE}%"
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    """A share as text that does not break, "> 99 %"."""
+    space = "\N{NO-BREAK SPACE}"
+    return answers.percent(share).replace("%", f"{space}%").replace("<", f"<{space}").replace(">", f">{space}")
 
 
 def _render(template: str, **values) -> str:

@@ -1,15 +1,12 @@
 """Photos in groups by their vectors, so that a person can look at each and name it."""
 
 import math
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from kcars.errors import KcarsError
-from kcars.files import csv_text, umask, writable_folder, write_text
+from kcars.files import csv_text, folder_written_whole, write_text
 from kcars.gallery.contact_sheet import write_sheet
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery
@@ -71,11 +68,8 @@ def write_clusters(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out:
 
     Within a group the photo nearest to its mean comes first; those of no group come last.
     """
-    check_place(out)
-    writable_folder(out.parent, "--out")
-    place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        vectors, ordered = gallery.vector_index.vectors(rows), []
+    vectors, ordered = gallery.vector_index.vectors(rows), []
+    with folder_written_whole(out) as place:
         for number in [*range(numbers.max() + 1), NOISE]:
             members = np.flatnonzero(numbers == number)
             away = np.linalg.norm(vectors[members] - vectors[members].mean(0), axis=1) if len(members) else members
@@ -83,18 +77,6 @@ def write_clusters(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out:
             if number != NOISE:
                 _sheet(gallery, [gallery.photos[row] for row in rows[ordered[-1]]], number, place)
         write_text(place / TABLE, csv_text(_columns(gallery, rows, numbers, np.concatenate(ordered))))
-        os.chmod(place, 0o777 & ~umask())
-        os.replace(place, out)
-    except OSError as error:
-        raise KcarsError(f"--out {out}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def check_place(out: Path) -> None:
-    """KcarsError where the folder holds something."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise KcarsError(f"--out {out}: holds something already; name another folder")
 
 
 def sheet_name(number: int) -> str:

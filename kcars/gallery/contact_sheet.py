@@ -1,36 +1,37 @@
-"""The contact sheet of a group: its photos, as the model sees them, under a line that says which group it is."""
+"""The contact sheet of a group: what the model sees of its photos, in their shape, under a line that says which group it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kcars.errors import KcarsError
 from kcars.files import written_whole
 from kcars.gallery.photos import Kept
-from kcars.images.decode import read_photo
+from kcars.images.decode import cut, full_size, photo_bytes
 
-COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 8, 48, 120, 18, (200, 200, 200)
+COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 6, 48, (180, 120), 26, (200, 200, 200)
 
 
 def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) -> None:
     """A JPEG of the first MOST photos, cut to their boxes with the model's padding; one that is gone is a grey tile."""
     shown = photos[:MOST]
     lines = -(-len(shown) // COLUMNS)
-    sheet = Image.new("RGB", (min(len(shown), COLUMNS) * TILE_PX, TITLE_PX + lines * TILE_PX), "white")
+    sheet = Image.new("RGB", (min(len(shown), COLUMNS) * TILE_PX[0], TITLE_PX + lines * TILE_PX[1]), "white")
     told = title if len(shown) == len(photos) else f"{title}, {len(shown)} of them shown"
-    ImageDraw.Draw(sheet).text((2, 3), told, "black")
+    ImageDraw.Draw(sheet).text((4, 3), told, "black", ImageFont.load_default(16))
     for place, photo in enumerate(shown):
         line, column = divmod(place, COLUMNS)
-        sheet.paste(_tile(photo, padding), (column * TILE_PX, TITLE_PX + line * TILE_PX))
+        sheet.paste(_tile(photo, padding), (column * TILE_PX[0], TITLE_PX + line * TILE_PX[1]))
     with written_whole(file, "wb") as out:
         sheet.save(out, "JPEG", quality=85)
 
 
 def _tile(photo: Kept, padding: float) -> Image.Image:
+    """Between white margins where its shape is not the tile's."""
     try:
-        box = np.array(photo.box or (-1, -1, -1, -1))
-        return Image.fromarray(read_photo(Path(photo.path), box, TILE_PX, "box", padding))
-    except KcarsError:
-        return Image.new("RGB", (TILE_PX, TILE_PX), GREY)
+        seen = cut(full_size(photo_bytes(Path(photo.path))), np.array(photo.box or (-1, -1, -1, -1)), padding)
+    except (KcarsError, ValueError):
+        return Image.new("RGB", TILE_PX, GREY)
+    return ImageOps.pad(Image.fromarray(seen), TILE_PX, color="white")

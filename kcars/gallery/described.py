@@ -78,6 +78,11 @@ def _named(root: Path, path: str, make: str = "", model: str = "", box=None) -> 
     return Named(Photo(shown(root / path), root / path, box), make, model)
 
 
+def whole(photos: Iterable[Named]) -> list[Named]:
+    """Photos without their boxes."""
+    return [one._replace(photo=replace(one.photo, box=None)) for one in photos]
+
+
 def in_boxes(photos: Iterable[Named], file: Path) -> list[Named]:
     """Photos once for each of their boxes in a CSV; those that have none there stay as they are."""
     boxes = read_boxes(file)

@@ -1,7 +1,7 @@
 """Photos into a gallery: each is read once, embedded, and told of where it is bad or there already."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os.path import abspath
 from pathlib import Path
@@ -28,6 +28,7 @@ from kcars.photos_in import Photo
 from kcars.predict import Predictor
 
 Tell = Callable[[str], None]
+MOST_TOLD = 20  # Copies of photos that are named one by one.
 
 
 class Intake:
@@ -39,17 +40,18 @@ class Intake:
 
     def __init__(self, photos: Sequence[Kept], tell: Tell):
         self.kept, self.again, self.passed_over, self._tell = list(photos), [], 0, tell
+        self._held, self._copies = len(photos), 0
         self._rows = {photo.key: row for row, photo in enumerate(photos)}
 
     def embed(self, model: Predictor, given: Sequence[Named], progress: bool = True) -> np.ndarray:
-        """Vectors (m, d) float32 of the new ones among the photos given."""
+        """Vectors (m, d) float32 of the new ones among the photos given; KcarsError where none of them can be read."""
         coming: deque[Kept] = deque()
         vectors = [np.zeros((0, model.card["embedding"]), np.float32)]
         with tqdm(total=len(given), desc="embedding", unit="photo", disable=None if progress else True) as bar:
             for _, vector in model.embed_each(self._new(given, coming, bar.update)):
                 kept = coming.popleft()
                 if isinstance(vector, KcarsError):
-                    self._pass_over(vector)
+                    self._pass_over(vector, len(given))
                     continue
                 row = self._rows.setdefault(kept.key, len(self.kept))
                 if row < len(self.kept):  # The same file twice among those given.
@@ -57,16 +59,33 @@ class Intake:
                     continue
                 self.kept.append(kept)
                 vectors.append(vector[None])
+        if self.passed_over == len(given):
+            raise KcarsError(f"none of the {len(given)} photos could be read; nothing was written")
         return np.concatenate(vectors)
 
-    def _new(self, given: Iterable[Named], coming: deque, done: Callable[[], None]) -> Iterator[Photo]:
+    def told(self, model: Predictor) -> Iterator[str]:
+        """What there is to tell once all are embedded."""
+        new = self.kept[self._held :]
+        if self._copies > MOST_TOLD:
+            yield f"not stored twice: {self._copies - MOST_TOLD} more copies of photos in the index"
+        if self.again or self.passed_over:
+            rest = ((len(self.again), "there already"), (self.passed_over, "passed over"))
+            yield ", ".join([f"photos: {len(new)} new", *(f"{count} {what}" for count, what in rest if count)])
+        whole = sum(photo.box is None for photo in new)
+        if whole and model.card["input"]["learned_in_boxes"]:
+            yield (
+                f"read whole, for want of a box: {whole} of the new photos; this model learned from cars cut out by theirs: where a car does "
+                "not fill its photo, give its box (--boxes)"
+            )
+
+    def _new(self, given: Sequence[Named], coming: deque, done: Callable[[], None]) -> Iterator[Photo]:
         """Photos with their bytes that the gallery lacks; what is kept of each goes into `coming`, in the same order."""
         for photo, make, model in given:
             done()
             try:
                 content = _content(photo)
             except KcarsError as error:
-                self._pass_over(error)
+                self._pass_over(error, len(given))
                 continue
             kept = Kept(abspath(_path(photo)), digest(content), make, model, photo.box)
             if kept.key in self._rows:
@@ -77,11 +96,15 @@ class Intake:
 
     def _note_again(self, path: str, row: int) -> None:
         self.again.append(row)
-        first = self.kept[row].path
-        what = "is in the index already" if first == path else f"is the same file as {first}"
-        self._tell(f"not stored twice: {path} {what}")
+        if path == (first := self.kept[row].path):
+            return
+        self._copies += 1
+        if self._copies <= MOST_TOLD:
+            self._tell(f"not stored twice: {path} is the same file as {first}")
 
-    def _pass_over(self, error: KcarsError) -> None:
+    def _pass_over(self, error: KcarsError, given: int) -> None:
+        if given == 1:  # It alone is what there is to tell.
+            raise error
         self.passed_over += 1
         self._tell(f"passed over: {error}")
 
@@ -96,8 +119,6 @@ def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, forc
     faiss_module()  # What is missing is told before an hour of embedding.
     intake = Intake((), tell)
     vectors = intake.embed(model, given)
-    if not len(vectors):
-        raise KcarsError(f"none of the {len(given)} photos could be read; nothing was written")
     vector_index = VectorIndex.build(vectors, exact)
     new = not out.exists()
     try:
@@ -112,7 +133,8 @@ def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, forc
         if new:
             _remove_empty(out)
         raise
-    _tell_counts(intake, len(vectors), tell)
+    for line in intake.told(model):
+        tell(line)
     return Gallery(out, facts, intake.kept, vector_index)
 
 
@@ -126,10 +148,16 @@ def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, te
 
     Raises KcarsError where the name is none, or no photo can be read.
     """
-    name = " ".join(name.split())
-    if not name or name == UNKNOWN:
-        raise KcarsError(f"NAME: {name!r} is no name; any text is, but nothing and {UNKNOWN!r}")
+    name = as_name(name)
     return _extended(model, [Named(one.photo, "", name) for one in given], folder, tell, name)
+
+
+def as_name(text: str) -> str:
+    """The name that a text gives, with single spaces; KcarsError where it gives none."""
+    name = " ".join(text.split())
+    if not name or name == UNKNOWN:
+        raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
+    return name
 
 
 def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell, name: str | None) -> Gallery:
@@ -139,10 +167,9 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
         gallery.refuse_other_model(model.card)  # It may have been replaced in between.
         intake = Intake(gallery.photos, tell)
         vectors = intake.embed(model, given)
-        if intake.passed_over == len(given):
-            raise KcarsError(f"none of the {len(given)} photos could be read; the index stays as it is")
         renamed = _rename(intake, name, gallery.target, tell) if name else 0
-        _tell_counts(intake, len(vectors), tell)
+        for line in intake.told(model):
+            tell(line)
         if not len(vectors) and not renamed:
             return gallery
         vector_index = gallery.vector_index.with_more(vectors)
@@ -160,13 +187,6 @@ def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:
             tell(f"{photo.path}: {f'was called {before}' if before else 'had no name'} and is called {name} now")
             renamed += 1
     return renamed
-
-
-def _tell_counts(intake: Intake, added: int, tell: Tell) -> None:
-    parts = [f"{len(intake.again)} were there already"] if intake.again else []
-    parts += [f"{intake.passed_over} were passed over"] if intake.passed_over else []
-    if parts:
-        tell(f"{added} photos are new, {', '.join(parts)}")
 
 
 def _content(photo: Photo) -> bytes | np.ndarray:

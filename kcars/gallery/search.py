@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kcars.answers import percent
 from kcars.calibration import same_probability
 from kcars.errors import KcarsError
 from kcars.gallery.photos import Kept
@@ -60,7 +61,7 @@ def lines(found: SearchResult) -> Iterator[str]:
     for place, match in enumerate(found.matches, 1):
         named = f"  {match.name}" if match.name else ""
         where = _line(shown_path(match.kept)) + _boxed(match.kept.box)
-        yield f"  {place:>3}  distance {match.distance:.3f}  same {match.probability:6.1%}{named}  {where}"
+        yield f"  {place:>3}  distance {match.distance:.3f}  same {percent(match.probability, 1):>6}{named}  {where}"
 
 
 def json_line(found: SearchResult) -> str:

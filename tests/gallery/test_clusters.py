@@ -95,11 +95,11 @@ def test_the_table_and_a_sheet_of_each_group_are_written(gallery, tmp_path):
         "clusters.csv",
     ]
     reds, greens = (cv2.imread(str(tmp_path / f"out/cluster-00{number}.jpg"))[..., ::-1] for number in (1, 2))
-    assert reds.shape == (TITLE_PX + TILE_PX, 3 * TILE_PX, 3)
-    middle = TITLE_PX + TILE_PX // 2
-    np.testing.assert_allclose(reds[middle, TILE_PX // 2], [205, 0, 0], atol=4)
-    np.testing.assert_allclose(greens[middle, TILE_PX // 2], [0, 200, 0], atol=4)
-    np.testing.assert_allclose(greens[middle, TILE_PX * 3 // 2], GREY, atol=4)  # The file that is gone.
+    assert reds.shape == (TITLE_PX + TILE_PX[1], 3 * TILE_PX[0], 3)
+    middle = TITLE_PX + TILE_PX[1] // 2
+    np.testing.assert_allclose(reds[middle, TILE_PX[0] // 2], [205, 0, 0], atol=4)
+    np.testing.assert_allclose(greens[middle, TILE_PX[0] // 2], [0, 200, 0], atol=4)
+    np.testing.assert_allclose(greens[middle, TILE_PX[0] * 3 // 2], GREY, atol=4)  # The file that is gone.
 
 
 def test_a_large_group_shows_its_first_photos(gallery, tmp_path):
@@ -107,7 +107,7 @@ def test_a_large_group_shows_its_first_photos(gallery, tmp_path):
     gallery.vector_index = VectorIndex.build(np.zeros((100, 3)))
     write_clusters(gallery, np.arange(100), np.zeros(100, int), tmp_path / "out")
     sheet = cv2.imread(str(tmp_path / "out/cluster-001.jpg"))
-    assert sheet.shape == (TITLE_PX + MOST // COLUMNS * TILE_PX, COLUMNS * TILE_PX, 3)
+    assert sheet.shape == (TITLE_PX + MOST // COLUMNS * TILE_PX[1], COLUMNS * TILE_PX[0], 3)
 
 
 def test_what_is_in_the_way_stays_and_a_failure_leaves_nothing(gallery, tmp_path, monkeypatch):

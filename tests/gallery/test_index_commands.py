@@ -115,7 +115,7 @@ def test_unnamed_photos_are_clustered_without_the_model(enrolled, tmp_path):
 def test_adding_says_what_is_new(enrolled, photos):
     new, old = list(photos.values())[5][0], list(photos.values())[3][0]
     output = kcars("index", "add", enrolled, new, old)
-    assert "1 photos are new, 1 were there already" in output
+    assert "photos: 1 new, 1 there already" in output
     assert "12 photos, 1 names" in output
 
 
@@ -175,7 +175,15 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, arguments, told):
 def test_an_unreadable_photo_and_a_wrong_name_change_nothing(enrolled, tmp_path):
     before = (enrolled / "index.json").read_bytes()
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    assert "the index stays as it is" in kcars("index", "enroll", enrolled, "Niva", tmp_path / "bad.jpg", code=2)
-    assert "is no name" in kcars("index", "enroll", enrolled, " ", tmp_path / "bad.jpg", code=2)
-    assert "no photo that can be decoded" in kcars("index", "search", enrolled, tmp_path / "bad.jpg", code=2)
+    bad, none = tmp_path / "bad.jpg", tmp_path / "none.jpg"
+    for command, told in (
+        (["enroll", enrolled, "Niva", bad], "no photo that can be decoded"),
+        (["add", enrolled, bad], "no photo that can be decoded"),
+        (["search", enrolled, bad], "no photo that can be decoded"),
+        (["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none], f"{none}: there is no such file"),
+        (["search", enrolled, none], f"{none}: there is no such file"),
+        (["enroll", enrolled, " ", bad], "NAME: ' ' cannot be one"),
+    ):
+        (line,) = kcars("index", *command, code=2).splitlines()
+        assert told in line
     assert (enrolled / "index.json").read_bytes() == before
