@@ -14,7 +14,7 @@ from kcars.interrupt import terminate
 
 
 class _Commands(click.Group):
-    """A KcarsError ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
+    """A mistake ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
 
     def invoke(self, context):
         signal.signal(signal.SIGTERM, terminate)
@@ -26,6 +26,13 @@ class _Commands(click.Group):
         except KcarsError as error:
             click.echo(f"kcars: {error}", err=True)
             context.exit(2)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            command = (error.ctx or context).command_path
+            told = error.format_message().rstrip(".")
+            click.echo(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed", err=True)
+            context.exit(2)
         except Interrupted as stop:
             click.echo(f"kcars: {stop}", err=True)
             context.exit(128 + stop.signal)
@@ -36,7 +43,7 @@ class _Commands(click.Group):
             context.exit(2)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group("kcars", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kcars")
 def main():
     """Recognise vehicles: name the make or model, or tell whether two photos show the same.
@@ -187,7 +194,7 @@ def evaluate(run, folder, on):
     if not opened.facts()["finished"]:
         click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
     folder = folder or Path(opened.facts()["data"]["source"])
-    _score(opened, load_told(folder, opened.strategy()))
+    _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
 
 
 def _next_run(name: str) -> Path:
@@ -195,7 +202,13 @@ def _next_run(name: str) -> Path:
     return next(folder for folder in taken if not folder.exists())
 
 
-def _score(run, dataset) -> None:
+def _stamps(folder: Path) -> dict[Path, int]:
+    """When each file of a run folder was written, and each folder in it changed."""
+    return {file: file.stat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
+
+
+def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
+    """Score, print the table, and name the run's files: those that are not as they were before, where that is given."""
     from kcars.evaluate import evaluate as score
     from kcars.table import score_table
 
@@ -205,8 +218,8 @@ def _score(run, dataset) -> None:
         number = getattr(stop, "signal", signal.SIGINT)
         raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it") from None
     click.echo("\n" + score_table(found) + "\n")
-    for file in sorted(run.folder.iterdir()):
-        if not file.name.startswith("."):
+    for file, written in _stamps(run.folder).items():
+        if (before or {}).get(file) != written:
             click.echo(f"  {file}")
 
 

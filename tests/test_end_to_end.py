@@ -85,7 +85,9 @@ def test_evaluate_gives_the_same_scores_again(verified, drawn):
     before = (run / "scores.json").read_text()
     for where in ([], ["--data", drawn]):  # without --data: the dataset that the run names
         (run / "scores.json").unlink()
-        assert "ROC-AUC" in kcars("evaluate", run, *where)
+        output = kcars("evaluate", run, *where)
+        assert "ROC-AUC" in output
+        assert f"  {run / 'scores.json'}" in output and "history.csv" not in output, "what was written is listed"
         assert (run / "scores.json").read_text() == before
 
 

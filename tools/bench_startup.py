@@ -3,6 +3,7 @@
 python tools/bench_startup.py
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ COMMANDS = {
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for number in range(contest.ROUNDS + 1):
         for name, command in COMMANDS.items():

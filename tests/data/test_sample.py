@@ -38,7 +38,8 @@ def test_photos_are_cut_to_their_boxes_with_a_margin(datasets, tmp_path):
         with Image.open(index.root / index.paths[row]) as photo, Image.open(file) as cut:
             inside = min(right + 0.1 * (right - left), photo.width) - max(left - 0.1 * (right - left), 0)
             assert cut.width == pytest.approx(inside, abs=1)
-            assert cut.height < photo.height
+            inside = min(bottom + 0.1 * (bottom - top), photo.height) - max(top - 0.1 * (bottom - top), 0)
+            assert cut.height == pytest.approx(inside, abs=1)
     assert (index.box[rows] >= 0).all()
 
 
