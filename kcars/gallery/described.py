@@ -43,7 +43,8 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
         paths = walk(folder)
         if not paths:
             raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings") from None
-        return [_named(folder, path) for path in paths], str(error)
+        flat = not any("/" in path for path in paths)
+        return [_named(folder, path) for path in paths], "it has no class folders" if flat else str(error)
 
 
 def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named], list[str]]:

@@ -1,8 +1,8 @@
 """How near a photo must be to the nearest of a gallery's names to be known: a threshold chosen on the gallery's own photos.
 
 The model's threshold decides single pairs. The more names there are, the nearer the nearest of them is by chance: with 18 drawn models enrolled by
-5 photos each it accepted all of their other photos and refused none of those of 6 models that nobody enrolled; this one accepted 62 % and
-refused 67 % (docs/results.md). With fewer than LEAST_NAMES names the model's was the better by a weak verifier, as was this by a strong one.
+5 photos each it accepted all of their other photos and refused none of those of 6 models that nobody enrolled; this one accepted 60 % and
+refused 80 % (docs/results.md). With fewer than LEAST_NAMES names the model's was the better by a weak verifier, as was this by a strong one.
 """
 
 import numpy as np

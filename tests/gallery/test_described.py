@@ -49,6 +49,8 @@ def test_other_layouts_give_photos_and_say_why_they_have_no_names(coloured_cars)
     assert {(one.make, one.model) for one in found} == {("", "")}
     _, told = given([coloured_cars], True, names=True)
     assert told[0].startswith(f"no names are read off {coloured_cars}: ")
+    _, told = given([coloured_cars / "Fiat/127"], True, names=True)
+    assert told == [f"no names are read off {coloured_cars / 'Fiat/127'}: it has no class folders"]
 
 
 def test_files_have_no_names_and_folders_only_where_wanted(coloured_cars):
