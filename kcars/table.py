@@ -153,7 +153,7 @@ def _notes(found: dict) -> list[str]:
 def _cost(cost: dict) -> str:
     return (
         f"cost: {cost['size_px']} px, {cost['parameters']:,} parameters, {cost['multiply_adds'] / 1e9:.2f} G multiply-adds a "
-        f"photo; {cost['epochs']} epochs of {cost['photos_per_epoch']} photos, {cost['seconds_per_epoch']:.1f} s each"
+        f"photo; {cost['epochs']} epoch{'s' * (cost['epochs'] != 1)} of {cost['photos_per_epoch']} photos, {cost['seconds_per_epoch']:.1f} s each"
     )
 
 
