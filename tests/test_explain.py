@@ -23,7 +23,7 @@ def photos(drawn):
 
 
 def answer(output):
-    return json.loads(output[output.index("{") :])
+    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
 
 
 def test_a_name_is_explained_as_a_picture_and_as_numbers(small_runs, photos, tmp_path):

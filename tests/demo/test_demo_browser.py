@@ -142,7 +142,7 @@ def photos(drawn):
 
 def told(*arguments) -> dict:
     output = kcars(*arguments, "--json")
-    return json.loads(output[output.index("{") :])
+    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
 
 
 def test_a_photo_is_named_with_bars_and_map(page, photos, small_runs):
