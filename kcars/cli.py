@@ -17,6 +17,7 @@ class _Commands(click.Group):
     """A mistake ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
 
     def invoke(self, context):
+        """Run the command; what ends it is told in one line."""
         signal.signal(signal.SIGTERM, terminate)
         try:
             return super().invoke(context)

@@ -22,7 +22,7 @@ def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
     index, rows = dataset.index, dataset.test_rows()
     models = index.ids["model"][rows]
     written = 0
-    with folder_written_whole(out) as place:
+    with folder_written_whole(out, "OUT") as place:
         for model in np.unique(models):
             own = np.sort(generator(0, "sample", int(model)).permutation(rows[models == model])[:photos])
             folder = place / _folder(index, "make", own[0]) / _folder(index, "model", own[0])
