@@ -16,6 +16,13 @@ from kcars.interrupt import terminate
 class _Commands(click.Group):
     """A mistake ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
 
+    def parse_args(self, context, args):
+        """Take what stands before a command's name."""
+        try:
+            return super().parse_args(context, args)
+        except click.UsageError as error:
+            _refuse(error, context)
+
     def invoke(self, context):
         """Run the command; what ends it is told in one line."""
         signal.signal(signal.SIGTERM, terminate)
@@ -27,13 +34,8 @@ class _Commands(click.Group):
         except KcarsError as error:
             click.echo(f"kcars: {error}", err=True)
             context.exit(2)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
         except click.UsageError as error:
-            command = (error.ctx or context).command_path
-            told = error.format_message().rstrip(".")
-            click.echo(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed", err=True)
-            context.exit(2)
+            _refuse(error, context)
         except Interrupted as stop:
             click.echo(f"kcars: {stop}", err=True)
             context.exit(128 + stop.signal)
@@ -42,6 +44,16 @@ class _Commands(click.Group):
                 raise
             click.echo(f"kcars: standard output: cannot be written ({error.strerror})", err=True)
             context.exit(2)
+
+
+def _refuse(error: click.UsageError, context: click.Context) -> None:
+    """One line in the place of Click's four; without any argument, the help as Click shows it."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        raise error
+    command = (error.ctx or context).command_path
+    told = error.format_message().rstrip(".")
+    click.echo(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed", err=True)
+    context.exit(2)
 
 
 @click.group("kcars", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -50,6 +50,7 @@ def test_strategies_are_listed_and_shown():
         (["index", "build", "cars"], "kcars index build: missing option '--out'; kcars index build --help tells"),
         (["train", "--task", "name"], "kcars train: invalid value for '--task': 'name' is not one of"),
         (["nothing"], "kcars: no such command 'nothing'; kcars --help tells"),
+        (["--nothing"], "kcars: no such option '--nothing'"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(arguments, message):
