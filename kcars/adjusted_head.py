@@ -17,7 +17,7 @@ from kcars.rare_classes import log_frequencies
 FILE = "head.npz"
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
 DIGITS = 9  # Of balanced accuracies that count as equal: sums of the same recalls round otherwise.
-SCALE = 16.0  # Of class means' logits, which would otherwise lie between -1 and 1; temperature is fitted afterwards.
+SCALE = 16.0  # Of class means' logits, which are cosines times this; temperature is fitted afterwards.
 NEVER = -1e4  # The logit of a class without a training photo: below any other, and finite.
 
 
@@ -71,18 +71,18 @@ class AdjustedHead:
 
     @classmethod
     def of_class_means(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> "AdjustedHead":
-        """The class whose mean is nearest, all features being seen from their common mean, at length 1.
+        """The class whose mean has the smallest angle to a photo, all features being seen from their common mean.
 
-        How many photos a class has gives it no advantage. SimpleShot (Wang et al. 2019, arXiv 1911.04623), for long tails
-        Kang et al. 2020 (arXiv 1910.09217). features (n, d), labels (n,): of all training photos.
+        SimpleShot with centred features of length 1 (Wang et al. 2019, arXiv 1911.04623), but means have length 1 too, as for
+        long tails (Kang et al. 2020, arXiv 1910.09217): the mean of a few photos is the longer one by what is of these photos
+        alone, and distances would hold rare classes back for that. features (n, d), labels (n,): of all training photos.
         """
         centre = features.mean(0, dtype=np.float64).astype(np.float32)
         directions = _directions(features, centre)
-        means, bias = np.zeros((classes, features.shape[1])), np.full(classes, NEVER)
+        means, bias = np.zeros((classes, features.shape[1])), np.full(classes, NEVER, np.float32)
         for label in np.unique(labels):
-            means[label] = directions[labels == label].mean(0, dtype=np.float64)
-            bias[label] = -SCALE * (means[label] @ means[label]) / 2
-        return cls("class_means", None, (SCALE * means.T).astype(np.float32), bias.astype(np.float32), centre)
+            means[label], bias[label] = directions[labels == label].mean(0, dtype=np.float64), 0
+        return cls("class_means", None, (SCALE * _at_length_1(means).T).astype(np.float32), bias, centre)
 
     def save(self, folder: Path) -> None:
         arrays = {"kernel": self.kernel, "bias": self.bias}
@@ -106,7 +106,7 @@ class AdjustedHead:
 def told(adjusted: dict, protocol: str) -> str:
     """One line of the facts, for people; by protocol `paper` the test itself validates."""
     if adjusted["kind"] == "class_means":
-        return "logits: by the distance of each class's mean, as training photos have it"
+        return "logits: by the angle to each class's mean, as training photos have it"
     what = {
         "logits": "logits: less {tau:g} times the logarithm of class frequencies",
         "tau_norm": "class weights: divided by their norm to the power of {tau:g}",
@@ -132,8 +132,11 @@ CHANGES: dict[str, Callable] = {"logits": _less_frequencies, "tau_norm": _by_nor
 
 
 def _directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    seen = features - centre
-    return seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-12)
+    return _at_length_1(features - centre)
+
+
+def _at_length_1(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _balanced(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -43,6 +43,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
     outputs, head, metric = _answers(task, plan, network, store, "scoring" if progress else "")
+    _tell_what_is_not_used(strategy, metric)
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
     decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
     result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
@@ -64,6 +65,15 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     keep_maps(run, result, plan, store, outputs, network, head, metric)
     write_json(run.folder / "scores.json", found)
     return found
+
+
+def _tell_what_is_not_used(strategy: Strategy, metric) -> None:
+    if strategy.task == "verify" and strategy.evaluate.metric != "euclidean" and metric is None:
+        print(
+            f"evaluate.metric={strategy.evaluate.metric}: is not used, because folds chose the threshold on distances as they "
+            "are; evaluate.folds=0 in a new run holds models out instead, and uses it",
+            file=sys.stderr,
+        )
 
 
 def _what(run: Run, task, head, metric) -> dict:

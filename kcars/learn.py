@@ -69,8 +69,9 @@ def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None
     tuning.thaw_all()
     backbone = network.scored.get_layer(plan.strategy.model.backbone)
     optimizer = adamw(plan.strategy.train, schedule, backbone.trainable_variables)
-    if not plan.strategy.train.decay_norms:
-        optimizer.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if len(one.shape) < 2])
+    # Single numbers (a pooling's exponent, a distance's scale) have a meaning of their own, and 0 is none of it.
+    decayed = 1 if plan.strategy.train.decay_norms else 2
+    optimizer.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if len(one.shape) < decayed])
     model.compile(optimizer=optimizer, **task.objective(plan))
     model.optimizer.build(model.trainable_variables)
 

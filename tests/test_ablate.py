@@ -139,7 +139,11 @@ def test_a_classifier_that_a_verifier_begins_with_knows_no_model_that_validates(
         ({"variants": {"plain": [], "Plain!": []}}, "another name is needed"),
         ({"variants": {"plain": [], "plain, more": []}}, "without commas"),
         ({"variants": {"plain": [], "anew": {"of": "plane", "set": ["evaluate.metric=lda"]}}}, "choose one of plain"),
-        ({"variants": {"plain": [], "anew": {"of": "plain", "set": ["train.batch=4"]}}}, "no setting of scoring"),
+        ({"variants": {"plain": [], "anew": {"of": "plain", "set": ["train.batch=4"]}}}, "changes more than scoring"),
+        (
+            {"variants": {"plain": [], "anew": {"of": "plain", "set": ["evaluate.mirror=false"]}}},
+            "may stand: evaluate.adj",
+        ),
     ],
 )
 def test_a_study_is_strict(tmp_path, changes, told):

@@ -62,7 +62,7 @@ def test_weights_by_their_norm_equal_a_loop_without_bias():
     assert found.bias.tolist() == [0, 0]
 
 
-def test_class_means_equal_a_loop_of_distances():
+def test_class_means_equal_a_loop_of_cosines():
     features = RANDOM.normal(2, 1, (40, 5)).astype(np.float32)
     labels = np.r_[np.zeros(30, int), np.full(9, 1), 3]  # Class 2 has no photo, class 3 a single one.
     found = AdjustedHead.of_class_means(features, labels, 4)
@@ -70,19 +70,20 @@ def test_class_means_equal_a_loop_of_distances():
     seen = [(photo - centre) / np.linalg.norm(photo - centre) for photo in features]
     means = {label: np.mean([seen[k] for k in np.flatnonzero(labels == label)], 0) for label in (0, 1, 3)}
     for photo, logits in zip(seen, found.logits(features), strict=True):
-        squared = {label: ((photo - mean) ** 2).sum() for label, mean in means.items()}
-        for label in (1, 3):
-            assert logits[0] - logits[label] == pytest.approx(SCALE / 2 * (squared[label] - squared[0]), abs=1e-4)
+        for label, mean in means.items():
+            assert logits[label] == pytest.approx(SCALE * (photo @ mean) / np.linalg.norm(mean), abs=1e-4)
         assert logits.argmin() == 2 and np.isfinite(logits).all()
     assert found.facts() == {"kind": "class_means", "tau": None}
 
 
-def test_class_means_know_a_rare_class_and_still_a_very_frequent_one():
-    labels = np.repeat([0, 1], [2, 198])
-    features = RANDOM.normal(0, 0.3, (200, 64)).astype(np.float32)
-    features[:, 0] += np.where(labels == 0, 3, 0)
-    found = AdjustedHead.of_class_means(features, labels, 2).logits(features).argmax(1)
-    assert (found[labels == 0] == 0).all() and (found[labels == 1] == 1).mean() > 0.95
+def test_class_means_know_unseen_photos_of_a_rare_class_as_those_of_a_frequent_one():
+    """The mean of three photos lies further out than that of hundreds, by their noise; distances would shun it."""
+    random = np.random.default_rng(1)
+    middles = random.normal(0, 0.5, (4, 128))
+    learned, unseen = np.repeat(np.arange(4), [300, 100, 30, 3]), np.repeat(np.arange(4), 100)
+    features, new = (middles[labels] + random.normal(0, 1.5, (len(labels), 128)) for labels in (learned, unseen))
+    right = AdjustedHead.of_class_means(features, learned, 4).logits(new).argmax(1) == unseen
+    assert right[unseen == 3].mean() > 0.6 and right[unseen == 0].mean() > 0.6  # By distances 0.14 and 0.95.
 
 
 @pytest.mark.parametrize("kind", ["logits", "tau_norm"])
@@ -159,7 +160,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
 def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_path):
     run = shutil.copytree(small_runs["classify"], tmp_path / "run")
     output = kcars("train", "--resume", run, "--set", "evaluate.adjust=class_means")
-    assert "by the distance of each class's mean, as training photos have it" in output
+    assert "by the angle to each class's mean, as training photos have it" in output
     opened = Run.open(run)
     assert opened.scores()["adjusted"] == {"kind": "class_means", "tau": None}
     pixels = RANDOM.integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
@@ -168,7 +169,7 @@ def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_pat
     head = AdjustedHead.chosen(opened.scores()["adjusted"], run)
     np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
     kcars("report", run)
-    assert "by the distance of each class" in (run / "report.html").read_text()
+    assert "by the angle to each class" in (run / "report.html").read_text()
     kcars("export", run, "--out", tmp_path / "export", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):

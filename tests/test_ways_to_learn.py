@@ -120,7 +120,7 @@ def test_stochastic_depth_drops_whole_photos_and_keeps_the_mean():
     assert found.mean() == pytest.approx(1.0, abs=0.03)  # Three deviations are 0.027.
 
 
-def test_decay_leaves_norms_and_biases_alone(drawn, tmp_path):
+def test_decay_leaves_single_numbers_alone_and_norms_and_biases_where_asked(drawn, tmp_path):
     from kcars.data.source import load
     from kcars.fine_tune import FineTuning
     from kcars.learn import compile_
@@ -131,7 +131,7 @@ def test_decay_leaves_norms_and_biases_alone(drawn, tmp_path):
     for decay_norms, fine_tune in (("true", None), ("false", None), ("false", FineTuneSettings())):
         strategy = load_strategy(
             "start/verify",
-            [*small()[1::2], f"train.decay_norms={decay_norms}", "train.weight_decay=0.5"],
+            [*small()[1::2], f"train.decay_norms={decay_norms}", "train.weight_decay=0.5", "model.pooling=gem"],
             task="verify",
         )
         strategy = strategy.model_copy(update={"train": strategy.train.model_copy(update={"fine_tune": fine_tune})})
@@ -142,6 +142,8 @@ def test_decay_leaves_norms_and_biases_alone(drawn, tmp_path):
         gamma = network.scored.get_layer("resnet18").get_layer("stem_norm").gamma
         kernel = network.scored.get_layer("projection").kernel
         before = np.array(kernel)
+        (exponent,) = [one for one in model.trainable_variables if one.path.endswith("/power")]
         model.optimizer.apply([keras.ops.zeros_like(one) for one in model.trainable_variables])
         assert np.asarray(gamma) == pytest.approx(0.5 if decay_norms == "true" else 1.0)  # They begin with 1.
         assert np.asarray(kernel) == pytest.approx(before / 2)
+        assert float(exponent) == 3

@@ -8,9 +8,11 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 
 from kcars.errors import KcarsError
+from kcars.resume import FREE
 from kcars.settings import Settings
 from kcars.strategy import read_yaml
 
+SCORING = sorted(key for key in FREE if key.startswith("evaluate."))
 SETTLED = {
     "train.epochs": "the budget says how many",
     "train.seed": "--seeds says which",
@@ -150,8 +152,8 @@ def _refuse_scored_anew(study: Study, variant: Variant, where: str) -> None:
     if variant.strategy or variant.sweep or variant.begins_with:
         raise ValueError(f"{where}: beside `of`, whose runs are scored anew, only `set` may stand")
     for text in variant.set or [""]:
-        if not text.startswith("evaluate."):
-            raise ValueError(f"{where}.set: {text!r} is no setting of scoring, such as evaluate.metric=lda")
+        if text.partition("=")[0] not in SCORING:
+            raise ValueError(f"{where}.set: {text!r} changes more than scoring; what may stand: {', '.join(SCORING)}")
 
 
 def _explain(error: dict) -> str:

@@ -9,14 +9,15 @@ import numpy as np
 
 from kcars.images.lean_transforms import Affine, ColorJitter, change_of
 
-LARGEST = 30  # Magnitude, in the paper's own scale.
+LARGEST = 30
 
 
 class RandAugment:
     """`operations` different ones of OPERATIONS, in drawn order, as a transform of `lean_transforms.Chain`.
 
-    Cubuk et al. 2019, arXiv 1909.13719; strengths at magnitude 30 are those of AutoAugment (Cubuk et al. 2018, arXiv
-    1805.09501). Operations with two directions take either by chance.
+    Cubuk et al. 2019, arXiv 1909.13719. Magnitude 30 has the largest strengths of AutoAugment (Cubuk et al. 2018, arXiv
+    1805.09501), as in torchvision; in the paper's code 10 has them, and it may draw an operation twice. Operations with two
+    directions take either by chance.
 
     Raises:
         ValueError: `operations` is not a number of different ones, `magnitude` is outside 0 to 30.

@@ -164,11 +164,13 @@ class CosineLogits(keras.layers.Layer):
 class MakeLogits(keras.layers.Layer):
     """Logits (n, makes) of models' logits (n, models): the logarithm of the summed exponentials of each make's models.
 
-    A softmax of these gives makes the sums of their models' probabilities. makes: the number of each model's make, from 0.
+    A softmax of these gives makes the sums of their models' probabilities. makes: the number of each model's make, from 0;
+    offsets: one a model, added to its logit before.
     """
 
-    def __init__(self, makes, dtype="float32", **kwargs):
+    def __init__(self, makes, offsets=None, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
+        self.offsets = offsets and [float(offset) for offset in offsets]
         self.makes = [int(make) for make in makes]
         members = [
             [model for model, own in enumerate(self.makes) if own == make] for make in range(max(self.makes) + 1)
@@ -178,14 +180,17 @@ class MakeLogits(keras.layers.Layer):
         self.members = [own + [len(self.makes)] * (longest - len(own)) for own in members]
 
     def call(self, logits):
-        logits = ops.pad(ops.cast(logits, "float32"), [[0, 0], [0, 1]], constant_values=NOTHING)
+        logits = ops.cast(logits, "float32")
+        if self.offsets:
+            logits = logits + ops.array(self.offsets, "float32")
+        logits = ops.pad(logits, [[0, 0], [0, 1]], constant_values=NOTHING)
         return ops.logsumexp(ops.take(logits, ops.array(self.members, "int32"), axis=-1), axis=-1)
 
     def compute_output_spec(self, logits):
         return keras.KerasTensor((logits.shape[0], len(self.members)), dtype="float32")
 
     def get_config(self):
-        return {**super().get_config(), "makes": self.makes}
+        return {**super().get_config(), "makes": self.makes, "offsets": self.offsets}
 
 
 def to_unit_length(vectors, axis: int):

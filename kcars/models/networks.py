@@ -50,13 +50,16 @@ def linear_head(network: keras.Model, target: str) -> tuple[np.ndarray, np.ndarr
     return layer.scale * directions / np.linalg.norm(directions, axis=0), np.zeros(layer.classes, np.float32)
 
 
-def with_makes(classifier: keras.Model, target: str, makes: Sequence[int]) -> keras.Model:
+def with_makes(
+    classifier: keras.Model, target: str, makes: Sequence[int], offsets: Sequence[float] | None = None
+) -> keras.Model:
     """What trains a classifier of models whose makes are learned beside: pixels to {target: logits, "make": logits}.
 
-    makes: the number of each model's make. Nothing is added that could learn: models and makes cannot contradict.
+    makes: the number of each model's make; offsets: what the loss adds to models' logits, which makes must then be the sums
+    of. Nothing is added that could learn: models and makes cannot contradict.
     """
     logits = classifier.output[target]
-    outputs = {target: logits, "make": MakeLogits(makes, name="make")(logits)}
+    outputs = {target: logits, "make": MakeLogits(makes, offsets, name="make")(logits)}
     return keras.Model(classifier.input, outputs, name=f"trained_{classifier.name}")
 
 

@@ -21,7 +21,7 @@ class EvaluateSettings(Settings):
         "none",
         description="classification, after training: logits less tau times the logarithm of class frequencies, or class "
         "weights divided by their norm to the power of tau, where validation chooses tau; or the class whose training "
-        "photos have the nearest mean",
+        "photos' mean has the smallest angle to a photo",
     )
     mirror: bool = Field(True, description="average the outputs of each photo and of its mirror image")
     shift: float = Field(

@@ -14,7 +14,7 @@ from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
 from kcars.tasks.classify_losses import make_loss, validation_loss
-from kcars.tasks.plan import Network, Plan, Result, backbone, curve_table, training_loss, training_stream
+from kcars.tasks.plan import Network, Plan, Result, backbone, class_offsets, curve_table, training_loss, training_stream
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -103,7 +103,7 @@ def network(plan: Plan, any_size: bool = False) -> Network:
         return Network(*with_auxiliary(backbone(plan, any_size), classes, target, model.dropout))
     built = classifier(backbone(plan, any_size), {target: classes}, model.dropout, scale)
     if model.make_weight:
-        return Network(with_makes(built, target, plan.classes.make_numbers()[1]), built)
+        return Network(with_makes(built, target, plan.classes.make_numbers()[1], class_offsets(plan)), built)
     return Network(uncompiled_stays(built), built)
 
 

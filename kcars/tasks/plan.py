@@ -146,14 +146,20 @@ def training_loss(plan: Plan):
     """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
     from kcars.losses import build_loss
 
-    settings, tau = plan.strategy.loss.model_dump(), plan.strategy.balance.logit_adjustment
+    settings = plan.strategy.loss.model_dump()
     if "alpha" in settings:
         settings["alpha"] = _class_weights(plan, settings["alpha"])
     if settings["name"] == "ldam":
         settings["margin"] = rare_margins(plan.class_photos(), settings["margin"]).tolist()
-    if tau:
-        settings["offsets"] = (tau * log_frequencies(plan.class_photos())).tolist()
+    if offsets := class_offsets(plan):
+        settings["offsets"] = offsets
     return build_loss(**settings, of_batch=learned_outputs(plan.strategy)[0] == "vectors")
+
+
+def class_offsets(plan: Plan) -> list[float] | None:
+    """What training adds to each class's logit: `balance.logit_adjustment` times the logarithm of its frequency."""
+    tau = plan.strategy.balance.logit_adjustment
+    return (tau * log_frequencies(plan.class_photos())).tolist() if tau else None
 
 
 def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:

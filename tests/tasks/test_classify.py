@@ -99,15 +99,23 @@ def test_logit_adjustment_is_by_the_training_photos_and_leaves_validation_alone(
     plan = planned(drawn, "balance.logit_adjustment=0.5", "loss={name: cross_entropy}", "model.make_weight=1")
     share = plan.class_photos() / len(plan.train)
     assert loss_of(plan, LOGITS) == pytest.approx(cross_entropy(LOGITS + 0.5 * np.log(share)), abs=1e-4)
-    make = plan.classes.make_numbers()[1]
-    makes = np.bincount(make, share)
-    assert loss_of(plan, LOGITS[:4, :4], "make") == pytest.approx(
-        cross_entropy(LOGITS[:4, :4] + 0.5 * np.log(makes)), abs=1e-4
-    )
     plain = cross_entropy(LOGITS)
     known = plan.labels(plan.validation)
     found = classify.scores(plan, lambda rows: LOGITS[plan.labels(rows)], "validation", {})
     assert found.scores["validation/loss"] == pytest.approx(np.array(plain)[known].mean(), abs=1e-4)
+
+
+def test_makes_beside_models_are_sums_of_their_adjusted_logits(drawn):
+    """Bayes' rule for the models is then the best answer for their makes too."""
+    plan = planned(drawn, "balance.logit_adjustment=0.5", "model.make_weight=1", "data.size_px=32", "model.width=0.25")
+    found = classify.network(plan).trained(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("uint8"))
+    odds = np.exp(np.asarray(found["model"], float)) * (plan.class_photos() / len(plan.train)) ** 0.5
+    _, make = plan.classes.make_numbers()
+    expected = np.stack([odds[:, make == number].sum(1) for number in range(make.max() + 1)], 1)
+    assert np.asarray(found["make"]) == pytest.approx(np.log(expected), abs=1e-4)
+    logits = np.random.default_rng(1).normal(size=(4, 4)).astype("float32")
+    smoothed = planned(drawn, "balance.logit_adjustment=0.5", "loss={name: cross_entropy}", "model.make_weight=1")
+    assert loss_of(smoothed, logits, "make") == pytest.approx(cross_entropy(logits), abs=1e-4)
 
 
 def test_ldam_takes_its_margins_from_the_training_photos_and_validation_none(drawn):
