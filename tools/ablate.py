@@ -117,7 +117,10 @@ def write(planner: Planner, options: argparse.Namespace, command: str) -> None:
 
 
 def _seeds(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers, such as 0,1,2") from None
 
 
 def _names(text: str) -> list[str]:
