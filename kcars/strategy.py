@@ -167,9 +167,8 @@ def _explain(error: dict[str, Any]) -> str:
         return f"{place}: is missing and has no default"
     if error["type"].startswith("union_tag"):
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
-        allowed = (
-            error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
-        )  # A second loss has fewer.
+        # A second loss has fewer than all.
+        allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
         return f"{place}.name: {found!r} is not known; choose one of {allowed}"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {error['input']!r})" if place else message

@@ -16,6 +16,8 @@ def thumbnail(path: Path, width_px: int, height_px: int) -> Image.Image | None:
             small = ImageOps.exif_transpose(photo).convert("RGB")
             small.thumbnail((width_px, height_px))
             return small
+    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
+        raise
     except Exception:  # noqa: BLE001  A broken photo is no fault here, and Pillow raises whatever it makes it.
         return None
 

@@ -13,7 +13,7 @@ from kcars.data.split import stratified_share
 from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
-from kcars.tasks.classify_losses import make_loss, validation_loss
+from kcars.tasks.classify_losses import plain_loss, validation_loss
 from kcars.tasks.plan import Network, Plan, Result, backbone, class_offsets, curve_table, training_loss, training_stream
 
 
@@ -123,7 +123,7 @@ def objective(plan: Plan) -> dict:
     if model.auxiliary:
         losses["auxiliary"], weights["auxiliary"] = training_loss(plan), model.auxiliary
     if model.make_weight:
-        losses["make"], weights["make"] = make_loss(plan), model.make_weight
+        losses["make"], weights["make"] = plain_loss(plan), model.make_weight
     metrics_of = {target: balanced_metrics(len(plan.classes))}
     return {"loss": losses, "loss_weights": weights, "metrics": metrics_of}
 

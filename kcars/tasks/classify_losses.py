@@ -3,8 +3,8 @@
 from kcars.tasks.plan import Plan, training_loss
 
 
-def make_loss(plan: Plan):
-    """Cross entropy of the make's logits, with the label smoothing of the strategy's loss, where it has some."""
+def plain_loss(plan: Plan):
+    """Cross entropy, of makes beside models too: no offset, margin or weight for rare classes; with the label smoothing of the strategy's loss, where it has some."""
     from kcars.losses import build_loss
 
     return build_loss("cross_entropy", label_smoothing=getattr(plan.strategy.loss, "label_smoothing", 0.0))
@@ -17,4 +17,4 @@ def validation_loss(plan: Plan):
     entropy). An alpha of the focal losses does: it is the loss itself.
     """
     plain = plan.strategy.loss.name in ("cross_entropy", "ldam")
-    return make_loss(plan) if plain else training_loss(plan)
+    return plain_loss(plan) if plain else training_loss(plan)
