@@ -112,7 +112,7 @@ def schema():
 
 @main.command()
 @click.option("--task", type=click.Choice(["classify", "verify"]), help="Name it, or compare two photos.")
-@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is learned.  [default: model]")
+@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is told.  [default: model]")
 @click.option(
     "--difficulty", type=click.Choice(["easy", "medium", "hard"]),
     help="verify: whose validation score chooses the best epoch and leads the table; all are scored.",

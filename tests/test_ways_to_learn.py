@@ -14,6 +14,9 @@ from kcars.average import Averaged
 from kcars.models.layers import GeneralizedMean, StochasticDepth
 
 EVERYTHING = [
+    "target=make",
+    "data.classes=model",
+    "model.make_weight=0.5",
     "train.epochs=4",
     "data.first_px=32",
     "data.size_px=48",
@@ -42,9 +45,19 @@ def test_a_run_with_everything_keeps_its_last_epoch_and_is_used(everything, draw
     photos = [drawn / "image" / row["path"] for row in rows(everything / "tested_photos.csv")[:2]]
     assert "probability" in kcars("compare", *photos, "--model", everything)
     kcars("export", everything, "--format", "onnx", "--photos", 20, "--out", everything / "export")
-    assert "whitening" in (everything / "export/README.md").read_text()
+    told = (everything / "export/README.md").read_text()
+    assert "whitening" in told and "same make, also of makes that training never saw (it learned from 12 models)" in told
     kcars("report", everything)
     assert "whitening" in (everything / "report.html").read_text()
+
+
+def test_makes_are_told_apart_by_what_models_taught(everything):
+    classes, history = json.loads((everything / "classes.json").read_text()), rows(everything / "history.csv")
+    assert (classes["target"], len(classes["names"]), len(set(classes["makes"]))) == ("model", 12, 4)
+    assert {"model_loss", "vectors_loss", "make_loss"} <= history[0].keys()
+    for row in rows(everything / "pairs.csv"):
+        left, right = (row[side].split("/")[0] for side in ("left", "right"))
+        assert (row["same"] == "1") == (left == right)
 
 
 @pytest.mark.parametrize("epoch", [0, 2])

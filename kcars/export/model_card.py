@@ -109,9 +109,10 @@ def _what(card: dict) -> str:
     if card["task"] == "classify":
         told = f"Names the {card['target']} of the car in a photo: one of {count}."
     else:
+        kind = "models" if card["classes"]["makes"] else "makes"
         told = (
             f"Tells whether two photos show cars of the same {card['target']}, also of {card['target']}s that training never saw "
-            f"(it learned from {count})."
+            f"(it learned from {count} {kind})."
         )
     return f"# {card['strategy']}\n\n{told}"
 

@@ -72,7 +72,7 @@ def accuracies(run: Reported) -> dict | None:
 def class_sizes(run: Reported) -> dict | None:
     """Photos of each class, the largest first: those learned from, and for classification those tested on."""
     counted: dict[str, int] = {}
-    column = run.learned.get(run.strategy.target) or []
+    column = run.learned.get(run.strategy.learned) or []
     for name, use in zip(column, run.learned.get("use", []), strict=True):
         counted[name] = counted.get(name, 0) + (use == "train")
     order = sorted((name for name, count in counted.items() if count), key=counted.get, reverse=True)

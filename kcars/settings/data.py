@@ -34,6 +34,11 @@ class DataSettings(Settings):
     order: Literal["plain", "pairs", "pk"] = Field(
         "plain", description="plain: each photo once an epoch; pairs: random pairs; pk: P classes x K photos"
     )
+    classes: Literal["target", "model"] = Field(
+        "target",
+        description="verification: what losses and batches take for classes, the target's or models; by models makes are told apart "
+        "better",
+    )
     photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
     classes_per_make: int = Field(
         1, ge=1, description="order pk: models of one make that share a batch, where a make has so many; 1: by chance"

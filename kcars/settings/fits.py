@@ -12,8 +12,8 @@ def _model_fits(strategy) -> None:
         _refuse_other_than_published(model)
     if model.drop_path and model.backbone not in RESIDUAL:
         raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
-    if model.make_weight and strategy.target != "model":
-        raise ValueError("model.make_weight belongs to target model")
+    if model.make_weight and strategy.learned != "model":
+        raise ValueError("model.make_weight belongs to target model, or to data.classes model")
     if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
         raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
     if model.make_weight and model.auxiliary:
@@ -52,8 +52,10 @@ def _data_fits(strategy) -> None:
         raise ValueError(
             "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
         )
-    if data.classes_per_make > 1 and (data.order != "pk" or strategy.target != "model"):
-        raise ValueError("data.classes_per_make belongs to data.order pk and target model")
+    if data.classes_per_make > 1 and (data.order != "pk" or strategy.learned != "model"):
+        raise ValueError("data.classes_per_make belongs to data.order pk and target model, or data.classes model")
+    if data.classes == "model" and (strategy.task != "verify" or data.order == "pairs"):
+        raise ValueError("data.classes model belongs to task verify with data.order plain or pk")
     if data.first_px and strategy.model.auxiliary:
         raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
     if data.first_px and data.first_px >= data.size_px:

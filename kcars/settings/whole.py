@@ -44,6 +44,11 @@ class Strategy(Settings):
         return settings
 
     @property
+    def learned(self) -> str:
+        """The classes that training learns, "make" or "model"; what is decided is the target."""
+        return "model" if self.data.classes == "model" else self.target
+
+    @property
     def deciding(self) -> str:
         """The difficulty whose pairs choose epoch and threshold: that of the strategy, where its labels are defined."""
         hard_by_make = self.target == "make" and self.difficulty == "hard" and self.evaluate.protocol == "honest"

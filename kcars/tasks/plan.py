@@ -17,7 +17,7 @@ from kcars.stream import Stream
 class Plan:
     """Rows and labels of a run.
 
-    train, validation: Index rows; classes: of the strategy's target, from all listed training photos; pairs: split ->
+    train, validation: Index rows; classes: those that training learns, from all listed training photos; pairs: split ->
     Pairs with labels of the target, "validation/<difficulty>" and "test/<difficulty>" (verify only).
     """
 
@@ -30,7 +30,7 @@ class Plan:
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Class numbers (n,) int32 of Index rows; -1 for a class that training does not know."""
-        return self.classes.labels(self.dataset.index.ids[self.strategy.target][rows])
+        return self.classes.labels(self.dataset.index.ids[self.strategy.learned][rows])
 
     def class_photos(self) -> np.ndarray:
         """Training photos (classes,) of each class."""
@@ -108,14 +108,14 @@ def learned_outputs(strategy: Strategy) -> list[str]:
         return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else []), *make]
     of_classes = strategy.data.order == "pairs" or strategy.loss.name in MARGIN_LOSSES
     of_batch = strategy.second_loss or not of_classes
-    return [*([strategy.target] if of_classes else []), *(["vectors"] if of_batch else []), *make]
+    return [*([strategy.learned] if of_classes else []), *(["vectors"] if of_batch else []), *make]
 
 
 def _stream_labels(plan: Plan) -> dict[str, np.ndarray]:
-    """Class numbers by output: those of the target, but for a make's head, which learns the make of each model."""
+    """Class numbers by output: those of the classes learned, but for a make's head, which learns the make of each model."""
     labels = plan.labels(plan.train)
     found = dict.fromkeys(learned_outputs(plan.strategy), labels)
-    if "make" in found and plan.strategy.target != "make":
+    if "make" in found and plan.strategy.learned != "make":
         found["make"] = plan.classes.make_numbers()[1][labels]
     return found
 

@@ -68,7 +68,7 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     if plan.strategy.data.order == "pairs":
         return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
     counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
-    counts[plan.strategy.target] = len(plan.classes)
+    counts[plan.strategy.learned] = len(plan.classes)
     classes = {name: counts[name] for name in outputs if name != "vectors"}
     return Network(margin_classifier(scored, classes, "vectors" in outputs), scored)
 

@@ -39,7 +39,7 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         train, validation, drawn = _held_out(dataset, strategy, held)
         pairs |= drawn
     _refuse_one_kind(dataset, strategy, pairs)
-    return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
+    return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
 
 
 def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
@@ -74,7 +74,7 @@ def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
         train, validation, pairs = _held_out(dataset, strategy, held)
         _refuse_one_kind(dataset, strategy, pairs)
         plans.append(
-            Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.target, train), pairs)
+            Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
         )
     return plans
 

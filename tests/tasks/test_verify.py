@@ -74,6 +74,37 @@ def test_by_make_every_hard_pair_is_the_same(drawn):
     assert np.isnan(found.scores["hard/roc_auc"])
 
 
+def test_models_are_learned_where_makes_decide(drawn):
+    dataset = compcars.read(drawn, "verify")
+    by_make, by_model = (
+        verify.plan(dataset, load_strategy("demo/verify", (f"data.classes={classes}",), target="make"))
+        for classes in ("target", "model")
+    )
+    assert (len(by_make.classes), len(by_model.classes)) == (4, 16)
+    assert len(np.unique(by_model.labels(by_model.train))) == 16
+    assert [len(output.shape) and output.shape[1] for output in verify.network(by_model).trained.outputs] == [16]
+    for name, pairs in by_make.pairs.items():
+        assert np.array_equal(pairs.same, by_model.pairs[name].same)
+
+    def perfect(rows):  # Tells models apart, and makes less: photos of one make lie nearer each other.
+        make, model = (
+            np.eye(dataset.index.ids[name].max() + 1)[dataset.index.ids[name][rows]] for name in ("make", "model")
+        )
+        return np.concatenate([2 * make, model], 1)
+
+    found = verify.scores(by_model, perfect, "test", verify.decide(by_model, perfect))
+    assert found.scores["easy/roc_auc"] == 1 and found.scores["retrieval/recall@1"] == 1
+
+
+@pytest.mark.parametrize(
+    ("strategy", "wrong"),
+    [("demo/classify", ()), ("demo/verify", ("data.order=pairs", "loss={name: contrastive}"))],
+)
+def test_pairs_and_classification_learn_the_target_alone(strategy, wrong):
+    with pytest.raises(KcarsError, match="data.classes model belongs to task verify with data.order plain or pk"):
+        load_strategy(strategy, ("data.classes=model", *wrong))
+
+
 def test_models_in_training_and_test_are_refused(tree):
     lists = tree.root / "train_test_split/verification"
     photos = tree.paths(5, 9, 20, 21, 30)
