@@ -162,7 +162,10 @@ def _explain(error: dict[str, Any]) -> str:
     location = [part for part in error["loc"] if part not in LOSS_SETTINGS]  # pydantic names the loss in the place
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown setting; known here: {', '.join(_keys(error['loc'][:-1]))}"
+        loss = next((part for part in error["loc"] if part in LOSS_SETTINGS), "")
+        # A name alone leaves what was set of the loss that stood there.
+        of, anew = (f" of {loss}", "; --set 'loss={name: NAME}' sets a loss anew") if loss else ("", "")
+        return f"{place}: unknown setting{of}; known here: {', '.join(_keys(error['loc'][:-1]))}{anew}"
     if error["type"] == "missing":
         return f"{place}: is missing and has no default"
     if error["type"].startswith("union_tag"):

@@ -98,7 +98,14 @@ def test_overrides(tmp_path):
         (("train.epochs",), r"--set train\.epochs: expected key=value"),
         (("task.name=1",), r"--set task\.name=1: task is a single value"),
         (("data.order=pairs",), "data.order pairs belongs to task verify"),
-        (("loss.gamma=2",), r"loss\.gamma: unknown setting; known here: name, label_smoothing"),
+        (("loss.gamma=2",), r"loss\.gamma: unknown setting of cross_entropy; known here: name, label_smoothing"),
+        (
+            ("loss.label_smoothing=0.1", "loss.name=focal"),
+            r"loss\.label_smoothing: unknown setting of focal; .*--set 'loss={name: NAME}' sets a loss anew",
+        ),
+        (("loss={name: focal, alpha: inverse}",), r"loss\.alpha: takes a number above 0, .* \(found 'inverse'\)"),
+        (("loss={name: focal, alpha: [1, -2]}",), r"loss\.alpha: takes .*or a list of numbers"),
+        (("loss={name: focal, alpha: 0}",), r"loss\.alpha: takes a number above 0"),
         (
             ("loss.name=focus",),
             r"loss\.name: 'focus' is not known; choose one of cross_entropy, binary_cross_entropy, focal",

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError, WrapValidator
 
 from kcars.settings.base import Settings
 
@@ -28,10 +28,24 @@ class BinaryCrossEntropySettings(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
 
+def _one_message(value, handler):
+    """Pydantic tells what is wrong by each of the kinds that could be meant; this says at once what is allowed."""
+    try:
+        return handler(value)
+    except ValidationError:
+        raise ValueError("takes a number above 0, inverse_frequency, or a list of numbers from 0 on") from None
+
+
+Alpha = Annotated[
+    Annotated[float, Field(gt=0)] | Literal["inverse_frequency"] | list[Annotated[float, Field(ge=0)]],
+    WrapValidator(_one_message),
+]
+
+
 class FocalSettings(Settings):
     name: Literal["focal", "sigmoid_focal"]
     gamma: float = Field(2.0, ge=0, description="focusing exponent")
-    alpha: Annotated[float, Field(gt=0)] | Literal["inverse_frequency"] | list[Annotated[float, Field(ge=0)]] = Field(
+    alpha: Alpha = Field(
         1.0,
         description="weight of the loss; of each class (of different and same pairs); or inverse_frequency: of each class, "
         "1 over its share of training photos, with mean 1 over the photos",
