@@ -36,8 +36,8 @@ class DataSettings(Settings):
     )
     classes: Literal["target", "model"] = Field(
         "target",
-        description="verification: what losses and batches take for classes, the target's or models; by models makes are told apart "
-        "better",
+        description="verification, order plain or pk: what losses and batches take for classes, the target's or models; by "
+        "models makes are told apart better",
     )
     photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
     classes_per_make: int = Field(

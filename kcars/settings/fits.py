@@ -54,8 +54,8 @@ def _data_fits(strategy) -> None:
         )
     if data.classes_per_make > 1 and (data.order != "pk" or strategy.learned != "model"):
         raise ValueError("data.classes_per_make belongs to data.order pk and target model, or data.classes model")
-    if data.classes == "model" and (strategy.task != "verify" or data.order == "pairs"):
-        raise ValueError("data.classes model belongs to task verify with data.order plain or pk")
+    if data.classes == "model" and strategy.task != "verify":
+        raise ValueError("data.classes model belongs to task verify")
     if data.first_px and strategy.model.auxiliary:
         raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
     if data.first_px and data.first_px >= data.size_px:

@@ -45,8 +45,8 @@ class Strategy(Settings):
 
     @property
     def learned(self) -> str:
-        """The classes that training learns, "make" or "model"; what is decided is the target."""
-        return "model" if self.data.classes == "model" else self.target
+        """The classes that training learns, "make" or "model"; what is decided is the target, and random pairs are of that."""
+        return "model" if self.data.classes == "model" and self.data.order != "pairs" else self.target
 
     @property
     def deciding(self) -> str:
