@@ -108,7 +108,7 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     return "\n".join(
         [
             f"photos:     {len(plan.train)} to learn from, {len(plan.validation)} to validate on, "
-            f"{len(dataset.test_rows())} to test on; {len(plan.classes)} classes",
+            f"{len(dataset.test_rows())} to test on; {len(plan.classes)} {plan.strategy.learned}s as classes",
             f"parameters: {cost.parameters:,}",
             f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}"
             + (f", {runs - 1} folds and once more on everything" if runs > 1 else ""),

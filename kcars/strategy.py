@@ -173,6 +173,9 @@ def _explain(error: dict[str, Any]) -> str:
         # A second loss has fewer than all.
         allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
         return f"{place}.name: {found!r} is not known; choose one of {allowed}"
+    if error["type"] in ("model_type", "model_attributes_type"):
+        such = f", such as {{name: {error['input']}}}" if place.endswith("loss") else ""
+        return f"{place}: is a section of settings{such}, not a single value (found {error['input']!r})"
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {error['input']!r})" if place else message
 

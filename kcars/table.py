@@ -114,6 +114,11 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:.1f} M"
 
 
+def labelled_by(found: dict) -> str:
+    """What pairs are labelled by, from the content of scores.json: by protocol paper their lists' labels stay, which are of models."""
+    return "model" if found["protocol"] == "paper" else found["target"]
+
+
 def _notes(found: dict) -> list[str]:
     notes = []
     if "on" not in found:
@@ -128,8 +133,13 @@ def _notes(found: dict) -> list[str]:
         where = "the test pairs" if paper else folds
         notes.append(
             f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
-            f"({found['deciding']} pairs); intervals resample models (makes for hard pairs)"
+            f"({found['deciding']} pairs); intervals resample "
+            + ("makes" if found["target"] == "make" else "models (makes for hard pairs)")
         )
+        if labelled_by(found) != found["target"]:
+            notes.append("pairs are labelled by model, as the paper labels them whatever the target")
+    if found.get("learned", found["target"]) != found["target"]:
+        notes.append(f"training learned {found['learned']}s, whose {found['target']}s then decide")
     if found.get("metric") in TOLD:
         notes.append(f"distances: {TOLD[found['metric']]}")
     if "test/make_accuracy" in found["scores"]:

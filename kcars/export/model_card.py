@@ -111,7 +111,7 @@ def _what(card: dict) -> str:
     else:
         kind = "models" if card["classes"]["makes"] else "makes"
         told = (
-            f"Tells whether two photos show cars of the same {card['target']}, also of {card['target']}s that training never saw "
+            f"Tells whether two photos show cars of the same {card['target']}, also of models that training never saw "
             f"(it learned from {count} {kind})."
         )
     return f"# {card['strategy']}\n\n{told}"
@@ -129,6 +129,8 @@ def _scores(card: dict) -> str:
     chosen = "on data held out of training; the test was scored once"
     if card["protocol"] == "paper":
         chosen = "on the test itself, as in the paper: no honest estimate"
+        if card["task"] == "verify" and card["target"] == "make":
+            chosen += "; pairs are labelled by model, as there"
     lines = [
         f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."
     ]

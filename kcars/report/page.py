@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kcars import adjusted_head
+from kcars.data.index import with_make
 from kcars.errors import KcarsError
 from kcars.files import write_text
 from kcars.images.heat import heat_png, strongest
@@ -19,14 +20,14 @@ from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
 from kcars.strategy import to_yaml
-from kcars.table import COLUMNS, EXPLAINED, HEADS, retrieval_head, retrieval_keys, splits
+from kcars.table import COLUMNS, EXPLAINED, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
 
 ASSETS = Path(__file__).parent / "assets"
 KINDS = {
-    "same, far": "Same model, yet far apart: the matches it misses",
-    "different, near": "Different models, yet near: what it mistakes for a match",
-    "same, near": "Same model and nearest: its surest matches",
-    "different, far": "Different models and farthest: its surest refusals",
+    "same, far": "Same {target}, yet far apart: the matches it misses",
+    "different, near": "Different {target}s, yet near: what it mistakes for a match",
+    "same, near": "Same {target} and nearest: its surest matches",
+    "different, far": "Different {target}s and farthest: its surest refusals",
 }
 
 
@@ -199,11 +200,12 @@ def photo_card(run: Reported, place: int) -> dict:
 
 def pair_galleries(run: Reported, most: int) -> list[dict]:
     """For each difficulty, the leading one first, its four lists of pairs."""
-    found = []
+    found, labelled = [], labelled_by(run.scores)
     for difficulty in charts.pairs_by_difficulty(run):
         lists = extreme_pairs(run.pairs, difficulty, most)
         groups = [
-            {"title": title, "pairs": [pair_card(run, place) for place in lists[kind]]} for kind, title in KINDS.items()
+            {"title": title.format(target=labelled), "pairs": [pair_card(run, place) for place in lists[kind]]}
+            for kind, title in KINDS.items()
         ]
         found.append({"difficulty": difficulty, "groups": groups})
     return found
@@ -224,7 +226,7 @@ def pair_card(run: Reported, place: int) -> dict:
 
 def tested_names(run: Reported) -> dict[str, str]:
     table = run.table("tested_photos.csv")
-    return dict(zip(table["path"], table["model"], strict=True))
+    return dict(zip(table["path"], map(with_make, table["make"], table["model"]), strict=True))
 
 
 def picture(run: Reported, path: str) -> str:

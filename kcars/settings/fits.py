@@ -13,7 +13,7 @@ def _model_fits(strategy) -> None:
     if model.drop_path and model.backbone not in RESIDUAL:
         raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
     if model.make_weight and strategy.learned != "model":
-        raise ValueError("model.make_weight belongs to target model, or to data.classes model")
+        raise ValueError("model.make_weight belongs to target model, or to data.classes model with order plain or pk")
     if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
         raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
     if model.make_weight and model.auxiliary:

@@ -167,7 +167,8 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
         return inverse_frequency(plan.class_photos()).tolist()
     classes = 2 if plan.strategy.data.order == "pairs" else len(plan.classes)
     if isinstance(alpha, list) and len(alpha) != classes:
-        raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} classes; give one of each, or one for all")
+        what = "kinds of pairs, different and same" if plan.strategy.data.order == "pairs" else "classes"
+        raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} {what}; give one of each, or one for all")
     return alpha
 
 

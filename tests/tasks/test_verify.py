@@ -66,7 +66,9 @@ def test_the_threshold_is_the_validation_pairs(plan):
 
 
 def test_by_make_every_hard_pair_is_the_same(drawn):
-    plan = verify.plan(compcars.read(drawn, "verify"), load_strategy("demo/verify", target="make"))
+    plan = verify.plan(
+        compcars.read(drawn, "verify"), load_strategy("demo/verify", ("data.classes=target",), target="make")
+    )
     assert plan.pairs["test/hard"].same.all()
     assert 0 < plan.pairs["test/easy"].same.mean() < 1
     assert len(plan.classes) == 4
