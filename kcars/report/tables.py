@@ -121,7 +121,8 @@ def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, s
     begin = {"acronym": strategy, "source": SOURCES[protocol]}
     if run is None:
         return Line(begin, missing=missing)
-    found, split = run.scores, run.scores["difficulty"] or "test"
+    # The row is of the difficulty that its strategy names, be its scores undefined.
+    found, split = run.scores, run.strategy.difficulty if run.strategy.task == "verify" else "test"
     texts = begin | _set(strategy, run.strategy) | {
         "params_m": f"{found['cost']['parameters'] / 1e6:.1f}",
         "epochs": str(run.facts["planned"]["epochs"]),
