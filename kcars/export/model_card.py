@@ -4,7 +4,7 @@ from kcars import adjusted_head
 from kcars import card as cards
 from kcars.embed import views
 from kcars.linear_metric import TOLD
-from kcars.table import COLUMNS, HEADS, retrieval_head, retrieval_keys, splits
+from kcars.table import COLUMNS, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
 
 LICENCES = (
     "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "
@@ -129,7 +129,7 @@ def _scores(card: dict) -> str:
     chosen = "on data held out of training; the test was scored once"
     if card["protocol"] == "paper":
         chosen = "on the test itself, as in the paper: no honest estimate"
-        if card["task"] == "verify" and card["target"] == "make":
+        if card["task"] == "verify" and labelled_by(card) != card["target"]:
             chosen += "; pairs are labelled by model, as there"
     lines = [
         f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."

@@ -49,7 +49,7 @@ class ModelSettings(Settings):
         0.0,
         ge=0,
         le=10,
-        description="target model: weight of the loss of its make, learned beside it; 0: not learned; verification: with "
+        description="target model, or data.classes model: weight of the loss of its make, learned beside it; 0: not learned; verification: with "
         "a loss of cosines",
     )
     embedding: int = Field(512, ge=2, description="dimensions of the vector (verification)")

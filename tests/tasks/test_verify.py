@@ -84,11 +84,11 @@ def test_models_are_learned_where_makes_decide(drawn):
     )
     assert (len(by_make.classes), len(by_model.classes)) == (4, 16)
     assert len(np.unique(by_model.labels(by_model.train))) == 16
-    assert [len(output.shape) and output.shape[1] for output in verify.network(by_model).trained.outputs] == [16]
+    assert [output.shape[1] for output in verify.network(by_model).trained.outputs] == [16]
     for name, pairs in by_make.pairs.items():
         assert np.array_equal(pairs.same, by_model.pairs[name].same)
 
-    def perfect(rows):  # Tells models apart, and makes less: photos of one make lie nearer each other.
+    def perfect(rows):  # Photos of one make lie nearer each other than those of two, and those of one model nearest.
         make, model = (
             np.eye(dataset.index.ids[name].max() + 1)[dataset.index.ids[name][rows]] for name in ("make", "model")
         )
