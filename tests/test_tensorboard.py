@@ -219,7 +219,7 @@ def facts_of(run):
 
 
 def train(task, data, out, *more, code=0):
-    settings = small("evaluate.validation_pairs=200", "train.schedule=constant", *more)
+    settings = small("evaluate.validation_pairs=200", "train.schedule=constant", "train.keep=best", *more)
     return kcars("train", "--task", task, "--data", data, "--out", out, *settings, code=code)
 
 
