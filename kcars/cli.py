@@ -183,7 +183,7 @@ def _given(context, name: str) -> bool:
     "--data", "folder", type=click.Path(path_type=Path), help="Where the dataset of the run lies now, if it moved."
 )
 @click.option(
-    "--on", metavar="DATA", type=click.Path(path_type=Path),
+    "--on", metavar="DATA", type=click.Path(exists=True, path_type=Path),
     help="Test on another dataset instead, whose classes are told by their names.",
 )  # fmt: skip
 def evaluate(run, folder, on):

@@ -79,17 +79,21 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
             f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
             f"{index.paths[tested[seen]][0]}; scores would be worthless"
         )
+    held = np.concatenate([one.validation for one in (plan, *folds)])
     if plan.strategy.task != "verify":
+        chosen = learned.photo_keys(index, held)
+        if flattered := sum(key in known.trained for key in chosen):
+            _warn(f"{where} from {flattered} of the {len(held)} photos that choose the epoch")
         return
     if shared := sorted(known.models & set(model_names(index, tested))):
         raise KcarsError(
             f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
             "measured on models that nothing has learned"
         )
-    held = np.concatenate([one.validation for one in (plan, *folds)])
     if flattered := sorted(known.models & set(model_names(index, held))):
-        print(
-            f"warning: {where} {len(flattered)} of the models that choose epoch and threshold, such as "
-            f"{', '.join(flattered[:NAMED])}: validation scores flatter; the test does not",
-            file=sys.stderr,
-        )
+        named = ", ".join(flattered[:NAMED])
+        _warn(f"{where} {len(flattered)} of the models that choose epoch and threshold, such as {named}")
+
+
+def _warn(what: str) -> None:
+    print(f"warning: {what}: validation scores flatter; the test does not", file=sys.stderr)

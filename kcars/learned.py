@@ -23,9 +23,14 @@ TAIL = 4096  # Bytes at a photo's end: compressed pixels, where its beginning ma
 
 @dataclass(frozen=True)
 class Learned:
-    """keys: of photos, as `photo_keys` gives them; models: names, as `data.index.model_names` gives them."""
+    """What a run learned from or chose on.
+
+    keys: of photos, as `photo_keys` gives them; trained: those of them that its weights learned from; models: names, as
+    `data.index.model_names` gives them.
+    """
 
     keys: frozenset[str]
+    trained: frozenset[str]
     models: frozenset[str]
 
 
@@ -51,7 +56,11 @@ def read(run: Run) -> Learned:
     """What the run knows; KcarsError where it does not say."""
     lines = _lines(run)
     models = {(line["make"], line["model"]) for line in lines}
-    return Learned(frozenset(line["key"] for line in lines), frozenset(plain(with_make(*model)) for model in models))
+    return Learned(
+        frozenset(line["key"] for line in lines),
+        frozenset(line["key"] for line in lines if line["use"] != "validation"),
+        frozenset(plain(with_make(*model)) for model in models),
+    )
 
 
 def _lines(run: Run) -> list[dict[str, str]]:
@@ -63,7 +72,7 @@ def _lines(run: Run) -> list[dict[str, str]]:
             f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); without it nobody can tell what the "
             "run has learned from"
         ) from None
-    if any(line.get(name) is None for line in lines for name in ("path", "key", "make", "model")):
+    if any(line.get(name) is None for line in lines for name in ("path", "key", "make", "model", "use")):
         raise KcarsError(f"{path}: is damaged; without it nobody can tell what the run has learned from")
     return lines
 

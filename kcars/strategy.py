@@ -176,6 +176,8 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"] in ("model_type", "model_attributes_type"):
         such = f", such as {{name: {error['input']}}}" if place.endswith("loss") else ""
         return f"{place}: is a section of settings{such}, not a single value (found {error['input']!r})"
+    if error["type"] == "string_type" and error["input"] is None:
+        return f"""{place}: takes a text (found nothing); the empty one is "", as in --set '{place}=""'"""
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {error['input']!r})" if place else message
 

@@ -77,6 +77,7 @@ def planner(drawn, tmp_path_factory):
         "pairs": {"strategy": "Vr_SRes18_CT_B128_SCR", "set": ["difficulty=hard"]},
         "warm": {"begins_with": first},
         "twice": {"begins_with": {"share": 0.5, "set": ["train.learning_rate=1e-4"]}},
+        "of another task": {"strategy": "demo/classify", "set": SMALL[:2]},
     }
     study = write(folder / "study.yaml", variants=variants, budget={"photos": 2000, "size_px": 32})
     return Planner(ablation_study.read(study), str(drawn), folder / "out")
@@ -95,6 +96,11 @@ def test_each_variant_spends_the_same(planner):
     # As many photos are anchors, and each brings another.
     assert pairs.work.photos_per_epoch == 2 * plain.work.photos_per_epoch
     assert planner.trial("plain", (), 1).settings.train.seed == 1
+
+
+def test_variants_are_of_one_task(planner):
+    with pytest.raises(KcarsError, match="variant of another task: is of task classify, the study's base of verify"):
+        planner.trial("of another task", (), 0)
 
 
 def test_a_first_run_spends_its_share_of_the_budget(planner):

@@ -225,6 +225,10 @@ def test_hard_pairs_by_make_are_undefined_but_as_listed_by_protocol_paper(drawn,
     assert "chosen on held-out training models (medium pairs)" in output
     found = json.loads((tmp_path / "honest/scores.json").read_text())["scores"]
     assert found["hard/roc_auc"]["value"] is None and 0 <= found["medium/roc_auc"]["value"] <= 1
+    assert {key for key in found if key.endswith("calibration_error")} == {
+        "easy/calibration_error", "medium/calibration_error"
+    }  # fmt: skip
+    kcars("report", tmp_path / "honest")
 
 
 def test_precision_auto_is_settled_and_recorded(drawn, tmp_path):

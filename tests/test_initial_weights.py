@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -108,8 +109,15 @@ def test_other_networks_are_refused(drawn, classified, tmp_path, setting, told):
     assert not (tmp_path / "out").exists()
 
 
+def test_validation_photos_that_an_earlier_run_learned_from_are_told(drawn, classified, tmp_path):
+    """Another seed holds other photos out."""
+    told = warm(drawn, classified, tmp_path / "other", "train.seed=1", task="classify")
+    assert re.search(r"warning: .* has learned from \d+ of the \d+ photos that choose the epoch: .* flatter", told)
+
+
 def test_two_names_of_one_network_give_each_other_weights(drawn, classified, tmp_path):
-    warm(drawn, classified, tmp_path / "out", "model.backbone=simple_resnet", task="classify")
+    told = warm(drawn, classified, tmp_path / "out", "model.backbone=simple_resnet", task="classify")
+    assert "flatter" not in told  # The same photos are held out: they chose an epoch, and nothing learned from them.
     assert json.loads((tmp_path / "out/run.json").read_text())["weights"]["run"] == str(classified.resolve())
 
 

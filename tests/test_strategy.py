@@ -106,6 +106,8 @@ def test_overrides(tmp_path):
         (("loss={name: focal, alpha: inverse}",), r"loss\.alpha: takes a number above 0, .* \(found 'inverse'\)"),
         (("loss={name: focal, alpha: [1, -2]}",), r"loss\.alpha: takes .*or a list of numbers"),
         (("loss={name: focal, alpha: 0}",), r"loss\.alpha: takes a number above 0"),
+        (("loss={name: focal, alpha: [0, 0]}",), r"loss\.alpha: .*one of them above 0"),
+        (("data.augment=",), r"data\.augment: takes a text \(found nothing\); the empty one is \"\", as in"),
         (
             ("loss.name=focus",),
             r"loss\.name: 'focus' is not known; choose one of cross_entropy, binary_cross_entropy, focal",

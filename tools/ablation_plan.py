@@ -90,6 +90,7 @@ class Planner:
         self._costs: dict[str, int] = {}
         self._trials: dict[tuple, Trial] = {}
         base = load_strategy(study.base, [*study.set, f"data.size_px={study.budget.size_px}", "data.first_px=null"])
+        self.task = base.task
         if study.thin:
             self.data = self._long_tailed(base)
         plan = task_module(base.task).plan(self._dataset(self.data, base), base)
@@ -123,6 +124,10 @@ class Planner:
         work = self._work(load_strategy(strategy, overrides), self.data, budget)
         overrides.append(f"train.epochs={work.epochs}")
         settings = load_strategy(strategy, overrides)
+        if settings.task != self.task:
+            raise KcarsError(
+                f"is of task {settings.task}, the study's base of {self.task}; their scores do not compare"
+            )
         if point and settings.evaluate.protocol == "paper":
             raise KcarsError("sweep: protocol paper validates on the test itself, which must choose nothing")
         return Trial(name, seed, folder, strategy, tuple(overrides), settings, self.data, work, point, before)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, ValidationError, WrapValidator
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 
 from kcars.settings.base import Settings
 
@@ -28,16 +28,27 @@ class BinaryCrossEntropySettings(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
 
+_ALPHA = "takes a number above 0, inverse_frequency, or a list of numbers from 0 on, one of them above 0"
+
+
 def _one_message(value, handler):
     """Pydantic tells what is wrong by each of the kinds that could be meant; this says at once what is allowed."""
     try:
         return handler(value)
     except ValidationError:
-        raise ValueError("takes a number above 0, inverse_frequency, or a list of numbers from 0 on") from None
+        raise ValueError(_ALPHA) from None
+
+
+def _not_all_zero(value: list[float]) -> list[float]:
+    if not any(value):  # Nothing would be learned.
+        raise ValueError(_ALPHA)
+    return value
 
 
 Alpha = Annotated[
-    Annotated[float, Field(gt=0)] | Literal["inverse_frequency"] | list[Annotated[float, Field(ge=0)]],
+    Annotated[float, Field(gt=0)]
+    | Literal["inverse_frequency"]
+    | Annotated[list[Annotated[float, Field(ge=0)]], AfterValidator(_not_all_zero)],
     WrapValidator(_one_message),
 ]
 

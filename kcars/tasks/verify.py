@@ -171,7 +171,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
             if split == "test" or metric == "roc_auc":
                 result.scores[f"{key}/{metric}"] = value
         more = None
-        if split == "test" and "scale" in decision:
+        if split == "test" and "scale" in decision and len(np.unique(pairs.same)) == 2:  # One kind alone is no trial.
             more = _add_trust(result, shown, key, pairs.same, -found, decision)
         if resamples:
             later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
