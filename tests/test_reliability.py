@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import itertools
 import json
 import os
 import shutil
@@ -17,6 +18,8 @@ from conftest import THREADS
 from filelock import FileLock
 from test_end_to_end import kcars, small
 
+from kcars.strategy import load_strategy
+
 TOOLS = Path(__file__).parent.parent / "tools"
 SETTINGS = small("train.schedule=constant", "model.dropout=0.3")
 
@@ -28,7 +31,8 @@ def load_tool(name):
     return module
 
 
-differences = load_tool("bench_resume").differences
+bench_resume = load_tool("bench_resume")
+differences = bench_resume.differences
 SAME = (0, 0, 0)
 
 
@@ -300,6 +304,15 @@ def test_no_room_for_the_store_is_told_before_anything_is_written(cars, tmp_path
     assert output.count("code 2") == 1
     assert ".pixels" not in output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("case", bench_resume.CASES)
+def test_what_cases_of_the_bench_set_can_be_set(case, tmp_path, monkeypatch):
+    """Strategies that they begin with change."""
+    monkeypatch.setattr(bench_resume, "beginning", lambda data: data.parent / "before")
+    command = bench_resume.train_command(f"{case}/float32", tmp_path / "cars")
+    settings = [setting for option, setting in itertools.pairwise(command) if option == "--set"]
+    assert load_strategy(command[command.index("--strategy") + 1], settings, task=command[2])
 
 
 def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars):

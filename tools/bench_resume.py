@@ -28,7 +28,7 @@ import numpy as np
 
 SMALL = ["data.size_px=32", "model.width=0.25", "train.batch=16", "train.save_minutes=0.003"]
 SMALL += ["evaluate.resamples=100", "evaluate.validation_pairs=200"]
-ENDING = ["train.epochs=6", "train.early_stopping=2", "train.schedule=constant"]
+ENDING = ["train.epochs=6", "train.early_stopping=2", "train.keep=best", "train.schedule=constant"]
 CASES = {
     "plain": ["classify", "start/classify", "model.dropout=0.3", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
     "pairs": ["verify", "Vr_SRes18_CT_B128_SCR", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
@@ -99,8 +99,8 @@ def proved(case: str, data: Path, work: Path, kills: int, seed: int) -> bool:
 
 def train_command(case: str, data: Path) -> list:
     name, precision = case.split("/")
-    task, strategy, *settings = CASES[name]
-    settings += [*SMALL, f"train.precision={precision}"]
+    task, strategy, *own = CASES[name]
+    settings = [*SMALL, *own, f"train.precision={precision}"]
     if task == "verify":
         settings.append(f"evaluate.folds={2 if name == 'pk-folds' else 0}")
     if name == "fine-tune":
