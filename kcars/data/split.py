@@ -104,9 +104,10 @@ def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np
     while len(held) < count and (rich := [offer for offer in offers[:makes] if len(offer) > 1]):
         held.append(max(rich, key=len).pop())
     if makes < 2 or len(ids) - len(held) < 2:
+        cure = "" if makes else "; folders make/model/, or a CSV, say which models are of one make"
         raise KcarsError(
             f"{len(ids)} training models, {makes} makes with two or more: too few; verification validates on two models of "
-            "each of two makes and learns from two more; with an automatic split, which tests on four, it takes ten models"
+            f"each of two makes and learns from two more; with an automatic split, which tests on four, it takes ten models{cure}"
         )
     return np.sort(np.array(held, np.int32))
 
