@@ -29,8 +29,7 @@ def main() -> None:
         for name, seconds in figures.items():
             ratio = contest.told(contest.times_as_fast(figures["steps"], seconds))
             rows.append([strategy, RIVALS[name], f"{contest.median(seconds):.2f}", ratio])
-    command = f"python tools/bench_epoch.py {' '.join(sys.argv[1:])}".strip()
-    print(contest.markdown("Epoch", command, ["strategy", "what", "s", "takes times as long as its steps"], rows))
+    print(contest.markdown("Epoch", ["strategy", "what", "s", "takes times as long as its steps"], rows))
 
 
 def rival(name: str, folder: str, what: str) -> None:

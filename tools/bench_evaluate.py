@@ -38,8 +38,7 @@ def main() -> None:
         ]
         for name, seconds in figures.items()
     ]
-    command = f"python tools/bench_evaluate.py {' '.join(sys.argv[1:])}".strip()
-    print(contest.markdown("Evaluation", command, ["by", "s", "x the Siamese pass"], rows))
+    print(contest.markdown("Evaluation", ["by", "s", "x the Siamese pass"], rows))
 
 
 def prepared(folder: str):

@@ -34,7 +34,7 @@ def write_tree(labels: Path, root: Path) -> None:
             paths.append(path)
     lists = root / "train_test_split" / "classification"
     lists.mkdir(parents=True)
-    listed = paths[:: len(paths) // LISTED][:LISTED]
+    listed = paths[:: max(1, len(paths) // LISTED)][:LISTED]
     for name, part in (("train", listed[::2]), ("test", listed[1::2])):
         (lists / f"{name}.txt").write_text("\n".join(part) + "\n")
 

@@ -36,8 +36,7 @@ def main() -> None:
         [name, f"{photos / contest.median(seconds):.0f}", contest.told(contest.times_as_fast(seconds, figures[first]))]
         for name, seconds in figures.items()
     ]
-    command = f"python tools/bench_inference.py {' '.join(sys.argv[1:])}".strip()
-    print(contest.markdown("Inference", command, ["by", "photos/s", f"x {first}"], rows))
+    print(contest.markdown("Inference", ["by", "photos/s", f"x {first}"], rows))
 
 
 def rival(name: str, size: str, batch: str, batches: str) -> None:

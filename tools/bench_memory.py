@@ -43,7 +43,7 @@ def main() -> None:
             peaks[task, count] = float(done.stdout.split()[-1])
             rows.append([task, f"{count:,}", f"{peaks[task, count]:.0f}", f"{peaks[task, count] / peaks[task, counts[0]]:.2f}"])  # fmt: skip
     head = ["task", "photos", "peak MiB", f"of that of {counts[0]:,}"]
-    print(contest.markdown("Memory", "python tools/bench_memory.py", head, rows))
+    print(contest.markdown("Memory", head, rows))
 
 
 def link_photos(folder: Path, count: int) -> None:

@@ -27,10 +27,16 @@ WARM = 1000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="a run of task classify, or its export")
-    parser.add_argument("--data", type=Path, help="a folder of photos; the run's test photos without")
-    parser.add_argument("--photos", type=int, default=5000)
+    parser.add_argument(
+        "--data", type=Path, help="a folder of photos, which an export needs; the run's test photos without"
+    )
+    parser.add_argument("--photos", type=int, default=5000, help=f"more than {WARM}, of which none counts")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if options.photos <= WARM:
+        parser.error(f"--photos {options.photos}: more than {WARM} are needed")
+    if not options.data and not (options.model / "run.json").is_file():
+        parser.error(f"{options.model}: is no run, and only a run knows its test photos; --data names a folder of some")
     figures: dict[str, list] = {"first": [], "last": [], "rate": [], "bare": []}
     with tempfile.TemporaryDirectory() as place:
         files = link(options, Path(place))
@@ -58,7 +64,7 @@ def main() -> None:
         f"{bare:.0f}",
         f"{rate / bare:.2f}",
     ]
-    print(contest.markdown("Predict", f"python tools/bench_predict.py {options.model}", head, [row]))
+    print(contest.markdown("Predict", head, [row]))
 
 
 def link(options, place: Path) -> list[Path]:

@@ -27,16 +27,17 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, help="where the runs stay; without it they are thrown away")
     parser.add_argument("--picture", type=Path, help="where score against seconds is drawn, PNG")
     parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="2 or more")
     options = parser.parse_args()
+    if options.seeds < 2:
+        parser.error(f"--seeds {options.seeds}: a deviation takes 2 or more")
     with tempfile.TemporaryDirectory() as away:
         options.runs = options.runs or Path(away)
         rows = compared(options)
         if options.picture:
             draw(options, Path(away))
-    command = f"python tools/bench_scores.py {' '.join(sys.argv[1:])}".strip()
     head = ["strategy", "score", "precision", "by seed", "mean ± standard deviation", "s an epoch"]
-    print(contest.markdown("Scores in half precision", command, head, rows))
+    print(contest.markdown("Scores in half precision", head, rows))
 
 
 def draw(options, place: Path) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
         ["`kcars --help`", f"{contest.median(ours):.2f}", contest.told(contest.times_as_fast(keras, ours))],
         ["`python -c 'import keras'`", f"{contest.median(keras):.2f}", "1"],
     ]
-    print(contest.markdown("Start", "python tools/bench_startup.py", ["command", "s", "of Keras' time"], rows))
+    print(contest.markdown("Start", ["command", "s", "of Keras' time"], rows))
 
 
 if __name__ == "__main__":

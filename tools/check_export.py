@@ -31,13 +31,8 @@ def main() -> None:
         pythons = {kind: fresh(Path(place) / kind, package) for kind, package in ALONE.items()}
         for run in options.runs:
             rows += compared(run, Path(place) / "exports" / run.name, pythons, options)
-    told = " ".join(str(run) for run in options.runs)
     head = ["run", "format", "alone with", "answers of", "photos", "largest difference", "decisions equal", "too near to tell", "changed"]  # fmt: skip
-    print(
-        contest.markdown(
-            "Exports, each in an environment of its own", f"python tools/check_export.py {told}", head, rows
-        )
-    )
+    print(contest.markdown("Exports, each in an environment of its own", head, rows))
 
 
 def fresh(folder: Path, package: str) -> Path:

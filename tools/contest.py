@@ -7,12 +7,14 @@ takes its cores. Absolute figures drift with the machine, so what counts is the 
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 from kcars.machine import processor, processor_units
@@ -110,8 +112,9 @@ def told(ratio: tuple[float, float, float]) -> str:
     return f"{middle:.2f} ({least:.2f} to {most:.2f})"
 
 
-def markdown(title: str, command: str, head: list[str], rows: list[list]) -> str:
-    """A section with a table for docs/performance.md: what was measured stands beside what measured it."""
+def markdown(title: str, head: list[str], rows: list[list]) -> str:
+    """A section with a table for docs/performance.md: what was measured stands beside the command that measured it."""
+    command = shlex.join(["python", f"tools/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     lines = [f"## {title}", "", f"`{command}`", "", line(head), line(["---"] * len(head))]
     return "\n".join([*lines, *map(line, rows), ""])
 
