@@ -13,7 +13,7 @@ class Diverged(NoWayOn):
     """Training has come to numbers that are not finite: going on from the last state would do so again."""
 
 
-class Interrupted(Exception):  # noqa: N818  (no error)
+class Interrupted(BaseException):  # noqa: N818  (no error, so that nothing that catches errors takes it for a fault)
     """Work that ended in good order because of a signal.
 
     signal: its number.

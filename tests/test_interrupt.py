@@ -52,3 +52,12 @@ def test_other_threads_train_without_it():
     thread.start()
     thread.join()
     assert told == [None]
+
+
+def test_a_signal_is_not_taken_for_a_fault_of_what_was_under_way():
+    """What catches whatever a library may raise, as readers of photos and weights do, must let it pass."""
+    with pytest.raises(Interrupted):
+        try:
+            raise Interrupted(signal.SIGTERM, "stopped")
+        except Exception:  # noqa: BLE001
+            pass
