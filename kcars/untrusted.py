@@ -1,0 +1,135 @@
+"""Reads files that somebody else may have made: regular files only, of bounded size, with no link on the way.
+
+Every function raises KcarsError, which names the file and what is wrong with it, and reads nothing of a file that it refuses.
+"""
+
+import contextlib
+import io
+import json
+import math
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from kcars.errors import KcarsError
+from kcars.limits import limits
+
+MIB = 2**20
+
+
+def refuse_links(root: Path, path: Path) -> None:
+    """KcarsError where `path`, or a folder between `root` and it, is a symbolic link. The root itself may be one."""
+    part = Path(root)
+    for name in Path(path).relative_to(root).parts:
+        part = part / name
+        if part.is_symlink():
+            raise KcarsError(f"{part}: is a link, which is not followed in this folder; put the file itself there")
+
+
+@contextlib.contextmanager
+def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open for reading.
+
+    most_bytes: the largest size that is accepted. root: a folder below which no link is followed.
+    """
+    path = Path(path)
+    try:
+        if root is not None:
+            refuse_links(root, path)
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(handle, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
+            if most_bytes is not None and status.st_size > most_bytes:
+                raise KcarsError(f"{path}: has {status.st_size:,} bytes; at most {most_bytes:,} are read")
+            yield file
+    except OSError as error:
+        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:  # A name that no file can have, such as one with a zero byte.
+        raise KcarsError(f"{str(path)!r}: cannot be read ({error})") from None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def read_bytes(path: Path, most_bytes: int, root: Path | None = None) -> bytes:
+    """A file's content, of at most so many bytes."""
+    with opened(path, most_bytes, root) as file:
+        content = file.read(most_bytes + 1)  # It may grow meanwhile.
+    if len(content) > most_bytes:
+        raise KcarsError(f"{path}: has more than {most_bytes:,} bytes, of which no more are read")
+    return content
+
+
+def read_text(path: Path, root: Path | None = None) -> str:
+    """A text file in UTF-8, of at most `json_mib`."""
+    content = read_bytes(path, limits().json_mib * MIB, root)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise KcarsError(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def read_json(path: Path, root: Path | None = None) -> Any:
+    """What a JSON file holds; numbers that JSON does not know (NaN, Infinity) are refused."""
+    text = read_text(path, root)
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise KcarsError(f"{path}: is nested too deeply") from None
+    except ValueError as error:
+        raise KcarsError(f"{path}: is no valid JSON ({error})") from None
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def read_arrays(path: Path, names=None, root: Path | None = None) -> dict:
+    """Arrays of an .npz file by name: all of them, or those in `names`; no pickle, and no more than `arrays_mib` unpacked."""
+    most = limits().arrays_mib * MIB
+    with opened(path, most, root) as file:
+        return arrays_in(file, path, names)
+
+
+def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
+    """As `read_arrays`, of an open file; `path` is for messages."""
+    import numpy as np
+
+    most = limits().arrays_mib * MIB
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            if (total := sum(entry.file_size for entry in entries.values())) > most:
+                raise KcarsError(f"{path}: unpacks to {total:,} bytes; at most {most:,} are read (arrays_mib)")
+            wanted = entries if names is None else names
+            if missing := [name for name in wanted if name not in entries]:
+                raise KcarsError(f"{path}: has no array {missing[0]}")
+            found = {}
+            for name in wanted:
+                content = io.BytesIO(archive.read(entries[name]))
+                _refuse_other_size(np, content)
+                found[name] = np.lib.format.read_array(content, allow_pickle=False)
+            return found
+    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+        raise KcarsError(f"{path}: cannot be read ({told})") from None
+
+
+def _refuse_other_size(np, content: io.BytesIO) -> None:
+    """ValueError where an array's header asks for more numbers than follow it: memory would be taken for all of them."""
+    version = np.lib.format.read_magic(content)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"an array in format {version}")
+    shape, _, dtype = readers[version](content)
+    if math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+        raise ValueError("an array of another size than its header says")
+    content.seek(0)
