@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kcars import __version__, cli_demo, cli_explain, cli_index, cli_report, cli_tune, cli_use
+from kcars import __version__, cli_demo, cli_explain, cli_index, cli_limits, cli_report, cli_tune, cli_use
 from kcars.cli_data import data, data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import Interrupted, KcarsError
@@ -78,6 +78,7 @@ for command in (
     *cli_index.COMMANDS,
     *cli_demo.COMMANDS,
     *cli_tune.COMMANDS,
+    *cli_limits.COMMANDS,
 ):
     main.add_command(command)
 
