@@ -22,6 +22,7 @@ from kcars.errors import KcarsError
 from kcars.limits import limits
 from kcars.untrusted import MIB
 
+LOCK = ".lock"
 BUSY = "This page holds as many photos as it may; please try again in a minute."
 
 
@@ -37,8 +38,9 @@ class Folder:
         self._total = 0  # Bytes, with those of photos that are still being sent.
 
     def holds(self, path: str) -> bool:
-        """Whether a path leads into this folder as it stands, without "..", "//" and the like."""
-        return os.path.normpath(path) == path and Path(path).is_relative_to(self.root) and Path(path) != self.root
+        """Whether a path leads to an example or a visitor's photo, as it stands: without links, "..", "//" and the like."""
+        within = any(folder in Path(path).parents for folder in (self.examples, self._sent))
+        return within and "\0" not in path and os.path.realpath(path) == path
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator["Incoming"]:
@@ -104,7 +106,7 @@ def own_folder() -> Iterator[Folder]:
         ):  # Else a page could take a folder that another one is just making for a leftover.
             _remove_leftovers(base)
             root = Path(tempfile.mkdtemp(dir=base))
-            lock = FileLock(f"{root}.lock")
+            lock = FileLock(root / LOCK)
             lock.acquire()
         folder = Folder(root)
     except OSError as error:
@@ -114,10 +116,9 @@ def own_folder() -> Iterator[Folder]:
     try:
         yield folder
     finally:
-        with FileLock(base / ".lock"):
-            shutil.rmtree(root, ignore_errors=True)
+        with FileLock(base / LOCK):
             lock.release()
-            Path(f"{root}.lock").unlink(missing_ok=True)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def _make_private(base: Path) -> None:
@@ -131,11 +132,10 @@ def _make_private(base: Path) -> None:
 
 def _remove_leftovers(base: Path) -> None:
     for root in [one for one in base.iterdir() if one.is_dir() and not one.is_symlink()]:
-        lock = FileLock(f"{root}.lock")
+        lock = FileLock(root / LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:  # Its page lives.
             continue
-        shutil.rmtree(root, ignore_errors=True)
         lock.release()
-        Path(f"{root}.lock").unlink(missing_ok=True)
+        shutil.rmtree(root, ignore_errors=True)

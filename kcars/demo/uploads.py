@@ -11,7 +11,12 @@ from kcars.photos_in import Photo
 from kcars.untrusted import MIB, opened
 
 KNOWN = "JPEG, PNG, WebP and BMP can be read"
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP")  # Others of Pillow's readers start programs, or have no bound.
+FORMATS = (
+    "JPEG",
+    "PNG",
+    "WEBP",
+    "BMP",
+)  # MPO files come as JPEG. Other readers of Pillow start programs, or have no bound.
 GONE = "This photo is not there any more; please give it once more."
 
 
