@@ -101,6 +101,11 @@ def form(content: bytes, name: str = "car.png", field: str = "files") -> bytes:
     return head.encode() + content + b"\r\n--xx--\r\n"
 
 
+def pieces(body: bytes):
+    """A body without a length: http.client sends it chunked."""
+    return (body[start : start + 65536] for start in range(0, len(body), 65536))
+
+
 def png(colour, side: int = 8) -> bytes:
     written = io.BytesIO()
     Image.new("RGB", (side, side), colour).save(written, "PNG")
@@ -236,7 +241,7 @@ def test_file_names_lead_nowhere(page, name):
     ("body", "headers", "status"),
     [
         (form(b"x" * 1_100_000), FORM, 413),
-        (form(b"x" * 1_100_000), {**FORM, "Transfer-Encoding": "chunked"}, 413),
+        (pieces(form(b"x" * 1_100_000)), FORM, 413),
         (form(b"x" * 30_000_000), {**FORM, "Content-Length": "30000000"}, 413),
         (form(b"x", field="other"), FORM, 400),
         (form(b"x")[:-8] + form(b"y"), FORM, 400),
@@ -251,8 +256,6 @@ def test_file_names_lead_nowhere(page, name):
     ],
 )
 def test_forms_that_are_no_photo_are_refused(page, body, headers, status):
-    if "Transfer-Encoding" in headers:
-        body = io.BytesIO(body)
     try:
         assert page.ask("POST", f"{API}/upload", body, headers)[0] == status
     except (BrokenPipeError, ConnectionResetError):  # The server has not waited for the rest.
@@ -275,10 +278,9 @@ def test_questions_that_the_page_does_not_ask_are_refused(page, body):
 
 
 def test_a_large_question_is_not_read(page):
-    with_spaces = (b" " * 65536 for _ in range(100))
-    for body, headers in ((b" " * 100_000, JSON), (with_spaces, {**JSON, "Transfer-Encoding": "chunked"})):
+    for body in (b" " * 100_000, pieces(b" " * 10_000_000)):
         try:
-            assert page.ask("POST", f"{API}/run/predict", body, headers)[0] == 413
+            assert page.ask("POST", f"{API}/run/predict", body, JSON)[0] == 413
         except (BrokenPipeError, ConnectionResetError):  # The server has not waited for the rest.
             assert page.lives()
 
