@@ -37,9 +37,9 @@ def demo(places, index, host, allowed, port):
     require_gradio()
     from kcars.demo.models import load_all
 
+    hosts = Hosts(host, allowed)
     if not places and index is None:
         places = _newest_of_each()
-    hosts = Hosts(host, allowed)
     with open_port(host, port) as opened:
         models = load_all(places, index)
         if not is_loopback(host):

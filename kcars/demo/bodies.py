@@ -64,21 +64,20 @@ async def photo_of(content_type: str, receive: Callable, folder: Folder) -> Path
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise Refused(400, MALFORMED)
-    most = limits().upload_mib * MIB + FORM_BYTES
-    with ExitStack() as stack:
-        form = _Form(folder, stack)
-        parser = MultipartParser(boundary, form.callbacks())
-        try:
-            async for piece in body_of(receive, most, limits().upload_seconds):
+    try:
+        with ExitStack() as stack:
+            form = _Form(folder, stack)
+            parser = MultipartParser(boundary, form.callbacks())
+            async for piece in body_of(receive, limits().upload_mib * MIB + FORM_BYTES, limits().upload_seconds):
                 parser.write(piece)
             parser.finalize()
             return form.photo()
-        except MultipartParseError:
-            raise Refused(400, MALFORMED) from None
-        except KcarsError as error:
-            raise Refused(503, str(error)) from None
-        except OSError:
-            raise Refused(507, "The machine has no room for this photo.") from None
+    except MultipartParseError:
+        raise Refused(400, MALFORMED) from None
+    except KcarsError as error:
+        raise Refused(503, str(error)) from None
+    except OSError:
+        raise Refused(507, "The machine has no room for this photo.") from None
 
 
 class _Form:
@@ -105,6 +104,7 @@ class _Form:
         """Where the photo lies, which then stays; Refused where none has come, or not all of it."""
         if not self._whole:
             raise Refused(400, MALFORMED)
+        self._photo.file.flush()  # A disk without room says so here.
         self._photo.kept = True
         return self._photo.path
 

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +35,16 @@ class Folder:
         self.examples, self._sent = self.root / "drawn", self.root / "photos"
         for folder in (self.examples, self._sent):
             folder.mkdir()
-        self._photos: OrderedDict[Path, int] = OrderedDict()
+        self._photos: OrderedDict[Path, tuple[int, float]] = OrderedDict()  # Bytes, and when it came; the oldest first.
         self._total = 0  # Bytes, with those of photos that are still being sent.
 
     def holds(self, path: str) -> bool:
         """Whether a path leads to an example or a visitor's photo, as it stands: without links, "..", "//" and the like."""
         within = any(folder in Path(path).parents for folder in (self.examples, self._sent))
-        return within and "\0" not in path and os.path.realpath(path) == path
+        try:
+            return within and os.path.realpath(path) == path
+        except ValueError:  # A name that no file can have.
+            return False
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator["Incoming"]:
@@ -53,7 +57,7 @@ class Folder:
             with photo.path.open("xb") as photo.file:
                 yield photo
         finally:
-            self._photos[photo.path] = photo.size
+            self._photos[photo.path] = photo.size, time.monotonic()
             if not photo.kept:
                 self.remove(photo.path)
 
@@ -70,8 +74,17 @@ class Folder:
     def remove(self, photo: Path) -> None:
         """Delete a visitor's photo, if it is still there."""
         if photo in self._photos:
-            self._total -= self._photos.pop(photo)
+            self._total -= self._photos.pop(photo)[0]
             shutil.rmtree(photo.parent, ignore_errors=True)
+
+    def expire(self) -> float | None:
+        """Delete photos that are older than `upload_minutes`; seconds until the next one is, None where none is left."""
+        while self._photos:
+            photo, (_, came) = next(iter(self._photos.items()))
+            if (rest := came + 60 * limits().upload_minutes - time.monotonic()) > 0:
+                return rest
+            self.remove(photo)
+        return None
 
 
 class Incoming:

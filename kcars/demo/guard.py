@@ -44,7 +44,7 @@ class Guard:
 
     def __init__(self, app: Callable, hosts: Hosts, folder: Folder, questions: Questions):
         self._app, self._hosts, self._folder, self._questions = app, hosts, folder, questions
-        self._turns = Turns()
+        self._turns, self._expiry = Turns(), None
 
     async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] == "lifespan":
@@ -59,6 +59,11 @@ class Guard:
                 await _refuse(send, refused)
             except Gone:
                 return
+
+    def _expire(self) -> None:
+        """Delete old photos, now and whenever the next one is old."""
+        rest = self._folder.expire()
+        self._expiry = None if rest is None else get_running_loop().call_later(rest, self._expire)
 
     async def _answer(self, scope: dict, receive: Callable, send: Callable) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
@@ -111,7 +116,8 @@ class Guard:
                 f"This file is larger than {limits().upload_mib} MB; please give a smaller photo.",
             )
             photo = await photo_of(headers.get("content-type", ""), receive, self._folder)
-            get_running_loop().call_later(60 * limits().upload_minutes, self._folder.remove, photo)
+            if self._expiry is None:
+                self._expire()
             await _send(send, 200, "application/json", json.dumps([str(photo)]).encode())
         elif path == ASK:
             _refuse_length(headers, limits().page_request_kib * 1024, "The request is too large.")

@@ -57,6 +57,8 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts
 
         from kcars.demo.connections import Connection
 
+        stops: list[threading.Timer] = []
+
         class Server(uvicorn.Server):
             async def startup(self, sockets=None):
                 await super().startup(sockets)
@@ -64,18 +66,23 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts
                     tell()
 
             def handle_exit(self, number, frame):
-                _stop_at_last(folder, number)
+                stops.append(_stop_at_last(folder, number))
                 super().handle_exit(number, frame)
 
         config = uvicorn.Config(
             _application(models, folder, hosts or Hosts("127.0.0.1")), http=Connection, ws="none", log_level="error", access_log=False,
             proxy_headers=False, server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=LAST_WORDS_S, h11_max_incomplete_event_size=2**14,
         )  # fmt: skip
-        Server(config).run([opened])
+        try:
+            Server(config).run([opened])
+        finally:
+            if not _still_answering():
+                for stop in stops:
+                    stop.cancel()
 
 
-def _stop_at_last(folder: Folder, number: int) -> None:
-    """End the process a little after a signal, even where a question never ends: no thread can be stopped from outside."""
+def _stop_at_last(folder: Folder, number: int) -> threading.Timer:
+    """A timer that ends the process a little after a signal, even where a question never ends: no thread can be stopped from outside."""
 
     def stop() -> None:
         shutil.rmtree(folder.root, ignore_errors=True)
@@ -83,8 +90,17 @@ def _stop_at_last(folder: Folder, number: int) -> None:
         os._exit(128 + number)
 
     timer = threading.Timer(STOP_S, stop)
-    timer.daemon = True  # Ends with the process, which is how it ends when all goes well.
+    timer.daemon = True
     timer.start()
+    return timer
+
+
+def _still_answering() -> bool:
+    """Whether a question holds a thread for which the process would wait at its end."""
+    workers = [one for one in threading.enumerate() if one.name.startswith("AnyIO worker")]
+    for worker in workers:
+        worker.join(0.5)
+    return any(worker.is_alive() for worker in workers)
 
 
 def _application(models: Models, folder: Folder, hosts: Hosts) -> Callable:

@@ -269,7 +269,7 @@ def test_forms_that_are_no_photo_are_refused(page, body, headers, status):
         b"", b"{", b"[]", b"null", b"1", b"[" * 60_000, b"{" + b'"a":{' * 10_000, b'{"fn_index": ' + b"9" * 50_000 + b"}", b"\xff\xfe",
         b'{"fn_index": 1, "data": "ab"}', b'{"fn_index": 99, "data": []}', b'{"fn_index": true, "data": [null, null]}', b'{"fn_index": 1, "data": [1, 2]}',
         b'{"fn_index": 1, "data": [null]}', b'{"fn_index": 1, "data": [{"path": 5}, null]}', b'{"fn_index": 0, "data": [99]}', b'{"fn_index": 0, "data": [NaN]}',
-        b'{"fn_index": 0, "data": [-1]}', b'{"fn_index": 1, "data": [{"url": "http://127.0.0.1:1/"}, null]}',
+        b'{"fn_index": 0, "data": [-1]}', b'{"fn_index": 1, "data": [{"url": "http://127.0.0.1:1/"}, null]}', b'{"fn_index": 1, "data": [{"path": "\\ud800"}, null]}',
     ],
 )  # fmt: skip
 def test_questions_that_the_page_does_not_ask_are_refused(page, body):
