@@ -23,6 +23,20 @@ class Limits(BaseModel):
     json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
     arrays_mib: PositiveInt = Field(8_192, description="unpacked size of an .npz file")
+    upload_mib: PositiveInt = Field(20, description="size of a photo sent to the demo page; phones write 2 to 12")
+    upload_megapixels: PositiveInt = Field(50, description="pixels of a photo sent to the demo page, in millions")
+    upload_seconds: PositiveInt = Field(300, description="time that a photo may take to arrive at the demo page")
+    upload_minutes: PositiveInt = Field(60, description="time after which a photo sent to the demo page is deleted")
+    uploads: PositiveInt = Field(1_000, description="photos that the demo page keeps; the oldest go first")
+    uploads_total_mib: PositiveInt = Field(512, description="size of all photos that the demo page keeps")
+    page_request_kib: PositiveInt = Field(64, description="size of a question to the demo page, without its photos")
+    page_head_seconds: PositiveInt = Field(10, description="time that a request's headers may take")
+    page_stall_seconds: PositiveInt = Field(20, description="time that a visitor may send or read nothing in a request")
+    page_connections: PositiveInt = Field(256, description="open connections of the demo page")
+    page_connections_per_visitor: PositiveInt = Field(24, description="open connections of one address")
+    page_questions: PositiveInt = Field(64, description="questions that wait at the demo page")
+    page_questions_per_visitor: PositiveInt = Field(8, description="questions that wait of one address")
+    page_wait_seconds: PositiveInt = Field(120, description="time that a question waits for the models")
 
     @classmethod
     def parse(cls, text: str) -> "Limits":

@@ -10,9 +10,11 @@ import gradio as gr
 
 from kcars.demo import answers, shown
 from kcars.demo.examples import Examples
+from kcars.demo.folder import Folder
 from kcars.demo.models import Models
-from kcars.demo.uploads import KNOWN, MOST_BYTES, MOST_PIXELS, photo_in
+from kcars.demo.uploads import KNOWN, photo_in
 from kcars.errors import KcarsError
+from kcars.limits import limits
 
 TITLE = "kcars: vehicle recognition"
 MISSING = {
@@ -25,27 +27,27 @@ GIVE_ONE, GIVE_TWO = "Give a photo; the answer appears here.", "Give two photos;
 FEWEST, MOST, USUAL = 4, 24, 8  # Photos that a search shows.
 
 
-def build(models: Models, examples: Examples) -> gr.Blocks:
-    """The page that answers by these models; the examples stand below its inputs."""
+def build(models: Models, examples: Examples, folder: Folder) -> gr.Blocks:
+    """The page that answers by these models, about photos in the folder; the examples stand below its inputs."""
     filled = {"name": models.classify, "compare": models.verify, "search": models.gallery}
     first = next((name for name, part in filled.items() if part), "name")
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
             "<h1>kcars</h1><p>Vehicle recognition: give a photo, or choose a drawn car.</p>", elem_classes="kc-title"
         )
         with gr.Tabs(selected=first):
             with gr.Tab("Name a car", id="name"):
-                _name_tab(models, examples) if models.classify else _missing("name")
+                _name_tab(models, examples, folder) if models.classify else _missing("name")
             with gr.Tab("Compare", id="compare"):
-                _compare_tab(models, examples) if models.verify else _missing("compare")
+                _compare_tab(models, examples, folder) if models.verify else _missing("compare")
             with gr.Tab("Search", id="search"):
-                _search_tab(models, examples) if models.gallery else _missing("search")
+                _search_tab(models, examples, folder) if models.gallery else _missing("search")
         gr.HTML(_limits(), elem_classes="kc-limits")
-    page.queue(default_concurrency_limit=1, max_size=64)
+    page.has_launched = True  # Gradio checks no path before that, and a mounted page is never launched.
     return page
 
 
-def _name_tab(models: Models, examples: Examples) -> None:
+def _name_tab(models: Models, examples: Examples, folder: Folder) -> None:
     model = models.classify
     gr.HTML(shown.about(model))
     with gr.Row():
@@ -58,12 +60,12 @@ def _name_tab(models: Models, examples: Examples) -> None:
 
     @_told(GIVE_ONE)
     def name(path):
-        return shown.named(answers.named(model, photo_in(path)), model)
+        return shown.named(answers.named(model, photo_in(path, folder.root)), model)
 
     _ask(name, [photo], [photo], answer)
 
 
-def _compare_tab(models: Models, examples: Examples) -> None:
+def _compare_tab(models: Models, examples: Examples, folder: Folder) -> None:
     model = models.verify
     gr.HTML(shown.about(model))
     with gr.Row():
@@ -79,12 +81,12 @@ def _compare_tab(models: Models, examples: Examples) -> None:
 
     @_told(GIVE_TWO)
     def compare(one, other):
-        return shown.compared(answers.compared(model, photo_in(one), photo_in(other)), model)
+        return shown.compared(answers.compared(model, photo_in(one, folder.root), photo_in(other, folder.root)), model)
 
     _ask(compare, [left, right], [left, right], answer)
 
 
-def _search_tab(models: Models, examples: Examples) -> None:
+def _search_tab(models: Models, examples: Examples, folder: Folder) -> None:
     model, gallery = models.verify, models.gallery
     gr.HTML(shown.about(model))
     with gr.Row():
@@ -99,7 +101,7 @@ def _search_tab(models: Models, examples: Examples) -> None:
 
     @_told(give)
     def search(path, wanted):
-        return shown.found(answers.found(models, photo_in(path), round(wanted)), model)
+        return shown.found(answers.found(models, photo_in(path, folder.root), round(wanted)), model)
 
     _ask(search, [photo, count], [photo, count], answer)
 
@@ -125,14 +127,13 @@ def _photo(label: str, name: str) -> gr.Image:
 
 
 def _ask(answer: Callable, changing: list, inputs: list, output: gr.HTML) -> None:
-    """Answer whenever one of the inputs changes: no button needs to be pressed. One question at a time uses the processor."""
+    """Answer whenever one of the inputs changes: no button needs to be pressed. The guard gives questions their turns."""
     gr.on(
         [one.change for one in changing],
         answer,
         inputs,
         output,
-        concurrency_id="models",
-        concurrency_limit=1,
+        queue=False,
         trigger_mode="always_last",
         show_progress="minimal",
         api_visibility="private",
@@ -162,8 +163,8 @@ def _told(give: str) -> Callable:
 
 def _limits() -> str:
     return shown.hint(
-        f"{KNOWN}: up to {MOST_BYTES >> 20} MB and {MOST_PIXELS // 10**6} million pixels. "
-        "Photos stay on the machine that this page comes from, and are deleted when it ends."
+        f"{KNOWN}: up to {limits().upload_mib} MB and {limits().upload_megapixels} million pixels. "
+        f"Photos stay on the machine that this page comes from, and are deleted after {limits().upload_minutes} minutes, or when it ends."
     )
 
 

@@ -1,21 +1,23 @@
 """The page on a port of this machine, which asks nothing of any other."""
 
-import contextlib
 import errno
 import importlib.util
 import os
+import shutil
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import sys
+import threading
+from collections.abc import Callable
 
+from kcars.demo.folder import Folder, own_folder
+from kcars.demo.hosts import Hosts
 from kcars.demo.models import Models
 from kcars.errors import KcarsError
+from kcars.limits import limits
+from kcars.untrusted import MIB
 
 FIRST_PORT, PORTS = 7860, 100
-LOCAL = ("127.0.0.1", "localhost", "::1")
-# Whatever a part of the page might wish to load: the browser asks nothing but this server.
-POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+LAST_WORDS_S, STOP_S = 2, 6  # After Ctrl-C: for answers under way; until the process ends whatever it does.
 
 
 def require_gradio() -> None:
@@ -43,28 +45,19 @@ def address_of(opened: socket.socket, host: str) -> str:
     return f"http://{f'[{name}]' if ':' in name else name}:{opened.getsockname()[1]}"
 
 
-def serve(models: Models, opened: socket.socket, tell: Callable[[], None]) -> None:
+def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts: Hosts | None = None) -> None:
     """Answer on an open socket until the process is told to end; `tell` is called once visitors may come.
 
-    Photos that visitors send lie in a folder that is deleted then.
+    Photos that visitors send lie in a folder that is deleted then. hosts: the names by which the page is asked for; those
+    of this machine without.
     """
-    with _own_folder() as folder:
-        import gradio as gr
+    with own_folder() as folder:
+        _keep_to_itself(folder)
         import uvicorn
-        from fastapi import FastAPI
 
-        from kcars.demo import page
-        from kcars.demo.examples import draw_examples
+        from kcars.demo.connections import Connection
 
-        learned = [model.card["input"] for model in models.all()]
-        margin = max((one["padding"] for one in learned if one["learned_in_boxes"]), default=None)
-        blocks = page.build(models, draw_examples(folder, margin))
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.middleware("http")(_with_policy)
-        gr.mount_gradio_app(
-            app, blocks, "/", css=page.CSS, theme=_theme(), max_file_size=page.MOST_BYTES, allowed_paths=[str(folder)],
-            footer_links=[], run_history=False, show_error=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
-        )  # fmt: skip
+        stops: list[threading.Timer] = []
 
         class Server(uvicorn.Server):
             async def startup(self, sockets=None):
@@ -72,29 +65,73 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None]) -> No
                 if self.started:
                     tell()
 
-        Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)).run([opened])
+            def handle_exit(self, number, frame):
+                stops.append(_stop_at_last(folder, number))
+                super().handle_exit(number, frame)
+
+        config = uvicorn.Config(
+            _application(models, folder, hosts or Hosts("127.0.0.1")), http=Connection, ws="none", log_level="error", access_log=False,
+            proxy_headers=False, server_header=False, timeout_keep_alive=5, timeout_graceful_shutdown=LAST_WORDS_S, h11_max_incomplete_event_size=2**14,
+        )  # fmt: skip
+        try:
+            Server(config).run([opened])
+        finally:
+            if not _still_answering():
+                for stop in stops:
+                    stop.cancel()
 
 
-@contextlib.contextmanager
-def _own_folder() -> Iterator[Path]:
-    """A folder for uploads that is deleted at the end; Gradio reads where it is, and whom it may ask, when it is imported."""
-    with tempfile.TemporaryDirectory(prefix="kcars-demo-") as folder:
-        os.environ |= {
-            "GRADIO_ANALYTICS_ENABLED": "0",
-            "GRADIO_TEMP_DIR": folder,
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_OFFLINE": "1",
-        }
-        examples = Path(folder) / "drawn"
-        examples.mkdir()
-        yield examples
+def _stop_at_last(folder: Folder, number: int) -> threading.Timer:
+    """A timer that ends the process a little after a signal, even where a question never ends: no thread can be stopped from outside."""
+
+    def stop() -> None:
+        shutil.rmtree(folder.root, ignore_errors=True)
+        print("kcars: stopped while a question was answered", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    timer = threading.Timer(STOP_S, stop)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
-async def _with_policy(request, call_next):
-    response = await call_next(request)
-    response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+def _still_answering() -> bool:
+    """Whether a question holds a thread for which the process would wait at its end."""
+    workers = [one for one in threading.enumerate() if one.name.startswith("AnyIO worker")]
+    for worker in workers:
+        worker.join(0.5)
+    return any(worker.is_alive() for worker in workers)
+
+
+def _application(models: Models, folder: Folder, hosts: Hosts) -> Callable:
+    """The page of Gradio behind its guard: an ASGI application."""
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from kcars.demo import page
+    from kcars.demo.examples import draw_examples
+    from kcars.demo.guard import Guard
+    from kcars.demo.questions import Questions
+
+    learned = [model.card["input"] for model in models.all()]
+    margin = max((one["padding"] for one in learned if one["learned_in_boxes"]), default=None)
+    blocks = page.build(models, draw_examples(folder.examples, margin), folder)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        app, blocks, "/", css=page.CSS, theme=_theme(), max_file_size=limits().upload_mib * MIB, footer_links=[], run_history=False,
+        show_error=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
+    )  # fmt: skip
+    return Guard(app, hosts, folder, Questions(blocks, folder))
+
+
+def _keep_to_itself(folder: Folder) -> None:
+    """Gradio reads where its files are, and whom it may ask, when it is imported."""
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "0",
+        "GRADIO_TEMP_DIR": str(folder.root),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 def _theme():

@@ -101,7 +101,7 @@ def serving(log: Path, *arguments):
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 130
     assert "Traceback" not in log.read_text()
-    assert not list(log.parent.glob("kcars-demo-*")), "photos that were sent are left"
+    assert not list(log.parent.glob("kcars-demo-*/*/")), "photos that were sent are left"
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,20 @@
 """What visitors send: read, or refused in words for them."""
 
+import os
 import struct
 import zlib
 
 import pytest
 from conftest import write_photo
+from PIL import Image
 
-from kcars.demo import uploads
 from kcars.demo.uploads import photo_in
 from kcars.errors import KcarsError
 
 
 def test_a_photo_comes_with_its_bytes_and_name(tmp_path):
     write_photo(tmp_path / "car.jpg")
-    photo = photo_in(tmp_path / "car.jpg")
+    photo = photo_in(tmp_path / "car.jpg", tmp_path)
     assert (photo.name, photo.source) == ("car.jpg", (tmp_path / "car.jpg").read_bytes())
 
 
@@ -21,16 +22,38 @@ def test_a_photo_comes_with_its_bytes_and_name(tmp_path):
 def test_what_is_no_photo_is_told(tmp_path, content):
     (tmp_path / "letter.jpg").write_bytes(content)
     with pytest.raises(KcarsError, match="is no photo; JPEG, PNG, WebP and BMP can be read"):
-        photo_in(tmp_path / "letter.jpg")
+        photo_in(tmp_path / "letter.jpg", tmp_path)
 
 
 def test_too_many_bytes_are_not_read(tmp_path, monkeypatch):
-    write_photo(tmp_path / "car.jpg")
-    monkeypatch.setattr(uploads, "MOST_BYTES", (tmp_path / "car.jpg").stat().st_size)
-    photo_in(tmp_path / "car.jpg")
-    monkeypatch.setattr(uploads, "MOST_BYTES", uploads.MOST_BYTES - 1)
-    with pytest.raises(KcarsError, match="larger than 0 MB"):
-        photo_in(tmp_path / "car.jpg")
+    (tmp_path / "large.png").write_bytes(b"x" * (2**20 + 1))
+    monkeypatch.setenv("KCARS_LIMITS", "upload_mib=1")
+    with pytest.raises(KcarsError, match="larger than 1 MB"):
+        photo_in(tmp_path / "large.png", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "link.png", "pipe", "/dev/zero", "/etc/passwd"])
+def test_what_is_no_file_of_the_folder_is_not_read(tmp_path, name):
+    folder = tmp_path / "page"
+    folder.mkdir()
+    write_photo(tmp_path / "secret.png")
+    (folder / "link.png").symlink_to(tmp_path / "secret.png")
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(KcarsError, match="please give it once more"):
+        photo_in(folder / name, folder)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "TIFF", "PPM", "PCX"])
+def test_formats_that_are_not_documented_are_no_photo(tmp_path, kind):
+    Image.new("RGB", (30, 20)).save(tmp_path / "car.jpg", kind)
+    with pytest.raises(KcarsError, match="is no photo"):
+        photo_in(tmp_path / "car.jpg", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO", "PNG", "WEBP", "BMP"])
+def test_documented_formats_are_read(tmp_path, kind):
+    Image.new("RGB", (30, 20)).save(tmp_path / "car", kind)
+    assert photo_in(tmp_path / "car", tmp_path).name == "car"
 
 
 def empty_png(side: int) -> bytes:
@@ -44,9 +67,9 @@ def empty_png(side: int) -> bytes:
 def test_too_many_pixels_are_not_decoded(tmp_path, side):
     (tmp_path / "wide.png").write_bytes(empty_png(side))
     with pytest.raises(KcarsError, match="more than 50 million pixels"):
-        photo_in(tmp_path / "wide.png")
+        photo_in(tmp_path / "wide.png", tmp_path)
 
 
 def test_a_file_that_went_is_asked_for_again(tmp_path):
     with pytest.raises(KcarsError, match="please give it once more"):
-        photo_in(tmp_path / "none.jpg")
+        photo_in(tmp_path / "none.jpg", tmp_path)

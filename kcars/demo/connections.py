@@ -1,0 +1,59 @@
+"""Connections of the page's server, bounded in number and in the time that a slow visitor may take."""
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from kcars.limits import limits
+
+
+class Connection(H11Protocol):
+    """uvicorn's HTTP/1.1, which waits for ever for a request's head and for a visitor who does not read the answer."""
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        self._head = self._unread = None
+        bounds = limits()
+        same = sum(1 for one in self.connections if one.client and self.client and one.client[0] == self.client[0])
+        if len(self.connections) > bounds.page_connections or same > bounds.page_connections_per_visitor:
+            transport.abort()
+        else:
+            self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cancel("_head")
+        else:
+            self._await_head()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.loop.call_later(limits().page_stall_seconds, self._abort_unread)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(limits().page_stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel("_unread")
+
+    def connection_lost(self, exc) -> None:
+        super().connection_lost(exc)
+        self._cancel("_head")
+        self._cancel("_unread")
+
+    def _await_head(self) -> None:
+        if self._head is None:
+            self._head = self.loop.call_later(limits().page_head_seconds, self.transport.abort)
+
+    def _cancel(self, name: str) -> None:
+        if timer := getattr(self, name):
+            timer.cancel()
+            setattr(self, name, None)
+
+    def _abort_unread(self) -> None:
+        """A last piece that is too small to pause writing, and that nobody reads, would keep the connection for ever."""
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
