@@ -22,6 +22,9 @@ class Limits(BaseModel):
     photo_megapixels: PositiveInt = Field(100, description="pixels of a photo, in millions")
     json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
+    list_mib: PositiveInt = Field(1_024, description="size of a list of photos, pairs or boxes")
+    matlab_mib: PositiveInt = Field(64, description="size of a MATLAB file")
+    matlab_unpacked_mib: PositiveInt = Field(512, description="memory that reading a MATLAB file may take")
     arrays_mib: PositiveInt = Field(8_192, description="unpacked size of an .npz file")
 
     @classmethod
