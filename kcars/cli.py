@@ -1,7 +1,9 @@
 """The `kcars` commands. Everything heavy is imported inside a command, so that --help answers at once."""
 
+import contextlib
 import errno
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -156,7 +158,9 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
         return
     from kcars.train import train as learn
 
-    _score(learn(strategy, dataset, out or _next_run(chosen), title, force), dataset)
+    with contextlib.nullcontext(out) if out else _next_run(chosen) as place:
+        run = learn(strategy, dataset, place, title, force)
+    _score(run, dataset)
 
 
 def _go_on(context, folder, data, overrides) -> None:
@@ -212,14 +216,36 @@ def evaluate(run, folder, on):
     _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
 
 
-def _next_run(name: str) -> Path:
-    taken = (Path("runs") / f"{stem(name)}-{number}" for number in range(1, 10_000))
-    return next(folder for folder in taken if not folder.exists())
+@contextlib.contextmanager
+def _next_run(name: str) -> Iterator[Path]:
+    """The next free folder in runs/, made at once so that no other process takes it; removed where it stays empty."""
+    folder = _claimed(stem(name))
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _claimed(name: str) -> Path:
+    number, runs = 1, Path("runs")
+    try:
+        runs.mkdir(exist_ok=True)
+        while True:
+            folder = runs / f"{name}-{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        told = f"{runs}: no run can be made there ({error.strerror})"
+        raise KcarsError(f"{told}; name another folder with --out") from None
 
 
 def _stamps(folder: Path) -> dict[Path, int]:
     """When each file of a run folder was written, and each folder in it changed."""
-    return {file: file.stat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
+    return {file: file.lstat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
 
 
 def _score(run, dataset, before: dict[Path, int] | None = None) -> None:

@@ -1,5 +1,6 @@
 """The `kcars data` commands. Everything heavy is imported inside a command."""
 
+import os
 from pathlib import Path
 
 import click
@@ -13,12 +14,17 @@ def data():
     """Make and inspect datasets."""
 
 
-def _drawn_is_none(context, option, value):
-    return None if value == Path("drawn") else value
+def _place(context, option, value: str | None) -> Path | None:
+    """The dataset's path, None for drawn cars; KcarsError for `drawn` where that may mean either."""
+    if value != "drawn":
+        return None if value is None else Path(value)
+    if os.path.lexists("drawn"):
+        raise KcarsError("--data drawn: may mean the drawn cars or ./drawn, which exists; write ./drawn for the latter")
+    return None
 
 
 data_option = click.option(
-    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path), callback=_drawn_is_none,
+    "--data", "folder", envvar="KCARS_DATA", type=click.Path(), callback=_place,
     help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
 )  # fmt: skip
 
