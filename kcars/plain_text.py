@@ -43,6 +43,11 @@ def printable(text: object) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
 
 
+def in_figure(text: str) -> str:
+    """As `printable`, for matplotlib, which takes what stands between two dollar signs for mathematics."""
+    return printable(text).replace("$", "\\$")
+
+
 def echo(text: object = "", err: bool = False) -> None:
     """Print one line, whatever stands in it."""
     click.echo(printable(text), err=err)
