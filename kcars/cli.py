@@ -219,12 +219,15 @@ def evaluate(run, folder, on):
 @contextlib.contextmanager
 def _next_run(name: str) -> Iterator[Path]:
     """The next free folder in runs/, made at once so that no other process takes it; removed where it stays empty."""
+    first = not Path("runs").exists()
     folder = _claimed(stem(name))
     try:
         yield folder
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # It holds a run.
             folder.rmdir()
+            if first:
+                folder.parent.rmdir()
 
 
 def _claimed(name: str) -> Path:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from kcars.errors import KcarsError
@@ -38,6 +39,7 @@ def read_cells(file: Path, variable: str) -> list[list[str]]:
     return cells
 
 
+@lru_cache(maxsize=8)  # Where the cache folder cannot be written, too, a process is started once.
 def _in_own_process(file: Path, content: bytes, variable: str) -> list[list[str]]:
     most = limits().matlab_unpacked_mib
     command = [sys.executable, "-m", "kcars.data.matlab", variable, str(most)]
