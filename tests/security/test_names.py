@@ -80,17 +80,27 @@ def test_nothing_prints_but_the_one_module():
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "command", [["data", "stats"], ["data", "check"], ["train", "--task", "verify"], ["train", "--task", "classify"]]
-)
+@pytest.mark.parametrize("command", [["data", "stats"], ["data", "check"], ["data", "sample"], ["train"]])
 def test_commands_on_a_hostile_dataset(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     cars = hostile_cars(tmp_path / f"cars{HOSTILE}")
-    more = ["--set", "nothing.known=1"] if command[0] == "train" else ["--out", tmp_path / "out"]
+    out = tmp_path / f"out{HOSTILE}"
+    more = {"sample": [out], "train": ["--task", "classify", "--out", cars]}.get(command[-1], ["--out", out])
     code, out, err = run(*command, "--data", cars, *more)
-    assert code == (2 if command[0] == "train" else code)
+    assert code == (2 if command == ["train"] else code)  # Its --out holds something.
     assert_shown(out)
     assert_shown(err)
+    assert "\\u202e" in out
+
+
+def test_a_mistake_in_a_hostile_dataset_is_one_line(tmp_path):
+    cars = hostile_cars(tmp_path / "cars")
+    write_photo(tmp_path / "0.jpg")
+    (tmp_path / "0.jpg").rename(cars / CLASSES[0] / f"0{HOSTILE}.jpg")
+    code, _, err = run("data", "stats", "--data", cars)
+    assert code == 2
+    assert_shown(err)
+    assert len(err.splitlines()) == 1
 
 
 def test_the_page_of_a_check_shows_them(tmp_path):
