@@ -2,10 +2,10 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator
 
 from kcars.answers import Comparison, Prediction, percent
+from kcars.plain_text import json_line
 
 CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
 
@@ -25,9 +25,7 @@ def _json(prediction: Prediction) -> Iterator[str]:
         key: [{"name": name, "probability": round(probability, 6)} for name, probability in getattr(prediction, key)]
         for key in ("names", "makes")
     }
-    yield json.dumps(
-        {"photo": prediction.photo, "box": prediction.box, "answer": prediction.answer, **named}, ensure_ascii=False
-    )
+    yield json_line({"photo": prediction.photo, "box": prediction.box, "answer": prediction.answer, **named})
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
@@ -45,8 +43,7 @@ def _csv(cells) -> str:
 def _told(prediction: Prediction) -> Iterator[str]:
     where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
     sure = "" if prediction.answer != "unknown" else "  (unknown: not sure enough)"
-    name = prediction.photo.replace("\n", "\\n")
-    yield f"{name}{where}{sure}"
+    yield f"{prediction.photo}{where}{sure}"
     for name, probability in prediction.names:
         yield f"  {percent(probability, 1):>6}  {name}"
     if prediction.makes:
@@ -57,7 +54,7 @@ def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
     """What a comparison found, in one line."""
     if as_json:
         facts = {name: getattr(found, name) for name in ("left", "right", "answer", "same", "distance", "probability")}
-        return json.dumps({**facts, "threshold": -card["decision"]["threshold"]}, ensure_ascii=False)
+        return json_line({**facts, "threshold": -card["decision"]["threshold"]})
     answer = {
         "same": f"same {card['target']}",
         "different": f"different {card['target']}s",

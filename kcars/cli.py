@@ -1,7 +1,9 @@
 """The `kcars` commands. Everything heavy is imported inside a command, so that --help answers at once."""
 
+import contextlib
 import errno
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ from kcars.cli_data import data, data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
+from kcars.plain_text import echo, echo_lines, prepare_streams, warn
 
 
 class _Commands(click.Group):
@@ -26,23 +29,24 @@ class _Commands(click.Group):
     def invoke(self, context):
         """Run the command; what ends it is told in one line."""
         signal.signal(signal.SIGTERM, terminate)
+        prepare_streams()
         try:
             return super().invoke(context)
         except KeyboardInterrupt:
-            click.echo("kcars: stopped", err=True)
+            warn("kcars: stopped")
             context.exit(128 + signal.SIGINT)
         except KcarsError as error:
-            click.echo(f"kcars: {error}", err=True)
+            warn(f"kcars: {error}")
             context.exit(2)
         except click.UsageError as error:
             _refuse(error, context)
         except Interrupted as stop:
-            click.echo(f"kcars: {stop}", err=True)
+            warn(f"kcars: {stop}")
             context.exit(128 + stop.signal)
         except OSError as error:
             if error.errno != errno.ENOSPC or error.filename is not None:
                 raise
-            click.echo(f"kcars: standard output: cannot be written ({error.strerror})", err=True)
+            warn(f"kcars: standard output: cannot be written ({error.strerror})")
             context.exit(2)
 
 
@@ -52,7 +56,7 @@ def _refuse(error: click.UsageError, context: click.Context) -> None:
         raise error
     command = (error.ctx or context).command_path
     told = error.format_message().rstrip(".")
-    click.echo(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed", err=True)
+    warn(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed")
     context.exit(2)
 
 
@@ -91,7 +95,7 @@ def strategies(context):
         return
     from kcars.listing import listing
 
-    click.echo(listing())
+    echo_lines(listing())
 
 
 @strategies.command()
@@ -100,7 +104,7 @@ def show(name):
     """Print the settings of NAME with every default filled in."""
     from kcars.strategy import load_strategy, to_yaml
 
-    click.echo(to_yaml(load_strategy(name)), nl=False)
+    echo_lines(to_yaml(load_strategy(name)), nl=False)
 
 
 @strategies.command()
@@ -108,7 +112,7 @@ def schema():
     """Print the JSON schema of strategy files, for editors."""
     from kcars.strategy import json_schema
 
-    click.echo(json_schema(), nl=False)
+    echo_lines(json_schema(), nl=False)
 
 
 @main.command()
@@ -144,9 +148,9 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
         return
     chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
     dataset = load_told(folder, strategy)
-    click.echo(f"strategy: {title}")
+    echo(f"strategy: {title}")
     if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
-        click.echo(
+        echo(
             f"difficulty: {strategy.difficulty} pairs are all of one make, so that by make their scores are undefined; "
             f"{strategy.deciding} pairs choose epoch and threshold"
         )
@@ -155,7 +159,9 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
         return
     from kcars.train import train as learn
 
-    _score(learn(strategy, dataset, out or _next_run(chosen), title, force), dataset)
+    with contextlib.nullcontext(out) if out else _next_run(chosen) as place:
+        run = learn(strategy, dataset, place, title, force)
+    _score(run, dataset)
 
 
 def _go_on(context, folder, data, overrides) -> None:
@@ -168,7 +174,7 @@ def _go_on(context, folder, data, overrides) -> None:
         raise KcarsError(f"{min(wrong)}: does not go with --resume, beside which only --data and --set may stand")
     run = Run.open(folder)
     strategy = settings_to_go_on(run, overrides)
-    click.echo(f"strategy: {run.facts()['strategy']}")
+    echo(f"strategy: {run.facts()['strategy']}")
     dataset = load_told(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
     go_on(run, strategy, dataset)
     _score(run, dataset)
@@ -206,19 +212,44 @@ def evaluate(run, folder, on):
         _score_elsewhere(opened, load_told(on, opened.strategy(), whole=True))
         return
     if not opened.facts()["finished"]:
-        click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
+        warn(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on")
     folder = folder or Path(opened.facts()["data"]["source"])
     _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
 
 
-def _next_run(name: str) -> Path:
-    taken = (Path("runs") / f"{stem(name)}-{number}" for number in range(1, 10_000))
-    return next(folder for folder in taken if not folder.exists())
+@contextlib.contextmanager
+def _next_run(name: str) -> Iterator[Path]:
+    """The next free folder in runs/, made at once so that no other process takes it; removed where it stays empty."""
+    first = not Path("runs").exists()
+    folder = _claimed(stem(name))
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # It holds a run.
+            folder.rmdir()
+            if first:
+                folder.parent.rmdir()
+
+
+def _claimed(name: str) -> Path:
+    number, runs = 1, Path("runs")
+    try:
+        runs.mkdir(exist_ok=True)
+        while True:
+            folder = runs / f"{name}-{number}"
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                number += 1
+    except OSError as error:
+        told = f"{runs}: no run can be made there ({error.strerror})"
+        raise KcarsError(f"{told}; name another folder with --out") from None
 
 
 def _stamps(folder: Path) -> dict[Path, int]:
     """When each file of a run folder was written, and each folder in it changed."""
-    return {file: file.stat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
+    return {file: file.lstat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
 
 
 def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
@@ -231,10 +262,10 @@ def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
     except (KeyboardInterrupt, Interrupted) as stop:
         number = getattr(stop, "signal", signal.SIGINT)
         raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it") from None
-    click.echo("\n" + score_table(found) + "\n")
+    echo_lines("\n" + score_table(found) + "\n")
     for file, written in _stamps(run.folder).items():
         if (before or {}).get(file) != written:
-            click.echo(f"  {file}")
+            echo(f"  {file}")
 
 
 def _score_elsewhere(run, dataset) -> None:
@@ -242,14 +273,14 @@ def _score_elsewhere(run, dataset) -> None:
     from kcars.table import score_table
 
     found = evaluate_on(run, dataset)
-    click.echo("\n" + score_table(found) + "\n")
-    click.echo(f"  {run.folder / ('on-' + found['data_fingerprint'])}")
+    echo_lines("\n" + score_table(found) + "\n")
+    echo(f"  {run.folder / ('on-' + found['data_fingerprint'])}")
 
 
 def _print_cost(strategy, dataset) -> None:
     from kcars.cost import describe
 
-    click.echo(describe(strategy, dataset))
+    echo_lines(describe(strategy, dataset))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The `kcars data` commands. Everything heavy is imported inside a command."""
 
+import os
 from pathlib import Path
 
 import click
 
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_lines, warn
 
 
 @click.group()
@@ -12,12 +14,17 @@ def data():
     """Make and inspect datasets."""
 
 
-def _drawn_is_none(context, option, value):
-    return None if value == Path("drawn") else value
+def _place(context, option, value: str | None) -> Path | None:
+    """The dataset's path, None for drawn cars; KcarsError for `drawn` where that may mean either."""
+    if value != "drawn":
+        return None if value is None else Path(value)
+    if os.path.lexists("drawn"):
+        raise KcarsError("--data drawn: may mean the drawn cars or ./drawn, which exists; write ./drawn for the latter")
+    return None
 
 
 data_option = click.option(
-    "--data", "folder", envvar="KCARS_DATA", type=click.Path(path_type=Path), callback=_drawn_is_none,
+    "--data", "folder", envvar="KCARS_DATA", type=click.Path(), callback=_place,
     help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
 )  # fmt: skip
 
@@ -44,7 +51,7 @@ def synth(folder, **settings):
     from kcars.data.synthetic import DrawnCars, draw
 
     draw(folder, DrawnCars(**settings))
-    click.echo(f"drawn: {folder}")
+    echo(f"drawn: {folder}")
 
 
 @data.command()
@@ -70,7 +77,7 @@ def sample(out, folder, task, photos):
 
     refuse_filled(out, "OUT")
     count = write_sample(load(folder, task, DataSettings(size_px=96)), photos, out)
-    click.echo(f"{count} photos: {out}")
+    echo(f"{count} photos: {out}")
 
 
 @data.command()
@@ -87,7 +94,7 @@ def init(folder):
     """
     from kcars.data.manifest import write
 
-    click.echo(f"written: {write(folder)}")
+    echo(f"written: {write(folder)}")
 
 
 @data.command()
@@ -113,15 +120,16 @@ def check(context, folder, out):
 
     datasets, passed_over = load_every_task(folder)
     for reason in passed_over:
-        click.echo(f"not checked: {reason}", err=True)
+        warn(f"not checked: {reason}")
     writable_folder(out, "--out")
     faults = doctor.check(datasets, listed_faults(folder))
     roots = list(dict.fromkeys(dataset.index.root for dataset in datasets.values()))
     photos = len({path for dataset in datasets.values() for path in dataset.index.paths})
     doctor.write_csv(out / "findings.csv", faults)
     write_page(out / "findings.html", next(iter(datasets.values())).source, roots, faults, photos)
-    click.echo(doctor.summary(faults, photos))
-    click.echo(f"  {out / 'findings.csv'}\n  {out / 'findings.html'}")
+    echo_lines(doctor.summary(faults, photos))
+    for name in ("findings.csv", "findings.html"):
+        echo(f"  {out / name}")
     context.exit(1 if any(spoils(fault.kind) for fault in faults) else 0)
 
 
@@ -150,20 +158,18 @@ def stats(folder, every, pixels, sheet, out):
     settings = DataSettings(size_px=128, cache="off", split="all" if every else "listed")
     datasets, passed_over = load_every_task(folder, settings)
     for reason in passed_over:
-        click.echo(f"not counted: {reason}", err=True)
-    click.echo(statistics.summary(datasets))
+        warn(f"not counted: {reason}")
+    echo_lines(statistics.summary(datasets))
     dataset = next(iter(datasets.values()))
     if pixels:
         mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.index, settings), dataset.train)
-        click.echo(
-            f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}"
-        )
+        echo(f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}")
     if sheet:
         with written_whole(sheet, "wb") as file:
             statistics.contact_sheet(dataset.index, dataset.train).save(file, kind)
-        click.echo(f"  {sheet}")
+        echo(f"  {sheet}")
     if out:
         writable_folder(out, "--out")
         for target in ("make", "model"):
             write_text(out / f"{target}s.csv", csv_text(statistics.class_counts(datasets, target)))
-            click.echo(f"  {out / f'{target}s.csv'}")
+            echo(f"  {out / f'{target}s.csv'}")

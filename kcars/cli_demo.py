@@ -6,6 +6,7 @@ import click
 
 from kcars.cli_photos import newest
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, warn
 
 
 @click.command()
@@ -43,11 +44,10 @@ def demo(places, index, host, allowed, port):
     with open_port(host, port) as opened:
         models = load_all(places, index)
         if not is_loopback(host):
-            click.echo(
-                "whoever reaches this machine may use the page; browsers lend their camera to other machines' pages over https only",
-                err=True,
+            warn(
+                "whoever reaches this machine may use the page; browsers lend their camera to other machines' pages over https only"
             )
-        serve(models, opened, lambda: click.echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C ends it)"), hosts)
+        serve(models, opened, lambda: echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C ends it)"), hosts)
 
 
 def _newest_of_each() -> list[Path]:

@@ -1,12 +1,12 @@
 """`kcars explain`: where a run looked. Everything heavy is imported inside the command."""
 
-import json
 from pathlib import Path
 
 import click
 
 from kcars.cli_photos import warn_of_scenes
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_exact, json_line
 
 
 @click.command()
@@ -51,9 +51,9 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
         with written_whole(out, "wb") as file:
             figure().savefig(file, dpi=150, format="png")
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        echo_exact(json_line(facts))
     else:
-        click.echo(out)
+        echo(out)
 
 
 def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:

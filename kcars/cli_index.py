@@ -6,6 +6,7 @@ import click
 
 from kcars.cli_photos import box_options, model_of_index, model_option, newest, photos_given, warn_of_scenes
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_exact, warn
 
 index_argument = click.argument("index", type=click.Path(path_type=Path))
 photos_argument = click.argument(
@@ -51,7 +52,7 @@ def build(folder, place, out, boxes, no_names, exact, force):
         raise KcarsError(f"{folder}: there is no such folder")
     listed = _listed([folder], not no_names)
     model = load(place or newest("verify"))
-    _tell(ingest.build(model, _in_boxes(model, listed, boxes), out, exact, force, _warn))
+    _tell(ingest.build(model, _in_boxes(model, listed, boxes), out, exact, force, warn))
 
 
 @index_group.command()
@@ -73,7 +74,7 @@ def add(index, photos, place, boxes, no_names):
     read_facts(index)  # What can be told at once is told before a model is loaded.
     listed = _listed(photos, not no_names)
     model = model_of_index(index, place)
-    _tell(ingest.add(model, _in_boxes(model, listed, boxes), index, _warn))
+    _tell(ingest.add(model, _in_boxes(model, listed, boxes), index, warn))
 
 
 @index_group.command()
@@ -97,7 +98,7 @@ def enroll(index, name, photos, place, boxes):
     read_facts(index)
     name, listed = ingest.as_name(name), _listed(photos, False)
     model = model_of_index(index, place)
-    _tell(ingest.enroll(model, name, _in_boxes(model, listed, boxes), index, _warn))
+    _tell(ingest.enroll(model, name, _in_boxes(model, listed, boxes), index, warn))
 
 
 @index_group.command()
@@ -125,7 +126,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     model = model_of_index(index, place)
     for found in search_each(model, Gallery.open(index), wanted, count):
         for line in [json_line(found)] if as_json else lines(found):
-            click.echo(line)
+            (echo_exact if as_json else echo)(line)
     warn_of_scenes(model, "verify", box or boxes or detector, "--box, --boxes, --detector")
 
 
@@ -169,10 +170,10 @@ def cluster(index, out, sure, least, unnamed):
     write_clusters(gallery, rows, numbers, out)
     names = gallery.names()
     for line in summary(numbers, [names[row] for row in rows], cut, least):
-        click.echo(line)
-    click.echo(f"  {out / TABLE}")
+        echo(line)
+    echo(f"  {out / TABLE}")
     if numbers.max() >= 0:
-        click.echo(f"  {out / sheet_name(0)} ... {out / sheet_name(numbers.max())}")
+        echo(f"  {out / sheet_name(0)} ... {out / sheet_name(numbers.max())}")
 
 
 def _listed(places, names: bool) -> list:
@@ -185,7 +186,7 @@ def _listed(places, names: bool) -> list:
     _refuse_missing(places)
     photos, told = given(places, True, names)
     for line in told:
-        _warn(line)
+        warn(line)
     return photos
 
 
@@ -203,18 +204,12 @@ def _in_boxes(model, photos: list, boxes: Path | None) -> list:
     return in_boxes(photos, boxes) if boxes else photos
 
 
-def _warn(line: str) -> None:
-    click.echo(line, err=True)
-
-
 def _tell(gallery) -> None:
     facts = gallery.facts
-    click.echo(
-        f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each"
-    )
-    click.echo(_search_told(facts["vector_index"]))
+    echo(f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each")
+    echo(_search_told(facts["vector_index"]))
     if facts["names"]:
-        click.echo(_unknown_told(facts["open_set"], facts["decision"]))
+        echo(_unknown_told(facts["open_set"], facts["decision"]))
 
 
 def _search_told(vector_index: dict) -> str:

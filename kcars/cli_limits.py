@@ -3,6 +3,7 @@
 import click
 
 from kcars.limits import VARIABLE, Limits, limits
+from kcars.plain_text import echo
 
 
 @click.command("limits")
@@ -19,7 +20,7 @@ def limits_command():
     for name, field in Limits.model_fields.items():
         value = getattr(values, name)
         changed = "" if value == field.default else f" ({VARIABLE}; the default is {field.default})"
-        click.echo(f"{name:<{width}}  {value:>8}  {field.description}{changed}")
+        echo(f"{name:<{width}}  {value:>8}  {field.description}{changed}")
 
 
 COMMANDS = (limits_command,)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import click
-
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, warn
 
 
 def chosen_strategy(name: str | None, task: str | None, folder: Path | None, overrides: tuple[str, ...], **fixed):
@@ -33,10 +32,10 @@ def load_told(folder: Path | None, strategy, whole: bool = False):
     from kcars.data.source import load
 
     dataset = load(folder, strategy.task, strategy.data)
-    click.echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
+    echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
     if dataset.split != "as listed":
-        click.echo("no list says what to test on: all of it" if whole else f"split: {dataset.split}")
+        echo("no list says what to test on: all of it" if whole else f"split: {dataset.split}")
     if dataset.missing:
         first = ", ".join(dataset.missing[:3])
-        click.echo(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}", err=True)
+        warn(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}")
     return dataset

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from kcars.errors import KcarsError
+from kcars.plain_text import warn
 
 LONGEST_SECONDS = 1e6
 model_option = click.option(
@@ -65,7 +66,7 @@ def newest(task: str) -> Path:
         try:
             run = Run.open(file.parent)
             if run.strategy().task == task:
-                click.echo(f"model: {run.folder}", err=True)
+                warn(f"model: {run.folder}")
                 return run.folder
         except KcarsError:
             continue
@@ -86,10 +87,9 @@ def model_of_index(index: Path, place: Path | None):
 def warn_of_scenes(model, task: str, boxed, options: str) -> None:
     """Tell, once there are answers, that whole photos were read by a model that learned from cars cut out."""
     if model.task == task and model.card["input"]["learned_in_boxes"] and not boxed:
-        click.echo(
+        warn(
             "whole photos were read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "
-            f"its box ({options})",
-            err=True,
+            f"its box ({options})"
         )
 
 

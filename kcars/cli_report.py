@@ -7,6 +7,7 @@ import click
 from kcars.cli_data import data_option
 from kcars.cli_load import load_told
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_lines, warn
 
 
 def scored(folders: tuple[Path, ...]) -> list[Path]:
@@ -28,7 +29,7 @@ def scored(folders: tuple[Path, ...]) -> list[Path]:
             reasons[0] + (f" (and {len(reasons) - 1} more that are no scored runs)" if reasons[1:] else "")
         )
     for reason in reasons:
-        click.echo(f"passed over: {reason}", err=True)
+        warn(f"passed over: {reason}")
     return found
 
 
@@ -45,7 +46,7 @@ def table(runs):
     from kcars.run import Run
     from kcars.table import run_table
 
-    click.echo(run_table({str(folder): Run.open(folder).scores() for folder in scored(runs)}))
+    echo_lines(run_table({str(folder): Run.open(folder).scores() for folder in scored(runs)}))
 
 
 @click.command()
@@ -62,8 +63,8 @@ def figures(runs, out):
     """
     from kcars.report.figures import draw_figures
 
-    for file in draw_figures(scored(runs), out, click.echo):
-        click.echo(f"  {file}")
+    for file in draw_figures(scored(runs), out, echo):
+        echo(f"  {file}")
 
 
 @click.command()
@@ -82,7 +83,7 @@ def report(runs, out):
     runs = scored(runs)
     out = out or runs[0] / "report.html"
     write_page(runs, out)
-    click.echo(out)
+    echo(out)
 
 
 @click.command()
@@ -111,9 +112,9 @@ def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
     changes = ([f"train.epochs={epochs}"] if epochs else []) + list(overrides)
     out, chosen = out or Path("runs") / table, [name.strip() for name in strategies.split(",") if name.strip()]
     runs = wanted(table, out, chosen, changes, PROTOCOLS if protocol == "both" else (protocol,))
-    missing = fill(table, out, runs, load_told(folder, runs[0].settings), changes, click.echo)
+    missing = fill(table, out, runs, load_told(folder, runs[0].settings), changes, echo)
     for kind in ("html", "csv", "tex"):
-        click.echo(f"  {out / table}.{kind}")
+        echo(f"  {out / table}.{kind}")
     if missing:
         scratch = "; --set model.weights=none begins every row from scratch"
         raise KcarsError(

@@ -10,6 +10,7 @@ from kcars.bounds import bounds
 from kcars.cli_data import data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_lines
 
 RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
 
@@ -72,11 +73,11 @@ def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
     if (out / "run.json").exists():
         raise KcarsError(f"--out {out}: is a run; choose another folder")
     dataset = load_told(folder, strategy)
-    click.echo(f"strategy: {title}")
+    echo(f"strategy: {title}")
     curve = rate_test(strategy, dataset, rates, out, title)
-    click.echo("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
+    echo_lines("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
     for file in (TABLE, PICTURE):
-        click.echo(f"  {out / file}")
+        echo(f"  {out / file}")
 
 
 def _search(strategy, folder, searched, trials: int, minutes: float | None, out: Path, title: str) -> None:
@@ -95,19 +96,20 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
 
     refuse_paper(strategy)
     dataset = load_told(folder, strategy)
-    click.echo(f"strategy: {title}")
+    echo(f"strategy: {title}")
     record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).leading(strategy))
     changed = f"{title} (searched: {', '.join(one.key for one in space)})"
     try:
-        search(record, dataset, changed, trials, minutes, click.echo)
+        search(record, dataset, changed, trials, minutes, echo)
     finally:
         if record.ended:
-            click.echo("\n" + record.best_table() + "\n")
+            echo_lines("\n" + record.best_table() + "\n")
     if not record.ranked:
         raise KcarsError(f"--search: no trial succeeded; see {out / TABLE} why")
     for file in (TABLE, BEST):
-        click.echo(f"  {out / file}")
-    click.echo(f"\nkcars train --strategy {out / BEST}{f' --data {folder}' if folder else ''}  trains and scores it")
+        echo(f"  {out / file}")
+    echo()
+    echo(f"kcars train --strategy {out / BEST}{f' --data {folder}' if folder else ''}  trains and scores it")
 
 
 COMMANDS = [tune]

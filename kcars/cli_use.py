@@ -15,6 +15,7 @@ from kcars.cli_photos import (
     warn_of_scenes,
 )
 from kcars.errors import KcarsError
+from kcars.plain_text import echo, echo_exact, warn
 
 
 @click.command()
@@ -45,9 +46,9 @@ def export(run, formats, out, force, folder, photos):
 
     opened, out = Run.open(run), out or run / "export"
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    card = write(opened, names, out, lambda: test_photos(opened, folder, photos), force, click.echo)
+    card = write(opened, names, out, lambda: test_photos(opened, folder, photos), force, echo)
     for path in ("card.json", "README.md", *(file["path"] for file in card["files"].values())):
-        click.echo(f"  {out / path}")
+        echo(f"  {out / path}")
 
 
 @click.command()
@@ -97,18 +98,18 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
             bar.update()
             if isinstance(answer, tuple):
                 bad += 1
-                click.echo(f"passed over: {answer[1]}", err=True)
+                warn(f"passed over: {answer[1]}")
                 continue
             if not good:
                 warn_of_scenes(model, model.task, boxed, "--box, --boxes, --detector")
             good += 1
             whole += answer.box is None
             for line in show(answer):
-                click.echo(line)
+                (echo_exact if kind else echo)(line)
     if boxes and whole:
-        click.echo(f"{whole} photos have no line in {boxes} and were read whole", err=True)
+        warn(f"{whole} photos have no line in {boxes} and were read whole")
     if bad:
-        click.echo(f"{bad} of {bad + good} photos were passed over", err=True)
+        warn(f"{bad} of {bad + good} photos were passed over")
         if not good:
             raise KcarsError("no photo could be answered about")
 
@@ -151,7 +152,7 @@ def compare(left, right, place, risk, left_box, right_box, as_json):
         for side, path, box in (("left", left, left_box), ("right", right, right_box))
     ]
     model = load(place or newest("verify"))
-    click.echo(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
+    (echo_exact if as_json else echo)(comparison_line(model.compare(*sides, risk=risk), model.card, as_json))
     warn_of_scenes(model, "verify", left_box and right_box, "--left-box, --right-box")
 
 

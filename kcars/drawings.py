@@ -13,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from kcars.plain_text import in_figure, printable
+
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 3)))
 SAME, DIFFERENT = OKABE_ITO[0], OKABE_ITO[1]
@@ -110,7 +112,7 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
     count, height, width = photos.shape[:3]
     rows, wide = -(-count // columns), PHOTO_INCHES * width / height
     letters = int(wide / (0.6 * 7 / 72))
-    told = ["\n".join(wrap(caption, letters, max_lines=2, placeholder="\u2026")) for caption in captions]
+    told = ["\n".join(wrap(printable(caption), letters, max_lines=2, placeholder="\u2026")) for caption in captions]
     step_x, top = wide + 0.08, 0.3 if title else 0.08
     step_y = PHOTO_INCHES + (0.36 if any("\n" in caption for caption in told) else 0.24)
     size = columns * step_x + 0.08, rows * step_y + top
@@ -118,11 +120,20 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # Inches, from the upper left.
     axes.set_axis_off()
     if title:
-        axes.text(0.08, 0.08, title, va="top", fontsize="medium", color=INK)
+        axes.text(0.08, 0.08, in_figure(title), va="top", fontsize="medium", color=INK)
     for place, (photo, caption) in enumerate(zip(photos, told, strict=True)):
         left, upper = 0.08 + place % columns * step_x, top + place // columns * step_y
         axes.imshow(photo, extent=(left, left + wide, upper + PHOTO_INCHES, upper), aspect="auto")
-        axes.text(left + wide / 2, upper + PHOTO_INCHES, caption, ha="center", va="top", fontsize=7, color=INK)
+        axes.text(
+            left + wide / 2,
+            upper + PHOTO_INCHES,
+            caption,
+            ha="center",
+            va="top",
+            fontsize=7,
+            color=INK,
+            parse_math=False,
+        )
     axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure
 
@@ -133,6 +144,7 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
     photos: name, photo and overlaid photo (h, w, 3) uint8 of each; scale: (1, n, 3) uint8, colours of little to most heat;
     title: the answer; told: what heat means.
     """
+    title = printable(title)
     pictures = [[photo for _, photo, _ in photos], [hot for _, _, hot in photos]]
     pictures = pictures if len(photos) > 1 else [[*pictures[0], *pictures[1]]]
     shape = max((photo.shape[0] / photo.shape[1] for _, photo, _ in photos), default=1.0)
@@ -146,8 +158,10 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
             axes = figure.add_axes((left / width, 1 - (upper + high) / height, wide / width, high / height))
             axes.imshow(picture)
             axes.set_axis_off()
-    figure.text(gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 52)), va="top", fontsize=13, color=INK)
-    figure.text(gap / width, 1 - (above - 0.12) / height, told, va="bottom", fontsize=9.5, color=INK)
+    figure.text(
+        gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 52)), va="top", fontsize=13, color=INK, parse_math=False
+    )
+    figure.text(gap / width, 1 - (above - 0.12) / height, in_figure(told), va="bottom", fontsize=9.5, color=INK)
     for column, (name, _, _) in enumerate(photos):
         left = gap + column * (wide + gap)
         figure.text(left / width, (below - 0.02) / height, _short(name), va="top", fontsize=8.5, color=INK)
@@ -191,7 +205,8 @@ def _class_ticks(names: Sequence[str], groups: Sequence[str] | None, points: flo
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026"
+    name = printable(name)
+    return in_figure(name if len(name) <= LONGEST else name[: LONGEST - 1] + "\u2026")
 
 
 def _paint_cells(axes, shares: np.ndarray, side: float):

@@ -1,7 +1,5 @@
 """Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
-import sys
-
 import numpy as np
 
 from kcars.data.index import Dataset, Index
@@ -10,6 +8,7 @@ from kcars.files import writable_folder, write_json, written_whole
 from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
+from kcars.plain_text import warn
 from kcars.restore import load_best
 from kcars.run import Run
 from kcars.runtime import start
@@ -69,10 +68,9 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
 
 def _tell_what_is_not_used(strategy: Strategy, metric) -> None:
     if strategy.task == "verify" and strategy.evaluate.metric != "euclidean" and metric is None:
-        print(
+        warn(
             f"evaluate.metric={strategy.evaluate.metric}: is not used, because folds chose the threshold on distances as they "
-            "are; evaluate.folds=0 in a new run holds models out instead, and uses it",
-            file=sys.stderr,
+            "are; evaluate.folds=0 in a new run holds models out instead, and uses it"
         )
 
 
@@ -114,7 +112,7 @@ def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
 def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, network: Network, head, metric) -> None:
     """Maps of where the network that is scored looks; where there can be none, that is told, and none are left of an earlier scoring."""
     if told := why_no_maps():
-        print(f"{told}: the report will have none", file=sys.stderr)
+        warn(f"{told}: the report will have none")
         (run.folder / MAPS).unlink(missing_ok=True)
         return
     answering = head.on(network.scored, plan.strategy.target) if head else network.scored

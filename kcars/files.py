@@ -6,24 +6,31 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from kcars.errors import KcarsError
+from kcars.plain_text import warn
+from kcars.unfinished import file_beside, folder_beside, forget_leftovers
 
 
 @contextlib.contextmanager
 def written_whole(path: Path, mode: str = "w"):
-    """Open a file beside `path` that takes its place only when the block ends well; KcarsError where it cannot."""
+    """Open a file beside `path` that takes its place only when the block ends well; KcarsError where it cannot.
+
+    Text is UTF-8. What has no UTF-8, as bytes of file names, becomes an escape such as `\\udcff`, which JSON reads back.
+    """
     path = Path(path)
-    temporary = None
+    temporary = lock = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        encoding = None if "b" in mode else "utf-8"
-        with os.fdopen(handle, mode, encoding=encoding, newline=None if "b" in mode else "") as file:
+        forget_leftovers(path)
+        handle, temporary = file_beside(path)
+        lock = os.dup(handle)  # Held until the file has its name.
+        encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
+        with os.fdopen(handle, mode, encoding=encoding, errors=errors, newline=None if "b" in mode else "") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -37,6 +44,9 @@ def written_whole(path: Path, mode: str = "w"):
         if isinstance(error, OSError):
             raise KcarsError(f"{path}: cannot be written ({error.strerror})") from None
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
 
 
 @contextlib.contextmanager
@@ -47,15 +57,13 @@ def folder_written_whole(folder: Path, what: str = "--out"):
     """
     refuse_filled(folder, what)
     writable_folder(folder.absolute().parent, what)
-    place = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
     try:
-        yield place
-        place.chmod(0o777 & ~umask())
-        os.replace(place, folder)
+        with folder_beside(folder.absolute()) as place:
+            yield place
+            place.chmod(0o777 & ~umask())
+            os.replace(place, folder)
     except OSError as error:
         raise KcarsError(f"{what} {folder}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def refuse_filled(folder: Path, what: str = "--out") -> None:
@@ -160,12 +168,28 @@ def fingerprint(*parts) -> str:
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """The user's cache folder for kcars, or KCARS_CACHE; made when it is missing."""
+def cache_place() -> Path:
+    """The user's cache folder for kcars, or KCARS_CACHE, whether it exists or not."""
     import platformdirs
 
-    folder = Path(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars"))
-    return writable_folder(folder, "cache folder (KCARS_CACHE)")
+    return Path(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars"))
+
+
+def cache_folder() -> Path:
+    """The cache folder; made where it is missing, KcarsError where it cannot be written."""
+    return writable_folder(cache_place(), "cache folder (KCARS_CACHE)")
+
+
+def kept_in_cache(file: Path, save: Callable[[Path], None]) -> None:
+    """Write a file of the cache folder by `save`, to spare work the next time; where that fails, a line says so once."""
+    try:
+        writable_folder(file.parent, "cache folder (KCARS_CACHE)")
+        save(file)
+    except (KcarsError, OSError) as error:
+        _warn_once(f"warning: nothing is kept for the next time: {error}")
+
+
+_warn_once = lru_cache(maxsize=64)(warn)
 
 
 def writable_folder(folder: Path, what: str) -> Path:

@@ -5,6 +5,8 @@ import time
 import keras
 from tqdm import tqdm
 
+from kcars.plain_text import printable
+
 
 class Counting(keras.callbacks.Callback):
     """Knows how many steps of the run are done.
@@ -95,7 +97,7 @@ class Progress(Counting):
     def on_epoch_end(self, epoch, logs=None):
         shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
         told = "  ".join(f"{name} {value}" for name, value in shown.items())
-        tqdm.write(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}")
+        tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}"))
 
     def on_train_end(self, logs=None):
         self.bar.close()

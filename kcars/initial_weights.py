@@ -1,6 +1,5 @@
 """What a new network begins with: chance, published weights, a file, or the backbone of an earlier run."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from kcars import learned
 from kcars.data.index import model_names
 from kcars.errors import KcarsError
 from kcars.files import sha256
+from kcars.plain_text import warn
 from kcars.restore import scored_network
 from kcars.run import Run
 from kcars.settings import Strategy
@@ -96,4 +96,4 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
 
 
 def _warn(what: str) -> None:
-    print(f"warning: {what}: validation scores flatter; the test does not", file=sys.stderr)
+    warn(f"warning: {what}: validation scores flatter; the test does not")

@@ -1,6 +1,5 @@
 """One training: a network, what happens beside its steps, and `fit` from where the run stands."""
 
-import sys
 from dataclasses import replace
 from functools import partial
 
@@ -8,6 +7,7 @@ from kcars import growth, state
 from kcars.fine_tune import FineTuning
 from kcars.initial_weights import begin
 from kcars.optimizer import adamw
+from kcars.plain_text import echo, warn
 from kcars.resume import identity
 from kcars.run import Run
 from kcars.runtime import start
@@ -44,10 +44,10 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
         done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
         pictures.begin(board, run, plan, stream)
         if done:
-            print(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
+            echo(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
         for first, epoch, end, left in segments(done, epochs, steps, [*tuning.changes(epochs), *growth.changes(sizes)]):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
-                print(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
+                echo(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
             enter(network.trained, tuning, epoch, first_of_size=epoch in growth.changes(sizes))
             network.trained.fit(
@@ -141,4 +141,4 @@ def _keeping(scored, settings):
 
 
 def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    warn(f"warning: {text}")

@@ -12,6 +12,7 @@ import numpy as np
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
 from kcars.images.decode import full_size, photo_bytes
+from kcars.untrusted import opened_list
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -108,7 +109,7 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
     """
     boxes: dict[Path, list[Box]] = {}
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with opened_list(file) as lines:
             reader = csv.DictReader(lines)
             missing = [name for name in ("path", *BOX_COLUMNS) if name not in (reader.fieldnames or ())]
             if missing:

@@ -8,6 +8,7 @@ import numpy as np
 from kcars import drawings
 from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes
+from kcars.plain_text import printable
 from kcars.run import Run
 from kcars.strategy import to_yaml
 from kcars.tasks.plan import Plan
@@ -94,8 +95,13 @@ def data_table(facts: dict) -> str:
     """What run.json says of the data and of versions, as a Markdown table."""
     rows = {**facts["data"], "bad_photos": len(facts["data"]["bad_photos"])}
     rows |= {f"version of {name}": version for name, version in facts["versions"].items()}
-    lines = [f"| {name.replace('_', ' ')} | `{value}` |" for name, value in rows.items()]
+    lines = [f"| {name.replace('_', ' ')} | `{_in_cell(value)}` |" for name, value in rows.items()]
     return "\n".join(["| fact | value |", "|---|---|", *lines])
+
+
+def _in_cell(value: object) -> str:
+    """Text that neither leaves a cell of a Markdown table nor the code in it."""
+    return printable(value).replace("`", "'").replace("|", "\\|")
 
 
 def examples(inputs, labels: dict[str, np.ndarray], classes: Classes):

@@ -9,6 +9,7 @@ from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, one_of
 from kcars.evaluate import evaluate
 from kcars.files import writable_folder
+from kcars.plain_text import echo
 from kcars.report import table_files, tables
 from kcars.resume import FEEDING, differences, settings_to_go_on
 from kcars.run import Run
@@ -62,7 +63,7 @@ def wanted(
 
 
 def reproduce(
-    table: str, out: Path, runs: list[Wanted], dataset: Dataset, overrides: Sequence[str] = (), tell: Callable = print
+    table: str, out: Path, runs: list[Wanted], dataset: Dataset, overrides: Sequence[str] = (), tell: Callable = echo
 ) -> dict[Wanted, str]:
     """Make every run that is not there yet, writing the table after each; why some could not be made.
 

@@ -1,7 +1,5 @@
 """What may change when a run goes on after a stop, and what may not: bits are equal only where everything else is."""
 
-import sys
-
 import numpy as np
 
 from kcars import state
@@ -9,6 +7,7 @@ from kcars.data.index import Dataset
 from kcars.errors import KcarsError
 from kcars.files import fingerprint
 from kcars.machine import machine, versions
+from kcars.plain_text import warn
 from kcars.run import CHECKSUMS, Run
 from kcars.settings import Strategy
 from kcars.strategy import check, override
@@ -37,7 +36,7 @@ def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
     edited, where = differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}"
     _refuse(edited, where, "set it back")
     for key, (stands, found) in edited.items():
-        print(f"warning: {where}: {key} {found} is not taken over, {stands} stands; use --set", file=sys.stderr)
+        warn(f"warning: {where}: {key} {found} is not taken over, {stands} stands; use --set")
     wanted = begun.model_dump()
     override(wanted, overrides)
     strategy = check(wanted, f"run {run.folder} with --set")
@@ -98,10 +97,9 @@ def warn_of_other_machine(run: Run) -> None:
     before, now = run.facts()["machine"], machine()
     for name in ("processor", "cores"):
         if before.get(name) != now[name]:
-            print(
+            warn(
                 f"warning: {name}: {before.get(name)} when the run began, {now[name]} now: the last digits of its weights "
-                "may come out otherwise",
-                file=sys.stderr,
+                "may come out otherwise"
             )
 
 

@@ -104,9 +104,7 @@ class native_stderr_held:
     """TensorFlow's C++ start-up lines are written before any log level is read: hold them, show them on failure."""
 
     def __enter__(self):
-        import tempfile
-
-        self._held = tempfile.TemporaryFile()
+        self._held = _file_in_memory()
         self._stderr = os.dup(2)
         os.dup2(self._held.fileno(), 2)
 
@@ -117,3 +115,11 @@ class native_stderr_held:
             self._held.seek(0)
             os.write(2, self._held.read())
         self._held.close()
+
+
+def _file_in_memory():
+    if hasattr(os, "memfd_create"):  # So that a full disk stops no start.
+        return os.fdopen(os.memfd_create("kcars-stderr"), "w+b", buffering=0)
+    import tempfile
+
+    return tempfile.TemporaryFile()

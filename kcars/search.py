@@ -13,6 +13,7 @@ from kcars.errors import Diverged, Interrupted, KcarsError, NoWayOn
 from kcars.files import writable_folder
 from kcars.initial_weights import begin
 from kcars.keys import generator
+from kcars.plain_text import echo
 from kcars.resume import FEEDING, differences, settings_to_go_on
 from kcars.run import Run
 from kcars.runtime import forget_networks, settled, start
@@ -34,7 +35,7 @@ def refuse_paper(strategy: Strategy) -> None:
 
 
 def search(
-    record: Record, dataset: Dataset, title: str, trials: int, minutes: float | None = None, tell: Callable = print
+    record: Record, dataset: Dataset, title: str, trials: int, minutes: float | None = None, tell: Callable = echo
 ) -> None:
     """Run trials until there are so many in all, or the minutes are over; each is recorded as it ends.
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from kcars.adjusted_head import told
 from kcars.linear_metric import TOLD
+from kcars.plain_text import printable
 from kcars.retrieval import RETRIEVAL_KEYS
 
 COLUMNS = {
@@ -52,7 +53,8 @@ def score_table(found: dict) -> str:
         rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
         for name, scores in found["baselines"].items():
             rows.append([f"  {name}", _number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
-    return "\n".join([_title(found), "", *aligned(rows), *_retrieval(found), *_notes(found)])
+    lines = [_title(found), "", *aligned(rows), *_retrieval(found), *_notes(found)]
+    return "\n".join(map(printable, lines))
 
 
 def splits(scores: dict, task: str, leading: str | None) -> list[str]:
@@ -189,6 +191,7 @@ def _with_interval(entry: dict) -> str:
 
 def aligned(rows: list[list[str]], left: Collection[int] = ()) -> list[str]:
     """Lines of equal columns, a rule under the first; the first column and those named stand left, numbers right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(

@@ -7,6 +7,7 @@ from kcars import learned, resume
 from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, NoWayOn
 from kcars.initial_weights import begin, earlier_run, refuse_tested
+from kcars.plain_text import echo
 from kcars.run import Run
 from kcars.runtime import settled, start
 from kcars.settings import Strategy
@@ -31,7 +32,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     if strategy.train.max_minutes:
-        print(
+        echo(
             f"time: {epochs} of {strategy.train.epochs} epochs fit into {strategy.train.max_minutes:g} minutes of training"
         )
     with Run.locked(out):
@@ -84,7 +85,7 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
     try:
         histories = []
         for number, fold in enumerate(folds, 1):
-            print(
+            echo(
                 f"fold {number} of {len(folds)}: {len(fold.train)} photos to learn from, {len(fold.validation)} held out"
             )
             steps = min(planned["steps_per_epoch"], task.stream(fold, store).steps_per_epoch)
@@ -93,7 +94,7 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
             histories.append(part.history())
         if folds:
             chosen = task.choose(histories, plan.strategy)
-            print(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
+            echo(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
             run.note(chosen=chosen)
         learn(plan, store, run, minutes)
         run.note(finished=True)

@@ -12,7 +12,7 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from kcars.errors import KcarsError
 from kcars.limits import limits
@@ -39,19 +39,28 @@ def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) 
     try:
         if root is not None:
             refuse_links(root, path)
-        # Without O_NONBLOCK, opening a named pipe waits for a writer.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
-            if most_bytes is not None and status.st_size > most_bytes:
-                raise KcarsError(f"{path}: has {status.st_size:,} bytes; at most {most_bytes:,} are read")
+        with _open_regular(path, most_bytes) as file:
             yield file
     except OSError as error:
         raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _open_regular(path: Path, most_bytes: int | None) -> BinaryIO:
+    try:
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:  # A name that no file can have, such as one with a zero byte.
         raise KcarsError(f"{str(path)!r}: cannot be read ({error})") from None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise KcarsError(f"{path}: has {status.st_size:,} bytes; at most {most_bytes:,} are read")
+        return open(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _kind(mode: int) -> str:
@@ -66,6 +75,13 @@ def read_bytes(path: Path, most_bytes: int, root: Path | None = None) -> bytes:
     if len(content) > most_bytes:
         raise KcarsError(f"{path}: has more than {most_bytes:,} bytes, of which no more are read")
     return content
+
+
+@contextlib.contextmanager
+def opened_list(path: Path) -> Iterator[TextIO]:
+    """A list, such as a CSV file, in UTF-8 and of at most `list_mib`, open for reading, its line ends as they are."""
+    with opened(path, limits().list_mib * MIB) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        yield text
 
 
 def read_text(path: Path, root: Path | None = None) -> str:

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
@@ -12,6 +11,7 @@ from kcars.data.faults import KINDS, Fault, spoils
 from kcars.data.index import Dataset, Pairs
 from kcars.files import csv_text, write_text
 from kcars.images.examine import Examined, examine
+from kcars.workers import each
 
 # Of 256. Copies that were compressed, resized or brightened differ in up to 20, cut by 2 % in about 34; among 4,154
 # real photos every pair up to 42 was one photo under two names, and the first pair of two cars came at 52.
@@ -48,8 +48,7 @@ def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ..
 
 
 def _examined(photos: Sequence[tuple[Path, tuple[int, ...]]], progress: bool) -> list[Examined]:
-    jobs = (joblib.delayed(examine)(file, box) for file, box in photos)
-    found = joblib.Parallel(joblib.cpu_count(), return_as="generator", batch_size="auto")(jobs)
+    found = each(examine, photos)
     return list(tqdm(found, total=len(photos), desc="examining", unit="photo", disable=None if progress else True))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.files import write_text
 from kcars.images.thumbnail import thumbnail
+from kcars.plain_text import printable
 
 MOST_SHOWN = 24  # findings of a kind; the CSV beside the page has them all
 THUMBNAIL_PX = (180, 120)
@@ -34,7 +35,7 @@ def write_page(file: Path, source: str, roots: Sequence[Path], faults: Sequence[
     write_text(
         file,
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset check</title><style>{_STYLE}</style>'
-        f"<h1>Dataset check</h1><p>{html.escape(source)}: {photos} photos examined, {len(faults)} findings.</p>"
+        f"<h1>Dataset check</h1><p>{html.escape(printable(source))}: {photos} photos examined, {len(faults)} findings.</p>"
         f"{_table(kinds, by_kind)}{body}</html>\n",
     )
 
@@ -60,14 +61,14 @@ def _section(kind: str, faults: Sequence[Fault], roots: Sequence[Path]) -> str:
 
 def _card(fault: Fault, roots: Sequence[Path]) -> str:
     pictures = "".join(_picture(path, roots) for path in (fault.path, fault.other) if path)
-    words = "<br>".join(html.escape(text) for text in (fault.path, fault.other, fault.detail) if text)
+    words = "<br>".join(html.escape(printable(text)) for text in (fault.path, fault.other, fault.detail) if text)
     return f"<figure>{pictures}<figcaption>{words}</figcaption></figure>"
 
 
 def _picture(path: str, roots: Sequence[Path]) -> str:
     """An inlined thumbnail; an empty frame for what cannot be shown."""
     for root in roots:
-        small = thumbnail(root / path, *THUMBNAIL_PX)
+        small = thumbnail(root / path, *THUMBNAIL_PX) if (root / path).is_file() else None  # It may be a pipe.
         if small is None:
             continue
         content = io.BytesIO()

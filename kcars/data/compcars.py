@@ -1,8 +1,9 @@
 """Reader of the CompCars release: lists, labels, names. Layout and quirks: Yang et al., CVPR 2015, its README."""
 
-import hashlib
+import errno
 import os
 import re
+import stat
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from kcars.data.faults import Fault
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs
 from kcars.data.index_cache import kept_index
 from kcars.data.matlab import read_cells
-from kcars.data.photos import file_bytes, walk
+from kcars.data.photos import file_bytes, refuse_undecodable, walk
 from kcars.data.split import automatic_split, test_pairs
 from kcars.errors import KcarsError
+from kcars.files import sha256
+from kcars.limits import limits
 from kcars.settings import DIFFICULTIES, DataSettings
+from kcars.untrusted import MIB, read_bytes
 
 SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
 
@@ -69,6 +73,7 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
     index = every_photo(root)
+    refuse_undecodable(index.root, index.paths)
     train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
     twin = _twins(index)
     train = train[~np.isin(twin[train], twin[test])]
@@ -87,7 +92,7 @@ def _twins(index: Index) -> np.ndarray:
     keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(index.paths, index.bytes.tolist(), strict=True)]
     _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
     for row in np.flatnonzero(counts[numbers] > 1):
-        keys[row] += hashlib.sha256((index.root / index.paths[row]).read_bytes()).hexdigest()
+        keys[row] += sha256(index.root / index.paths[row])
     return np.unique(keys, return_inverse=True)[1]
 
 
@@ -104,12 +109,12 @@ def listed_faults(folder: Path) -> list[Fault]:
     lists = root / "train_test_split"
     faults, photos, pairs = [], set(), {}
     for name in ("classification/train", "classification/test", "verification/verification_train"):
-        paths = _read_list(lists / f"{name}.txt") if (lists / f"{name}.txt").is_file() else []
+        paths = _read_list(lists / f"{name}.txt") if (lists / f"{name}.txt").exists() else []
         faults += [Fault("listed_twice", path, name) for path, count in Counter(paths).items() if count > 1]
         photos.update(paths)
     for difficulty in DIFFICULTIES:
         file = lists / f"verification/verification_pairs_{difficulty}.txt"
-        pairs[difficulty] = _read_pairs(file) if file.is_file() else []
+        pairs[difficulty] = _read_pairs(file) if file.exists() else []
         photos.update(path for left, right, _ in pairs[difficulty] for path in (left, right))
     listed = sorted(photos)
     there = {path for path, size in zip(listed, file_bytes(root / "image", listed), strict=True) if size >= 0}
@@ -169,9 +174,9 @@ def _read_list(file: Path) -> list[str]:
 def numbered_lines(file: Path) -> list[tuple[int, str]]:
     """Lines of a list file that hold something, with their numbers."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise KcarsError(f"{file}: cannot be read ({error.strerror}); the CompCars lists are needed") from None
+        text = read_bytes(file, limits().list_mib * MIB).decode("utf-8", "replace")
+    except KcarsError as error:
+        raise KcarsError(f"{error}; the CompCars lists are needed") from None
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
@@ -220,9 +225,14 @@ def _read_label(photo: str) -> tuple[int, tuple[int, int, int, int]]:
 
 
 def _first_bytes(path: str, most: int = 256) -> bytes:
-    """The start of a small file by the system's own calls: a hundred thousand labels are read this way."""
-    handle = os.open(path, os.O_RDONLY)
+    """The start of a small file by the system's own calls: a hundred thousand labels are read this way.
+
+    OSError where it is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # Opening a pipe would wait for its writer.
     try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
         return os.read(handle, most)
     finally:
         os.close(handle)
@@ -230,7 +240,7 @@ def _first_bytes(path: str, most: int = 256) -> bytes:
 
 def read_names(file: Path) -> dict[str, dict[int, str]]:
     """Display names by target and id from make_model_name.mat; empty where the file is missing."""
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {"make": {}, "model": {}}
     return {target: _cell_names(read_cells(file, f"{target}_names")) for target in ("make", "model")}
 

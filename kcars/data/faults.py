@@ -15,7 +15,7 @@ class Fault:
 
 # kind -> (does it spoil results?, what it means). What spoils makes `kcars data check` end with exit code 1.
 KINDS = {
-    "missing": (True, "listed, and there is no such file"),
+    "missing": (True, "listed, and there is no such file that can be read"),
     "empty": (True, "a file of no bytes"),
     "no_photo": (True, "cannot be decoded"),
     "truncated": (True, "the file ends before the photo does"),

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from kcars.data.index import Index
-from kcars.files import cache_folder, fingerprint, writable_folder, written_whole
+from kcars.errors import KcarsError
+from kcars.files import cache_place, fingerprint, kept_in_cache, written_whole
+from kcars.unfinished import forget_all_leftovers
 
 FORMAT = 1  # Raise it when readers give other columns for the same files.
 _COLUMNS = ("make", "model", "box", "viewpoint", "year", "bytes")
@@ -25,11 +27,11 @@ def kept_index(root: Path, names: dict[str, dict[int, str]], depth: int, read: C
     """
     stamps = [stamp for folder in ("image", "label") for stamp in _folders(f"{root}/{folder}", depth)]
     key = fingerprint(FORMAT, str(root.resolve()), stamps)
-    file = writable_folder(cache_folder() / "indexes", "cache folder (KCARS_CACHE)") / f"{key}.npz"
+    file = cache_place() / "indexes" / f"{key}.npz"
     kept = _load(file)
     if kept is None:
         index = read()
-        _save(file, index)
+        kept_in_cache(file, lambda file: _save(file, index))
         return index
     paths = np.array(bytes(kept["paths"]).decode("utf-8", "surrogateescape").split("\0"), object)
     ids = {target: kept[target] for target in ("make", "model")}
@@ -41,12 +43,16 @@ def _folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
     """(path, time of the last change) of a folder and of those below it, down to `depth` levels, sorted."""
     if not os.path.isdir(folder):
         return
-    yield folder, os.stat(folder).st_mtime_ns
-    if depth:
+    try:
+        yield folder, os.stat(folder).st_mtime_ns
+        if not depth:
+            return
         with os.scandir(folder) as entries:
             below = sorted(entry.path for entry in entries if entry.is_dir())
-        for path in below:
-            yield from _folders(path, depth - 1)
+    except OSError as error:
+        raise KcarsError(f"{folder}: cannot be read ({error.strerror})") from None
+    for path in below:
+        yield from _folders(path, depth - 1)
 
 
 def _load(file: Path) -> dict[str, np.ndarray] | None:
@@ -58,6 +64,7 @@ def _load(file: Path) -> dict[str, np.ndarray] | None:
 
 
 def _save(file: Path, index: Index) -> None:
+    forget_all_leftovers(file.parent)
     for old in sorted(file.parent.glob("*.npz"), key=os.path.getmtime)[:-9]:
         old.unlink(missing_ok=True)
     paths = np.frombuffer("\0".join(index.paths).encode("utf-8", "surrogateescape"), np.uint8)

@@ -1,16 +1,18 @@
 """Reader and writer of the CSV in which users describe their own photos, and of the pairs beside it."""
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from kcars.data import folders
 from kcars.data.index import NO_BOX, Dataset
 from kcars.data.own import SPLITS, Photo, dataset
-from kcars.data.photos import walk
+from kcars.data.photos import refuse_undecodable, walk
 from kcars.errors import KcarsError, one_of
 from kcars.files import csv_text, write_text
 from kcars.settings import DIFFICULTIES, DataSettings
+from kcars.untrusted import opened_list
 
 PHOTOS, PAIRS = "photos.csv", "pairs.csv"
 _BOX = ("left", "top", "right", "bottom")
@@ -29,7 +31,7 @@ def read(file: Path, task: str, data: DataSettings) -> Dataset:
     """
     photos = described(file)
     beside = file.with_name(PAIRS)
-    pairs = _pairs(beside, {photo.path for photo in photos}) if task == "verify" and beside.is_file() else []
+    pairs = _pairs(beside, {photo.path for photo in photos}) if task == "verify" and os.path.lexists(beside) else []
     return dataset(file.parent, photos, task, data, str(file), pairs)
 
 
@@ -39,7 +41,7 @@ def write(folder: Path) -> Path:
     Raises KcarsError where the file is there already, or there is no photo.
     """
     file = folder / PHOTOS
-    if file.exists():
+    if os.path.lexists(file):
         raise KcarsError(f"{file}: is there already; edit it, or remove it first")
     try:
         photos = folders.described(folder)
@@ -47,6 +49,7 @@ def write(folder: Path) -> Path:
         photos = [Photo(path, "", "") for path in walk(folder)]
         if not photos:
             raise
+    refuse_undecodable(folder, [photo.path for photo in photos])
     columns = {name: [getattr(photo, name) for photo in photos] for name in ("path", "make", "model", "split")}
     write_text(file, csv_text(columns | {name: [""] * len(photos) for name in _COLUMNS if name not in columns}))
     return file
@@ -159,7 +162,7 @@ def _delimiter(header: str) -> str:
 def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, stripped values by column) of a CSV with a header; KcarsError for what is no such file."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with opened_list(file) as text:
             reader = csv.DictReader(text, strict=True, delimiter=_delimiter(text.readline()))
             text.seek(0)
             columns = reader.fieldnames or []
@@ -180,5 +183,3 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
         raise KcarsError(f"{file}: not a CSV file ({error})") from None
     except UnicodeDecodeError as error:
         raise KcarsError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise KcarsError(f"{file}: cannot be read ({error.strerror})") from None

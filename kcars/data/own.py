@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs, with_make
-from kcars.data.photos import file_bytes
+from kcars.data.photos import file_bytes, refuse_undecodable
 from kcars.data.split import apart, automatic_split, test_pairs
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, DataSettings
@@ -47,6 +47,7 @@ def dataset(
     one the models that stand in the pairs are tested on, and without pairs a share by seed: for task verify, of the
     models. Raises KcarsError for a split that parts a group.
     """
+    refuse_undecodable(root, [photo.path for photo in photos])
     photos = sorted(photos, key=lambda photo: photo.path)
     sizes = file_bytes(root, [photo.path for photo in photos])
     missing = tuple(photo.path for photo, size in zip(photos, sizes, strict=True) if size < 0)

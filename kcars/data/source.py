@@ -1,5 +1,6 @@
 """Which dataset a command works on: the one named, whatever its layout, or drawn cars that are made once."""
 
+import os
 from pathlib import Path
 
 from filelock import FileLock
@@ -7,9 +8,10 @@ from filelock import FileLock
 from kcars.data import compcars, folders, manifest, surveillance
 from kcars.data.faults import Fault
 from kcars.data.index import Dataset
+from kcars.data.photos import refuse_undecodable
 from kcars.data.synthetic import draw
 from kcars.errors import KcarsError
-from kcars.files import cache_folder
+from kcars.files import cache_folder, cache_place
 from kcars.settings import TASKS, DataSettings
 
 DRAWN_VERSION = 3  # Raise it when the generator draws other photos.
@@ -17,7 +19,7 @@ DRAWN_VERSION = 3  # Raise it when the generator draws other photos.
 
 def drawn_folder() -> Path:
     """Where the default drawn cars lie in the user's cache."""
-    return cache_folder() / f"drawn-cars-{DRAWN_VERSION}"
+    return cache_place() / f"drawn-cars-{DRAWN_VERSION}"
 
 
 def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
@@ -28,16 +30,18 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     """
     drawn = drawn_folder()
     if path is None or Path(path).resolve() == drawn.resolve():
-        with FileLock(f"{drawn}.lock"):  # A second process waits here, and then finds them drawn.
-            if not drawn.is_dir():
-                draw(drawn)
+        if not drawn.is_dir():
+            with FileLock(cache_folder() / f"{drawn.name}.lock"):  # A second process waits, and finds them drawn.
+                if not drawn.is_dir():
+                    draw(drawn)
         path = drawn
     path = Path(path)
+    refuse_undecodable(path, ())
     if path.is_file() or path.suffix == ".csv":
         return manifest.read(path, task, data)
     if not path.is_dir():
         raise KcarsError(f"dataset {path}: there is no such folder; name one with --data or KCARS_DATA")
-    if (path / manifest.PHOTOS).is_file():
+    if os.path.lexists(path / manifest.PHOTOS):
         return manifest.read(path / manifest.PHOTOS, task, data)
     if compcars.find_root(path):
         return compcars.read(path, task, data)

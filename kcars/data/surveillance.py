@@ -1,5 +1,6 @@
 """Reader of CompCars' surveillance part, `sv_data`: 281 models seen from the front, with colours, without boxes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ COLOUR_NAMES = ("black", "white", "red", "yellow", "blue", "green", "purple", "b
 def find_root(folder: Path) -> Path | None:
     """The folder that holds image/ and the lists: the one named, or `sv_data/` below it; or None."""
     for candidate in (folder, folder / "sv_data", folder / "sv_data" / "sv_data"):
-        if (candidate / "image").is_dir() and (candidate / TRAIN).is_file():
+        if (candidate / "image").is_dir() and (candidate / TRAIN).exists():
             return candidate
     return None
 
@@ -92,7 +93,7 @@ def _names(file: Path) -> tuple[dict[int, str], dict[int, str], dict[int, int]]:
 
 def _colours(file: Path) -> dict[str, int]:
     """Colour numbers by photo path; empty where the file is missing."""
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
     try:
         return {path: int(colour) for path, colour in read_cells(file, "color_list")}

@@ -23,6 +23,7 @@ from kcars.data.drawn_weather import Weather
 from kcars.errors import KcarsError
 from kcars.files import folder_written_whole
 from kcars.keys import generator
+from kcars.workers import each
 
 FEWEST_PHOTOS = 4  # of a model
 _VIEWPOINTS = np.array(
@@ -107,9 +108,8 @@ def _drawn(folder: Path, settings: DrawnCars, models: list[DrawnModel], workers:
         for model in models:
             yield _draw_model(folder, settings, model)
         return
-    jobs = (joblib.delayed(_draw_model)(folder, settings, model) for model in models)
     try:
-        yield from joblib.Parallel(workers, return_as="generator_unordered")(jobs)
+        yield from each(_draw_model, ((folder, settings, model) for model in models), workers, ordered=False)
     except BrokenProcessPool:
         raise KcarsError("drawn cars: a worker process ended early (out of memory?); try fewer workers") from None
 

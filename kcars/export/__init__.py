@@ -13,6 +13,7 @@ from kcars.errors import KcarsError, one_of
 from kcars.export.checks import Check, compared, told
 from kcars.export.model_card import markdown
 from kcars.files import folder_sha256, umask, writable_folder, write_json, write_text
+from kcars.plain_text import echo
 from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
 from kcars.runtime import start
@@ -23,7 +24,7 @@ FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
 NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 
 
-def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force: bool = False, say=print) -> dict:
+def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force: bool = False, say=echo) -> dict:
     """Write a scored run in some of FILES into the folder `out`, with its card; gives the card.
 
     photos: () -> (what they are, list of (encoded bytes, box or None)) to compare on. Each format is loaded in a process

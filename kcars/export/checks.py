@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from kcars.embed import batch_outputs
 from kcars.errors import KcarsError
 from kcars.images.decode import decode
 from kcars.predict import finished
+from kcars.unfinished import temporary_folder
 
 TOLERANCE = 1e-4
 RELOAD = Path(__file__).with_name("reload.py")
@@ -88,8 +88,8 @@ def told(found: dict) -> str:
 
 
 def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as folder:
-        questions, answers = Path(folder) / "questions.npz", Path(folder) / "answers.npz"
+    with temporary_folder() as folder:
+        questions, answers = folder / "questions.npz", folder / "answers.npz"
         _, photos, boxes = check.jpeg
         lengths = np.array([len(data) for data in photos], int)
         np.savez(

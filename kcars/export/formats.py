@@ -3,13 +3,13 @@
 import json
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 
 import tensorflow as tf
 
 from kcars.export.graphs import Graphs
 from kcars.runtime import native_stderr_held
+from kcars.unfinished import temporary_folder
 
 OPSET = 17
 
@@ -37,7 +37,8 @@ def onnx(graphs: Graphs, card: dict, file: Path) -> None:
 
 def litert(graphs: Graphs, card: dict, file: Path) -> None:
     """Pixels to numbers, signature "pixels", for phones and small boards."""
-    with tempfile.TemporaryDirectory() as folder, native_stderr_held():
-        tf.saved_model.save(graphs.held, folder, signatures={"pixels": graphs.pixels().get_concrete_function()})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["pixels"])
-        file.write_bytes(converter.convert())
+    with temporary_folder() as folder, native_stderr_held():
+        tf.saved_model.save(graphs.held, str(folder), signatures={"pixels": graphs.pixels().get_concrete_function()})
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["pixels"])
+        content = converter.convert()
+    file.write_bytes(content)

@@ -10,6 +10,7 @@ from kcars.errors import KcarsError
 from kcars.files import written_whole
 from kcars.gallery.photos import Kept
 from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.plain_text import printable
 
 COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 6, 48, (180, 120), 26, (200, 200, 200)
 
@@ -20,7 +21,7 @@ def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) 
     lines = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (min(len(shown), COLUMNS) * TILE_PX[0], TITLE_PX + lines * TILE_PX[1]), "white")
     told = title if len(shown) == len(photos) else f"{title}, {len(shown)} of them shown"
-    ImageDraw.Draw(sheet).text((4, 3), told, "black", ImageFont.load_default(16))
+    ImageDraw.Draw(sheet).text((4, 3), printable(told), "black", ImageFont.load_default(16))
     for place, photo in enumerate(shown):
         line, column = divmod(place, COLUMNS)
         sheet.paste(_tile(photo, padding), (column * TILE_PX[0], TITLE_PX + line * TILE_PX[1]))

@@ -1,5 +1,6 @@
 """Which photos lie below a folder, with what its layout tells of them: CompCars, its surveillance part, a CSV, class folders."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
     if not folder.is_dir():
         raise KcarsError(f"{folder}: there is no such folder")
     root = compcars.find_root(folder) or (compcars.find_root(folder.parent) if folder.name == "image" else None)
-    if (folder / manifest.PHOTOS).is_file():
+    if os.path.lexists(folder / manifest.PHOTOS):
         listed = manifest.described(folder / manifest.PHOTOS)
         return [_named(folder, one.path, one.make, one.model, one.box if boxes else None) for one in listed], ""
     if root:

@@ -1,11 +1,11 @@
 """The photos of a gallery that are nearest to one, as lines for people and as JSON."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from kcars import plain_text
 from kcars.answers import percent
 from kcars.calibration import same_probability
 from kcars.errors import KcarsError
@@ -78,7 +78,7 @@ def json_line(found: SearchResult) -> str:
         }
         for match in found.matches
     ]
-    return json.dumps({"photo": found.photo, "box": found.box, "nearest": matches}, ensure_ascii=False)
+    return plain_text.json_line({"photo": found.photo, "box": found.box, "nearest": matches})
 
 
 def shown_path(kept: Kept) -> str:

@@ -20,6 +20,7 @@ from kcars.files import cache_folder, fingerprint, writable_folder, write_json, 
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.images.pixels import empty_photos
 from kcars.settings import DataSettings
+from kcars.unfinished import forget_all_leftovers
 
 NONE_BAD = np.zeros(0, np.int64)
 _FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
@@ -159,6 +160,7 @@ def _stamp_sum(index: Index, row: int) -> int:
 
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     total = store_bytes(len(decoded.index), decoded.data)
+    forget_all_leftovers(file.parent)
     _forget_old_stores(file.parent, total)
     partial, begun = _partial(file), 0
     if partial.is_file():

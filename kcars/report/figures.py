@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kcars.files import writable_folder
+from kcars.plain_text import echo
 from kcars.report import figures_pairs, figures_scores, figures_training
 from kcars.report.figures_runs import LeftOut
 from kcars.report.figures_style import in_style, write
@@ -21,7 +22,7 @@ FIGURES = {
 }
 
 
-def draw_figures(runs: Iterable[Path], out: Path, tell=print) -> list[Path]:
+def draw_figures(runs: Iterable[Path], out: Path, tell=echo) -> list[Path]:
     """Every figure that the scored runs fill, as SVG, PDF and PNG in `out`; `tell` says of the others why they are not.
 
     Raises KcarsError for a folder that is no scored run.

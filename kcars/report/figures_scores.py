@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kcars.plain_text import in_figure
 from kcars.report.figures_labels import label_points
 from kcars.report.figures_runs import (
     ANOTHER,
@@ -63,7 +64,7 @@ def accuracy_and_balanced(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     for panel, (one, group) in zip(axes.flat, groups.items(), strict=True):
         for row, run in enumerate(group):
             _both_scores(panel, row, run)
-        panel.set_yticks(range(len(group)), [called[run] + " *" * (run in changed) for run in group])
+        panel.set_yticks(range(len(group)), [in_figure(called[run]) + " *" * (run in changed) for run in group])
         panel.set(title=panel_title(one, list(groups)), ylim=(len(group) - 0.4, -0.6))
         panel.grid(axis="x", alpha=0.3)
     axes[-1, 0].set_xlabel("score on the test photos")
@@ -165,7 +166,9 @@ def cost_and_score(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     for panel, group in zip(axes.flat, groups.values(), strict=False):
         points = [(run.scores["cost"]["seconds_per_epoch"], leading(run).value) for run in group]
         diameters = [_diameter(_parameters(run)) for run in group]
-        label_points(panel, points, [leading(run).spread for run in group], [called[run] for run in group], diameters)
+        label_points(
+            panel, points, [leading(run).spread for run in group], [in_figure(called[run]) for run in group], diameters
+        )
     yield "", figure
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kcars.files import written_whole
+from kcars.plain_text import in_figure
 from kcars.report.figures_runs import facts_line
 from kcars.report.read import Reported
 
@@ -63,11 +64,11 @@ def sheet(
     foot = (-(-len(keys) // across)) * KEY_INCHES + (1 + bool(note)) * NOTE_INCHES + 0.12
     figure = Figure(figsize=(width, height + foot), layout="constrained")
     body, strip = figure.subfigures(2, 1, height_ratios=[height, foot])
-    body.suptitle(title, fontsize=11, fontweight="bold")
+    body.suptitle(in_figure(title), fontsize=11, fontweight="bold")
     axes = body.subplots(rows, columns, squeeze=False, **subplots)
     if keys:
         strip.legend(handles=list(keys), loc="upper center", ncols=across, frameon=False, borderpad=0)
-    footer = "\n".join(filter(None, [note, facts_line(runs)]))
+    footer = "\n".join(map(in_figure, filter(None, [*note.split("\n"), facts_line(runs)])))
     strip.text(0.01, 0.04, footer, fontsize=6.5, color=GREY, va="bottom", linespacing=1.4)
     return figure, axes
 

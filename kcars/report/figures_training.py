@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from kcars.plain_text import in_figure
 from kcars.report.charts import spread
 from kcars.report.figures_runs import LeftOut, Setting, by_setting, names, panel_title
 from kcars.report.figures_style import GREY, line_key, look, sheet, unused
@@ -93,7 +94,7 @@ def loss_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     )  # fmt: skip
     for panel, run in zip(unused(axes, len(shown)), shown, strict=True):
         _losses(panel, run)
-        panel.set_title(f"{called[run]}\n{run.strategy.model.backbone}, {run.strategy.target}s")
+        panel.set_title(f"{in_figure(called[run])}\n{run.strategy.model.backbone}, {run.strategy.target}s")
     yield "", figure
 
 

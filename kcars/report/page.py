@@ -16,6 +16,7 @@ from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
 from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
+from kcars.plain_text import printable
 from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
@@ -44,6 +45,7 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=shown,
     )
     environment.filters |= {"number": number, "interval": interval, "millions": lambda count: f"{count / 1e6:.1f} M"}
     sections = [section(run, name, len(runs)) for run, name in zip(runs, names(runs), strict=True)]
@@ -269,6 +271,13 @@ def script(name: str) -> str:
     """A script of ours or the charting library, without its note of where its source map would lie."""
     lines = (ASSETS / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith("//# sourceMappingURL"))
+
+
+def shown(value: object) -> object:
+    """What stands in the page for a value: of a text its lines, each `printable`."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "\n".join(map(printable, value.split("\n")))
 
 
 def as_json(value) -> Markup:

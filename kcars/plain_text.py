@@ -1,0 +1,96 @@
+"""Text for terminals: what a name from elsewhere could do to one is shown, not done. The only place that prints."""
+
+import json
+import re
+import sys
+import traceback
+import unicodedata
+import warnings
+
+import click
+
+# Controls, formats and separators that move the cursor, start escape sequences, or turn the direction of writing.
+_ESCAPED_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+# Joiners are part of words in Persian, Indic scripts and emoji; the others are visible number signs.
+_KEPT = {*"\u200c\u200d", *map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
+
+
+class _Escapes(dict):
+    """What `str.translate` puts in a character's place, looked up once each."""
+
+    def __missing__(self, code: int):
+        self[code] = escaped = _escape(chr(code))
+        return escaped
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if unicodedata.category(character) not in _ESCAPED_KINDS or character in _KEPT:
+        return character
+    if 0xDC80 <= code <= 0xDCFF:  # A byte of a file name that is not UTF-8.
+        return f"\\x{code - 0xDC00:02x}"
+    if character in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[character]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_ESCAPES = _Escapes()
+
+
+def printable(text: object) -> str:
+    """One line of text: letters of all scripts as they are, control and format characters as escapes such as `\\x1b`."""
+    text = str(text)
+    return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
+
+
+def in_figure(text: str) -> str:
+    """As `printable`, for matplotlib, which takes what stands between two dollar signs for mathematics."""
+    return printable(text).replace("$", "\\$")
+
+
+def echo(text: object = "", err: bool = False) -> None:
+    """Print one line, whatever stands in it."""
+    click.echo(printable(text), err=err)
+
+
+def echo_lines(text: str, nl: bool = True) -> None:
+    """Print a text of several lines, each `printable`.
+
+    Who writes names into such a text makes them `printable` first: a newline in a name would begin a line of its own.
+    """
+    click.echo("\n".join(map(printable, text.split("\n"))), nl=nl)
+
+
+def warn(text: object) -> None:
+    """Print one line on standard error."""
+    echo(text, err=True)
+
+
+def echo_exact(line: str) -> None:
+    """Print a line of a format for machines as it is; on a terminal, where a person reads it, `printable`."""
+    click.echo(printable(line) if sys.stdout.isatty() else line)
+
+
+def prepare_streams() -> None:
+    """Make a command's streams safe: letters that their encoding lacks are escaped, and so is what Python itself reports."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = lambda *error: _report("".join(traceback.format_exception(*error)))
+    warnings.showwarning = lambda *warning, **_: _report(warnings.formatwarning(*warning[:4]))
+
+
+def _report(text: str) -> None:
+    click.echo("\n".join(map(printable, text.rstrip("\n").split("\n"))), err=True)
+
+
+def json_line(value: object) -> str:
+    """JSON in one line that reads back as the same value, with escapes for what a terminal would obey."""
+    return re.sub(r"[^ -~]", _json_escape, json.dumps(value, ensure_ascii=False))
+
+
+def _json_escape(found: re.Match) -> str:
+    character = found[0]
+    if _ESCAPES[ord(character)] == character:
+        return character
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
