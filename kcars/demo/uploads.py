@@ -1,11 +1,9 @@
 """Files that visitors send: what is read of them, and what is told where one cannot be answered about."""
 
-import io
 from pathlib import Path
 
-from PIL import Image
-
 from kcars.errors import KcarsError
+from kcars.images import formats
 from kcars.photos_in import Photo
 
 MOST_BYTES = 20 * 2**20  # Of a file; phones write 2 to 12 MB.
@@ -29,13 +27,13 @@ def photo_in(path: str | Path) -> Photo:
 def _refuse(data: bytes) -> None:
     """KcarsError for what has no photo's header, or too many pixels: nothing is decoded yet."""
     try:
-        with Image.open(io.BytesIO(data)) as photo:
-            width, height = photo.size
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Image.DecompressionBombError:
-        width, height = MOST_PIXELS, 2
-    except Exception:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
+        header = formats.header(data)
+        pixels = header.width * header.height
+    except formats.TooManyPixels:
+        pixels = MOST_PIXELS + 1
+    except formats.BeyondLimit as error:
+        raise KcarsError(f"This photo asks for too much: {error}.") from None
+    except ValueError:
         raise KcarsError(f"This file is no photo; {KNOWN}.") from None
-    if width * height > MOST_PIXELS:
+    if pixels > MOST_PIXELS:
         raise KcarsError(f"This photo has more than {MOST_PIXELS / 1e6:.0f} million pixels; please give a smaller one.")
