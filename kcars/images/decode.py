@@ -1,6 +1,7 @@
 """One photo: bytes of a JPEG, PNG, WebP or BMP file -> cropped, resized uint8 square."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kcars.images import formats, png_header
 from kcars.images.formats import Header
 from kcars.images.room import within_memory
 from kcars.limits import limits
-from kcars.untrusted import MIB, opened
+from kcars.untrusted import FOR_READING, MIB, refuse_irregular, unreadable
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
@@ -30,17 +31,38 @@ def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: fl
     missing, too large or no photo, and MemoryError, which names it, where memory is too short.
     """
     data = photo_bytes(path)
-    with named(path):
+    try:  # As `named`, in less time.
         return decode(data, box if crop == "box" else None, size_px, padding)
+    except ValueError as error:
+        raise KcarsError(f"{path}: {error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from None
 
 
 def photo_bytes(path: Path) -> bytes:
     """A photo file's content; KcarsError where there is none, or more than `photo_mib`."""
     most = limits().photo_mib
-    with opened(path) as file:
-        content = file.read(most * MIB + 1)
-    if len(content) > most * MIB:
-        raise KcarsError(f"{path}: larger than {most} MiB, which no photo here should be (limit photo_mib)")
+    try:  # As `untrusted.opened`, in half of its time.
+        handle = os.open(path, FOR_READING)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+    try:
+        status = os.fstat(handle)
+        refuse_irregular(path, status)
+        if status.st_size > most * MIB:
+            raise KcarsError(f"{path}: {status.st_size >> 20} MiB; a photo may have {most} (limit photo_mib)")
+        return _whole(handle, status.st_size)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    finally:
+        os.close(handle)
+
+
+def _whole(handle: int, size: int) -> bytes:
+    """The content of an open file, of which a call may give only a part."""
+    content = os.read(handle, size)
+    while len(content) < size and (more := os.read(handle, size - len(content))):
+        content += more
     return content
 
 
@@ -106,7 +128,7 @@ def _any_photo(header: Header, scale: int) -> np.ndarray:
     """RGB pixels by OpenCV, which fills up what is cut off; ValueError where that is so, and for what it cannot read."""
     data = header.content
     if header.kind == "PNG":
-        png_header.refuse_other_content(data)
+        png_header.refuse_other_content(data, limits())
     elif header.kind == "JPEG" and data.rfind(_END_OF_IMAGE) <= data.rfind(_START_OF_SCAN):
         formats.loaded(data)  # The strict reader decides.
     try:
@@ -157,6 +179,12 @@ def part_of(
 
 def resized(photo: np.ndarray, size_px: int) -> np.ndarray:
     """Plain resize to a square; sides that shrink are averaged first, so that nothing aliases."""
-    height, width = (min(side, size_px) for side in photo.shape[:2])
-    shrunk = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(shrunk, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+    height, width = photo.shape[:2]
+    if height == size_px and width == size_px:
+        return photo.copy()
+    if height > size_px or width > size_px:
+        height, width = min(height, size_px), min(width, size_px)
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        if height == width:
+            return photo
+    return cv2.resize(photo, (size_px, size_px), interpolation=cv2.INTER_LINEAR)

@@ -4,19 +4,19 @@ ITU T.81, appendix B. Between segments, libjpeg passes over whatever is no marke
 """
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from kcars.images.beyond_limit import too_many_segments
-from kcars.limits import limits
+from kcars.limits import Limits
 
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Within compressed data: no stuffed byte and no restart. What lies below 0xc0 has no length that libjpeg would skip.
 _MARKER_IN_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _EXIF = 0xD8, 0xD9, 0xDA, b"Exif\0\0"
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_METADATA = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # Applications' segments but JFIF's and Adobe's, and comments.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset((*range(0xC0), *range(0xD0, 0xD8)))
+_METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # Applications' segments but JFIF's and Adobe's, and comments.
 
 
 class JpegHeader(NamedTuple):
@@ -31,22 +31,20 @@ class JpegHeader(NamedTuple):
     exif: bytes | None
 
 
-def read(data: bytes) -> JpegHeader | None:
+def read(data: bytes, bounds: Limits) -> JpegHeader | None:
     """The header of bytes that begin as a JPEG; None where there is none. ValueError for one that is not decoded here:
     lossless, hierarchical, arithmetic, or of more segments than `photo_segments`."""
     frame = exif = None
-    for kind, start, end in _segments(data):
-        if kind == _START_OF_SCAN:
-            if frame is None or start >= len(data):
-                return None
-            process, height, width, components = frame
-            several = process == _PROGRESSIVE or data[start] < components
-            scans = 1 + _more_scans(data, end) if several else 1
-            return JpegHeader(height, width, components, several, scans, exif)
+    for kind, start, end in _segments(data, bounds):
         if kind in _FRAMES:
             frame = _frame(kind, data[start:end], frame)
         elif kind == 0xE1 and exif is None and data.startswith(_EXIF, start):
             exif = data[start + len(_EXIF) : end]
+        elif kind == _START_OF_SCAN and frame is not None and start < len(data):
+            process, height, width, components = frame
+            several = process == _PROGRESSIVE or data[start] < components
+            scans = 1 + _more_scans(data, end, bounds) if several else 1
+            return JpegHeader(height, width, components, several, scans, exif)
     return None
 
 
@@ -60,34 +58,39 @@ def _frame(kind: int, content: bytes, before: tuple | None) -> tuple[int, int, i
         )
     if len(content) < 6 or content[5] not in (1, 3, 4):
         raise ValueError("a JPEG file whose colours are not known")
-    return kind, int.from_bytes(content[1:3], "big"), int.from_bytes(content[3:5], "big"), content[5]
+    return kind, content[1] << 8 | content[2], content[3] << 8 | content[4], content[5]
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def _segments(data: bytes, bounds: Limits) -> list[tuple[int, int, int]]:
     """(marker, start and end of its content) of each segment up to the first scan's."""
-    place = 2
-    for _ in range(limits().photo_segments):
-        found = _MARKER.search(data, place)
-        if found is None:
-            return
-        place = found.end()
-        kind = data[place - 1]
-        if kind in (_START_OF_IMAGE, _END_OF_IMAGE):
-            return
-        if kind < 0xC0 or 0xD0 <= kind < 0xD8:  # Without a length.
+    found, place, size = [], 2, len(data)
+    for _ in range(bounds.photo_segments):
+        if place + 4 > size:
+            return found
+        kind = data[place + 1]
+        if data[place] != 0xFF or kind in (0, 0xFF):
+            marker = _MARKER.search(data, place)
+            if marker is None:
+                return found
+            place = marker.start()
             continue
-        end = place + max(2, int.from_bytes(data[place : place + 2], "big"))
-        yield kind, place + 2, end
+        if kind in _WITHOUT_LENGTH:
+            place += 2
+            continue
+        if kind in (_START_OF_IMAGE, _END_OF_IMAGE):
+            return found
+        end = place + 2 + max(2, data[place + 2] << 8 | data[place + 3])
+        found.append((kind, place + 4, end))
         if kind == _START_OF_SCAN:
-            return
+            return found
         place = end
     raise too_many_segments()
 
 
-def _more_scans(data: bytes, place: int) -> int:
+def _more_scans(data: bytes, place: int, bounds: Limits) -> int:
     """How many scans begin behind a place, up to the end of the image; at most `jpeg_scans` are counted."""
-    scans, most = 0, limits().jpeg_scans
-    for _ in range(limits().photo_segments):
+    scans = 0
+    for _ in range(bounds.photo_segments):
         found = _MARKER_IN_SCAN.search(data, place)
         if found is None:
             return scans
@@ -95,20 +98,17 @@ def _more_scans(data: bytes, place: int) -> int:
         if data[place - 1] in (_START_OF_IMAGE, _END_OF_IMAGE):
             return scans
         scans += data[place - 1] == _START_OF_SCAN
-        if scans >= most:
+        if scans >= bounds.jpeg_scans:
             return scans
         place += max(2, int.from_bytes(data[place : place + 2], "big"))
     raise too_many_segments()
 
 
-def without_metadata(data: bytes) -> bytes:
+def without_metadata(data: bytes, bounds: Limits) -> bytes:
     """A JPEG file that `read` knows, without comments and what applications keep in it, and without bytes between segments.
 
     Pillow copies those many times over, and follows wherever Exif points.
     """
-    kept, rest = [b"\xff\xd8"], 2
-    for kind, start, end in _segments(data):
-        if kind not in _METADATA:
-            kept.append(data[start - 4 : end])
-        rest = end
-    return b"".join([*kept, data[rest:]])
+    segments = _segments(data, bounds)
+    kept = [data[start - 4 : end] for kind, start, end in segments if kind not in _METADATA]
+    return b"".join([b"\xff\xd8", *kept, data[segments[-1][2] :]])

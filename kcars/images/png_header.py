@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kcars.images.beyond_limit import BeyondLimit, too_many_segments
-from kcars.limits import limits
+from kcars.limits import Limits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By colour type.
@@ -28,13 +28,13 @@ class PngHeader(NamedTuple):
     content: bytes
 
 
-def read(data: bytes) -> PngHeader | None:
+def read(data: bytes, bounds: Limits) -> PngHeader | None:
     """The header of bytes that begin as a PNG; None where it is damaged. ValueError for more chunks than `photo_segments`."""
     if data[12:16] != b"IHDR" or len(data) < 33:
         return None
     width, height = struct.unpack(">II", data[16:24])
     frames, exif, parts, start = False, b"", [], 0
-    for kind, place, end in _chunks(data):
+    for kind, place, end in _chunks(data, bounds):
         if kind == b"acTL":
             frames = True
         elif kind == b"eXIf":
@@ -45,10 +45,10 @@ def read(data: bytes) -> PngHeader | None:
     return PngHeader(height, width, frames, exif, b"".join([*parts, data[start:]]) if start else data)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of each chunk, with its length and checksum."""
     place = len(SIGNATURE)
-    for _ in range(limits().photo_segments):
+    for _ in range(bounds.photo_segments):
         if place + 8 > len(data):
             return
         kind, end = data[place + 4 : place + 8], place + 12 + int.from_bytes(data[place : place + 4], "big")
@@ -59,12 +59,12 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     raise too_many_segments()
 
 
-def refuse_other_content(data: bytes) -> None:
+def refuse_other_content(data: bytes, bounds: Limits) -> None:
     """ValueError where a PNG file holds less than its pixels, or far more: libpng unpacks all that there is."""
     wanted, unpacked = _bytes_of_pixels(data), 0
     unpack = zlib.decompressobj()
     try:
-        for piece in _compressed(data):
+        for piece in _compressed(data, bounds):
             while piece and not unpack.eof:
                 unpacked += len(unpack.decompress(piece, _STEP))
                 piece = unpack.unconsumed_tail
@@ -76,9 +76,9 @@ def refuse_other_content(data: bytes) -> None:
         raise ValueError("ends too early or is damaged")
 
 
-def _compressed(data: bytes) -> Iterator[bytes]:
+def _compressed(data: bytes, bounds: Limits) -> Iterator[bytes]:
     """The stream of pixels, in pieces: zlib copies what it leaves of each."""
-    for kind, place, end in _chunks(data):
+    for kind, place, end in _chunks(data, bounds):
         if kind == b"IDAT":
             for start in range(place + 8, end - 4, _PIECE):
                 yield data[start : min(start + _PIECE, end - 4)]

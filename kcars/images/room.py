@@ -1,8 +1,7 @@
 """Memory for decoding: so much at one time over all threads, and a photo is not blamed where it is short."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -17,20 +16,19 @@ class Room:
     """Bytes that may be in use at one time. Who asks first is let in first; one that asks for more than all is let in alone."""
 
     def __init__(self):
-        self._entry, self._changed, self._used = threading.Lock(), threading.Condition(), 0
+        self._entry, self._changed, self._used = threading.Lock(), threading.Condition(threading.Lock()), 0
 
-    @contextlib.contextmanager
-    def of(self, size: int, most: int) -> Iterator[None]:
-        """Wait until `size` more bytes stay within `most`, and hold them while the block runs."""
+    def enter(self, size: int, most: int) -> None:
+        """Wait until `size` more bytes stay within `most`, and take them; `leave` gives them back."""
         with self._entry, self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + size <= most)
+            while self._used and self._used + size > most:
+                self._changed.wait()
             self._used += size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= size
-                self._changed.notify_all()
+
+    def leave(self, size: int) -> None:
+        with self._changed:
+            self._used -= size
+            self._changed.notify_all()
 
 
 _ROOM = Room()
@@ -43,16 +41,27 @@ def within_memory(read: Callable[[], Read], size: int) -> Read:
     else is decoded, and the error counts only where the memory could then be had. MemoryError where it could not.
     """
     most = limits().decoding_mib * MIB
-    with contextlib.suppress(ValueError, MemoryError), _ROOM.of(size, most):
+    _ROOM.enter(size, most)
+    try:
         return read()
-    with _ROOM.of(max(size, most), most):
-        try:
-            return read()
-        except MemoryError:
-            raise _short(size) from None
-        except ValueError:
-            _refuse_short(size)
-            raise
+    except (ValueError, MemoryError):
+        pass
+    finally:
+        _ROOM.leave(size)
+    return _alone(read, size, max(size, most))
+
+
+def _alone(read: Callable[[], Read], size: int, most: int) -> Read:
+    _ROOM.enter(most, most)
+    try:
+        return read()
+    except MemoryError:
+        raise _short(size) from None
+    except ValueError:
+        _refuse_short(size)
+        raise
+    finally:
+        _ROOM.leave(most)
 
 
 def _refuse_short(size: int) -> None:

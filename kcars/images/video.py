@@ -11,6 +11,7 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.images import formats
+from kcars.limits import limits
 from kcars.untrusted import opened
 
 NO_VIDEO = "no video that can be decoded; MP4, MOV, AVI, Matroska and WebM are known"
@@ -78,7 +79,7 @@ def _retrieved(capture: cv2.VideoCapture, video: Path) -> tuple[bool, np.ndarray
 
 def _refuse_size(video: Path, width: int, height: int) -> None:
     try:
-        formats.refuse_size(width, height)
+        formats.refuse_size(width, height, limits())
     except formats.BeyondLimit as error:
         raise KcarsError(f"{video}: frames of {error}") from None
     except ValueError:
