@@ -70,6 +70,7 @@ def refuse_other_content(data: bytes, bounds: Limits) -> None:
                 piece = unpack.unconsumed_tail
                 if unpacked > wanted + _STEP:
                     raise BeyondLimit("a PNG file that holds more than its pixels")
+        unpacked += len(unpack.flush())  # What zlib has taken in and not yet given out.
     except zlib.error as error:
         raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
     if unpacked < wanted:
