@@ -43,6 +43,10 @@ class _Commands(click.Group):
         except Interrupted as stop:
             warn(f"kcars: {stop}")
             context.exit(128 + stop.signal)
+        except MemoryError as error:  # Whatever was being read is not to blame.
+            told = str(error) or "memory is too short"
+            click.echo(f"kcars: {told}; end other programs, or raise the limit on memory", err=True)
+            context.exit(2)
         except OSError as error:
             if error.errno != errno.ENOSPC or error.filename is not None:
                 raise

@@ -11,7 +11,7 @@ from kcars.answers import Answers, Comparison, Prediction, percent
 from kcars.calibration import probabilities
 from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
-from kcars.images.decode import full_size, part_of, photo_bytes
+from kcars.images.decode import full_size, named, part_of, photo_bytes
 from kcars.images.heat import overlaid
 from kcars.photos_in import Photo, as_photo
 from kcars.predict import CARD, COMPARES_NOTHING, NAMES_NOTHING, Predictor, over_network
@@ -104,7 +104,8 @@ class Explainer:
             raise pixels
         whole = photo.source
         if not isinstance(whole, np.ndarray):
-            whole = full_size(whole if isinstance(whole, bytes) else photo_bytes(whole))
+            with named(photo.name):
+                whole = full_size(whole if isinstance(whole, bytes) else photo_bytes(whole))
         part = part_of(whole.shape, photo.box, self.card["input"]["padding"])
         left, top, right, bottom = part
         return pixels, part, _thumbnail(whole[top:bottom, left:right])

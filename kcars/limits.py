@@ -19,7 +19,11 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     photo_mib: PositiveInt = Field(64, description="size of a photo file")
-    photo_megapixels: PositiveInt = Field(100, description="pixels of a photo, in millions")
+    photo_megapixels: PositiveInt = Field(100, description="pixels of a photo or of a video's frame, in millions")
+    photo_segments: PositiveInt = Field(100_000, description="segments of a JPEG file, chunks of a PNG or WebP file")
+    jpeg_scans: PositiveInt = Field(100, description="scans of a JPEG file; encoders write up to 18")
+    jpeg_scan_megapixels: PositiveInt = Field(1_000, description="scans times pixels of a JPEG file, in millions")
+    decoding_mib: PositiveInt = Field(2_048, description="memory of the photos that are decoded at one time")
     json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
     list_mib: PositiveInt = Field(1_024, description="size of a list of photos, pairs or boxes")

@@ -11,8 +11,9 @@ import numpy as np
 
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
-from kcars.images.decode import full_size, photo_bytes
-from kcars.untrusted import opened_list
+from kcars.images.decode import full_size, named, photo_bytes
+from kcars.images.video import frames as video_frames
+from kcars.untrusted import opened, opened_list
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -84,22 +85,12 @@ def count_of(names: Iterable[Path]) -> int | None:
 
 
 def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
-    """A frame every so many seconds, the first one first; named by the video and its time."""
-    capture = cv2.VideoCapture(str(video))
+    """A frame every so many seconds, the first one first; named by the video and its time. What is wrong is a `fault`."""
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-        step = max(1, round(every_seconds * rate)) if rate > 0 else 1
-        number = 0
-        while rate > 0 and capture.grab():  # Frames between are not decoded to pixels.
-            if number % step == 0:
-                whole, pixels = capture.retrieve()
-                if whole:
-                    yield Photo(f"{shown(video)}@{number / rate:.2f}s", cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-            number += 1
-        if not number:
-            yield Photo(shown(video), video, fault=KcarsError(f"{video}: no video that can be decoded"))
-    finally:
-        capture.release()
+        for seconds, pixels in video_frames(video, every_seconds):
+            yield Photo(f"{shown(video)}@{seconds:.2f}s", pixels)
+    except KcarsError as error:
+        yield Photo(shown(video), video, fault=error)
 
 
 def read_boxes(file: Path) -> dict[Path, list[Box]]:
@@ -165,8 +156,11 @@ class Detector:
             import onnxruntime
         except ImportError:
             raise KcarsError("--detector: ONNX Runtime is not installed; run: pip install onnxruntime") from None
-        if not file.is_file():
-            raise KcarsError(f"--detector {file}: there is no such file")
+        try:
+            with opened(file):
+                pass
+        except KcarsError as error:
+            raise KcarsError(f"--detector {error}") from None
         try:
             self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
@@ -216,7 +210,5 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
 
 
 def _pixels(photo: Photo) -> np.ndarray:
-    try:
+    with named(photo.name):
         return full_size(photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source))
-    except ValueError as error:
-        raise KcarsError(f"{photo.name}: {error}") from None

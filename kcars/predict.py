@@ -110,6 +110,8 @@ class Predictor:
             return error
         except ValueError as error:
             return KcarsError(f"{photo.name}: {error}")
+        except MemoryError as error:
+            raise MemoryError(f"{photo.name}: {error}") from None
 
     def refuse_other_task(self, task: str, what: str) -> None:
         """KcarsError that says `what` of a model that was not trained for the task."""

@@ -53,11 +53,11 @@ def _signature(stream: Stream, step: int):
 
 @contextlib.contextmanager
 def plain_errors():
-    """Inside the block, a KcarsError of `Stream.batch` comes out as itself; tf.data makes it an error of its own."""
+    """Inside the block, a KcarsError or MemoryError of `Stream.batch` comes out as itself; tf.data makes it an error of its own."""
     try:
         yield
     except tf.errors.OpError as error:
-        told = re.search(r"KcarsError: (.*)", error.message)
+        told = re.search(r"(KcarsError|MemoryError): (.*)", error.message)
         if told is None:
             raise
-        raise KcarsError(told[1]) from None
+        raise {"KcarsError": KcarsError, "MemoryError": MemoryError}[told[1]](told[2]) from None

@@ -18,6 +18,8 @@ from kcars.errors import KcarsError
 from kcars.limits import limits
 
 MIB = 2**20
+# Without O_NONBLOCK, opening a named pipe waits for a writer.
+FOR_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def refuse_links(root: Path, path: Path) -> None:
@@ -42,25 +44,36 @@ def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) 
         with _open_regular(path, most_bytes) as file:
             yield file
     except OSError as error:
-        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
 
 
 def _open_regular(path: Path, most_bytes: int | None) -> BinaryIO:
     try:
-        # Without O_NONBLOCK, opening a named pipe waits for a writer.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except ValueError as error:  # A name that no file can have, such as one with a zero byte.
-        raise KcarsError(f"{str(path)!r}: cannot be read ({error})") from None
+        handle = os.open(path, FOR_READING)
+    except ValueError as error:
+        raise unreadable(path, error) from None
     try:
         status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
+        refuse_irregular(path, status)
         if most_bytes is not None and status.st_size > most_bytes:
             raise KcarsError(f"{path}: has {status.st_size:,} bytes; at most {most_bytes:,} are read")
         return open(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> KcarsError:
+    """The error of a file that cannot be opened. ValueError: a name that no file can have, such as one with a zero byte."""
+    if isinstance(error, OSError):
+        return KcarsError(f"{path}: cannot be read ({error.strerror})")
+    return KcarsError(f"{str(path)!r}: cannot be read ({error})")
+
+
+def refuse_irregular(path: Path, status: os.stat_result) -> None:
+    """KcarsError for what is no regular file."""
+    if not stat.S_ISREG(status.st_mode):
+        raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
 
 
 def _kind(mode: int) -> str:

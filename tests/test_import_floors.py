@@ -46,7 +46,13 @@ FLOORS = [
     ["data.source", "answers"],
     ["answer_lines"],
     [
+        "images.beyond_limit",
+        "images.jpeg_header",
+        "images.png_header",
+        "images.formats",
+        "images.room",
         "images.decode",
+        "images.video",
         "images.augment",
         "images.lean_transforms",
         "images.rand_augment",

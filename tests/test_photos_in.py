@@ -164,7 +164,7 @@ def test_each_vehicle_is_an_answer_and_a_photo_without_one_is_told(tmp_path):
 
 
 def test_a_detector_that_is_none_or_of_another_shape_is_told(tmp_path):
-    with pytest.raises(KcarsError, match="no such file"):
+    with pytest.raises(KcarsError, match="No such file"):
         Detector(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with pytest.raises(KcarsError, match="is no ONNX model"):

@@ -4,13 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import joblib
 import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.data.index import Dataset, Pairs
+from kcars.errors import KcarsError
 from kcars.files import csv_text, write_text
 from kcars.images.examine import Examined, examine
+from kcars.limits import limits
+from kcars.untrusted import MIB
 from kcars.workers import each
 
 # Of 256. Copies that were compressed, resized or brightened differ in up to 20, cut by 2 % in about 34; among 4,154
@@ -48,8 +53,15 @@ def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ..
 
 
 def _examined(photos: Sequence[tuple[Path, tuple[int, ...]]], progress: bool) -> list[Examined]:
-    found = each(examine, photos)
-    return list(tqdm(found, total=len(photos), desc="examining", unit="photo", disable=None if progress else True))
+    """Each photo examined, by a process a core; those that take more memory than a process's share, one after the other."""
+    processes = joblib.cpu_count()
+    share = limits().decoding_mib * MIB // processes
+    try:
+        found = each(examine, ((file, box, share) for file, box in photos), processes)
+        found = list(tqdm(found, total=len(photos), desc="examining", unit="photo", disable=None if progress else True))
+    except TerminatedWorkerError:  # As Linux ends what takes the last memory.
+        raise KcarsError("a process that examined photos was ended from outside; is memory too short?") from None
+    return [one or examine(*photo) for one, photo in zip(found, photos, strict=True)]
 
 
 # ---- copies ----

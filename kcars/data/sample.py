@@ -6,9 +6,8 @@ import numpy as np
 from PIL import Image
 
 from kcars.data.index import Dataset, Index
-from kcars.errors import KcarsError
 from kcars.files import folder_written_whole
-from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.images.decode import cut, full_size, named, photo_bytes
 from kcars.keys import generator
 
 PADDING = 0.1  # Of the box's sides, as training's default has it.
@@ -35,10 +34,8 @@ def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
 
 def _pixels(index: Index, row: int) -> np.ndarray:
     path = index.root / index.paths[row]
-    try:
+    with named(path):
         return cut(full_size(photo_bytes(path)), index.box[row], PADDING)
-    except ValueError as error:
-        raise KcarsError(f"{path}: {error}") from None
 
 
 def _folder(index: Index, target: str, row: int) -> str:

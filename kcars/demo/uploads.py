@@ -1,22 +1,14 @@
 """Files that visitors send: what is read of them, and what is told where one cannot be answered about."""
 
-import io
 from pathlib import Path
 
-from PIL import Image
-
 from kcars.errors import KcarsError
+from kcars.images import formats
 from kcars.limits import limits
 from kcars.photos_in import Photo
 from kcars.untrusted import MIB, opened
 
 KNOWN = "JPEG, PNG, WebP and BMP can be read"
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "BMP",
-)  # MPO files come as JPEG. Other readers of Pillow start programs, or have no bound.
 GONE = "This photo is not there any more; please give it once more."
 
 
@@ -43,15 +35,15 @@ def _refuse(data: bytes) -> None:
     """KcarsError for what has no photo's header, or too many pixels: nothing is decoded yet."""
     most = limits().upload_megapixels * 10**6
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as photo:
-            width, height = photo.size
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Image.DecompressionBombError:
-        width, height = most, 2
-    except Exception:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
+        header = formats.header(data)
+        pixels = header.width * header.height
+    except formats.TooManyPixels:
+        pixels = most + 1
+    except formats.BeyondLimit as error:
+        raise KcarsError(f"This photo asks for too much: {error}.") from None
+    except ValueError:
         raise KcarsError(f"This file is no photo; {KNOWN}.") from None
-    if width * height > most:
+    if pixels > most:
         raise KcarsError(
             f"This photo has more than {limits().upload_megapixels} million pixels; please give a smaller one."
         )

@@ -44,4 +44,4 @@ def _thumbnails(run: Run, most: int) -> tuple[str, list[tuple[bytes, None]]]:
             f"run {run.folder}: its dataset {run.facts()['data']['source']} is gone, and it keeps no thumbnails; name photos to "
             "compare on with --data"
         )
-    return f"{len(files)} thumbnails of test photos", [(file.read_bytes(), None) for file in files]
+    return f"{len(files)} thumbnails of test photos", [(photo_bytes(file), None) for file in files]

@@ -6,7 +6,8 @@ pixel that is rounded otherwise may already move a score by more than an export 
 
 import tensorflow as tf
 
-from kcars.images.decode import LARGEST_PIXELS
+from kcars.images.formats import MILLION
+from kcars.limits import limits
 
 _SCALES = (1, 2, 4)  # At which decode.py reads a JPEG.
 _COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in whole numbers.
@@ -36,9 +37,7 @@ def _photo(number, data, box, size_px: int, padding: float):
     cut_off = _last(raw, _END_OF_IMAGE) <= _last(raw, _START_OF_SCAN)
     with tf.control_dependencies([tf.debugging.Assert(~cut_off, ["photo", number, "is a JPEG that ends too early"])]):
         height, width = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)[:2])
-    small = height * width <= LARGEST_PIXELS
-    told = ["photo", number, "has more than the", LARGEST_PIXELS, "pixels that a photo may have:", width, "x", height]
-    with tf.control_dependencies([tf.debugging.Assert(small, told)]):
+    with tf.control_dependencies(_bounded(number, raw, height, width)):
         scale = _decoding_scale(box, height, width, size_px)
     reads = [lambda scale=scale: tf.io.decode_jpeg(data, channels=3, ratio=scale, dct_method="INTEGER_ACCURATE")
              for scale in _SCALES]  # fmt: skip
@@ -46,9 +45,44 @@ def _photo(number, data, box, size_px: int, padding: float):
     return resized(_cut(pixels, box, padding, tf.cast(tf.gather(_SCALES, scale), tf.float64)), size_px)
 
 
+def _bounded(number, raw, height, width) -> list:
+    """Assertions that a photo stays within the limits of the process that exports.
+
+    What looks like the start of a scan is counted wherever it stands, thumbnails within the file included.
+    """
+    bounds, pixels = limits(), height * width
+    most_pixels, most_scans = bounds.photo_megapixels * MILLION, bounds.jpeg_scans
+    most_together = bounds.jpeg_scan_megapixels * MILLION
+    scans = tf.reduce_sum(tf.cast(_places(raw, _START_OF_SCAN), tf.int64))
+    told = ["pixels that a photo may have:", width, "x", height]
+    return [
+        tf.debugging.Assert(pixels <= most_pixels, ["photo", number, "has more than the", most_pixels, *told]),
+        tf.debugging.Assert(
+            scans <= most_scans, ["photo", number, "has more than the", most_scans, "scans that a photo may have"]
+        ),
+        tf.debugging.Assert(
+            (scans < 2) | (scans * pixels <= most_together),
+            [
+                "photo",
+                number,
+                "has more than the",
+                most_together,
+                "pixels in all scans that a photo may have:",
+                scans,
+                "scans",
+            ],
+        ),
+    ]
+
+
+def _places(raw, marker: int):
+    """Whether a marker of JPEG stands at each byte but the last."""
+    return (raw[:-1] == 0xFF) & (raw[1:] == marker)
+
+
 def _last(raw, marker: int):
     """Where a marker of JPEG last stands in bytes, -1 where it does not."""
-    found = tf.where((raw[:-1] == 0xFF) & (raw[1:] == marker))[:, 0]
+    found = tf.where(_places(raw, marker))[:, 0]
     return tf.reduce_max(tf.concat([tf.constant([-1], tf.int64), found], 0))
 
 

@@ -1,101 +1,145 @@
-"""One photo: JPEG or PNG bytes -> cropped, resized uint8 square."""
+"""One photo: bytes of a JPEG, PNG, WebP or BMP file -> cropped, resized uint8 square."""
 
-import io
-import stat
-import warnings
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import simplejpeg
-from PIL import Image
 
 from kcars.errors import KcarsError
+from kcars.images import formats, png_header
+from kcars.images.formats import Header
+from kcars.images.room import within_memory
+from kcars.limits import limits
+from kcars.untrusted import FOR_READING, MIB, refuse_irregular, unreadable
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
 DECODE_VERSION = 4  # Part of every store's key: raise it when the pixels that come out change.
-LARGEST_BYTES = 64 * 2**20
-LARGEST_PIXELS = 100_000_000  # 300 MB as RGB.
-NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
-_START_OF_JPEG, _START_OF_SCAN, _END_OF_IMAGE, _EXIF = b"\xff\xd8", b"\xff\xda", b"\xff\xd9", b"Exif\0\0"
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 # 1/8 would save little more: an edge that falls between its pixels is then off by a tenth of a pixel of the result.
 _READ_AT = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Our own bound says it in one line.
 
 
 def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: float) -> np.ndarray:
     """(size_px, size_px, 3) uint8 RGB of a photo file, cut to its box (`crop` "box") or whole.
 
     box: left, top, right, bottom in pixels, half-open; -1 for the whole photo. Raises KcarsError for a file that is
-    missing, too large or no photo.
+    missing, too large or no photo, and MemoryError, which names it, where memory is too short.
     """
     data = photo_bytes(path)
-    try:
+    try:  # As `named`, in less time.
         return decode(data, box if crop == "box" else None, size_px, padding)
     except ValueError as error:
         raise KcarsError(f"{path}: {error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from None
 
 
 def photo_bytes(path: Path) -> bytes:
-    """A photo file's content; KcarsError where there is none, or more than a photo should have."""
+    """A photo file's content; KcarsError where there is none, or more than `photo_mib`."""
+    most = limits().photo_mib
+    try:  # As `untrusted.opened`, in half of its time.
+        handle = os.open(path, FOR_READING)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # A pipe or a device may never end.
-            raise KcarsError(f"{path}: is no file")
-        if status.st_size > LARGEST_BYTES:
-            raise KcarsError(f"{path}: larger than {LARGEST_BYTES >> 20} MiB, which no photo here should be")
-        return path.read_bytes()
+        status = os.fstat(handle)
+        refuse_irregular(path, status)
+        if status.st_size > most * MIB:
+            raise KcarsError(f"{path}: {status.st_size >> 20} MiB; a photo may have {most} (limit photo_mib)")
+        return _whole(handle, status.st_size)
     except OSError as error:
-        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:  # A name that no file can have.
-        raise KcarsError(f"{str(path)!r}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
+    finally:
+        os.close(handle)
+
+
+def _whole(handle: int, size: int) -> bytes:
+    """The content of an open file, of which a call may give only a part."""
+    content = os.read(handle, size)
+    while len(content) < size and (more := os.read(handle, size - len(content))):
+        content += more
+    return content
+
+
+@contextlib.contextmanager
+def named(photo: Path | str) -> Iterator[None]:
+    """Inside the block, a ValueError becomes a KcarsError, and both it and a MemoryError name the photo."""
+    try:
+        yield
+    except ValueError as error:
+        raise KcarsError(f"{photo}: {error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{photo}: {error}") from None
 
 
 def full_size(data: bytes) -> np.ndarray:
-    """All pixels of encoded bytes, (h, w, 3) uint8 RGB, upright; ValueError as in `decode`."""
-    return (_plain_jpeg(data, None, LARGEST_PIXELS) or _any_photo(data, None, LARGEST_PIXELS))[0]
+    """All pixels of encoded bytes, (h, w, 3) uint8 RGB, upright; errors as in `decode`."""
+    return _pixels(data, None, None)[0]
+
+
+def small(data: bytes, size_px: int) -> np.ndarray:
+    """As `full_size`, at 1/2 or 1/4 where the shorter side still has twice as many pixels as asked for."""
+    return _pixels(data, None, size_px)[0]
 
 
 def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float, strict: bool = False) -> np.ndarray:
     """Pixels of encoded bytes, cut and resized; a JPEG is decoded at 1/2 or 1/4 where that loses nothing visible.
 
-    Raises ValueError for bytes that are no photo, a photo that ends too early, one of too many pixels, and, with `strict`,
-    for a box outside of it, which means the whole photo without.
+    Raises ValueError for bytes that are no photo, a photo that ends too early, one beyond a limit, and, with `strict`, for a
+    box outside of it, which means the whole photo without. Raises MemoryError where the memory for it cannot be had.
     """
-    photo, scale = _plain_jpeg(data, box, size_px) or _any_photo(data, box, size_px)
+    photo, scale = _pixels(data, box, size_px)
     return resized(cut(photo, box, padding, scale, strict), size_px)
 
 
-def _plain_jpeg(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.ndarray, int] | None:
-    """(RGB pixels, scale) of a faultless JPEG as nearly all are: YCbCr, upright. None for any other bytes.
+def _pixels(data: bytes, box: np.ndarray | None, size_px: int | None) -> tuple[np.ndarray, int]:
+    """(RGB pixels, scale), at full scale without a size."""
+    header = formats.header(data)
+    scale = 1 if size_px is None else decoding_scale(box, header.height, header.width, size_px)
+
+    def read() -> np.ndarray:
+        pixels = _plain_jpeg(header, scale) if header.plain else None
+        return _any_photo(header, scale) if pixels is None else pixels
+
+    return within_memory(read, header.cost(scale)), scale
+
+
+def _plain_jpeg(header: Header, scale: int) -> np.ndarray | None:
+    """RGB pixels of a faultless JPEG as nearly all are: YCbCr, upright. None for any other.
 
     simplejpeg gives the pixels of OpenCV's reader to the bit and takes four fifths of its time; it tells what is cut off.
     """
-    if not data.startswith(_START_OF_JPEG) or _EXIF in data:  # Which may ask for a turn.
-        return None
+    data = header.content
+    smallest = {"min_height": -(-header.height // scale), "min_width": -(-header.width // scale), "min_factor": scale}
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours != "YCbCr" or height * width > LARGEST_PIXELS:
+        if simplejpeg.decode_jpeg_header(data)[2] != "YCbCr":
             return None
-        scale = decoding_scale(box, height, width, size_px)
-        smallest = {"min_height": -(-height // scale), "min_width": -(-width // scale), "min_factor": scale}
-        return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {})), scale
+        return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
     except ValueError:
         return None
 
 
-def _any_photo(data: bytes, box: np.ndarray | None, size_px: int) -> tuple[np.ndarray, int]:
-    """(RGB pixels, scale) of whatever Pillow's header reader and OpenCV know; ValueError for the rest."""
-    height, width = _check(data)
-    scale = decoding_scale(box, height, width, size_px)
+def _any_photo(header: Header, scale: int) -> np.ndarray:
+    """RGB pixels by OpenCV, which fills up what is cut off; ValueError where that is so, and for what it cannot read."""
+    data = header.content
+    if header.kind == "PNG":
+        png_header.refuse_other_content(data, limits())
+    elif header.kind == "JPEG" and data.rfind(_END_OF_IMAGE) <= data.rfind(_START_OF_SCAN):
+        formats.loaded(data)  # The strict reader decides.
     try:
         photo = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_AT[scale])
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from None
         photo = None
     if photo is None:
-        raise ValueError(NO_PHOTO)
-    return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), scale
+        raise ValueError(formats.DAMAGED)
+    return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
 
 
 def decoding_scale(box: np.ndarray | None, height: int, width: int, size_px: int) -> int:
@@ -104,30 +148,6 @@ def decoding_scale(box: np.ndarray | None, height: int, width: int, size_px: int
         inside = min(box[2], width) - box[0], min(box[3], height) - max(box[1], 0)
         width, height = inside if min(inside) > 0 else (width, height)
     return max(scale for scale in _READ_AT if scale == 1 or min(height, width) >= 2 * scale * size_px)
-
-
-def _check(data: bytes) -> tuple[int, int]:
-    """Height and width as stored. Pillow reads the header: OpenCV would allocate what a hostile one asks for, and fill
-    up what is cut off."""
-    try:
-        photo = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError:
-        raise ValueError(f"more than the {LARGEST_PIXELS / 1e6:.0f} million pixels that a photo may have") from None
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Exception:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
-        raise ValueError(NO_PHOTO) from None
-    if photo.width * photo.height > LARGEST_PIXELS:
-        raise ValueError(f"{photo.width} x {photo.height} pixels; a photo may have {LARGEST_PIXELS / 1e6:.0f} million")
-    if photo.format in ("JPEG", "MPO") and data.rfind(_END_OF_IMAGE) > data.rfind(_START_OF_SCAN):
-        return photo.height, photo.width
-    try:  # Not a JPEG, or one whose end is not in sight: the strict reader decides.
-        photo.load()
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Exception as error:  # noqa: BLE001  As above.
-        raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
-    return photo.height, photo.width
 
 
 def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False) -> np.ndarray:
@@ -159,6 +179,12 @@ def part_of(
 
 def resized(photo: np.ndarray, size_px: int) -> np.ndarray:
     """Plain resize to a square; sides that shrink are averaged first, so that nothing aliases."""
-    height, width = (min(side, size_px) for side in photo.shape[:2])
-    shrunk = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(shrunk, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
+    height, width = photo.shape[:2]
+    if height == size_px and width == size_px:
+        return photo.copy()
+    if height > size_px or width > size_px:
+        height, width = min(height, size_px), min(width, size_px)
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        if height == width:
+            return photo
+    return cv2.resize(photo, (size_px, size_px), interpolation=cv2.INTER_LINEAR)

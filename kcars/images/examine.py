@@ -1,7 +1,6 @@
 """One photo file, examined: what is wrong with it, and by what its copies are known."""
 
 import hashlib
-import io
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,11 @@ import numpy as np
 from PIL import Image
 
 from kcars.errors import KcarsError
-from kcars.images.decode import LARGEST_BYTES, LARGEST_PIXELS
+from kcars.images import formats
+from kcars.images.decode import photo_bytes
+from kcars.images.room import within_memory
+from kcars.limits import limits
+from kcars.untrusted import MIB
 
 SMALLEST_SIDE_PX = 32
 HASH_SIDE = 16
@@ -19,9 +22,7 @@ _ENDINGS = {
     "PNG": (".png",),
     "WEBP": (".webp",),
     "BMP": (".bmp",),
-    "MPO": (".jpg", ".jpeg"),  # Several JPEGs in one file, as phones write them.
 }
-_ORIENTATION = 0x0112
 
 
 @dataclass
@@ -34,56 +35,69 @@ class Examined:
     hash: np.ndarray | None = None
 
 
-def examine(path: Path, box: tuple[int, int, int, int]) -> Examined:
-    """Decode the whole photo once. box: as in Index, -1 for the whole photo. Reads nothing of a file that is too large."""
+def examine(path: Path, box: tuple[int, int, int, int], most_bytes: int | None = None) -> Examined | None:
+    """Decode the whole photo once. box: as in Index, -1 for the whole photo. Reads nothing of a file that is too large.
+
+    None for a photo that takes more than `most_bytes` of memory, which is not decoded. Raises MemoryError, which names the
+    photo, where memory is too short.
+    """
+    data, fault = _content(path)
+    if fault:
+        return Examined([fault])
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= LARGEST_BYTES else b""
+        header = formats.header(data)
+    except formats.BeyondLimit as error:
+        return Examined([("too_large", str(error))])
+    except ValueError as error:
+        return Examined([_spoilt(error, data)])
+    if most_bytes is not None and header.cost() > most_bytes:
+        return None
+    try:
+        return within_memory(lambda: _examined(data, header, path, box), header.cost())
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from None
+    except ValueError as error:
+        return Examined([*_wrong_ending(header, path), _spoilt(error, data)], hashlib.sha256(data).hexdigest())
+
+
+def _content(path: Path) -> tuple[bytes, tuple[str, str] | None]:
+    """A file's bytes, or why they are not read."""
+    try:
+        size, most = path.stat().st_size, limits().photo_mib
+        if size > most * MIB:
+            return b"", ("too_large", f"{size >> 20} MiB; a photo may have {most} (limit photo_mib)")
+        data = photo_bytes(path)
     except OSError as error:
-        return Examined([("missing", error.strerror or "")])
-    if size > LARGEST_BYTES:
-        return Examined([("too_large", f"{size >> 20} MiB")])
-    if not data:
-        return Examined([("empty", "0 bytes")])
-    found = Examined()
+        return b"", ("missing", error.strerror or "")
+    except KcarsError as error:
+        return b"", ("missing", str(error).removeprefix(f"{path}: "))
+    return data, None if data else ("empty", "0 bytes")
+
+
+def _spoilt(error: ValueError, data: bytes) -> tuple[str, str]:
+    told = str(error)
+    if told == formats.NO_PHOTO:
+        return "no_photo", f"starts with {data[:8]!r}"
+    return "truncated" if told == formats.DAMAGED or "truncated" in told else "no_photo", told[:120]
+
+
+def _examined(data: bytes, header: formats.Header, path: Path, box) -> Examined:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _examine_photo(data, path, box, found)
-    return found
+        photo = formats.loaded(data)
+        faults = _wrong_ending(header, path) + _kinds(photo, header) + _box_faults(box, *_upright_size(header))
+        return Examined(faults, hashlib.sha256(data).hexdigest(), _structure(photo))
 
 
-def _examine_photo(data: bytes, path: Path, box, found: Examined) -> None:
-    try:
-        photo = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError as error:
-        found.faults.append(("too_large", str(error).partition(",")[0]))
-        return
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Exception as error:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
-        found.faults.append(("no_photo", f"{type(error).__name__}, starts with {data[:8]!r}"))
-        return
-    if photo.width * photo.height > LARGEST_PIXELS:
-        found.faults.append(("too_large", f"{photo.width} x {photo.height} px"))
-        return
-    found.digest = hashlib.sha256(data).hexdigest()
-    found.faults += _kinds(photo, path) + _box_faults(box, *_upright_size(photo))
-    try:
-        photo.load()
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Exception as error:  # noqa: BLE001  As above.
-        cut_short = "truncated" in str(error) or isinstance(error, EOFError)
-        found.faults.append(("truncated" if cut_short else "no_photo", str(error)[:80]))
-        return
-    found.hash = _structure(photo)
+def _wrong_ending(header: formats.Header, path: Path) -> list[tuple[str, str]]:
+    if path.suffix.lower() in _ENDINGS[header.kind]:
+        return []
+    return [("wrong_ending", f"{header.kind} in {path.suffix or 'no ending'}")]
 
 
-def _kinds(photo: Image.Image, path: Path) -> list[tuple[str, str]]:
+def _kinds(photo: Image.Image, header: formats.Header) -> list[tuple[str, str]]:
     faults = []
-    if path.suffix.lower() not in _ENDINGS.get(photo.format, ()):
-        faults.append(("wrong_ending", f"{photo.format} in {path.suffix or 'no ending'}"))
-    if photo.format != "MPO" and getattr(photo, "n_frames", 1) > 1:
+    if getattr(photo, "n_frames", 1) > 1:
         faults.append(("animated", f"{photo.n_frames} frames"))
     if photo.mode == "CMYK":
         faults.append(("cmyk", photo.mode))
@@ -93,17 +107,17 @@ def _kinds(photo: Image.Image, path: Path) -> list[tuple[str, str]]:
         faults.append(("grey", photo.mode))
     if photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info:
         faults.append(("transparent", photo.mode))
-    if (orientation := photo.getexif().get(_ORIENTATION, 1)) not in (0, 1):
-        faults.append(("rotated", f"orientation {orientation}"))
+    if header.orientation != 1:
+        faults.append(("rotated", f"orientation {header.orientation}"))
     if min(photo.size) < SMALLEST_SIDE_PX:
         faults.append(("tiny", f"{photo.width} x {photo.height} px"))
     return faults
 
 
-def _upright_size(photo: Image.Image) -> tuple[int, int]:
+def _upright_size(header: formats.Header) -> tuple[int, int]:
     """Width and height once the orientation is applied, in which boxes count."""
-    turned = photo.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-    return photo.size[::-1] if turned else photo.size
+    size = header.width, header.height
+    return size[::-1] if header.orientation in (5, 6, 7, 8) else size
 
 
 def _box_faults(box, width: int, height: int) -> list[tuple[str, str]]:

@@ -5,21 +5,20 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from kcars.errors import KcarsError
+from kcars.images.decode import photo_bytes, small
 
 
 def thumbnail(path: Path, width_px: int, height_px: int) -> Image.Image | None:
     """The photo as RGB, upright, no larger than asked for, its shape kept; None where it cannot be decoded."""
     try:
-        with Image.open(path) as photo:
-            photo.draft("RGB", (width_px, height_px))
-            small = ImageOps.exif_transpose(photo).convert("RGB")
-            small.thumbnail((width_px, height_px))
-            return small
-    except MemoryError:  # The machine is short of memory: that is no fault of the photo.
-        raise
-    except Exception:  # noqa: BLE001  A broken photo is no fault here, and Pillow raises whatever it makes it.
+        picture = Image.fromarray(small(photo_bytes(path), max(width_px, height_px)))
+    except (KcarsError, ValueError):  # A broken photo is no fault here.
         return None
+    picture.thumbnail((width_px, height_px))
+    return picture
 
 
 def jpeg(pixels: np.ndarray, most_px: int) -> bytes:

@@ -86,9 +86,9 @@ def plant_photos(patient: Patient) -> None:
         patient.saved("wrong_ending", lambda photo: photo, "PNG")
     patient.saved("rotated", lambda photo: photo, exif=_turned())
     patient.label(list(patient.planted)[-1][1]).write_text("1\n1\n1 1 160 240\n")
-    patient.saved("wrong_ending", lambda photo: photo.convert("P"), "GIF", save_all=True)
+    patient.saved("no_photo", lambda photo: photo.convert("P"), "GIF", save_all=True)
     frames = [Image.new("RGB", (240, 160), (shade, 90, 30)) for shade in (10, 200)]
-    patient.saved("animated", lambda photo: photo, "GIF", save_all=True, append_images=frames)
+    patient.saved("animated", lambda photo: photo, "WEBP", save_all=True, append_images=frames)
     patient.planted["wrong_ending", list(patient.planted)[-1][1]] += 1
     patient.saved("tiny", lambda photo: photo.resize((30, 20)))
     patient.planted["box_outside", list(patient.planted)[-1][1]] += 1

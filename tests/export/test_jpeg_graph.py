@@ -104,6 +104,21 @@ def test_a_batch_with_a_bad_photo_is_refused_and_the_message_says_which(bad, tol
         read([jpeg(30, 40), bad])
 
 
+def progressive(repeated, height=60, width=80):
+    """A progressive JPEG whose last scan is there so many times more."""
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8), options)[1].tobytes()
+    return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * repeated + data[-2:]
+
+
+def test_scans_are_bounded():
+    assert (read([progressive(0)])[0] == decode(progressive(0), None, 24, 0.1)).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[photo\] \[1\] \[.*\] \[100\] \[scans"):
+        read([jpeg(30, 40), progressive(100)])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"1000000000\] \[pixels in all scans"):
+        read([progressive(80, 4000, 4000)])
+
+
 def test_a_jpeg_of_broken_middle_is_refused():
     data = bytearray(jpeg(60, 80))
     data[20:60] = bytes(40)

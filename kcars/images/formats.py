@@ -1,0 +1,183 @@
+"""What a photo file is and what decoding it costs, read from its headers alone: the only way to a decoder.
+
+OpenCV and Pillow choose among dozens of readers by a file's first bytes. Here four formats are known, and what a header asks
+for is compared with `kcars.limits` before any decoder sees the file.
+"""
+
+import io
+from typing import NamedTuple
+
+from PIL import Image
+
+from kcars.images import jpeg_header, png_header
+from kcars.images.beyond_limit import BeyondLimit, TooManyPixels, too_many_segments
+from kcars.limits import Limits, limits
+
+NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
+DAMAGED = "ends too early or is damaged"
+MILLION = 10**6
+_ORIENTATION = 0x0112
+_UNCOMPRESSED, _BIT_FIELDS = 0, 3  # Compressions of a BMP file.
+
+
+class Header(NamedTuple):
+    """What the first bytes of a photo file say of it.
+
+    kind: as Pillow names formats; height, width: in pixels as stored; plain: a JPEG of one scan or few whose Exif cannot turn
+    it; orientation: 1 to 8, as Exif counts; fixed, scaled: bytes a pixel that decoding takes, whatever the scale, and at full
+    scale; content: the file, without what no decoder needs.
+    """
+
+    kind: str
+    height: int
+    width: int
+    content: bytes
+    plain: bool = False
+    orientation: int = 1
+    fixed: int = 10
+    scaled: int = 0
+
+    def cost(self, scale: int = 1) -> int:
+        """Bytes of memory that decoding takes at 1 / scale."""
+        return self.height * self.width * self.fixed + self.height * self.width * self.scaled // scale**2
+
+
+def sniff(data: bytes) -> str:
+    """The format by the first bytes: JPEG, PNG, WEBP or BMP; ValueError for any other."""
+    if data[:3] == b"\xff\xd8\xff":
+        return "JPEG"
+    if data[:8] == png_header.SIGNATURE:
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:2] == b"BM":
+        return "BMP"
+    raise ValueError(NO_PHOTO)
+
+
+def header(data: bytes) -> Header:
+    """ValueError for what is no photo, and for one that is beyond a limit; nothing is decoded yet."""
+    return _READERS[sniff(data)](data, limits())
+
+
+def loaded(data: bytes) -> Image.Image:
+    """A photo with its pixels, as Pillow's strict reader of that format has them; ValueError also where some are lacking."""
+    found = header(data)
+    if found.kind == "PNG":
+        png_header.refuse_other_content(data, limits())
+    content = jpeg_header.without_metadata(data, limits()) if found.kind == "JPEG" else found.content
+    try:
+        photo = Image.open(io.BytesIO(content), formats=[found.kind])
+        photo.load()
+        return photo
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
+        raise ValueError(f"{DAMAGED} ({str(error)[:80]})") from None
+
+
+def refuse_size(width: int, height: int, bounds: Limits) -> None:
+    """ValueError for a picture of no pixels, or of more than `photo_megapixels`."""
+    if width < 1 or height < 1:
+        raise ValueError(NO_PHOTO)
+    most = bounds.photo_megapixels
+    if width * height > most * MILLION:
+        raise TooManyPixels(f"{width} x {height} pixels; a photo may have {most} million (limit photo_megapixels)")
+
+
+def _jpeg(data: bytes, bounds: Limits) -> Header:
+    found = jpeg_header.read(data, bounds)
+    if found is None:
+        raise ValueError(NO_PHOTO)
+    refuse_size(found.width, found.height, bounds)
+    if found.scans > 1:
+        _refuse_scans(found, bounds)
+    coefficients = 2 * found.components if found.several_scans else 0
+    orientation = _orientation(found.exif) if found.exif is not None else 1
+    return Header("JPEG", found.height, found.width, data, found.exif is None, orientation, coefficients, 9)
+
+
+def _refuse_scans(found: jpeg_header.JpegHeader, bounds: Limits) -> None:
+    pixels = found.width * found.height
+    if found.scans > bounds.jpeg_scans:
+        raise BeyondLimit(f"more than the {bounds.jpeg_scans} scans that a photo may have (limit jpeg_scans)")
+    if found.scans * pixels > bounds.jpeg_scan_megapixels * MILLION:
+        raise BeyondLimit(
+            f"{found.scans} scans of {pixels / MILLION:.0f} million pixels; together a photo may have "
+            f"{bounds.jpeg_scan_megapixels} million (limit jpeg_scan_megapixels)"
+        )
+
+
+def _png(data: bytes, bounds: Limits) -> Header:
+    found = png_header.read(data, bounds)
+    if found is None:
+        raise ValueError(NO_PHOTO)
+    refuse_size(found.width, found.height, bounds)
+    fixed = 20 if found.frames else 10  # OpenCV lays frames over one another on canvases of its own.
+    return Header("PNG", found.height, found.width, found.content, orientation=_orientation(found.exif), fixed=fixed)
+
+
+def _webp(data: bytes, bounds: Limits) -> Header:
+    kind, start = data[12:16], 20
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (start + 4, start + 7))
+    elif kind == b"VP8L" and data[start : start + 1] == b"\x2f":
+        bits = int.from_bytes(data[start + 1 : start + 5], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif kind == b"VP8 " and data[start + 3 : start + 6] == b"\x9d\x01\x2a":
+        width, height = (int.from_bytes(data[place : place + 2], "little") & 0x3FFF for place in (start + 6, start + 8))
+    else:
+        raise ValueError(NO_PHOTO)
+    refuse_size(width, height, bounds)
+    return Header("WEBP", height, width, data, orientation=_orientation(_webp_exif(data, bounds)), fixed=18)
+
+
+def _webp_exif(data: bytes, bounds: Limits) -> bytes:
+    """The content of a WebP file's Exif chunk; ValueError for more chunks than `photo_segments`."""
+    place, exif = 12, b""
+    for _ in range(bounds.photo_segments):
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        if data[place : place + 4] == b"EXIF":
+            exif = data[place + 8 : place + 8 + size]
+        place += 8 + size + size % 2
+        if place + 8 > len(data):
+            return exif
+    raise too_many_segments()
+
+
+def _bmp(data: bytes, bounds: Limits) -> Header:
+    size = int.from_bytes(data[14:18], "little")
+    wide = 2 if size == 12 else 4
+    width, height = (
+        int.from_bytes(data[place : place + wide], "little", signed=wide == 4) for place in (18, 18 + wide)
+    )
+    bits = int.from_bytes(data[18 + 2 * wide + 2 : 18 + 2 * wide + 4], "little")
+    compression = int.from_bytes(data[30:34], "little") if wide == 4 else _UNCOMPRESSED
+    height = abs(height)  # Below 0 where the top line comes first.
+    refuse_size(width, height, bounds)
+    if compression not in (_UNCOMPRESSED, _BIT_FIELDS):
+        raise ValueError(f"a BMP file of compression {compression}; only uncompressed ones are decoded")
+    if int.from_bytes(data[10:14], "little") + (width * bits + 31) // 32 * 4 * height > len(data):
+        raise ValueError(DAMAGED)
+    return Header("BMP", height, width, data)
+
+
+def _orientation(exif: bytes) -> int:
+    """The orientation that Exif asks for, 1 to 8, out of its first directory; 1 where it names none."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "little", b"MM": "big"}.get(exif[:2])
+    if order is None:
+        return 1
+
+    def number(place: int, size: int) -> int:
+        return int.from_bytes(exif[place : place + size], order)
+
+    start = number(4, 4)
+    for entry in range(start + 2, start + 2 + 12 * number(start, 2), 12):
+        if number(entry, 2) == _ORIENTATION:
+            found = number(entry + 8, 2)
+            return found if 1 <= found <= 8 else 1
+    return 1
+
+
+_READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "BMP": _bmp}

@@ -1,0 +1,99 @@
+"""The chunks of a PNG file: its size, whether its pixels are all there and no more, and what decoders need of it."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kcars.images.beyond_limit import BeyondLimit, too_many_segments
+from kcars.limits import Limits
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By colour type.
+_DEPTHS = (1, 2, 4, 8, 16)
+# Texts and colour profiles: no pixel depends on them, and a few bytes of them unpack to megabytes.
+_LEFT_OUT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_STEP, _PIECE = 2**20, 2**16
+
+
+class PngHeader(NamedTuple):
+    """height, width: in pixels; frames: whether there are several; exif: the content of its chunk; content: the file without
+    texts and colour profiles."""
+
+    height: int
+    width: int
+    frames: bool
+    exif: bytes
+    content: bytes
+
+
+def read(data: bytes, bounds: Limits) -> PngHeader | None:
+    """The header of bytes that begin as a PNG; None where it is damaged. ValueError for more chunks than `photo_segments`."""
+    if data[12:16] != b"IHDR" or len(data) < 33:
+        return None
+    width, height = struct.unpack(">II", data[16:24])
+    frames, exif, parts, start = False, b"", [], 0
+    for kind, place, end in _chunks(data, bounds):
+        if kind == b"acTL":
+            frames = True
+        elif kind == b"eXIf":
+            exif = data[place + 8 : end - 4]
+        elif kind in _LEFT_OUT:
+            parts.append(data[start:place])
+            start = end
+    return PngHeader(height, width, frames, exif, b"".join([*parts, data[start:]]) if start else data)
+
+
+def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
+    """(name, start, end) of each chunk, with its length and checksum."""
+    place = len(SIGNATURE)
+    for _ in range(bounds.photo_segments):
+        if place + 8 > len(data):
+            return
+        kind, end = data[place + 4 : place + 8], place + 12 + int.from_bytes(data[place : place + 4], "big")
+        yield kind, place, end
+        if kind == b"IEND":
+            return
+        place = end
+    raise too_many_segments()
+
+
+def refuse_other_content(data: bytes, bounds: Limits) -> None:
+    """ValueError where a PNG file holds less than its pixels, or far more: libpng unpacks all that there is."""
+    wanted, unpacked = _bytes_of_pixels(data), 0
+    unpack = zlib.decompressobj()
+    try:
+        for piece in _compressed(data, bounds):
+            while piece and not unpack.eof:
+                unpacked += len(unpack.decompress(piece, _STEP))
+                piece = unpack.unconsumed_tail
+                if unpacked > wanted + _STEP:
+                    raise BeyondLimit("a PNG file that holds more than its pixels")
+        unpacked += len(unpack.flush())  # What zlib has taken in and not yet given out.
+    except zlib.error as error:
+        raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
+    if unpacked < wanted:
+        raise ValueError("ends too early or is damaged")
+
+
+def _compressed(data: bytes, bounds: Limits) -> Iterator[bytes]:
+    """The stream of pixels, in pieces: zlib copies what it leaves of each."""
+    for kind, place, end in _chunks(data, bounds):
+        if kind == b"IDAT":
+            for start in range(place + 8, end - 4, _PIECE):
+                yield data[start : min(start + _PIECE, end - 4)]
+
+
+def _bytes_of_pixels(data: bytes) -> int:
+    """What the pixels of a PNG file take, with the byte that begins each line."""
+    width, height, depth, colours, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    if depth not in _DEPTHS or colours not in _CHANNELS:
+        raise ValueError("ends too early or is damaged (header)")
+    bits = depth * _CHANNELS[colours]
+    total = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, lines = -((left - width) // across), -((top - height) // down)
+        if columns > 0 and lines > 0:
+            total += lines * (1 + (columns * bits + 7) // 8)
+    return total
