@@ -23,6 +23,11 @@ class Limits(BaseModel):
     json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
     arrays_mib: PositiveInt = Field(8_192, description="unpacked size of an .npz file")
+    model_mib: PositiveInt = Field(2_047, description="size of a model file: ONNX, weights, variables of a SavedModel")
+    graph_mib: PositiveInt = Field(256, description="size of a SavedModel's graph, without its variables")
+    index_mib: PositiveInt = Field(65_536, description="size of an index's vectors")
+    detector_megapixels: PositiveInt = Field(16, description="pixels that a detector takes, in millions")
+    detector_boxes: PositiveInt = Field(1_000, description="vehicles that a detector may find in a photo")
 
     @classmethod
     def parse(cls, text: str) -> "Limits":

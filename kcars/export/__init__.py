@@ -16,6 +16,7 @@ from kcars.files import folder_sha256, umask, writable_folder, write_json, write
 from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
 from kcars.runtime import start
+from kcars.sealed import sealed
 
 LITERT, README = "model.tflite", "README.md"
 FORSAKEN_SECONDS = 3600
@@ -117,5 +118,5 @@ def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: C
         card["files"][name] = {"path": FILES[name], "bytes": size, "sha256": folder_sha256(file)}
         card["checks"][name] = compared(name, file, check)
         say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name])}")
-    write_json(place / CARD, card)
+    write_json(place / CARD, sealed(card))
     write_text(place / README, markdown(card))

@@ -1,5 +1,6 @@
 """Photos into a gallery: each is read once, embedded, and told of where it is bad or there already."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -201,6 +202,6 @@ def _path(photo: Photo) -> str:
 
 def _remove_empty(folder: Path) -> None:
     """Take away a folder that was made for what then could not be written."""
-    (folder / ".lock").unlink(missing_ok=True)
-    if not any(folder.iterdir()):
+    with contextlib.suppress(OSError):  # Somebody has put something there meanwhile.
+        (folder / ".lock").unlink(missing_ok=True)
         folder.rmdir()
