@@ -11,7 +11,7 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted"],
+    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted", "telemetry", "wire", "schemas", "sealed", "onnx_file"],
     [
         "settings",
         "strategy",
@@ -56,6 +56,7 @@ FLOORS = [
         "images.thumbnail",
         "images.heat",
         "images.pixels",
+        "saved_model",
         "stream",
         "embed",
         "grad_cam",
