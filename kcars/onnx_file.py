@@ -28,8 +28,12 @@ _FLOATS = {1: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}
 MOST_DEPTH = 16  # Of graphs in graphs.
 
 
+class Refused(ValueError):
+    """Something that a model may not have; the message says what, of "it"."""
+
+
 def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
-    """ValueError, which tells why, for a model that reads other files, uses other operations, or has weights that are not finite.
+    """Refused for a model that reads other files, uses other operations, or has weights that are not finite; ValueError for no model.
 
     operations: those that are allowed, of ONNX alone; None for any that ONNX Runtime itself brings.
     """
@@ -42,16 +46,16 @@ def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
             for node in wire.messages(value, _FUNCTION_NODE):
                 _refuse_node(node, operations, 0)
         elif number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-            raise ValueError("holds functions of its own; exports of kcars hold none")
+            raise Refused("holds functions of its own; exports of kcars hold none")
         elif number not in _MODEL_OTHERS:
-            raise ValueError(f"has field {number}, which ONNX does not know")
+            raise Refused(f"has field {number}, which ONNX does not know")
     if not graphs:
-        raise ValueError("holds no graph")
+        raise Refused("holds no graph")
 
 
 def _refuse_graph(graph: memoryview, operations, depth: int) -> None:
     if depth > MOST_DEPTH or isinstance(graph, int):
-        raise ValueError("its graphs are nested too deeply, or are none")
+        raise Refused("its graphs are nested too deeply, or are none")
     for number, value in wire.fields(graph):
         if number == _GRAPH_NODE:
             _refuse_node(value, operations, depth)
@@ -72,7 +76,7 @@ def _refuse_node(node: memoryview, operations, depth: int) -> None:
             _refuse_attribute(value, operations, depth)
     if operations is not None and (kind not in operations or domain not in DOMAINS):
         named = f"{domain}::{kind}" if domain else kind
-        raise ValueError(f"uses the operation {named[:80]!r}, which no export of kcars uses")
+        raise Refused(f"uses the operation {named[:80]!r}, which no export of kcars uses")
 
 
 def _refuse_attribute(attribute: memoryview, operations, depth: int) -> None:
@@ -95,7 +99,7 @@ def _refuse_tensor(tensor: memoryview) -> None:
     kind, numbers = 0, []
     for number, value in wire.fields(tensor):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
-            raise ValueError("keeps weights in other files, which are not read; a model of one file is")
+            raise Refused("keeps weights in other files, which are not read; a model of one file is")
         if number == _TENSOR_TYPE:
             kind = value
         elif number in (_TENSOR_RAW, _TENSOR_FLOATS, _TENSOR_DOUBLES) and not isinstance(value, int):
@@ -103,7 +107,7 @@ def _refuse_tensor(tensor: memoryview) -> None:
     for number, value in numbers:
         dtype = {_TENSOR_FLOATS: _FLOATS[1], _TENSOR_DOUBLES: _FLOATS[11]}.get(number) or _FLOATS.get(kind)
         if dtype and len(value) % dtype.itemsize == 0 and not np.isfinite(np.frombuffer(value, dtype)).all():
-            raise ValueError("is damaged: a weight is not finite")
+            raise Refused("is damaged: a weight is not finite")
 
 
 def session(content: bytes, what: str, operations: frozenset[str] | None, remedy: str):
@@ -117,7 +121,7 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  ONNX Runtime's classes of errors have no public base.
         told = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise KcarsError(f"{what}: {told if isinstance(error, ValueError) else f'damaged ({told})'}; {remedy}") from None
+        raise KcarsError(f"{what}: {told if isinstance(error, Refused) else f'damaged ({told})'}; {remedy}") from None
 
 
 def runtime(what: str):

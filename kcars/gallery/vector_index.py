@@ -165,10 +165,14 @@ def _loaded(faiss, content: BinaryIO, lists: int, facts: dict):
         index.nprobe = facts["probes"]
         index.set_direct_map_type(faiss.DirectMap.NoMap)  # That of the file may point anywhere.
         index.make_direct_map()
-    for start in range(0, index.ntotal, CHUNK):
-        if not np.isfinite(index.reconstruct_n(start, min(CHUNK, index.ntotal - start))).all():
-            raise ValueError("holds a number that is not finite")
+    if not (_finite(index) and (not lists or _finite(index.quantizer))):
+        raise ValueError("holds a number that is not finite")
     return index
+
+
+def _finite(index) -> bool:
+    parts = range(0, index.ntotal, CHUNK)
+    return all(np.isfinite(index.reconstruct_n(at, min(CHUNK, index.ntotal - at))).all() for at in parts)
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:
