@@ -5,14 +5,15 @@ import numpy as np
 
 from kcars import telemetry, wire
 from kcars.errors import KcarsError
+from kcars.wire import named
 
 # What tf2onnx makes of kcars' networks, and what it may make of them in another version: none loops, reads or writes a file, or makes a
 # tensor of a size that its inputs do not have.
-OPERATIONS = frozenset(
+OPERATIONS = named(
     "Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Dropout Equal Erf Exp Flatten Gather Gemm "
     "GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN Less LessOrEqual Log "
     "MatMul Max MaxPool Min Mul Neg Not Or Pad Pow Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum "
-    "ReduceSumSquare Relu Reshape Shape Sigmoid Sign Slice Softmax Split Sqrt Squeeze Sub Sum Transpose Unsqueeze Where".split()
+    "ReduceSumSquare Relu Reshape Shape Sigmoid Sign Slice Softmax Split Sqrt Squeeze Sub Sum Transpose Unsqueeze Where"
 )
 DOMAINS = ("", "ai.onnx")
 # Numbers of fields in onnx.proto.
@@ -117,7 +118,9 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
         refuse_unsafe(content, operations)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = joblib.cpu_count()
-        options.add_session_config_entry("session.load_model_format", "ONNX")  # No other format that these bytes could be, too.
+        options.add_session_config_entry(
+            "session.load_model_format", "ONNX"
+        )  # No other format that these bytes could be, too.
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  ONNX Runtime's classes of errors have no public base.
         told = (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -176,7 +176,9 @@ class Detector:
         self._height, self._width = (side if isinstance(side, int) else self.FREE_SIDE for side in shape[2:])
         if not 0 < self._height * self._width <= (most := limits().detector_megapixels) * 1_000_000:
             sides = f"{self._height} x {self._width}"
-            raise KcarsError(f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)")
+            raise KcarsError(
+                f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)"
+            )
 
     def boxes(self, pixels: np.ndarray) -> list[Box]:
         """Of the vehicles in a photo (h, w, 3) uint8, the surest first."""

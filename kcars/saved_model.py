@@ -9,32 +9,33 @@ import numpy as np
 from kcars.errors import KcarsError
 from kcars.limits import limits
 from kcars.untrusted import MIB, opened, read_bytes, refuse_links
+from kcars.wire import named
 
 GRAPH, FINGERPRINT, VARIABLES = "saved_model.pb", "fingerprint.pb", "variables/variables"
 FILES = rf"{re.escape(GRAPH)}|{FINGERPRINT}|variables|{VARIABLES}\.(index|data-\d{{5}}-of-\d{{5}})"
 FINGERPRINT_BYTES = 4096
 SIGNATURE = "pixels"  # The one that kcars calls.
 # What the functions of kcars' exports are made of. Those of the signature `pixels`, of which kcars runs no other: none loops.
-PIXELS = frozenset(
+PIXELS = named(
     "Abs Add AddN AddV2 All AvgPool BiasAdd Cast ConcatV2 Const Conv2D DepthwiseConv2dNative Equal Exp ExpandDims Fill "
     "FusedBatchNormV3 GatherV2 Identity IdentityN IsFinite Log MatMul Max MaxPool Maximum Mean Minimum Mul Neg NoOp Pack Pad "
     "PartitionedCall Placeholder Pow Prod ReadVariableOp RealDiv Relu Relu6 Reshape Rsqrt SelectV2 Shape Sigmoid Slice Softmax "
-    "Split Sqrt Square Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tile TopKV2 Transpose Unpack ZerosLike".split()
+    "Split Sqrt Square Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tile TopKV2 Transpose Unpack ZerosLike"
 )
 # Those of signatures that read JPEG files, which TensorFlow Serving runs.
-JPEG = PIXELS | frozenset(
+JPEG = PIXELS | named(
     "Assert Case Ceil DecodeJpeg DecodeRaw EnsureShape ExtractJpegShape Floor FloorDiv FloorMod Greater GreaterEqual If Less "
     "LessEqual LogicalAnd LogicalNot LogicalOr LoopCond Min NotEqual OnesLike Range RightShift Round Select Size StatelessCase "
     "StatelessIf StatelessWhile Substr TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength "
-    "TensorListReserve TensorListSetItem TensorListStack Where While".split()
+    "TensorListReserve TensorListSetItem TensorListStack Where While"
 )
 # Those that TensorFlow writes into every SavedModel to store its variables; loading does not call them.
-SAVER = frozenset(
+SAVER = named(
     "AssignVariableOp Const DisableCopyOnRead Identity MergeV2Checkpoints NoOp Pack ReadVariableOp RestoreV2 SaveV2 Select "
-    "ShardedFilename StaticRegexFullMatch StringJoin".split()
+    "ShardedFilename StaticRegexFullMatch StringJoin"
 )
 SAVER_NAMES = re.compile(r"__inference__traced_(save|restore)_\d+")
-GRAPH_NODES = frozenset("Const NoOp Placeholder ReadVariableOp StatefulPartitionedCall VarHandleOp".split())
+GRAPH_NODES = named("Const NoOp Placeholder ReadVariableOp StatefulPartitionedCall VarHandleOp")
 OBJECTS = frozenset({"user_object", "variable", "bare_concrete_function"})
 USER_OBJECTS = frozenset({"_generic_user_object", "trackable_list_wrapper", "signature_map"})
 
@@ -54,7 +55,9 @@ def load(tf, folder: Path, remedy: str) -> Callable:
         raise KcarsError(f"{error}; {remedy}") from None
     except Exception as error:  # noqa: BLE001  TensorFlow's loader raises what its many readers do.
         told = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise KcarsError(f"{folder}: {told if isinstance(error, _Refused) else f'damaged ({told})'}; {remedy}") from None
+        raise KcarsError(
+            f"{folder}: {told if isinstance(error, _Refused) else f'damaged ({told})'}; {remedy}"
+        ) from None
     function.held = loaded  # The function holds its weights weakly.
     return function
 
@@ -115,7 +118,12 @@ def _refuse_parts(graph) -> None:
         if kind not in OBJECTS or (kind == "user_object" and node.user_object.identifier not in USER_OBJECTS):
             named = node.user_object.identifier if kind == "user_object" else kind
             raise _Refused(f"holds an object {str(named)[:80]!r}, which no export has")
-        if node.registered_name or node.registered_saver or node.saveable_objects or node.HasField("serialized_user_proto"):
+        if (
+            node.registered_name
+            or node.registered_saver
+            or node.saveable_objects
+            or node.HasField("serialized_user_proto")
+        ):
             raise _Refused("has an object that is loaded by a function of its own, which no export has")
 
 
@@ -142,7 +150,9 @@ def _called_by_signature(graph, functions: dict) -> set[str]:
 def _signature_function(objects) -> str:
     """The function that TensorFlow's loader takes for the signature: a child of the root's `signatures`."""
     maps = [child.node_id for child in objects.nodes[0].children if child.local_name == "signatures"]
-    found = [child.node_id for number in maps for child in objects.nodes[number].children if child.local_name == SIGNATURE]
+    found = [
+        child.node_id for number in maps for child in objects.nodes[number].children if child.local_name == SIGNATURE
+    ]
     if len(found) != 1:
         raise _Refused(f"has {len(found)} signatures {SIGNATURE}; an export has one")
     return objects.nodes[found[0]].bare_concrete_function.concrete_function_name

@@ -6,6 +6,11 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_VARINT_BYTES = 10
 
 
+def named(text: str) -> frozenset[str]:
+    """Names in a text, such as those of operations."""
+    return frozenset(text.split())
+
+
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """(field number, value) in the order of the message: a number for a varint, the bytes of anything else.
 

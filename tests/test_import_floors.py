@@ -11,7 +11,20 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted", "telemetry", "wire", "schemas", "sealed", "onnx_file"],
+    [
+        "errors",
+        "files",
+        "keys",
+        "machine",
+        "bounds",
+        "limits",
+        "untrusted",
+        "telemetry",
+        "wire",
+        "schemas",
+        "sealed",
+        "onnx_file",
+    ],
     [
         "settings",
         "strategy",

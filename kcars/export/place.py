@@ -25,7 +25,9 @@ _AT_FDCWD, _EXCHANGE = -100, 2  # Of Linux' renameat2.
 _FILES = "|".join(map(re.escape, (CARD, README, ONNX, LITERT)))
 _FOLDERS = {Path(SAVED_MODEL).parts[0], SAVED_MODEL, f"{SAVED_MODEL}/variables", f"{SAVED_MODEL}/assets"}
 _OWN = re.compile(rf"{_FILES}|{re.escape(SAVED_MODEL)}/({saved_model.FILES})")
-_HALF = re.compile(rf"(.+/)?(\.({re.escape(CARD)}|{re.escape(README)})\.\w{{8}}|variables_temp|part-[\w.-]+|variables\.[\w.-]+)")
+_HALF = re.compile(
+    rf"(.+/)?(\.({re.escape(CARD)}|{re.escape(README)})\.\w{{8}}|variables_temp|part-[\w.-]+|variables\.[\w.-]+)"
+)
 
 
 def check_place(out: Path, force: bool) -> None:

@@ -54,7 +54,9 @@ def write_photos(file: Path, photos: Sequence[Kept]) -> None:
     """Names of files that are no UTF-8 keep their bytes; KcarsError for a name that is too long."""
     for photo in photos:
         if max(len(photo.make), len(photo.model)) > MOST_NAME:
-            raise KcarsError(f"{photo.path}: its make or model has more than {MOST_NAME} characters; give it a shorter name")
+            raise KcarsError(
+                f"{photo.path}: its make or model has more than {MOST_NAME} characters; give it a shorter name"
+            )
     columns = {name: [getattr(photo, name) for photo in photos] for name in COLUMNS[:4]}
     boxes = [photo.box or ("",) * 4 for photo in photos]
     columns |= {name: [box[place] for box in boxes] for place, name in enumerate(COLUMNS[4:])}

@@ -40,7 +40,9 @@ def _keras(file: BinaryIO) -> None:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if strange := [entry.filename for entry in entries if entry.filename not in KERAS_ENTRIES]:
-            raise Refused(f"holds {strange[0][:80]!r}, which is not read; a .keras file holds {', '.join(sorted(KERAS_ENTRIES))}")
+            raise Refused(
+                f"holds {strange[0][:80]!r}, which is not read; a .keras file holds {', '.join(sorted(KERAS_ENTRIES))}"
+            )
         if len({entry.filename for entry in entries}) != len(entries):
             raise Refused("holds an entry twice")
         if (total := sum(entry.file_size for entry in entries)) > (most := limits().model_mib * MIB):
@@ -61,7 +63,9 @@ def _refuse_code(config) -> None:
             if name in CODE:
                 raise Refused(f"cannot be loaded as .keras: it holds code ({name}), which is not run")
             if isinstance(module, str) and module and module.split(".")[0] not in MODULES:
-                raise Refused(f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported")
+                raise Refused(
+                    f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported"
+                )
             coming += part.values()
         elif isinstance(part, list):
             coming += part
@@ -89,4 +93,6 @@ def _h5(file) -> None:
                     raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
                 numbers += found.size * found.dtype.itemsize
                 if numbers > most or seen > MOST_DATASETS:
-                    raise Refused(f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)")
+                    raise Refused(
+                        f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
+                    )

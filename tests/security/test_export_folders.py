@@ -13,7 +13,13 @@ from kcars.export.place import check_place, exchange, new_folder, recover
 
 def write(folder, what: str) -> None:
     (folder / "saved_model/1/variables").mkdir(parents=True)
-    for name in ("model.onnx", "README.md", "saved_model/1/saved_model.pb", "saved_model/1/variables/variables.index", "card.json"):
+    for name in (
+        "model.onnx",
+        "README.md",
+        "saved_model/1/saved_model.pb",
+        "saved_model/1/variables/variables.index",
+        "card.json",
+    ):
         (folder / name).write_text(what)
 
 
@@ -31,7 +37,16 @@ def holds(out) -> set[str]:
 
 def killed_at(step: int, action) -> bool:
     """Run an action in a process that is killed just before its step-th call that names, makes or deletes something; whether it came so far."""
-    events = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree", "tempfile.mkdtemp", "exchange"}
+    events = {
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.mkdir",
+        "os.chmod",
+        "shutil.rmtree",
+        "tempfile.mkdtemp",
+        "exchange",
+    }
     child = os.fork()
     if not child:
         count = [0]
@@ -92,7 +107,12 @@ def exchange_works(folder) -> bool:
 def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
     out = tmp_path / "export"
     export(out, "old")
-    for name in ("notes.txt", "saved_model/2/saved_model.pb", "saved_model/1/notes.txt", "saved_model/1/variables/notes.txt"):
+    for name in (
+        "notes.txt",
+        "saved_model/2/saved_model.pb",
+        "saved_model/1/notes.txt",
+        "saved_model/1/variables/notes.txt",
+    ):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
         with pytest.raises(KcarsError, match=f"holds {name.removesuffix('/saved_model.pb')} beside an export"):
@@ -133,7 +153,10 @@ def test_folders_that_look_like_halves_but_hold_something_else_stay(tmp_path):
         (tmp_path / name / "mine.txt").write_text("mine")
         os.utime(tmp_path / name, (hour_ago, hour_ago))
     (tmp_path / ".export.kcars-new.linklink").symlink_to(tmp_path / ".export.settings")
-    for name, when in ((".export.abcd1234", hour_ago), (".export.abcd5678", time.time())):  # As an earlier kcars left them.
+    for name, when in (
+        (".export.abcd1234", hour_ago),
+        (".export.abcd5678", time.time()),
+    ):  # As an earlier kcars left them.
         (tmp_path / name).mkdir()
         write(tmp_path / name, "half")
         os.utime(tmp_path / name, (when, when))

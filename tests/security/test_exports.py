@@ -133,7 +133,9 @@ def test_other_graphs_that_the_loader_would_run_are_refused(tmp_path):
 
     def saver_that_is_run(model):
         graph = model.meta_graphs[0]
-        saver = next(f for f in graph.graph_def.library.function if f.signature.name.startswith("__inference__traced_save"))
+        saver = next(
+            f for f in graph.graph_def.library.function if f.signature.name.startswith("__inference__traced_save")
+        )
         root = graph.object_graph_def.nodes[0]
         signatures = next(child.node_id for child in root.children if child.local_name == "signatures")
         child = next(c for c in graph.object_graph_def.nodes[signatures].children if c.local_name == "pixels")
@@ -216,7 +218,9 @@ def test_a_file_of_two_formats_is_not_read_as_the_other(tmp_path):
     refused(onnx_export(tmp_path / "export", content), "has field 15, which ONNX does not know")
 
 
-@pytest.mark.parametrize("content", [b"", b"nothing", b"\x3a\xff\xff\xff\xff\x0f", b"\x3b", b"\x3a\x05" + b"\x0a\x03\x0a" * 2])
+@pytest.mark.parametrize(
+    "content", [b"", b"nothing", b"\x3a\xff\xff\xff\xff\x0f", b"\x3b", b"\x3a\x05" + b"\x0a\x03\x0a" * 2]
+)
 def test_what_is_no_onnx_file_is_one_line(tmp_path, content):
     refused(onnx_export(tmp_path / "export", content), "model.onnx: ")
 

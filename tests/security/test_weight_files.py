@@ -79,7 +79,11 @@ def layer(entries, change) -> None:
 
 def test_code_and_other_modules_in_a_keras_file_are_not_run(backbone, whole, tmp_path):
     def code(one):
-        one |= {"class_name": "Lambda", "module": "keras.layers", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}}}
+        one |= {
+            "class_name": "Lambda",
+            "module": "keras.layers",
+            "config": {"function": {"class_name": "__lambda__", "config": {"code": "4wAA"}}},
+        }
 
     def module(one):
         one |= {"module": "os", "class_name": "system", "registered_name": "system"}
@@ -138,7 +142,12 @@ def test_links_and_outside_storage_of_hdf5_are_not_followed(backbone, whole, tmp
         layout = h5py.VirtualLayout(shape, np.float32)
         group.create_virtual_dataset("0", layout)
 
-    for change, told in ((external_link, "is a link"), (soft_link, "is a link"), (outside, "another file"), (virtual, "another file")):
+    for change, told in (
+        (external_link, "is a link"),
+        (soft_link, "is a link"),
+        (outside, "another file"),
+        (virtual, "another file"),
+    ):
         h5_like(whole, tmp_path / "a.weights.h5", change)
         refused(backbone, tmp_path / "a.weights.h5", told)
 
