@@ -13,7 +13,7 @@ from tqdm import tqdm
 from kcars.answers import UNKNOWN
 from kcars.errors import KcarsError
 from kcars.gallery.described import Named
-from kcars.gallery.photos import Kept, digest
+from kcars.gallery.photos import MOST_NAME, Kept, digest
 from kcars.gallery.store import (
     Gallery,
     check_place,
@@ -158,6 +158,8 @@ def as_name(text: str) -> str:
     name = " ".join(text.split())
     if not name or name == UNKNOWN:
         raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
+    if len(name) > MOST_NAME:
+        raise KcarsError(f"NAME: has {len(name)} characters; up to {MOST_NAME} are kept")
     return name
 
 
