@@ -67,7 +67,7 @@ def commands(runs, exports, drawn, folder: Path) -> list[list]:
             "model.width=0.0625",
             "train.epochs=1",
             "train.batch=16",
-            "evaluate.resamples=10",
+            "evaluate.resamples=100",
         )
     ]
     named, compared = runs["classify"], runs["verify"]
@@ -93,7 +93,7 @@ def commands(runs, exports, drawn, folder: Path) -> list[list]:
         ["data", "init", cars],
         ["strategies"],
         ["strategies", "show", "start/verify"],
-        ["tune", "--task", "classify", "--data", drawn, "--out", out / "tune", *smallest, "--steps", 12],
+        ["tune", "--task", "classify", "--data", drawn, "--out", out / "tune", *smallest, "--steps", 20],
         ["demo", exports["classify"], exports["verify"], "--index", index, "--port", free_port()],
     ]  # fmt: skip
 
@@ -109,6 +109,10 @@ def test_no_command_looks_up_a_host(environment, small_runs, exports, drawn, tmp
     ]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=560)
     assert done.returncode == 0, done.stderr[-2000:]
-    for command, code, told in json.loads((tmp_path / "answers.json").read_text()):
-        assert code in ((0, 130) if command[0] == "demo" else (0,)), (command, told)
+    failed = [
+        (command, told)
+        for command, code, told in json.loads((tmp_path / "answers.json").read_text())
+        if code not in ((0, 130) if command[0] == "demo" else (0,))
+    ]
+    assert not failed
     assert hosts(environment) == []
