@@ -1,5 +1,7 @@
 """kcars: vehicle recognition (make and model, same or not) under class imbalance, on Keras 3."""
 
+from kcars import telemetry as telemetry
+
 __version__ = "0.1.0"
 
 

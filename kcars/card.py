@@ -1,6 +1,6 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
-from kcars import adjusted_head
+from kcars import adjusted_head, card_schema
 from kcars.errors import KcarsError
 from kcars.files import fingerprint, sha256
 from kcars.linear_metric import LinearMetric
@@ -24,29 +24,6 @@ CLIENT = (
 )
 
 
-_NEEDED = {
-    "task": (),
-    "target": (),
-    "embedding": (),
-    "classes": ("names", "makes"),
-    "input": ("size_px", "padding", "crop", "learned_in_boxes", "mirror", "shift", "unit"),
-    "decision": (),
-}
-_DECIDING = {"classify": ("temperature",), "verify": ("threshold", "scale", "offset")}
-
-
-def missing(card: dict) -> str:
-    """What a card lacks that answers need, "" where it has all."""
-    for name, parts in _NEEDED.items():
-        if name not in card:
-            return name
-        parts = _DECIDING.get(card["task"], ("a task that is known",)) if name == "decision" else parts
-        for part in parts:
-            if part not in card[name]:
-                return f"{name}.{part}"
-    return ""
-
-
 def of_run(run: Run) -> dict:
     """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
@@ -55,7 +32,7 @@ def of_run(run: Run) -> dict:
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
-    return {
+    card = {
         "format": FORMAT,
         "model_fingerprint": _model_fingerprint(run),
         "task": strategy.task,
@@ -84,6 +61,8 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
+    card_schema.check(card, f"run {run.folder}", f"kcars evaluate {run.folder} scores it anew")
+    return card
 
 
 def _model_fingerprint(run: Run) -> str | None:

@@ -44,6 +44,11 @@ class Limits(BaseModel):
     page_questions: PositiveInt = Field(64, description="questions that wait at the demo page")
     page_questions_per_visitor: PositiveInt = Field(8, description="questions that wait of one address")
     page_wait_seconds: PositiveInt = Field(120, description="time that a question waits for the models")
+    model_mib: PositiveInt = Field(2_047, description="size of a model file: ONNX, weights, variables of a SavedModel")
+    graph_mib: PositiveInt = Field(256, description="size of a SavedModel's graph, without its variables")
+    index_mib: PositiveInt = Field(65_536, description="size of an index's vectors")
+    detector_megapixels: PositiveInt = Field(16, description="pixels that a detector takes, in millions")
+    detector_boxes: PositiveInt = Field(1_000, description="vehicles that a detector may find in a photo")
 
     @classmethod
     def parse(cls, text: str) -> "Limits":

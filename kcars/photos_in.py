@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kcars import onnx_file
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
 from kcars.images.decode import full_size, named, photo_bytes
 from kcars.images.video import frames as video_frames
-from kcars.untrusted import opened, opened_list
+from kcars.limits import limits
+from kcars.untrusted import MIB, opened_list, read_bytes
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -152,25 +154,23 @@ class Detector:
     FREE_SIDE, GREY = 640, 114
 
     def __init__(self, file: Path, classes: frozenset[int] = frozenset(), least_score: float = 0.25):
+        what = f"--detector {file}"
         try:
-            import onnxruntime
-        except ImportError:
-            raise KcarsError("--detector: ONNX Runtime is not installed; run: pip install onnxruntime") from None
-        try:
-            with opened(file):
-                pass
+            content = read_bytes(file, limits().model_mib * MIB)
         except KcarsError as error:
             raise KcarsError(f"--detector {error}") from None
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
-            raise KcarsError(f"--detector {file}: is no ONNX model ({str(error).splitlines()[0][:120]})") from None
+        self._session = onnx_file.session(content, what, None, "name an ONNX model")
         self.file, self.classes, self.least_score = file, classes, least_score
         given = self._session.get_inputs()[0]
         self._name, shape = given.name, given.shape
         if len(shape) != 4 or shape[1] != 3:
             raise KcarsError(f"--detector {file}: takes {shape}; (1, 3, height, width) is needed")
         self._height, self._width = (side if isinstance(side, int) else self.FREE_SIDE for side in shape[2:])
+        if not 0 < self._height * self._width <= (most := limits().detector_megapixels) * 1_000_000:
+            sides = f"{self._height} x {self._width}"
+            raise KcarsError(
+                f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)"
+            )
 
     def boxes(self, pixels: np.ndarray) -> list[Box]:
         """Of the vehicles in a photo (h, w, 3) uint8, the surest first."""
@@ -186,10 +186,11 @@ class Detector:
             raise KcarsError(
                 f"--detector {self.file}: gives {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
             )
-        found = found[0][found[0, :, 4] >= self.least_score]
+        found = found[0][np.isfinite(found[0]).all(1)]
+        found = found[found[:, 4] >= self.least_score]
         if self.classes:
             found = found[np.isin(found[:, 5].round().astype(int), list(self.classes))]
-        found = found[np.argsort(-found[:, 4], kind="stable")]
+        found = found[np.argsort(-found[:, 4], kind="stable")][: limits().detector_boxes]
         corners = (found[:, :4] - [left, top, left, top]) / scale
         corners = np.clip(corners, 0, [width, height, width, height])
         return [tuple(map(float, box)) for box in corners if box[2] - box[0] >= 1 and box[3] - box[1] >= 1]

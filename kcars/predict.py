@@ -1,6 +1,6 @@
 """The one way from photos to answers, by a run or an export: read, network, answers; in batches, memory flat."""
 
-import json
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,15 +12,21 @@ import joblib
 import numpy as np
 
 from kcars import card as cards
+from kcars import card_schema, onnx_file
 from kcars.answers import Answers, Comparison, Prediction
 from kcars.errors import KcarsError, one_of
+from kcars.files import folder_sha256
 from kcars.images.decode import cut, decode, photo_bytes, resized
 from kcars.images.pixels import empty_photos
+from kcars.limits import limits
 from kcars.linear_metric import LinearMetric, unit_length
 from kcars.photos_in import Photo, as_photo
+from kcars.sealed import refuse_changed
+from kcars.untrusted import MIB, read_bytes, read_json, refuse_links
 
 BATCH = 32
 CARD, ONNX, SAVED_MODEL = "card.json", "model.onnx", "saved_model/1"
+REMEDY = "export anew"
 NAMES_NOTHING = "names nothing: it was trained to compare (kcars compare)"
 COMPARES_NOTHING = "compares nothing: it was trained to name (kcars predict)"
 
@@ -85,14 +91,22 @@ class Predictor:
             batch = empty_photos(len(good), self.card["input"]["size_px"])
             for place, pixels in enumerate(good):
                 batch[place] = pixels
-            outputs = iter(self._network(batch) if good else ())
+            outputs = iter(self._finite(batch) if good else ())
             for photo, pixels in part:
                 yield photo, pixels if isinstance(pixels, KcarsError) else next(outputs)
 
     def outputs(self, pixels: np.ndarray) -> np.ndarray:
         """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
-        parts = [self._network(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        parts = [self._finite(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
         return np.concatenate(parts)
+
+    def _finite(self, pixels: np.ndarray) -> np.ndarray:
+        outputs = self._network(pixels)
+        if len(outputs) != len(pixels):
+            raise KcarsError(f"model {self.card['place']}: gives {len(outputs)} answers to {len(pixels)} photos")
+        if not np.isfinite(outputs).all():
+            raise KcarsError(f"model {self.card['place']}: gives numbers that are not finite; its weights are damaged")
+        return outputs
 
     def read(self, photo: Photo) -> np.ndarray | KcarsError:
         """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
@@ -168,7 +182,7 @@ def finished(card: dict, outputs: np.ndarray, metric: LinearMetric | None) -> np
 
 def _of_export(folder: Path, model: Path | None) -> Predictor:
     """model: the file or folder in the export that is to answer; without it ONNX Runtime does where it can, as the smaller."""
-    card = _read_card(folder / CARD) | {"place": str(folder)}
+    card = _read_card(folder) | {"place": str(folder)}
     runners = {ONNX: _onnx, SAVED_MODEL: _saved_model}
     if model is None:
         name = next((name for name in runners if (folder / name).exists()), None)
@@ -179,7 +193,7 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
         name = SAVED_MODEL if name == Path(SAVED_MODEL).parts[0] else name
         if name not in runners:
             raise one_of(f"model {folder}", name, runners)
-    network = runners[name](folder / name, "logits" if card["task"] == "classify" else "embedding")
+    network = runners[name](card, folder / name, "logits" if card["task"] == "classify" else "embedding")
     _refuse_other_network(card, network, folder / name)
     return Predictor(card, network)
 
@@ -189,50 +203,56 @@ def _refuse_other_network(card: dict, network: Callable, file: Path) -> None:
     wanted = len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
     size_px = card["input"]["size_px"]
     try:
-        found = network(np.zeros((1, size_px, size_px, 3), np.uint8)).shape[1]
+        output = network(np.zeros((1, size_px, size_px, 3), np.uint8))
+        fits = output.shape == (1, wanted) and output.dtype == np.float32
+        found = f"{output.dtype} of shape {output.shape} for a photo"
     except Exception as error:  # noqa: BLE001  Each runtime has errors of its own.
-        found = str(error).splitlines()[0][:120]
-    if found != wanted:
-        raise KcarsError(f"{file}: does not fit its {CARD}: gives {found}, not {wanted} numbers a photo; export anew")
+        fits, found = False, (str(error).splitlines() or [type(error).__name__])[0][:120]
+    if not fits:
+        raise KcarsError(f"{file}: does not fit its {CARD}: gives {found}, not {wanted} numbers a photo; {REMEDY}")
+    if not np.isfinite(output).all():
+        raise KcarsError(f"{file}: is damaged: it gives numbers that are not finite; {REMEDY}")
 
 
-def _read_card(path: Path) -> dict:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        if card["format"] != cards.FORMAT:
-            raise KcarsError(f"{path}: written in format {card['format']}; this kcars reads {cards.FORMAT}")
-        if missing := cards.missing(card):
-            raise KcarsError(f"{path}: lacks {missing}; export anew")
-        return card
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]}); export anew") from None
+def _read_card(folder: Path) -> dict:
+    path = folder / CARD
+    card = read_json(path, folder)
+    if not isinstance(card, dict):
+        raise KcarsError(f"{path}: holds no JSON object; {REMEDY}")
+    if card.get("format") != cards.FORMAT:
+        raise KcarsError(f"{path}: written in format {card.get('format')!r}; this kcars reads {cards.FORMAT}")
+    refuse_changed(card, path, REMEDY)
+    card_schema.check(card, path, REMEDY)
+    return card
 
 
-def _onnx(file: Path, output: str) -> Callable:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise KcarsError("ONNX Runtime is not installed; run: pip install onnxruntime") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = joblib.cpu_count()
-    try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
-        raise KcarsError(f"{file}: damaged ({str(error).splitlines()[0][:120]}); export anew") from None
+def _refuse_other_digest(card: dict, kind: str, file: Path, found: Callable[[], str]) -> None:
+    """KcarsError where a model is not the one that its card was written with; cards of the first exports tell no digest."""
+    if card.get("files") is None:
+        return
+    if kind not in card["files"]:
+        raise KcarsError(f"{file}: is not named by its {CARD}; {REMEDY}")
+    if found() != card["files"][kind]["sha256"]:
+        raise KcarsError(f"{file}: is damaged, or another than its {CARD} was written with (SHA-256); {REMEDY}")
+
+
+def _onnx(card: dict, file: Path, output: str) -> Callable:
+    content = read_bytes(file, limits().model_mib * MIB, file.parent)
+    _refuse_other_digest(card, "onnx", file, lambda: hashlib.sha256(content).hexdigest())
+    session = onnx_file.session(content, str(file), onnx_file.OPERATIONS, REMEDY)
     return lambda pixels: session.run([output], {"pixels": pixels})[0]
 
 
-def _saved_model(folder: Path, output: str) -> Callable:
+def _saved_model(card: dict, folder: Path, output: str) -> Callable:
+    from kcars import saved_model
     from kcars.runtime import quiet_tensorflow
 
+    refuse_links(folder.parents[1], folder)
+    saved_model.refuse_other_files(folder)
+    _refuse_other_digest(card, "saved_model", folder, lambda: folder_sha256(folder))
     tf = quiet_tensorflow()
-    try:
-        loaded = tf.saved_model.load(str(folder))
-        answer = loaded.signatures["pixels"]
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise KcarsError(f"{folder}: damaged ({str(error).splitlines()[0][:120]}); export anew") from None
-    # The function holds its weights weakly: `loaded` keeps them.
-    return lambda pixels, kept=loaded: answer(pixels=tf.constant(pixels))[output].numpy()
+    answer = saved_model.load(tf, folder, REMEDY)
+    return lambda pixels: answer(pixels=tf.constant(pixels))[output].numpy()
 
 
 def _read_ahead(photos: Iterator[Photo], read: Callable) -> Iterator[tuple]:

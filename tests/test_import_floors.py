@@ -11,7 +11,23 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine", "bounds", "limits", "plain_text", "unfinished", "untrusted", "workers"],
+    [
+        "errors",
+        "files",
+        "keys",
+        "machine",
+        "bounds",
+        "limits",
+        "plain_text",
+        "unfinished",
+        "untrusted",
+        "workers",
+        "telemetry",
+        "wire",
+        "schemas",
+        "sealed",
+        "onnx_file",
+    ],
     [
         "settings",
         "strategy",
@@ -62,6 +78,7 @@ FLOORS = [
         "images.thumbnail",
         "images.heat",
         "images.pixels",
+        "saved_model",
         "stream",
         "embed",
         "grad_cam",

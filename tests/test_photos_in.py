@@ -167,7 +167,7 @@ def test_a_detector_that_is_none_or_of_another_shape_is_told(tmp_path):
     with pytest.raises(KcarsError, match="No such file"):
         Detector(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    with pytest.raises(KcarsError, match="is no ONNX model"):
+    with pytest.raises(KcarsError, match="name an ONNX model"):
         Detector(tmp_path / "bad.onnx")
     with pytest.raises(KcarsError, match="is needed"):
         Detector(detector(tmp_path / "flat.onnx", [[1, 2, 30, 40, 0.9, 0]], shape=(1, 64, 64)))

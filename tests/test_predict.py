@@ -127,6 +127,9 @@ def test_what_is_no_model_is_told(exports, tmp_path):
         with pytest.raises(KcarsError, match=told):
             load(place)
     broken = shutil.copytree(exports["classify"], tmp_path / "broken")
+    whole = json.loads((broken / "card.json").read_text())
+    del whole["content_sha256"], whole["files"]  # As the first exports were: what follows is not noticed by digests.
+    (broken / "card.json").write_text(json.dumps(whole))
     (broken / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(KcarsError, match="damaged"):
         load(broken)
@@ -137,9 +140,8 @@ def test_what_is_no_model_is_told(exports, tmp_path):
         with pytest.raises(KcarsError, match=f"'{name}' is not known; choose one of model.onnx, saved_model/1"):
             load(broken / name)
     shutil.copy(exports["classify"] / "model.onnx", broken)
-    whole = json.loads((broken / "card.json").read_text())
     for change, told in (
-        ({"classes": {**whole["classes"], "names": ["one"]}}, "does not fit its card.json"),
+        ({"classes": {"names": ["one"], "makes": ["one"]}}, "does not fit its card.json"),
         ({"input": {**whole["input"], "size_px": 40}}, "does not fit its card.json"),
         ({"decision": {}}, r"lacks decision\.temperature"),
         ({"input": {}}, r"lacks input\.size_px"),
@@ -148,7 +150,7 @@ def test_what_is_no_model_is_told(exports, tmp_path):
         with pytest.raises(KcarsError, match=told):
             load(broken)
     (broken / "card.json").write_text("{")
-    with pytest.raises(KcarsError, match=r"card\.json: cannot be read"):
+    with pytest.raises(KcarsError, match=r"card\.json: is no valid JSON"):
         load(broken)
     (broken / "card.json").write_text('{"format": 1}')
     with pytest.raises(KcarsError, match="lacks task"):

@@ -2,9 +2,6 @@
 
 import importlib.util
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,14 +9,14 @@ from kcars import card as cards
 from kcars.errors import KcarsError, one_of
 from kcars.export.checks import Check, compared, told
 from kcars.export.model_card import markdown
-from kcars.files import folder_sha256, umask, writable_folder, write_json, write_text
+from kcars.export.place import LITERT, README, check_place, new_folder, recover
+from kcars.files import folder_sha256, writable_folder, write_json, write_text
 from kcars.plain_text import echo
 from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
 from kcars.runtime import start
+from kcars.sealed import sealed
 
-LITERT, README = "model.tflite", "README.md"
-FORSAKEN_SECONDS = 3600
 FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
 NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 
@@ -35,7 +32,8 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
         raise KcarsError(f"KERAS_BACKEND={backend}: exports are made by TensorFlow; leave it out for kcars export")
     out = Path(out).resolve()
-    _check_place(out, force)
+    recover(out)
+    check_place(out, force)
     card = cards.of_run(run)
     with Run.locked(run.folder):
         start(run.strategy().train, "float32")
@@ -47,39 +45,12 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
         graphs = Graphs(network, card, metric)
         check = Check.of(network, metric, card, *photos())
         writable_folder(out.parent, "--out")
-        _forget_halves(out)
-        place = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
         try:
-            _write_all(graphs, card, formats, place, check, say)
-            os.chmod(place, 0o777 & ~umask())
-            _put(place, out)
+            with new_folder(out) as place:
+                _write_all(graphs, card, formats, place, check, say)
         except OSError as error:
             raise KcarsError(f"--out {out}: cannot be written ({error.strerror})") from None
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
     return card
-
-
-def _put(place: Path, out: Path) -> None:
-    """Give a whole folder its name; what bore it goes only then, and comes back where that fails."""
-    if not out.exists():
-        os.replace(place, out)
-        return
-    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
-        os.replace(out, aside / out.name)
-        os.replace(place, out)
-    finally:
-        if not out.exists():
-            os.replace(aside / out.name, out)
-        shutil.rmtree(aside)
-
-
-def _forget_halves(out: Path) -> None:
-    """Delete what exports to this place left half written when they were killed, an hour ago or more."""
-    for half in out.parent.glob(f".{out.name}.????????"):
-        if half.is_dir() and time.time() - half.stat().st_mtime > FORSAKEN_SECONDS:
-            shutil.rmtree(half, ignore_errors=True)
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -94,18 +65,6 @@ def _check_formats(formats: Sequence[str]) -> None:
             )
 
 
-def _check_place(out: Path, force: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / CARD).is_file():
-        raise KcarsError(f"--out {out}: holds something that is no export; choose another folder")
-    own = {CARD, README, *(Path(file).parts[0] for file in FILES.values())}
-    if others := sorted(entry.name for entry in out.iterdir() if entry.name not in own):
-        raise KcarsError(f"--out {out}: holds {others[0]} beside an export; choose another folder, or move that away")
-    if not force:
-        raise KcarsError(f"{out}: holds an export already; --out names another folder, or add --force")
-
-
 def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: Check, say) -> None:
     from kcars.export import formats as writers
 
@@ -118,5 +77,5 @@ def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: C
         card["files"][name] = {"path": FILES[name], "bytes": size, "sha256": folder_sha256(file)}
         card["checks"][name] = compared(name, file, check)
         say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name])}")
-    write_json(place / CARD, card)
+    write_json(place / CARD, sealed(card))
     write_text(place / README, markdown(card))

@@ -6,10 +6,12 @@ Questions are `pixels` (n, s, s, 3) uint8 and, as one array of bytes and the len
 `boxes` (n, 4). Answers are each signature's outputs, by `signature/output`.
 """
 
+import os
 import sys
 
 import numpy as np
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 BATCH = 32
 
 

@@ -1,5 +1,6 @@
 """Photos into a gallery: each is read once, embedded, and told of where it is bad or there already."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from kcars.answers import UNKNOWN
 from kcars.errors import KcarsError
 from kcars.gallery.described import Named
-from kcars.gallery.photos import Kept, digest
+from kcars.gallery.photos import MOST_NAME, Kept, digest
 from kcars.gallery.store import (
     Gallery,
     check_place,
@@ -157,6 +158,8 @@ def as_name(text: str) -> str:
     name = " ".join(text.split())
     if not name or name == UNKNOWN:
         raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
+    if len(name) > MOST_NAME:
+        raise KcarsError(f"NAME: has {len(name)} characters; up to {MOST_NAME} are kept")
     return name
 
 
@@ -201,6 +204,6 @@ def _path(photo: Photo) -> str:
 
 def _remove_empty(folder: Path) -> None:
     """Take away a folder that was made for what then could not be written."""
-    (folder / ".lock").unlink(missing_ok=True)
-    if not any(folder.iterdir()):
+    with contextlib.suppress(OSError):  # Somebody has put something there meanwhile.
+        (folder / ".lock").unlink(missing_ok=True)
         folder.rmdir()

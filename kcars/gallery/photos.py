@@ -3,8 +3,10 @@
 import csv
 import hashlib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from kcars.data.index import with_make
 from kcars.errors import KcarsError
 from kcars.files import csv_text, written_whole
 from kcars.photos_in import Box
+from kcars.untrusted import opened
 
 COLUMNS = ("path", "digest", "make", "model", "left", "top", "right", "bottom")
+MOST_PATH, MOST_NAME, MOST_LINE_BYTES = 4096, 4096, 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,12 @@ def digest(content: bytes | np.ndarray) -> str:
 
 
 def write_photos(file: Path, photos: Sequence[Kept]) -> None:
-    """Names of files that are no UTF-8 keep their bytes."""
+    """Names of files that are no UTF-8 keep their bytes; KcarsError for a name that is too long."""
+    for photo in photos:
+        if max(len(photo.make), len(photo.model)) > MOST_NAME:
+            raise KcarsError(
+                f"{photo.path}: its make or model has more than {MOST_NAME} characters; give it a shorter name"
+            )
     columns = {name: [getattr(photo, name) for photo in photos] for name in COLUMNS[:4]}
     boxes = [photo.box or ("",) * 4 for photo in photos]
     columns |= {name: [box[place] for box in boxes] for place, name in enumerate(COLUMNS[4:])}
@@ -55,22 +64,37 @@ def write_photos(file: Path, photos: Sequence[Kept]) -> None:
         out.write(csv_text(columns).encode("utf-8", "surrogateescape"))
 
 
-def read_photos(file: Path) -> list[Kept]:
-    """What `write_photos` wrote; KcarsError where the file is missing or damaged."""
-    try:
-        with file.open("rb") as content:
+def read_photos(file: Path, count: int, sha256: str | None = None) -> list[Kept]:
+    """What `write_photos` wrote of `count` photos; KcarsError where the file is missing or damaged.
+
+    sha256: of the file, None where nobody noted it.
+    """
+    with opened(file, count * MOST_LINE_BYTES + MOST_LINE_BYTES, file.parent) as content:
+        try:
+            if sha256 and hashlib.file_digest(content, "sha256").hexdigest() != sha256:
+                raise ValueError("it is another than was written (SHA-256)")
+            content.seek(0)
             lines = csv.reader(io.TextIOWrapper(content, "utf-8", "surrogateescape", newline=""))
             if next(lines, None) != list(COLUMNS):
                 raise ValueError("another head")
-            return [_kept(cells) for cells in lines]
-    except (OSError, ValueError, csv.Error) as error:
-        told = getattr(error, "strerror", None) or error
-        raise KcarsError(f"{file}: cannot be read ({told}); build the index anew") from None
+            return [_kept(cells, line) for line, cells in enumerate(islice(lines, count + 1), 1)]
+        except (ValueError, csv.Error) as error:
+            raise KcarsError(f"{file}: cannot be read ({error}); build the index anew") from None
 
 
-def _kept(cells: list[str]) -> Kept:
+def _kept(cells: list[str], line: int) -> Kept:
+    if len(cells) != len(COLUMNS):
+        raise ValueError(f"photo {line}: {len(cells)} cells, not {len(COLUMNS)}")
     path, sum_, make, model, *edges = cells
-    box = tuple(map(float, edges)) if edges[0] else None
-    if len(edges) != 4:
-        raise ValueError(f"{len(cells)} cells in a line")
-    return Kept(path, sum_, make, model, box)
+    if not path or "\0" in path or len(path) > MOST_PATH:
+        raise ValueError(f"photo {line}: {path[:60]!r} is no path")
+    if max(len(sum_), len(make), len(model)) > MOST_NAME:
+        raise ValueError(f"photo {line}: a name of more than {MOST_NAME} characters")
+    return Kept(path, sum_, make, model, _box(edges, line) if any(edges) else None)
+
+
+def _box(edges: list[str], line: int) -> Box:
+    left, top, right, bottom = box = tuple(map(float, edges))
+    if not (all(map(math.isfinite, box)) and left < right and top < bottom):
+        raise ValueError(f"photo {line}: {','.join(edges)[:60]!r} is no box")
+    return box

@@ -1,8 +1,9 @@
 """A gallery's folder: index.json, which names the files of its generation, so that a new one takes its place at once."""
 
 import contextlib
-import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +11,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kcars.errors import KcarsError
-from kcars.files import writable_folder, write_json
+from kcars.files import sha256, writable_folder, write_json
 from kcars.gallery import open_set
+from kcars.gallery.index_schema import PHOTOS, VECTORS, Index, Lists
 from kcars.gallery.names import Names
 from kcars.gallery.photos import Kept, read_photos, write_photos
-from kcars.gallery.vector_index import VectorIndex
+from kcars.gallery.vector_index import LISTS, VectorIndex
+from kcars.schemas import checked
+from kcars.sealed import refuse_changed, sealed
+from kcars.untrusted import read_json
 
 FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
-OWN = r"vectors-(\d+)\.faiss|photos-(\d+)\.csv"
-_NEEDED = {
-    "model": ("place", "fingerprint", "target", "padding"),
-    "dimensions": (),
-    "count": (),
-    "decision": ("threshold", "scale", "offset"),
-    "vector_index": ("kind", "forced"),
-    "open_set": (),
-    "generation": (),
-    "files": ("vectors", "photos"),
-}
+OWN = rf"{VECTORS}|{PHOTOS}"
+REMEDY = "build the index anew"
 
 
 @dataclass
@@ -57,12 +53,14 @@ class Gallery:
     @classmethod
     def _of(cls, folder: Path, facts: dict) -> "Gallery":
         vectors, listed = (folder / facts["files"][name] for name in ("vectors", "photos"))
-        vector_index, photos = VectorIndex.read(vectors, facts["vector_index"]), read_photos(listed)
-        if not (len(vector_index) == len(photos) == facts["count"] and vector_index.width == facts["dimensions"]):
-            raise KcarsError(
-                f"{folder}: its files do not fit together ({len(vector_index)} vectors, {len(photos)} photos, {facts['count']} in "
-                f"{FACTS}); build the index anew"
-            )
+        digests, count = facts.get("sha256") or {}, facts["count"]
+        vector_index = VectorIndex.read(
+            vectors, facts["vector_index"], count, facts["dimensions"], digests.get("vectors")
+        )
+        photos = read_photos(listed, count, digests.get("photos"))
+        if len(photos) != count:
+            told = f"{len(photos)} photos" if len(photos) < count else "more photos"
+            raise KcarsError(f"{folder}: its files do not fit together ({told}, {count} in {FACTS}); {REMEDY}")
         return cls(folder, facts, photos, vector_index)
 
     def refuse_other_model(self, card: dict) -> None:
@@ -82,7 +80,11 @@ class Gallery:
 def model_place(folder: Path, facts: dict) -> Path:
     """Where the model of an index lay when it built it; KcarsError where nothing is there any more."""
     place = Path(facts["model"]["place"])
-    if not place.exists():
+    try:
+        there = place.exists()
+    except (OSError, ValueError):  # No name that a file can have.
+        there = False
+    if not there:
         raise KcarsError(
             f"index {folder}: the model that built it, {place}, is not there any more; name it, or an export of it"
         )
@@ -116,21 +118,16 @@ def read_facts(folder: Path) -> dict:
     if not file.is_file():
         found = f"is no index ({FACTS} is missing)" if folder.exists() else "does not exist"
         raise KcarsError(f"index {folder}: {found}; name a folder that kcars index build wrote")
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
-            raise KcarsError(f"{file}: written in format {facts['format']}; this kcars reads {FORMAT}")
-        missing = [name for name in _NEEDED if name not in facts]
-        missing += [
-            f"{name}.{part}" for name, parts in _NEEDED.items() for part in parts if part not in facts.get(name, parts)
-        ]
-        if missing:
-            raise KcarsError(f"{file}: lacks {missing[0]}; build the index anew")
-        if strange := [name for name in facts["files"].values() if not re.fullmatch(OWN, name)]:
-            raise KcarsError(f"{file}: names {strange[0]!r}, which is no file of an index; build the index anew")
-        return facts
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KcarsError(f"{file}: cannot be read ({str(error).splitlines()[0]}); build the index anew") from None
+    facts = read_json(file, folder)
+    if not isinstance(facts, dict):
+        raise KcarsError(f"{file}: holds no JSON object; {REMEDY}")
+    if facts.get("format") != FORMAT:
+        raise KcarsError(f"{file}: written in format {facts.get('format')!r}; this kcars reads {FORMAT}")
+    refuse_changed(facts, file, REMEDY)
+    index = checked(Index, facts, file, REMEDY)
+    if index.vector_index.kind == LISTS:
+        checked(Lists, facts["vector_index"], f"{file}: vector_index", REMEDY)
+    return facts
 
 
 def check_place(folder: Path, force: bool) -> None:
@@ -139,7 +136,7 @@ def check_place(folder: Path, force: bool) -> None:
         return
     if not folder.is_dir():
         raise KcarsError(f"--out {folder}: is a file; name a folder")
-    others = sorted(entry.name for entry in folder.iterdir() if not _own(entry.name))
+    others = sorted(entry.name for entry in folder.iterdir() if not _own(entry))
     if (folder / FACTS).exists() and not _generations(folder):
         others.append(FACTS)  # Many programs write a file of that name.
     if others:
@@ -151,6 +148,7 @@ def check_place(folder: Path, force: bool) -> None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Inside the block no other process writes the index; KcarsError where one does. A killed process holds no lock."""
+    _refuse_other_kind(folder / LOCK)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -176,13 +174,15 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: Vector
     try:
         vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)
+        facts = sealed(facts | {"sha256": {name: sha256(folder / file) for name, file in files.items()}})
         write_json(folder / FACTS, facts)
     except BaseException:
         for name in files.values():
             (folder / name).unlink(missing_ok=True)
         raise
     for entry in folder.iterdir():  # The old generation, and what was left half written.
-        if entry.name not in files.values() and (re.fullmatch(OWN, entry.name) or _half(entry.name)):
+        generation = re.fullmatch(OWN, entry.name) or _half(entry.name)
+        if entry.name not in files.values() and generation and _is_file(entry):
             entry.unlink(missing_ok=True)
     return facts
 
@@ -215,14 +215,28 @@ def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dic
 
 def _generations(folder: Path) -> list[int]:
     """Numbers of the generations that a folder has files of."""
-    found = [re.fullmatch(OWN, entry.name) for entry in folder.iterdir()]
-    return [int(match[1] or match[2]) for match in found if match]
+    return [int(re.search(r"\d+", entry.name)[0]) for entry in folder.iterdir() if re.fullmatch(OWN, entry.name)]
 
 
-def _own(name: str) -> bool:
-    return name in (FACTS, LOCK) or _half(name) or re.fullmatch(OWN, name) is not None
+def _own(entry: Path) -> bool:
+    """Whether an entry of the folder is a file, and no link, with a name that kcars gives."""
+    name = entry.name
+    return (name in (FACTS, LOCK) or _half(name) or re.fullmatch(OWN, name) is not None) and _is_file(entry)
 
 
 def _half(name: str) -> bool:
     """As `written_whole` names a file before it is whole."""
     return re.fullmatch(rf"\.({OWN}|{re.escape(FACTS)})\.\w{{8}}", name) is not None
+
+
+def _is_file(entry: Path) -> bool:
+    try:
+        return stat.S_ISREG(entry.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _refuse_other_kind(file: Path) -> None:
+    """KcarsError where a file that is to be opened is a link, or no file: opening it would change another one, or wait."""
+    if not _is_file(file) and os.path.lexists(file):
+        raise KcarsError(f"{file}: is a link, or no regular file; take it away")

@@ -1,18 +1,24 @@
 """The nearest of many vectors, by FAISS: exact, or for very many an inverted file whose recall was measured."""
 
+import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.files import written_whole
+from kcars.gallery import faiss_file
 from kcars.keys import generator
+from kcars.limits import limits
+from kcars.untrusted import MIB, opened
 
 EXACT, LISTS = "exact", "ivf_flat"
 EXACT_UP_TO = 100_000  # Of 256 numbers each, which one core compares with a photo in about 10 ms.
 RECALL_WANTED, RECALL_K, RECALL_QUERIES = 0.98, 10, 500
+CHUNK = 65_536  # Vectors that are looked at together.
 PHOTOS_A_LIST = 40  # From which k-means learns a list's centre; it warns below 39.
 
 
@@ -126,16 +132,47 @@ class VectorIndex:
             faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))
 
     @classmethod
-    def read(cls, file: Path, facts: dict) -> "VectorIndex":
-        """What `write` wrote; KcarsError where the file is missing or damaged."""
+    def read(cls, file: Path, facts: dict, count: int, width: int, sha256: str | None = None) -> "VectorIndex":
+        """What `write` wrote of `count` vectors of `width` numbers; KcarsError where the file is missing, damaged or of another kind.
+
+        sha256: of the file, None where nobody noted it.
+        """
         faiss = faiss_module()
-        try:
-            with file.open("rb") as content:
-                index = faiss.read_index(faiss.PyCallbackIOReader(content.read))
-        except (OSError, RuntimeError) as error:
-            told = getattr(error, "strerror", None) or "is cut off or damaged"
-            raise KcarsError(f"{file}: cannot be read ({told}); build the index anew") from None
+        with opened(file, limits().index_mib * MIB, file.parent) as content:
+            try:
+                if sha256 and hashlib.file_digest(content, "sha256").hexdigest() != sha256:
+                    raise ValueError("is another than was written (SHA-256)")
+                content.seek(0)
+                lists = faiss_file.check(content, count, width)
+                index = _loaded(faiss, content, lists, facts)
+            except (RuntimeError, ValueError, MemoryError) as error:
+                told = str(error) if isinstance(error, ValueError) else "FAISS cannot read it"
+                raise KcarsError(f"{file}: is damaged or no index of kcars: it {told}; build the index anew") from None
         return cls(index, dict(facts))
+
+
+def _loaded(faiss, content: BinaryIO, lists: int, facts: dict):
+    """The FAISS index in a file that was looked at; ValueError where it is another than facts tell, or a number is not finite."""
+    if facts["kind"] != (LISTS if lists else EXACT) or (lists and not (facts["probes"] <= facts["lists"] == lists)):
+        raise ValueError(f"has {lists or 'no'} lists, other than index.json tells")
+    index = faiss.read_index(faiss.PyCallbackIOReader(content.read))
+    found = [type(index)]
+    if lists:
+        found += [type(faiss.downcast_index(index.quantizer)), type(faiss.downcast_InvertedLists(index.invlists))]
+    if found != ([faiss.IndexIVFFlat, faiss.IndexFlatL2, faiss.ArrayInvertedLists] if lists else [faiss.IndexFlatL2]):
+        raise ValueError(f"is a {', '.join(one.__name__ for one in found)}")
+    if lists:
+        index.nprobe = facts["probes"]
+        index.set_direct_map_type(faiss.DirectMap.NoMap)  # That of the file may point anywhere.
+        index.make_direct_map()
+    if not (_finite(index) and (not lists or _finite(index.quantizer))):
+        raise ValueError("holds a number that is not finite")
+    return index
+
+
+def _finite(index) -> bool:
+    parts = range(0, index.ntotal, CHUNK)
+    return all(np.isfinite(index.reconstruct_n(at, min(CHUNK, index.ntotal - at))).all() for at in parts)
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:

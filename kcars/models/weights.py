@@ -10,6 +10,7 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.files import sha256
+from kcars.models import weight_files
 from kcars.models.applications import APPLICATIONS, stable_names
 from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
@@ -40,8 +41,9 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
         raise KcarsError(
             f"model.weights: {source} is neither none nor imagenet nor a run folder nor a {', '.join(SUFFIXES)} file"
         )
-    if not path.is_file():
+    if not path.exists():
         raise KcarsError(f"model.weights: {path} does not exist")
+    weight_files.check(path)
     if path.suffix == ".safetensors":
         _assign(backbone, _from_safetensors(path), path)
     elif path.suffix == ".keras":
@@ -119,8 +121,14 @@ def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
             raise KcarsError(
                 f"{path}: {backbone.name}'s layer {layer} needs {tuple(weight.shape)}; {name} is {tuple(array.shape)}"
             )
+        _refuse_not_finite(array, name, path)
         found.append(array)
     backbone.set_weights(found)
+
+
+def _refuse_not_finite(array: np.ndarray, name: str, path: Path) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise KcarsError(f"{path}: is damaged: {name} is not finite")
 
 
 def _load_h5(backbone: keras.Model, path: Path) -> None:
@@ -130,6 +138,11 @@ def _load_h5(backbone: keras.Model, path: Path) -> None:
     try:
         with h5py.File(path), warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
             backbone.load_weights(path)
+        for weight in backbone.weights:
+            _refuse_not_finite(np.asarray(weight), _place(weight), path)
+    except KcarsError:
+        backbone.set_weights(before)
+        raise
     except Exception as error:  # noqa: BLE001  Keras and HDF5 raise what their many readers do.
         backbone.set_weights(before)
         raise KcarsError(

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 from test_end_to_end import kcars
 
-from kcars import export as module
 from kcars.errors import KcarsError
 from kcars.export import checks, export
+from kcars.export import place as places
 from kcars.export.check_photos import test_photos as photos_to_check
 from kcars.export.reload import BATCH
 from kcars.predict import load
@@ -244,8 +244,9 @@ def test_where_a_new_export_cannot_take_its_place_the_earlier_one_stays(tmp_path
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", failing)
+    monkeypatch.setattr(places, "exchange", lambda one, other: False)
     with pytest.raises(OSError, match="no"):
-        module._put(place, out)
+        places.put(place, out)
     assert (out / "card.json").read_text() == "out"
     assert sorted(os.listdir(tmp_path)) == ["new", "out"]
 

@@ -113,7 +113,7 @@ def test_what_is_read_answers_as_what_was_written(few_are_many, tmp_path, count)
     vectors = clustered(2000)[:count]
     wrote = VectorIndex.build(vectors)
     wrote.write(tmp_path / "v.faiss")
-    read = VectorIndex.read(tmp_path / "v.faiss", wrote.facts)
+    read = VectorIndex.read(tmp_path / "v.faiss", wrote.facts, count, 8)
     for one, two in zip(wrote.search(vectors[:40], 10), read.search(vectors[:40], 10), strict=True):
         np.testing.assert_array_equal(one[0], two[0])
     np.testing.assert_array_equal(read.with_more(vectors[:5]).vectors(), np.concatenate([vectors, vectors[:5]]))
@@ -124,10 +124,10 @@ def test_a_damaged_file_is_one_line(tmp_path):
     whole = (tmp_path / "v.faiss").read_bytes()
     for content in (whole[:1000], b"", b"no index at all"):
         (tmp_path / "v.faiss").write_bytes(content)
-        with pytest.raises(KcarsError, match="is cut off or damaged"):
-            VectorIndex.read(tmp_path / "v.faiss", {})
+        with pytest.raises(KcarsError, match="is damaged or no index of kcars"):
+            VectorIndex.read(tmp_path / "v.faiss", {"kind": "exact"}, 500, 8)
     with pytest.raises(KcarsError, match="No such file"):
-        VectorIndex.read(tmp_path / "none.faiss", {})
+        VectorIndex.read(tmp_path / "none.faiss", {"kind": "exact"}, 500, 8)
 
 
 def test_a_full_disk_leaves_no_file(tmp_path, monkeypatch):

@@ -1,0 +1,98 @@
+"""Files of weights that somebody else may have made: looked at before Keras or safetensors reads them."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import BinaryIO
+
+from kcars.errors import KcarsError
+from kcars.limits import limits
+from kcars.untrusted import MIB, opened
+
+KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
+# Layers that hold code, which Keras' own safe mode refuses too.
+CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
+MODULES = ("keras", "builtins", "kcars")
+MOST_DATASETS = 100_000
+
+
+class Refused(ValueError):
+    """What a file of weights may not hold."""
+
+
+def check(path: Path) -> None:
+    """KcarsError for what is no regular file, is too large, unpacks to too much, points into other files, or holds code."""
+    with opened(path, limits().model_mib * MIB) as file:
+        try:
+            if path.suffix == ".keras":
+                _keras(file)
+            elif path.suffix == ".h5":
+                _h5(file)
+        except Refused as error:
+            raise KcarsError(f"{path}: {error}") from None
+        except (OSError, ValueError, KeyError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
+            told = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise KcarsError(f"{path}: cannot be read as {path.suffix} ({told})") from None
+
+
+def _keras(file: BinaryIO) -> None:
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if strange := [entry.filename for entry in entries if entry.filename not in KERAS_ENTRIES]:
+            raise Refused(
+                f"holds {strange[0][:80]!r}, which is not read; a .keras file holds {', '.join(sorted(KERAS_ENTRIES))}"
+            )
+        if len({entry.filename for entry in entries}) != len(entries):
+            raise Refused("holds an entry twice")
+        if (total := sum(entry.file_size for entry in entries)) > (most := limits().model_mib * MIB):
+            raise Refused(f"unpacks to {total:,} bytes; at most {most:,} are read (model_mib)")
+        if archive.getinfo("config.json").file_size > limits().json_mib * MIB:
+            raise Refused(f"its config.json is larger than {limits().json_mib} MiB (json_mib)")
+        _refuse_code(json.loads(archive.read("config.json")))
+        _h5(io.BytesIO(archive.read("model.weights.h5")))
+
+
+def _refuse_code(config) -> None:
+    """Refused where a part of a model's description is a layer of code, or of another library."""
+    coming = [config]
+    while coming:
+        part = coming.pop()
+        if isinstance(part, dict):
+            name, module = part.get("class_name"), part.get("module")
+            if name in CODE:
+                raise Refused(f"cannot be loaded as .keras: it holds code ({name}), which is not run")
+            if isinstance(module, str) and module and module.split(".")[0] not in MODULES:
+                raise Refused(
+                    f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported"
+                )
+            coming += part.values()
+        elif isinstance(part, list):
+            coming += part
+
+
+def _h5(file) -> None:
+    import h5py
+
+    numbers, most, coming = 0, limits().model_mib * MIB, []
+    with h5py.File(file, "r") as content:
+        coming.append(content)
+        seen = 0
+        while coming:
+            group = coming.pop()
+            for name in group:
+                seen += 1
+                link = group.get(name, getlink=True)
+                if not isinstance(link, h5py.HardLink):
+                    raise Refused(f"its {name[:80]!r} is a link, which is not followed")
+                found = group[name]
+                if isinstance(found, h5py.Group):
+                    coming.append(found)
+                    continue
+                if found.external or found.is_virtual:
+                    raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
+                numbers += found.size * found.dtype.itemsize
+                if numbers > most or seen > MOST_DATASETS:
+                    raise Refused(
+                        f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
+                    )

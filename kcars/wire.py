@@ -1,0 +1,78 @@
+"""Reads the wire format of protocol buffers, field by field and without a schema, so that a file can be looked at before a library loads it."""
+
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+MOST_VARINT_BYTES = 10
+
+
+def named(text: str) -> frozenset[str]:
+    """Names in a text, such as those of operations."""
+    return frozenset(text.split())
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(field number, value) in the order of the message: a number for a varint, the bytes of anything else.
+
+    ValueError where the message is cut off or is none.
+    """
+    place, end = 0, len(message)
+    while place < end:
+        key, place = varint(message, place)
+        number, kind = key >> 3, key & 7
+        if not number:
+            raise ValueError("a field without a number")
+        if kind == VARINT:
+            value, place = varint(message, place)
+            yield number, value
+            continue
+        if kind == BYTES:
+            size, place = varint(message, place)
+        elif kind in (FIXED32, FIXED64):
+            size = 4 if kind == FIXED32 else 8
+        else:
+            raise ValueError(f"a field of wire type {kind}")
+        if size > end - place:
+            raise ValueError("a field that is cut off")
+        yield number, message[place : place + size]
+        place += size
+
+
+def varint(message: memoryview, place: int) -> tuple[int, int]:
+    """(the number that begins at a place, the place behind it)."""
+    number = 0
+    for count in range(MOST_VARINT_BYTES):
+        if place + count >= len(message):
+            break
+        byte = message[place + count]
+        number |= (byte & 0x7F) << (7 * count)
+        if byte < 0x80:
+            return number & (2**64 - 1), place + count + 1
+    raise ValueError("a number that is cut off")
+
+
+def varints(value: int | memoryview) -> list[int]:
+    """The numbers of a repeated field: one of them, or several packed."""
+    if isinstance(value, int):
+        return [value]
+    found, place = [], 0
+    while place < len(value):
+        number, place = varint(value, place)
+        found.append(number)
+    return found
+
+
+def text(value: int | memoryview) -> str:
+    """A string field; ValueError where it is no text."""
+    if isinstance(value, int):
+        raise ValueError("a number in the place of a text")
+    return bytes(value).decode("utf-8")
+
+
+def messages(message: memoryview, number: int) -> Iterator[memoryview]:
+    """The submessages of one field; ValueError where it holds something else."""
+    for found, value in fields(message):
+        if found == number:
+            if isinstance(value, int):
+                raise ValueError("a number in the place of a message")
+            yield value
