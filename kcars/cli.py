@@ -217,7 +217,7 @@ def _next_run(name: str) -> Path:
 
 def _stamps(folder: Path) -> dict[Path, int]:
     """When each file of a run folder was written, and each folder in it changed."""
-    return {file: file.stat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
+    return {file: file.lstat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
 
 
 def _score(run, dataset, before: dict[Path, int] | None = None) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,18 +63,6 @@ def refuse_filled(folder: Path, what: str = "--out") -> None:
         raise KcarsError(f"{what} {folder}: holds something already; name another folder")
 
 
-def read_arrays(path: Path, names: Sequence[str], remedy: str) -> dict:
-    """Arrays of an .npz file by name; KcarsError ends with the remedy where the file is missing or damaged."""
-    import numpy as np
-
-    try:
-        with np.load(path) as file:
-            return {name: file[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        told = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise KcarsError(f"{path}: cannot be read ({told}); {remedy}") from None
-
-
 def room_for(size: int, folder: Path) -> None:
     """OSError where the folder's disk, or a limit on file sizes, does not take a file of `size` bytes now."""
     with tempfile.TemporaryFile(dir=folder) as file:
@@ -111,7 +98,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value) -> None:
     """Indented JSON; NaN, which JSON lacks, is written as null."""
-    write_text(path, json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value) -> str:
+    """What `write_json` writes."""
+    return json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:

@@ -20,9 +20,15 @@ class Limits(BaseModel):
 
     photo_mib: PositiveInt = Field(64, description="size of a photo file")
     photo_megapixels: PositiveInt = Field(100, description="pixels of a photo, in millions")
-    json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
+    json_mib: PositiveInt = Field(64, description="size of a JSON file")
+    json_depth: PositiveInt = Field(64, description="how deeply a JSON file is nested")
+    yaml_kib: PositiveInt = Field(1_024, description="size of a YAML file")
+    yaml_depth: PositiveInt = Field(32, description="how deeply a YAML file is nested")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
     arrays_mib: PositiveInt = Field(8_192, description="unpacked size of an .npz file")
+    head_mib: PositiveInt = Field(1_024, description="size of a run's metric.npz or head.npz")
+    table_mib: PositiveInt = Field(512, description="size of a CSV file in a run folder")
+    thumbnail_kib: PositiveInt = Field(256, description="size of a thumbnail in a run folder")
 
     @classmethod
     def parse(cls, text: str) -> "Limits":

@@ -11,7 +11,7 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted"],
+    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted", "schemas", "run_folder", "run_contents"],
     [
         "settings",
         "strategy",

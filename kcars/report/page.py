@@ -14,6 +14,7 @@ from kcars.errors import KcarsError
 from kcars.files import write_text
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
+from kcars.limits import limits
 from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
 from kcars.report import charts
@@ -231,10 +232,10 @@ def tested_names(run: Reported) -> dict[str, str]:
 
 def picture(run: Reported, path: str) -> str:
     """The thumbnail as a data URL, "" where the run keeps none."""
-    file = run.folder / "thumbnails" / thumbnail_name(path)
-    if not file.is_file():
+    files, name = run.run.files, f"thumbnails/{thumbnail_name(path)}"
+    if not files.has(name):
         return ""
-    return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(files.read_bytes(name, limits().thumbnail_kib * 1024)).decode()
 
 
 def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
