@@ -51,7 +51,7 @@ def of_run(run: Run) -> dict:
     """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
     decision = scores["decision"]
-    if not {"temperature", "scale"} & set(decision) or "metric" not in scores:
+    if not {"temperature", "scale"} & set(decision) or "metric" not in scores or not scores.get("cost"):
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
@@ -77,10 +77,10 @@ def of_run(run: Run) -> dict:
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,
-        **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
+        **{name: scores.get(name) for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
         "scores": scores["scores"],
         "baselines": scores["baselines"],
-        "data": {name: facts["data"][name] for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
+        "data": {name: facts["data"].get(name) for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
         "strategy": facts["strategy"],
         "settings": facts["settings"],
         "weights": facts.get("weights"),

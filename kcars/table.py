@@ -65,6 +65,8 @@ def splits(scores: dict, task: str, leading: str | None) -> list[str]:
 def lacking(found: dict) -> str:
     """The first score that a table or page needs, and the content of scores.json lacks; "" where it has all."""
     own, task = found["scores"], found["task"]
+    if found.get("cost") is None or "deciding" not in found or (task == "verify" and not found["deciding"]):
+        return "deciding" if found.get("cost") else "cost"
     wanted = [f"{split}/{name}" for split in splits(own, task, found["difficulty"]) for name in COLUMNS[task]]
     wanted += retrieval_keys(own) + [f"{found['difficulty'] or 'test'}/{COLUMNS[task][0]}"]
     for scores in (own, *found["baselines"].values()):

@@ -90,7 +90,7 @@ class ScoresFile(Part):
     target: Literal["make", "model"]
     learned: Literal["make", "model"] = "model"
     difficulty: Difficulty | None
-    deciding: Difficulty | None
+    deciding: Difficulty | None = None
     metric: Literal["euclidean", "whitened", "lda", "weighted_lda"] | None = None
     adjusted: Adjusted | None = None
     data_fingerprint: str
@@ -99,14 +99,12 @@ class ScoresFile(Part):
     decision: Decision
     validation: dict[str, float | None] = {}
     counts: Counts
-    cost: Cost
+    cost: Cost | None = None
     scores: dict[str, Entry]
     baselines: dict[str, dict[str, float | None]]
 
     @model_validator(mode="after")
     def _of_its_task(self) -> Self:
-        if (self.task == "verify") != (self.difficulty is not None) or (self.task == "verify") != (
-            self.deciding is not None
-        ):
+        if self.task == "classify" and self.deciding or (self.task == "verify") != (self.difficulty is not None):
             raise ValueError(f"difficulty and deciding do not fit task {self.task}")
         return self
