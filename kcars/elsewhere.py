@@ -13,6 +13,7 @@ from kcars.errors import KcarsError
 from kcars.evaluate import entries, write_tables
 from kcars.restore import answering_network
 from kcars.run import Run
+from kcars.run_contents import refuse_odd
 from kcars.runtime import start
 from kcars.tasks import task_module
 
@@ -24,6 +25,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
     shares no class name.
     """
+    refuse_odd(run.folder)
     strategy, task, own = run.strategy(), task_module(run.strategy().task), run.scores()
     fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
     known = learned.read(run)

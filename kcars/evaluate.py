@@ -11,7 +11,7 @@ from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
 from kcars.restore import load_best
 from kcars.run import Run
-from kcars.run_contents import THUMBNAIL
+from kcars.run_contents import THUMBNAIL, refuse_odd
 from kcars.runtime import start
 from kcars.settings import Strategy
 from kcars.shown_maps import MAPS, write_maps
@@ -29,6 +29,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     """
     run.refuse_other_data(dataset)
     with Run.locked(run.folder):
+        refuse_odd(run.folder)
         return _evaluate(run, dataset, progress)
 
 

@@ -223,8 +223,8 @@ class Run:
         columns = columns_in(self.files.read_text("history.csv"), path, again := self.files.remedy("history.csv"))
         try:
             numbers = [[float(cell or "nan") for cell in column] for column in columns.values()]
-        except ValueError as error:
-            raise KcarsError(f"{path}: is damaged ({error}); {again}") from None
+        except ValueError:
+            raise KcarsError(f"{path}: is damaged (not all cells are numbers); {again}") from None
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*numbers, strict=True)]
         if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1 on); {again}")

@@ -71,6 +71,23 @@ def _is_half(name: str, pattern: str) -> bool:
     return bool(found and (found["whole"] is None or re.fullmatch(pattern, found["whole"])))
 
 
+def refuse_odd(folder: Path) -> None:
+    """KcarsError where a link, a pipe or a device lies at the place of a file or folder that kcars writes."""
+    for path in own_files(folder)[2]:
+        kind = "a link" if path.is_symlink() else "no regular file" if not path.is_dir() else ""
+        contents = _contents_at(path.parent, Path(folder))
+        if kind and contents and any(re.fullmatch(name, path.name) for name in (contents[0], *contents[1])):
+            raise KcarsError(f"{path}: is {kind}, where kcars writes its own; move it away")
+
+
+def _contents_at(place: Path, folder: Path) -> Contents | None:
+    """What kcars writes into a folder within a run folder."""
+    contents: Contents | None = OWN
+    for part in place.relative_to(folder).parts:
+        contents = contents and next((inner for name, inner in contents[1].items() if re.fullmatch(name, part)), None)
+    return contents
+
+
 def refuse_foreign(folder: Path, what: str) -> None:
     """KcarsError, which begins with `what`, where a run folder holds something that kcars did not write."""
     if foreign := own_files(folder)[2]:

@@ -8,6 +8,7 @@ from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, NoWayOn
 from kcars.initial_weights import begin, earlier_run, refuse_tested
 from kcars.run import Run
+from kcars.run_contents import refuse_odd
 from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
@@ -49,6 +50,7 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
     """
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
+        refuse_odd(run.folder)
         run.forget_halves()
         resume.refuse_other_lists(run, dataset)
         store, plan, folds = _prepare(strategy, dataset)

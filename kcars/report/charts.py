@@ -80,9 +80,8 @@ def class_sizes(run: Reported) -> dict | None:
     series = [line(ranks, [counted[name] for name in order], "training photos", order)]
     if run.classes:
         sizes = numbers(run.classes["test_photos"])
-        by_name = {plain_name: size for plain_name, size in zip(run.classes["name"], sizes, strict=True)}
         place = np.argsort(-sizes, kind="stable")
-        names = [list(by_name)[number] for number in place]
+        names = [run.classes["name"][number] for number in place]
         series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
     title, sizes = "Photos of each class, the largest first", [point[1] for one in series for point in one["points"]]
     what = "photos" if run.classes else "training photos"

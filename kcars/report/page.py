@@ -226,8 +226,7 @@ def pair_card(run: Reported, place: int) -> dict:
 
 
 def tested_names(run: Reported) -> dict[str, str]:
-    table = run.table("tested_photos.csv")
-    return dict(zip(table["path"], map(with_make, table["make"], table["model"]), strict=True))
+    return {path: with_make(*names) for path, names in run.tested.items()}
 
 
 def picture(run: Reported, path: str) -> str:

@@ -65,6 +65,19 @@ class Reported:
         return self.table("learned_photos.csv")
 
     @cached_property
+    def tested(self) -> dict[str, tuple[str, str]]:
+        """Make and model of every test photo; KcarsError where a pair has a photo that is none of them."""
+        name = "tested_photos.csv"
+        table = self.table(name)
+        found = dict(
+            zip(table.get("path", []), zip(table.get("make", []), table.get("model", []), strict=True), strict=True)
+        )
+        for path in (*self.pairs.get("left", []), *self.pairs.get("right", [])):
+            if path not in found:
+                raise KcarsError(f"{self.folder / name}: lacks {path!r}; {self.run.files.remedy(name)}")
+        return found
+
+    @cached_property
     def maps(self) -> dict[tuple[str, str], np.ndarray]:
         """Where it looked (h, w) in photos that are shown, by photo and the one beside it, "" where it stands alone."""
         return read_maps(self.table(MAPS), self.folder / MAPS)

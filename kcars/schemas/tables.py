@@ -15,7 +15,10 @@ CELL_CHARACTERS = 2**20  # Of a cell; a map has about 300.
 
 def _number(cell: str) -> float:
     """As `float` reads it; an empty cell is undefined."""
-    return float(cell or "nan")
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        raise ValueError("a number is expected") from None
 
 
 Number = Annotated[float, BeforeValidator(_number)]
