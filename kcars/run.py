@@ -111,7 +111,7 @@ class Run:
     def open(cls, folder: Path) -> "Run":
         """An existing run; KcarsError where the folder is none."""
         run = cls(folder)
-        if not (run.folder / "run.json").is_file():
+        if not run.files.has("run.json"):
             what = "is no run folder (run.json is missing)" if run.folder.is_dir() else "is a file"
             what = what if run.folder.exists() else "does not exist"
             raise KcarsError(f"run {folder}: {what}; name a folder that kcars train wrote")

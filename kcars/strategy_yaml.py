@@ -38,10 +38,13 @@ class _Loader(yaml.SafeLoader):
         self._depth, self._count = self._depth + 1, self._count + 1
         if self._count > limits().yaml_nodes:
             self._refuse_more(mark)
+        alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self._depth -= 1
-        if id(node) not in self._sizes:
-            self._sizes[id(node)] = 1 + sum(self._size(part, mark) for part in _parts(node))
+        if alias and id(node) not in self._sizes:  # What it names is not yet whole.
+            raise TooMuch(None, None, "a value stands within itself", mark)
+        if not alias:
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _parts(node))
         if self._sizes[id(node)] > limits().yaml_nodes:
             self._refuse_more(mark)
         return node
@@ -50,11 +53,6 @@ class _Loader(yaml.SafeLoader):
         raise TooMuch(
             None, None, f"holds more than {limits().yaml_nodes:,} values, aliases written out (yaml_nodes)", mark
         )
-
-    def _size(self, node, mark) -> int:
-        if id(node) not in self._sizes:  # It is not yet whole: an alias stands within what it names.
-            raise TooMuch(None, None, "a value stands within itself", mark)
-        return self._sizes[id(node)]
 
     def construct_mapping(self, node, deep=False):
         seen = set()

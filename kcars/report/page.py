@@ -20,10 +20,18 @@ from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme
 from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
+from kcars.run_folder import BACK
 from kcars.strategy import to_yaml
 from kcars.table import COLUMNS, EXPLAINED, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
 
 ASSETS = Path(__file__).parent / "assets"
+TOLD_OF = {
+    "data": (
+        *("source", "split", "classes", "training_photos"),
+        *("missing_photos", "bad_photos", "test_photos_of_unknown_classes"),
+    ),
+    "machine": ("system", "processor", "cores"),
+}
 KINDS = {
     "same, far": "Same {target}, yet far apart: the matches it misses",
     "different, near": "Different {target}s, yet near: what it mistakes for a match",
@@ -37,6 +45,8 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
     runs = [Reported(folder) for folder in folders]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise KcarsError("report: a run is named twice")
+    for run in runs:
+        _refuse_lacking(run)
     tasks = [run.strategy.task for run in runs]
     runs.sort(key=lambda run: tasks.count(run.strategy.task) == 1)  # What can be compared stands first.
     environment = Environment(
@@ -60,6 +70,13 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         as_json=as_json,
     )
     write_text(out, page)
+
+
+def _refuse_lacking(run: Reported) -> None:
+    """KcarsError where run.json lacks what the page tells."""
+    for part, keys in TOLD_OF.items():
+        if missing := next((key for key in keys if key not in run.facts[part]), None):
+            raise KcarsError(f"{run.folder / 'run.json'}: {part}.{missing} is missing or damaged; {BACK}")
 
 
 def names(runs: Sequence[Reported]) -> list[str]:
