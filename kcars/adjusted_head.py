@@ -4,15 +4,16 @@ Kinds `logits` and `tau_norm` change the learned head by as much as validation p
 place, which goes by the mean of each class's training photos.
 """
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kcars.files import read_arrays, written_whole
 from kcars.metrics import balanced_accuracy, confusion_matrix
 from kcars.rare_classes import log_frequencies
+from kcars.run_folder import RunFolder
 
 FILE = "head.npz"
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
@@ -86,17 +87,22 @@ class AdjustedHead:
 
     def save(self, folder: Path) -> None:
         arrays = {"kernel": self.kernel, "bias": self.bias}
-        with written_whole(folder / FILE, "wb") as file:
-            np.savez(file, **arrays if self.centre is None else arrays | {"centre": self.centre})
+        content = io.BytesIO()
+        np.savez(content, **arrays if self.centre is None else arrays | {"centre": self.centre})
+        RunFolder(folder).write_bytes(FILE, content.getvalue())
 
     @classmethod
     def chosen(cls, adjusted: dict | None, folder: Path) -> "AdjustedHead | None":
         """That of a run's folder, where its scores say that they are by one; KcarsError where it is missing or damaged."""
         if not adjusted:
             return None
-        again = f"kcars evaluate {folder} writes it anew"
         names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")
-        return cls(**adjusted, **read_arrays(folder / FILE, names, again))
+        return cls(adjusted["kind"], adjusted["tau"], **RunFolder(folder).read_arrays(FILE, names))
+
+    def fits(self, features: int, classes: int) -> bool:
+        """Whether it makes logits of so many classes, of so many features."""
+        shapes = (self.kernel.shape, self.bias.shape, None if self.centre is None else self.centre.shape)
+        return shapes == ((features, classes), (classes,), None if self.centre is None else (features,))
 
     def facts(self) -> dict:
         """What scores.json says of it."""

@@ -2,9 +2,9 @@
 
 from kcars import adjusted_head, card_schema
 from kcars.errors import KcarsError
-from kcars.files import fingerprint, sha256
-from kcars.linear_metric import LinearMetric
-from kcars.run import Run
+from kcars.files import fingerprint
+from kcars.linear_metric import FILE, LinearMetric
+from kcars.run import WEIGHTS, Run
 
 FORMAT = 1
 LIMITS = (
@@ -24,14 +24,20 @@ CLIENT = (
 )
 
 
+_DECIDING = {"classify": ("temperature",), "verify": ("threshold", "scale", "offset")}
+
+
 def of_run(run: Run) -> dict:
     """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
     decision = scores["decision"]
-    if not {"temperature", "scale"} & set(decision) or "metric" not in scores:
+    if not {"temperature", "scale"} & set(decision) or "metric" not in scores or not scores.get("cost"):
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
+    for name in _DECIDING[strategy.task]:
+        if decision.get(name) is None:
+            raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
     card = {
         "format": FORMAT,
         "model_fingerprint": _model_fingerprint(run),
@@ -51,10 +57,10 @@ def of_run(run: Run) -> dict:
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,
-        **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
+        **{name: scores.get(name) for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
         "scores": scores["scores"],
         "baselines": scores["baselines"],
-        "data": {name: facts["data"][name] for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
+        "data": {name: facts["data"].get(name) for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
         "strategy": facts["strategy"],
         "settings": facts["settings"],
         "weights": facts.get("weights"),
@@ -67,12 +73,12 @@ def of_run(run: Run) -> dict:
 
 def _model_fingerprint(run: Run) -> str | None:
     """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
-    if not run.best_weights.is_file():
+    if not run.files.has(WEIGHTS):
         return None
     scores, asked = run.scores(), run.strategy().evaluate
-    metric, head = metric_of(run), run.folder / adjusted_head.FILE
-    parts = [sha256(run.best_weights), metric and metric.fingerprint()]
-    parts += [sha256(head)] if scores.get("adjusted") and head.is_file() else []
+    metric, head = metric_of(run), adjusted_head.FILE
+    parts = [run.files.sha256(WEIGHTS), metric and metric.fingerprint()]
+    parts += [run.files.sha256(head)] if scores.get("adjusted") and run.files.has(head) else []
     return fingerprint(parts, scores["metric"], asked.mirror, asked.shift)
 
 
@@ -84,7 +90,12 @@ def _unit_length(run: Run) -> bool:
 
 def metric_of(run: Run) -> LinearMetric | None:
     """That which a scored run's distances are taken by, None where it has none."""
-    return LinearMetric.chosen(run.scores()["metric"], run.folder)
+    found = LinearMetric.chosen(run.scores().get("metric"), run.folder)
+    if found and len(found.mean) != (wanted := run.strategy().model.embedding):
+        raise KcarsError(
+            f"{run.folder / FILE}: is of vectors of {len(found.mean)} numbers, the run gives {wanted}; {run.files.remedy(FILE)}"
+        )
+    return found
 
 
 def _dimensions(run: Run) -> int:

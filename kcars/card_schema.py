@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kcars.schemas import Part, Positive, Sha256, Share, Text, checked
+from kcars.schemas import Part, Positive, Sha256, Share, Text, parsed
 
 MOST_CLASSES, MOST_DIMENSIONS, LARGEST_PX = 1_000_000, 65_536, 1_024
 
@@ -49,11 +49,9 @@ class Temperature(Part):
 
 
 class PairDecision(Part):
-    """scale, offset: None where pairs gave no probabilities."""
-
     threshold: float
-    scale: Annotated[float, Field(ge=0)] | None
-    offset: float | None
+    scale: Annotated[float, Field(ge=0)]
+    offset: float
     answered: Answered | dict[None, None] | None = None
 
 
@@ -102,5 +100,5 @@ class _Task(Part):
 
 def check(card: dict, where, remedy: str) -> None:
     """KcarsError that names `where` and the key where a card cannot be used, and what to do."""
-    task = checked(_Task, card, where, remedy).task
-    checked({"classify": Classifier, "verify": Verifier}[task], card, where, remedy)
+    task = parsed(_Task, card, where, remedy).task
+    parsed({"classify": Classifier, "verify": Verifier}[task], card, where, remedy)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 
 from kcars import learned
+from kcars.card import metric_of
 from kcars.data.index import Dataset
 from kcars.data.split import test_pairs
 from kcars.embed import network_outputs
 from kcars.errors import KcarsError
 from kcars.evaluate import entries, write_tables
-from kcars.files import write_json
-from kcars.linear_metric import LinearMetric
 from kcars.restore import answering_network
 from kcars.run import Run
+from kcars.run_contents import refuse_odd
 from kcars.runtime import start
 from kcars.tasks import task_module
 
@@ -25,6 +25,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
     shares no class name.
     """
+    refuse_odd(run.folder)
     strategy, task, own = run.strategy(), task_module(run.strategy().task), run.scores()
     fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
     known = learned.read(run)
@@ -37,7 +38,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
     outputs = network_outputs(answering_network(run), store, evaluate.batch, evaluate.mirror, bar, evaluate.shift)
-    outputs, _ = task.with_metric(plan, outputs, LinearMetric.chosen(own.get("metric"), run.folder))
+    outputs, _ = task.with_metric(plan, outputs, metric_of(run))
     result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
     tested = plan.dataset.test_rows()
     found = {
@@ -54,11 +55,11 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
         "scores": entries(result),
         "baselines": {},
     }
-    folder = run.folder / f"on-{fingerprint}"
-    folder.mkdir(exist_ok=True)
+    folder = f"on-{fingerprint}"
+    run.files.folder(folder)
     result.tables.get("classes.csv", {}).pop("training_photos", None)  # They are of the run's own dataset.
-    write_tables(run, f"{folder.name}/", result, plan.dataset.index, store)
-    write_json(folder / "scores.json", found)
+    write_tables(run, f"{folder}/", result, plan.dataset.index, store)
+    run.files.write_json(f"{folder}/scores.json", found)
     return found
 
 

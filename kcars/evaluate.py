@@ -4,13 +4,13 @@ import numpy as np
 
 from kcars.data.index import Dataset, Index
 from kcars.embed import Outputs, network_outputs
-from kcars.files import writable_folder, write_json, written_whole
 from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
 from kcars.plain_text import warn
 from kcars.restore import load_best
 from kcars.run import Run
+from kcars.run_contents import THUMBNAIL, refuse_odd
 from kcars.runtime import start
 from kcars.settings import Strategy
 from kcars.shown_maps import MAPS, write_maps
@@ -28,6 +28,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     """
     run.refuse_other_data(dataset)
     with Run.locked(run.folder):
+        refuse_odd(run.folder)
         return _evaluate(run, dataset, progress)
 
 
@@ -62,7 +63,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         head.save(run.folder)
     write_tables(run, "", result, plan.dataset.index, store)
     keep_maps(run, result, plan, store, outputs, network, head, metric)
-    write_json(run.folder / "scores.json", found)
+    run.files.write_json("scores.json", found)
     return found
 
 
@@ -113,7 +114,7 @@ def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, network: Net
     """Maps of where the network that is scored looks; where there can be none, that is told, and none are left of an earlier scoring."""
     if told := why_no_maps():
         warn(f"{told}: the report will have none")
-        (run.folder / MAPS).unlink(missing_ok=True)
+        run.files.remove(MAPS)
         return
     answering = head.on(network.scored, plan.strategy.target) if head else network.scored
     unit = plan.strategy.task == "verify" and plan.strategy.model.head != "linear"
@@ -136,14 +137,14 @@ def write_tables(run: Run, folder: str, result: Result, index: Index, store) -> 
     for name, columns in result.tables.items():
         run.write_table(folder + name, columns)
     row = {path: number for number, path in enumerate(index.paths)}
-    place = writable_folder(run.folder / folder / "thumbnails", "thumbnails")
-    wanted = {thumbnail_name(path): path for path in shown_photos(result.tables)}
-    for old in place.glob("*.jpg"):
-        if old.name not in wanted:
-            old.unlink()
+    place = f"{folder}thumbnails"
+    run.files.folder(place)
+    wanted = {f"{place}/{thumbnail_name(path)}": path for path in shown_photos(result.tables)}
     for name, path in wanted.items():
-        with written_whole(place / name, "wb") as file:
-            file.write(jpeg(store.read(np.array([row[path]]))[0], THUMBNAIL_PX))
+        run.files.write_bytes(name, jpeg(store.read(np.array([row[path]]))[0], THUMBNAIL_PX))
+    for old in run.files.files(place, THUMBNAIL):  # Of an earlier scoring; whatever else lies there is none of ours.
+        if old not in wanted:
+            run.files.remove(old)
 
 
 def _cost(run: Run, strategy: Strategy, network) -> dict:

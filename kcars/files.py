@@ -7,7 +7,6 @@ import io
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -70,18 +69,6 @@ def refuse_filled(folder: Path, what: str = "--out") -> None:
     """KcarsError where a folder that is to be written is there, and not an empty folder."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise KcarsError(f"{what} {folder}: holds something already; name another folder")
-
-
-def read_arrays(path: Path, names: Sequence[str], remedy: str) -> dict:
-    """Arrays of an .npz file by name; KcarsError ends with the remedy where the file is missing or damaged."""
-    import numpy as np
-
-    try:
-        with np.load(path) as file:
-            return {name: file[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        told = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise KcarsError(f"{path}: cannot be read ({told}); {remedy}") from None
 
 
 def room_for(size: int, folder: Path) -> None:

@@ -7,10 +7,9 @@ import numpy as np
 from kcars import learned
 from kcars.data.index import model_names
 from kcars.errors import KcarsError
-from kcars.files import sha256
 from kcars.plain_text import warn
 from kcars.restore import scored_network
-from kcars.run import Run
+from kcars.run import WEIGHTS, Run
 from kcars.settings import Strategy
 from kcars.tasks.plan import Plan
 
@@ -59,7 +58,7 @@ def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
     return {
         "run": str(run.folder.resolve()),
         "file": str(run.best_weights.resolve()),
-        "sha256": sha256(run.best_weights),
+        "sha256": run.files.sha256(WEIGHTS),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.files import room_for
+from kcars.run_folder import RunFolder
 
 MARGIN = 2**20  # Bytes of a weights file beside the weights.
 
@@ -85,11 +86,12 @@ def _put_back(model, weights: list[np.ndarray], path) -> None:
 
 
 def _save_weights(model, path) -> None:
-    temporary = path.with_name("." + path.name)
+    temporary, files = path.with_name("." + path.name), RunFolder(path.parent)
     try:
+        temporary.unlink(missing_ok=True)  # A link of that name would be written through.
         room_for(sum(array.nbytes for array in model.get_weights()) + MARGIN, path.parent)
         model.save_weights(temporary)
-        temporary.replace(path)
+        files.put(path.name, temporary)
     except (OSError, RuntimeError) as error:  # HDF5 makes a full disk a RuntimeError.
         temporary.unlink(missing_ok=True)
         raise KcarsError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None

@@ -1,5 +1,6 @@
 """One training: a network, what happens beside its steps, and `fit` from where the run stands."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -16,8 +17,11 @@ from kcars.tasks.plan import Network, Plan, history_column
 from kcars.tensorboard import board_of
 
 
-def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
-    """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one."""
+def learn(plan: Plan, store, run: Run, minutes: float | None, begins: Callable[[], None] = lambda: None) -> None:
+    """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one.
+
+    begins: called once it is known that the run can go on, before anything of it is changed.
+    """
     from kcars import pictures
     from kcars.batches import plain_errors, training_batches
     from kcars.interrupt import Interruption
@@ -36,12 +40,12 @@ def learn(plan: Plan, store, run: Run, minutes: float | None) -> None:
     schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
     compile_(network, plan, schedule, tuning)
-    begins = min(round(strategy.balance.begin * epochs), epochs - 1) * steps  # In the last epoch at the latest.
-    stream = replace(task.stream(plan, store), sizes=growth.sizes_by_step(sizes, steps), begin_step=begins)
-    data, board = strategy.data, board_of(run.folder / "tensorboard")
+    begin_step = min(round(strategy.balance.begin * epochs), epochs - 1) * steps  # In the last epoch at the latest.
+    stream = replace(task.stream(plan, store), sizes=growth.sizes_by_step(sizes, steps), begin_step=begin_step)
+    data, board = strategy.data, board_of(run.files.place("tensorboard"))
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
-        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn)
+        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs, begins)
         pictures.begin(board, run, plan, stream)
         if done:
             echo(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")

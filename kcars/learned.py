@@ -1,8 +1,6 @@
 """What a run has learned from, photo by photo, so that nothing of it is ever tested on as if it were new."""
 
-import csv
 import hashlib
-import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +11,9 @@ import numpy as np
 
 from kcars.data.index import Index, plain, with_make
 from kcars.errors import KcarsError
-from kcars.files import csv_text, write_text
+from kcars.files import csv_text
 from kcars.run import Run
+from kcars.schemas.tables import columns_in
 from kcars.tasks.plan import Plan
 
 TABLE = "learned_photos.csv"
@@ -49,7 +48,7 @@ def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
         for line in _lines(earlier):
             for name in columns:
                 columns[name].append("earlier run" if name == "use" else line[name])
-    write_text(run.folder / TABLE, csv_text(columns))
+    run.files.write_text(TABLE, csv_text(columns))
 
 
 def read(run: Run) -> Learned:
@@ -64,17 +63,13 @@ def read(run: Run) -> Learned:
 
 
 def _lines(run: Run) -> list[dict[str, str]]:
-    path = run.folder / TABLE
+    without = "without it nobody can tell what the run has learned from"
     try:
-        lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    except (OSError, ValueError) as error:
-        raise KcarsError(
-            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); without it nobody can tell what the "
-            "run has learned from"
-        ) from None
-    if any(line.get(name) is None for line in lines for name in ("path", "key", "make", "model", "use")):
-        raise KcarsError(f"{path}: is damaged; without it nobody can tell what the run has learned from")
-    return lines
+        text = run.files.read_text(TABLE)
+    except KcarsError as error:
+        raise KcarsError(f"{error}; {without}") from None
+    columns = columns_in(text, run.folder / TABLE, without)
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def photo_keys(index: Index, rows: np.ndarray) -> list[str]:

@@ -24,7 +24,10 @@ class Limits(BaseModel):
     jpeg_scans: PositiveInt = Field(100, description="scans of a JPEG file; encoders write up to 18")
     jpeg_scan_megapixels: PositiveInt = Field(1_000, description="scans times pixels of a JPEG file, in millions")
     decoding_mib: PositiveInt = Field(2_048, description="memory of the photos that are decoded at one time")
-    json_mib: PositiveInt = Field(64, description="size of a JSON or YAML file")
+    json_mib: PositiveInt = Field(64, description="size of a JSON file")
+    json_depth: PositiveInt = Field(64, description="how deeply a JSON file is nested")
+    yaml_kib: PositiveInt = Field(1_024, description="size of a YAML file")
+    yaml_depth: PositiveInt = Field(32, description="how deeply a YAML file is nested")
     yaml_nodes: PositiveInt = Field(10_000, description="values in a YAML file, with aliases written out")
     list_mib: PositiveInt = Field(1_024, description="size of a list of photos, pairs or boxes")
     matlab_mib: PositiveInt = Field(64, description="size of a MATLAB file")
@@ -49,6 +52,9 @@ class Limits(BaseModel):
     index_mib: PositiveInt = Field(65_536, description="size of an index's vectors")
     detector_megapixels: PositiveInt = Field(16, description="pixels that a detector takes, in millions")
     detector_boxes: PositiveInt = Field(1_000, description="vehicles that a detector may find in a photo")
+    head_mib: PositiveInt = Field(1_024, description="size of a run's metric.npz or head.npz")
+    table_mib: PositiveInt = Field(512, description="size of a CSV file in a run folder")
+    thumbnail_kib: PositiveInt = Field(256, description="size of a thumbnail in a run folder")
 
     @classmethod
     def parse(cls, text: str) -> "Limits":

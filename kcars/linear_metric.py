@@ -1,12 +1,15 @@
 """Metrics on embeddings, fitted after training on the photos learned from: whitening, linear discriminant analysis."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kcars.data.index import fingerprint_array
-from kcars.files import fingerprint, read_arrays, written_whole
+from kcars.errors import KcarsError
+from kcars.files import fingerprint
+from kcars.run_folder import RunFolder
 
 FILE = "metric.npz"
 MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
@@ -47,8 +50,9 @@ class LinearMetric:
         return fingerprint([fingerprint_array(np.rint(1000 * part / (np.abs(part).max() or 1.0))) for part in parts])
 
     def save(self, folder: Path) -> None:
-        with written_whole(folder / FILE, "wb") as file:
-            np.savez(file, mean=self.mean, projection=self.projection, weights=self.weights)
+        content = io.BytesIO()
+        np.savez(content, mean=self.mean, projection=self.projection, weights=self.weights)
+        RunFolder(folder).write_bytes(FILE, content.getvalue())
 
     @classmethod
     def chosen(cls, kind: str | None, folder: Path) -> "LinearMetric | None":
@@ -58,8 +62,12 @@ class LinearMetric:
     @classmethod
     def read(cls, folder: Path) -> "LinearMetric":
         """That of a run folder; KcarsError where it is missing or damaged."""
-        again = f"kcars evaluate {folder} writes it anew"
-        return cls(**read_arrays(folder / FILE, ("mean", "projection", "weights"), again))
+        files = RunFolder(folder)
+        found = cls(**files.read_arrays(FILE, ("mean", "projection", "weights")))
+        sizes = [part.shape for part in (found.mean, found.projection, found.weights)]
+        if sizes[1:] != [(*sizes[0], *sizes[2]), sizes[2]] or len(sizes[1]) != 2 or 0 in sizes[1]:
+            raise KcarsError(f"{folder / FILE}: holds arrays that do not fit each other; {files.remedy(FILE)}")
+        return found
 
 
 def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

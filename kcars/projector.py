@@ -25,19 +25,20 @@ def project(run: Run, plan: Plan, network: Network, store, epoch: int) -> None:
 
     Nothing is done where they stand there already. The configuration comes last: what it names is whole.
     """
-    folder = run.folder / "tensorboard"
+    files, folder = run.files, "tensorboard"
     rows = chosen_rows(plan)
     of = "validation" if len(plan.validation) else "training"
     name = f"{of} photos, epoch {epoch}"
-    if (folder / CONFIG).is_file() and f'"{name}"' in (folder / CONFIG).read_text(encoding="utf-8"):
+    config = f"{folder}/{CONFIG}"
+    if files.has(config) and f'"{name}"' in files.read_text(config):
         return
     vectors = _vectors(run, plan, network, store, rows)
-    (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).unlink(missing_ok=True)
-    write_vectors(folder / FOLDER / "vectors.tsv", vectors)
-    write_names(folder / FOLDER / "photos.tsv", plan.dataset.index, rows)
-    write_sprite(folder / FOLDER / "sprite.jpg", store, rows)
-    write_text(folder / CONFIG, configuration(name, vectors.shape))
+    place = files.folder(f"{folder}/{FOLDER}")
+    files.remove(config)
+    write_vectors(place / "vectors.tsv", vectors)
+    write_names(place / "photos.tsv", plan.dataset.index, rows)
+    write_sprite(place / "sprite.jpg", store, rows)
+    files.write_text(config, configuration(name, vectors.shape))
 
 
 def chosen_rows(plan: Plan) -> np.ndarray:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.adjusted_head import AdjustedHead
+from kcars.adjusted_head import FILE, AdjustedHead
 from kcars.errors import KcarsError
 from kcars.run import Run
+from kcars.run_folder import RunFolder
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
 
+MARGIN = 2**20  # Bytes that a file may hold beside its weights, such as a seed.
 NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -28,19 +30,49 @@ def answering_network(run: Run):
     Raises KcarsError also where the run is unscored, or that head is missing or damaged.
     """
     head = AdjustedHead.chosen(run.scores().get("adjusted"), run.folder)
-    network = scored_network(run)
-    return head.on(network, run.strategy().target) if head else network
+    network, target = scored_network(run), run.strategy().target
+    if head is None:
+        return network
+    if not head.fits(network.get_layer(target).input.shape[-1], network.get_layer(target).output.shape[-1]):
+        raise KcarsError(f"{run.folder / FILE}: does not fit the network; {run.files.remedy(FILE)}")
+    return head.on(network, target)
 
 
 def load_best(network, path: Path) -> None:
     """Bring a network to a run's best weights; KcarsError says how they are had again."""
-    if not path.is_file():
+    files = RunFolder(path.parent)
+    if not files.has(path.name):
         raise KcarsError(
             f"{path}: there are no weights: the run ended before its first epoch did, or they were deleted; "
             f"kcars train --resume {path.parent} writes them"
         )
+    files.sha256(path.name)  # Compares.
+    again = f"kcars train --resume {path.parent} writes it anew"
     try:
+        _refuse_more_than(sum(array.nbytes for array in network.get_weights()), path)
         network.load_weights(path)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError) as error:
         told = str(error).splitlines()[0].partition(" (")[0]
-        raise KcarsError(f"{path}: damaged ({told}); kcars train --resume {path.parent} writes it anew") from None
+        raise KcarsError(f"{path}: damaged ({told}); {again}") from None
+    for weight, array in zip(network.weights, network.get_weights(), strict=True):
+        if not np.isfinite(array).all():
+            raise KcarsError(f"{path}: {weight.path} holds numbers that are not finite; {again}")
+
+
+def _refuse_more_than(size: int, path: Path) -> None:
+    """ValueError where a file of weights holds more bytes than its network has, or data that lie elsewhere."""
+    import h5py
+
+    found = 0
+
+    def add(_, item) -> None:
+        nonlocal found
+        if isinstance(item, h5py.Dataset):
+            found += item.nbytes
+            if item.external or item.is_virtual:
+                raise ValueError("a part of it is a link to another file")
+
+    with h5py.File(path) as file:
+        file.visititems(add)
+    if found > size + MARGIN:
+        raise ValueError(f"holds {found:,} bytes of weights, its network has {size:,}")

@@ -1,53 +1,43 @@
 """The run folder: everything that a run was and gave, described by itself."""
 
 import contextlib
-import csv
 import io
-import json
-import re
-import shutil
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import yaml
 from filelock import FileLock, Timeout
 
 from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
-from kcars.files import csv_text, writable_folder, write_json, write_text, written_whole
+from kcars.files import csv_text, writable_folder
 from kcars.machine import machine, versions
+from kcars.run_contents import STATES, empty, own_files, refuse_foreign
+from kcars.run_folder import BACK, DIGESTS, LOCK, RunFolder
+from kcars.schemas.classes import ClassesFile
+from kcars.schemas.facts import RunFile
+from kcars.schemas.scores import ScoresFile
+from kcars.schemas.tables import columns_in
 from kcars.settings import Strategy
-from kcars.strategy import check, to_yaml
+from kcars.strategy import check, parse_yaml, to_yaml
 from kcars.tasks.plan import Plan
 
 FORMAT = 2
-LOCK, CHECKSUMS = ".lock", "photo_checksums.npy"
-# As `written_whole` and the savers of weights and states name a file before it is whole.
-HALF_WRITTEN = (
-    r"\.[a-z_.]+\.(json|yaml|csv|tsv|pbtxt|png|jpg|npy|npz)\.\w{8}|\.best\.weights\.h5|\.state\.previous\.npz"
-)
-_FACTS = {
-    "strategy": str,
-    "settings": dict,
-    "data": dict,
-    "versions": dict,
-    "machine": dict,
-    "planned": dict,
-    "finished": bool,
-}
+CHECKSUMS, WEIGHTS = "photo_checksums.npy", "best.weights.h5"
 
 
 class Run:
     """A folder with run.json, settings.yaml, classes.json, history.csv, best.weights.h5, scores.json and tables.
 
-    run.json is written first and is what counts: settings.yaml says for people, and other runs, what stands in it.
+    run.json is written first and is what counts: settings.yaml says for people, and other runs, what stands in it. digests.json
+    tells whether what answers depend on is still as it was written.
     """
 
     def __init__(self, folder: Path):
-        self.folder = Path(folder)
-        self.best_weights = self.folder / "best.weights.h5"
+        self.folder, self.files = Path(folder), RunFolder(folder)
+        self.best_weights = self.folder / WEIGHTS
 
     @classmethod
     def create(
@@ -58,10 +48,10 @@ class Run:
         checksums: of every photo, as the store gives them; facts: more for run.json.
         """
         if cls.check_place(folder, force):
-            _empty(folder)
+            empty(Path(folder))
         writable_folder(folder, "--out")
         run = cls(folder)
-        write_json(folder / "run.json", {**_facts(plan, name), **facts})
+        run.files.write_json("run.json", {**_facts(plan, name), **facts})
         if checksums is not None:
             run.write_checksums(checksums)
         run.describe(plan)
@@ -69,18 +59,14 @@ class Run:
 
     def describe(self, plan: Plan) -> None:
         """Write settings.yaml and classes.json."""
-        write_text(self.folder / "settings.yaml", to_yaml(plan.strategy))
-        write_json(self.folder / "classes.json", {**vars(plan.classes), "ids": plan.classes.ids.tolist()})
+        self.files.write_text("settings.yaml", to_yaml(plan.strategy))
+        self.files.write_json("classes.json", {**vars(plan.classes), "ids": plan.classes.ids.tolist()})
 
     def classes(self) -> Classes:
         """The classes that the run learns, in the order of its outputs."""
-        try:
-            found = self._read("classes.json", json.loads)
-            return Classes(**{**found, "ids": np.array(found["ids"], np.int32)})
-        except (TypeError, KeyError, ValueError) as error:
-            raise KcarsError(
-                f"{self.folder / 'classes.json'}: is damaged ({error}); put it back, or train anew"
-            ) from None
+        found = self.files.read_json("classes.json", ClassesFile)
+        known = {name: found[name] for name in ("target", "names", "makes", "named") if name in found}
+        return Classes(ids=np.array(found["ids"], np.int32), **known)
 
     @classmethod
     @contextlib.contextmanager
@@ -92,6 +78,7 @@ class Run:
         lock = FileLock(Path(folder) / LOCK, timeout=0)
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            RunFolder(folder).has(LOCK)  # A link there would be followed, and what it leads to be emptied.
             lock.acquire()
         except Timeout:
             raise KcarsError(f"run {folder}: another process trains or scores it; wait for its end") from None
@@ -117,46 +104,34 @@ class Run:
             cls.open(folder)
         except KcarsError as error:
             raise KcarsError(f"--out: {error}; --force replaces earlier runs only") from None
+        refuse_foreign(folder, "--force")
         return True
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
         """An existing run; KcarsError where the folder is none."""
         run = cls(folder)
-        if not (run.folder / "run.json").is_file():
+        if not run.files.has("run.json"):
             what = "is no run folder (run.json is missing)" if run.folder.is_dir() else "is a file"
             what = what if run.folder.exists() else "does not exist"
             raise KcarsError(f"run {folder}: {what}; name a folder that kcars train wrote")
-        facts = run.facts()
-        if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-            found = facts.get("format") if isinstance(facts, dict) else "unknown"
-            raise KcarsError(f"run {folder}: written in format {found}; this kcars reads {FORMAT}")
-        if "part_of" in facts:
+        if "part_of" in run.facts():
             raise KcarsError(f"run {folder}: is a fold of {run.folder.parent}; name that")
-        run._check(facts)
+        run.strategy()
         return run
-
-    def _check(self, facts: dict) -> None:
-        """KcarsError where run.json lacks what every run has."""
-        damaged = [name for name, kind in _FACTS.items() if not isinstance(facts.get(name), kind)]
-        parts = {"planned": ("epochs", "steps_per_epoch"), "data": ("fingerprint", "source")}
-        for name, keys in parts.items():
-            kind = int if name == "planned" else str
-            damaged += [
-                f"{name}.{key}" for key in keys if name not in damaged and not isinstance(facts[name].get(key), kind)
-            ]
-        if damaged:
-            raise KcarsError(
-                f"{self.folder / 'run.json'}: {damaged[0]} is missing or damaged; put it back, or train anew"
-            )
 
     def note(self, **facts) -> None:
         """Add facts to run.json."""
-        write_json(self.folder / "run.json", {**self.facts(), **facts})
+        self.files.write_json("run.json", {**self.facts(), **facts})
 
     def facts(self) -> dict:
-        """run.json: name, data fingerprint, versions."""
-        return self._read("run.json", json.loads)
+        """run.json: name, data fingerprint, versions; KcarsError where it is another format's, or damaged."""
+        return self.files.read_json("run.json", RunFile, self._refuse_other_format)
+
+    def _refuse_other_format(self, facts) -> None:
+        found = facts.get("format") if isinstance(facts, dict) else "unknown"
+        if found != FORMAT:
+            raise KcarsError(f"run {self.folder}: written in format {str(found):.20}; this kcars reads {FORMAT}")
 
     def strategy(self) -> Strategy:
         """The settings that the run began with, and was extended to."""
@@ -164,10 +139,10 @@ class Run:
 
     def settings_file(self) -> Strategy:
         """What settings.yaml says, which somebody may have edited."""
-        path = self.folder / "settings.yaml"
-        if not path.exists():  # Killed between the two files.
+        if not self.files.has("settings.yaml"):  # Killed between the two files.
             return self.strategy()
-        return check(self._read(path.name, yaml.safe_load), str(path))
+        path = self.folder / "settings.yaml"
+        return check(parse_yaml(self.files.read_text("settings.yaml"), path), str(path))
 
     def refuse_other_data(self, dataset: Dataset) -> None:
         """KcarsError where the dataset is not the one that the run was trained on."""
@@ -180,22 +155,22 @@ class Run:
 
     def checksums(self) -> np.ndarray | None:
         """Of every photo (n,) uint32, as the run began; None where a run was killed before they were written."""
-        path = self.folder / CHECKSUMS
-        try:
-            return np.load(path) if path.exists() else None
-        except (OSError, ValueError, EOFError) as error:
-            raise KcarsError(
-                f"{path}: cannot be read ({str(error).splitlines()[0]}); put it back, or train anew"
-            ) from None
+        if not self.files.has(CHECKSUMS):
+            return None
+        found = self.files.read_array(CHECKSUMS)
+        if found.dtype != np.uint32 or found.ndim != 1:
+            raise KcarsError(f"{self.folder / CHECKSUMS}: holds no checksums; {BACK}")
+        return found
 
     def write_checksums(self, checksums: np.ndarray) -> None:
-        with written_whole(self.folder / CHECKSUMS, "wb") as file:
-            np.save(file, checksums)
+        content = io.BytesIO()
+        np.save(content, checksums)
+        self.files.write_bytes(CHECKSUMS, content.getvalue())
 
     def part(self, name: str, plan: Plan, planned: dict) -> "Run":
         """The run of a fold, in a folder below this one: made, or taken up where it stands."""
-        folder, facts = self.folder / name, {"planned": planned, "part_of": self.folder.name}
-        if not (folder / "run.json").exists():
+        folder, facts = self.files.place(name), {"planned": planned, "part_of": self.folder.name}
+        if not self.files.has(f"{name}/run.json"):
             return Run.create(folder, plan, self.facts()["strategy"], **facts)
         part = Run(folder)
         part.note(settings=plan.strategy.model_dump(), **facts)
@@ -204,33 +179,63 @@ class Run:
 
     def scores(self) -> dict:
         """scores.json; KcarsError where the run has not been scored."""
-        if not (self.folder / "scores.json").is_file():
+        if not self.files.has("scores.json"):
             if not self.facts()["finished"]:
                 raise KcarsError(
                     f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} ends it, kcars "
                     "evaluate scores its best epoch so far"
                 )
             raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
-        return self._read("scores.json", json.loads)
+        found = self.files.read_json("scores.json", ScoresFile)
+        strategy = self.strategy()
+        for name in ("task", "target"):
+            if found[name] != getattr(strategy, name):
+                where = self.folder / "scores.json"
+                raise KcarsError(f"{where}: is of {name} {found[name]}, the run of {getattr(strategy, name)}; {BACK}")
+        return found
 
     def unscore(self) -> None:
         """Take away scores that training will outdate."""
-        (self.folder / "scores.json").unlink(missing_ok=True)
+        self.files.remove("scores.json")
 
     def forget_halves(self) -> None:
         """Delete what a killed process left half written; nobody else may be at work here."""
-        for file in self.folder.rglob(".*"):
-            if re.fullmatch(HALF_WRITTEN, file.name):
-                file.unlink()
+        for file in own_files(self.folder)[1]:
+            file.unlink()
+
+    def forget_states(self) -> None:
+        """Delete what the run and its folds would go on from: four times their weights, which stay."""
+        for file in own_files(self.folder)[0]:
+            if file.name in STATES:
+                file.unlink(missing_ok=True)
+
+    def parts(self) -> list["Run"]:
+        """The folds, in order."""
+        with os.scandir(self.folder) as entries:
+            names = sorted(
+                one.name for one in entries if one.name.startswith("fold-") and one.is_dir(follow_symlinks=False)
+            )
+        return [Run(self.folder / name) for name in names]
 
     def history(self) -> list[dict[str, float]]:
-        """One dict an epoch, in order."""
-        text = self._read("history.csv", str)
-        return [{key: float(value or "nan") for key, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+        """One dict an epoch, in order; KcarsError where a row is not of its epoch."""
+        path = self.folder / "history.csv"
+        columns = columns_in(self.files.read_text("history.csv"), path, again := self.files.remedy("history.csv"))
+        try:
+            numbers = [[float(cell or "nan") for cell in column] for column in columns.values()]
+        except ValueError:
+            raise KcarsError(f"{path}: is damaged (not all cells are numbers); {again}") from None
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*numbers, strict=True)]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1 on); {again}")
+        return rows
 
     def kept(self, column: str) -> dict[str, float]:
         """Of the history, the epoch whose weights the run keeps (`train.keep`): the best in a column, or the last."""
         rows = self.history()
+        if not rows or column not in rows[0]:
+            what = f"no column {column}" if rows else "no epoch"
+            raise KcarsError(f"{self.folder / 'history.csv'}: has {what}; {self.files.remedy('history.csv')}")
         if self.strategy().train.keep == "last":
             return rows[-1]
         return max(rows, key=lambda row: (row[column] == row[column], row[column]))  # An undefined score is no best.
@@ -251,28 +256,13 @@ class Run:
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
         """Columns of equal length as a CSV file."""
-        write_text(self.folder / name, csv_text({name: column.tolist() for name, column in columns.items()}))
-
-    def _read(self, name: str, parse):
-        path = self.folder / name
-        try:
-            return parse(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            told = getattr(error, "problem", None) or getattr(error, "strerror", None) or str(error)
-            raise KcarsError(f"{path}: cannot be read ({told.splitlines()[0]})") from None
+        self.files.write_text(name, csv_text({name: column.tolist() for name, column in columns.items()}))
 
 
 def _entries(folder: Path) -> list[Path]:
     """What a folder holds, but for the lock and what a process that was killed at its start left half written."""
-    return [entry for entry in folder.iterdir() if entry.name != LOCK and not entry.name.startswith(".run.json.")]
-
-
-def _empty(folder: Path) -> None:
-    """Delete a run, run.json last: killed on the way, what is left is still a run, and can be replaced."""
-    entries = [entry for entry in folder.iterdir() if entry.name not in (LOCK, "run.json")]
-    for entry in entries:
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    (folder / "run.json").unlink()
+    beginning = (".run.json.", f".{DIGESTS}.")
+    return [one for one in folder.iterdir() if one.name not in (LOCK, DIGESTS) and not one.name.startswith(beginning)]
 
 
 def _facts(plan: Plan, name: str) -> dict:

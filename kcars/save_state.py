@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from kcars.callbacks import first_not_finite
 from kcars.errors import Diverged, Interrupted, NoWayOn
 from kcars.history import Counting
 from kcars.interrupt import Interruption
+from kcars.run_folder import RunFolder
+from kcars.state_fits import refuse_misfit
 
 
 class SaveState(Counting):
@@ -74,12 +77,22 @@ class SaveState(Counting):
 
     def _refuse_to_forget(self) -> None:
         """An epoch may end, and the process, before its state is written: two cannot. Then somebody deleted it."""
-        path = self.folder / "history.csv"
-        epochs = len(path.read_text().splitlines()) - 1 if path.exists() else 0
+        files = RunFolder(self.folder)
+        epochs = len(files.read_text("history.csv").splitlines()) - 1 if files.has("history.csv") else 0
         if epochs > 1:
             raise NoWayOn(
                 f"{self.folder / state.NEWEST}: is gone, of a run of {epochs} epochs; put it back, or train anew"
             )
+
+    def _kept(self, found: state.State) -> dict[str, list]:
+        """Of each callback that keeps weights, the variables that they are of; none before the first epoch's end."""
+        nets = {}
+        for name, one in self.remembering.items():
+            network = getattr(one, "kept", None) or getattr(one, "scored", None)
+            begun = found.facts[name].get("best_epoch", found.facts[name].get("epochs", 1))
+            if network is not None:
+                nets[name] = network.weights if begun else []
+        return nets
 
     def _variables(self) -> dict[str, list]:
         model = self.trained
@@ -89,18 +102,29 @@ class SaveState(Counting):
             "metrics": model.metrics_variables,
         }
 
-    def restore_newest(self, example: Callable, warn: Callable) -> int:
+    def restore_newest(
+        self, example: Callable, warn: Callable, epochs: int, begins: Callable[[], None] = lambda: None
+    ) -> int:
         """Bring model, optimizer, metrics and callbacks to the newest state on disk, where there is one.
 
         Returns the steps done.
 
-        example: gives one batch, from which metrics are built. Raises NoWayOn where there should be a state and none can be used.
+        example: gives one batch, from which metrics are built; epochs: that the run is planned for; begins: called once
+        it is known that the run can go on, before anything is changed. Raises NoWayOn where there should be a state and none
+        can be used.
         """
-        found = state.read(self.folder, warn, self.identity)
+        fits = partial(refuse_misfit, callbacks=self.remembering, steps_per_epoch=self.steps_per_epoch, epochs=epochs)
+        found = state.read(self.folder, warn, self.identity, fits)
         if found is None:
             self._refuse_to_forget()
+            begins()
             return 0
         _build(self.trained, *example())
+        for group, variables in self._variables().items():
+            _refuse_others(variables, _group(found, group), self.folder)
+        for name, wanted in self._kept(found).items():
+            _refuse_others(wanted, _group(found, name), self.folder)
+        begins()
         for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})
@@ -114,7 +138,7 @@ class SaveState(Counting):
 
 def _group(found: state.State, name: str) -> list[np.ndarray]:
     count = sum(key.startswith(f"{name}/") for key in found.arrays)
-    return [found.arrays[f"{name}/{number}"] for number in range(count)]
+    return [found.arrays[f"{name}/{number}"] for number in range(count) if f"{name}/{number}" in found.arrays]
 
 
 def _build(model, inputs, labels, weights=None) -> None:
@@ -126,9 +150,21 @@ def _build(model, inputs, labels, weights=None) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
-def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
-    if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+def _refuse_others(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
+    """NoWayOn where arrays are not of the variables' number, shapes and kinds."""
+    wanted = [(tuple(variable.shape), _kind(variable.dtype)) for variable in variables]
+    if wanted != [(array.shape, _kind(array.dtype)) for array in arrays]:
         raise NoWayOn(f"{folder / state.NEWEST}: does not fit this network; put back its own, or train anew")
+
+
+def _kind(dtype) -> str:
+    """Of a variable's type, or of a stored array's, where types that NumPy lacks are plain bytes ("V")."""
+    name = str(dtype)
+    return "float" if "float" in name or "V" in name else name.rstrip("0123456789")
+
+
+def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
+    _refuse_others(variables, arrays, folder)
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

@@ -1,13 +1,11 @@
 """A search for settings: trials are runs, and validation alone tells which are good. What is done stays done."""
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGINT
 
-from kcars import state
 from kcars.data.index import Dataset
 from kcars.errors import Diverged, Interrupted, KcarsError, NoWayOn
 from kcars.files import writable_folder
@@ -44,7 +42,7 @@ def search(
     writable_folder(record.folder, "--out")
     with Run.locked(record.folder):
         for trial in record.ended:
-            _forget_states(record.run_folder(trial))  # Killed before it did.
+            _forget_states(record.run_folder(trial))  # A process that was killed did not.
         if len(record.ended) < trials:
             _refuse_bad_photos(record.strategy, dataset)
         until, begun = time.monotonic() + (minutes or math.inf) * 60, 0
@@ -184,15 +182,12 @@ def _refuse_misfit(strategy: Strategy, dataset: Dataset) -> None:
 
 def _parts(run: Run) -> list[Run]:
     """The run and its folds."""
-    return [run, *(Run(folder) for folder in sorted(run.folder.glob("fold-*")))]
+    return [run, *run.parts()]
 
 
 def _forget_states(folder: Path) -> None:
-    """Delete what a run would go on from: four times its weights, which stay."""
-    for name in (state.NEWEST, state.PREVIOUS, state.UNUSABLE):
-        for file in folder.rglob(name):
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
+    if folder.is_dir():
+        Run(folder).forget_states()
 
 
 def _listed(values: dict[str, str]) -> str:

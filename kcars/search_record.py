@@ -1,14 +1,14 @@
 """What a search leaves in its folder: the record that it goes on by, trials.csv and best.yaml."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from kcars.errors import KcarsError
-from kcars.files import csv_text, write_json, write_text
+from kcars.files import csv_text
 from kcars.resume import FEEDING, differences
-from kcars.run import LOCK
+from kcars.run_folder import LOCK, RunFolder
+from kcars.schemas.search import SearchFile
 from kcars.search_space import Choice, Range, strategy_with
 from kcars.settings import Strategy
 from kcars.strategy import check, to_yaml
@@ -45,6 +45,7 @@ class Record:
     def __init__(self, folder: Path, strategy: Strategy, space: list[Range | Choice], data: str, leading: str):
         """Takes up what lies in the folder; KcarsError where that is something else, or another search."""
         self.folder, self.strategy, self.space, self.data, self.leading = Path(folder), strategy, space, data, leading
+        self.files = RunFolder(folder)
         self.trials = self._trials_before()
 
     def values(self, trial: Trial) -> dict:
@@ -56,7 +57,8 @@ class Record:
         return strategy_with(self.strategy, self.values(trial))
 
     def run_folder(self, trial: Trial) -> Path:
-        return self.folder / TRIALS / f"{trial.number:03d}"
+        """KcarsError where it, or the folder of all trials, is a link."""
+        return self.files.place(f"{TRIALS}/{trial.number:03d}")
 
     @property
     def ended(self) -> list[Trial]:
@@ -72,13 +74,13 @@ class Record:
         """The record, and what people read of it."""
         space = [str(one) for one in self.space]
         facts = {"format": FORMAT, "settings": self.strategy.model_dump(), "space": space, "data": self.data}
-        write_json(self.folder / RECORD, {**facts, "trials": [asdict(trial) for trial in self.trials]})
-        write_text(self.folder / TABLE, csv_text(self._columns()))
+        self.files.write_json(RECORD, {**facts, "trials": [asdict(trial) for trial in self.trials]})
+        self.files.write_text(TABLE, csv_text(self._columns()))
         if self.ranked:
             best = self.ranked[0]
             head = f"# Trial {best.number} of {len(self.ended)}: {self.leading} {best.score:.4f} at epoch {best.epoch}; searched: "
             head += f"{', '.join(one.key for one in self.space)}\n"
-            write_text(self.folder / BEST, head + to_yaml(self.strategy_of(best)))
+            self.files.write_text(BEST, head + to_yaml(self.strategy_of(best)))
 
     def best_table(self) -> str:
         """The best trials, a line each, and how the others ended."""
@@ -110,20 +112,31 @@ class Record:
 
     def _trials_before(self) -> list[Trial]:
         path = self.folder / RECORD
-        if not path.exists():
+        if not self.files.has(RECORD):
             if self.folder.exists() and any(entry.name not in BESIDE for entry in self.folder.iterdir()):
                 raise KcarsError(f"--out {self.folder}: holds something else; choose another folder")
             return []
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["format"] != FORMAT:
-                raise ValueError(f"format {found['format']}")
-            before, trials = check(found["settings"], str(path)), [Trial(**trial) for trial in found["trials"]]
-            space, data = found["space"], found["data"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise KcarsError(f"{path}: cannot be read ({error}); put it back, or choose another --out") from None
-        self._refuse_another(before, space, data)
+        found = self.files.read_json(RECORD, SearchFile)
+        if found["format"] != FORMAT:
+            raise KcarsError(f"{path}: cannot be read (format {found['format']}); {self.files.remedy(RECORD)}")
+        self._refuse_another(check(found["settings"], str(path)), found["space"], found["data"])
+        known = {field.name for field in fields(Trial)}
+        trials = [Trial(**{name: value for name, value in facts.items() if name in known}) for facts in found["trials"]]
+        for trial in trials:
+            self._refuse_misfit(trial, path)
         return trials
+
+    def _refuse_misfit(self, trial: Trial, path: Path) -> None:
+        """KcarsError where a trial is not of this space."""
+        try:
+            if trial.sampled.keys() != {one.key for one in self.space}:
+                raise ValueError("other settings")
+            for one in self.space:
+                if not one.distribution()._contains(one.distribution().to_internal_repr(trial.sampled[one.key])):
+                    raise ValueError(f"{one.key} beyond its ends")
+        except (ValueError, TypeError) as error:
+            told = f"trial {trial.number} has {error}"
+            raise KcarsError(f"{path}: cannot be read ({told}); {self.files.remedy(RECORD)}") from None
 
     def _refuse_another(self, before: Strategy, space: list[str], data: str) -> None:
         where, remedy = f"--out {self.folder}: its search was begun with", "give the same, or choose another folder"

@@ -13,6 +13,7 @@ from kcars.picks import Table, shown_alone, shown_pairs
 from kcars.run import Run
 
 MAPS = "maps.csv"
+MOST_PLACES = 512  # A side: networks see photos as a grid of 2 to 16.
 Maps = dict[tuple[str, str], np.ndarray]
 
 
@@ -36,9 +37,16 @@ def read_maps(table: Table, place: Path) -> Maps:
         return {}
     try:
         keys = zip(table["photo"], table["beside"], strict=True)
-        return {key: from_text(text) for key, text in zip(keys, table["map"], strict=True)}
+        return {key: _map(text) for key, text in zip(keys, table["map"], strict=True)}
     except (KeyError, ValueError) as error:
         raise KcarsError(f"{place}: is damaged ({error}); kcars evaluate {place.parent} writes it anew") from None
+
+
+def _map(text: str) -> np.ndarray:
+    heat = from_text(text)
+    if max(heat.shape) > MOST_PLACES or not np.isfinite(heat).all():
+        raise ValueError("a map of too many places, or of numbers that are not finite")
+    return heat
 
 
 def _alone(paths: list[str], row: dict[str, int], store, outputs: Callable, cam: GradCam) -> Maps:

@@ -5,13 +5,20 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
-from kcars.errors import Diverged, NoWayOn
+from kcars.errors import Diverged, KcarsError, NoWayOn
 from kcars.files import written_whole
+from kcars.limits import limits
+from kcars.run_folder import RunFolder
+from kcars.schemas import first_fault
+from kcars.schemas.state import StateFacts
+from kcars.untrusted import MIB, arrays_in, read_bytes
 
 FORMAT = 1
 NEWEST, PREVIOUS, UNUSABLE = "state.npz", "state.previous.npz", "state.unusable.npz"
@@ -43,7 +50,7 @@ def write(folder: Path, state: State) -> None:
     facts = {"format": FORMAT, "step": state.step, **state.facts}
     content = io.BytesIO()
     np.savez(content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)
-    newest, previous = folder / NEWEST, folder / PREVIOUS
+    newest, previous = (RunFolder(folder).place(name) for name in (NEWEST, PREVIOUS))
     with written_whole(newest, "wb") as file:
         file.write(content.getbuffer())
         file.write(_digest(content.getbuffer()))
@@ -63,25 +70,28 @@ def _second_name(path: Path, other: Path) -> None:
 
 
 def exists(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (NEWEST, PREVIOUS))
+    return any(RunFolder(folder).has(name) for name in (NEWEST, PREVIOUS))
 
 
-def read(folder: Path, warn, identity: str | None = None) -> State | None:
+def read(
+    folder: Path, warn, identity: str | None = None, fits: Callable[[State], None] = lambda state: None
+) -> State | None:
     """The newest generation that can be read; None where none was written.
 
     A newest one that cannot be used is laid aside, so that no later writing makes it the previous one.
-    warn: is told of it in a line, or that it is gone; identity: what `facts` must say where it is given.
-    Raises NoWayOn where all are damaged, or of other runs.
+    warn: is told of it in a line, or that it is gone; identity: what `facts` must say where it is given; fits: raises
+    ValueError for a state that cannot be of this run. Raises NoWayOn where all are damaged, or of other runs.
     """
     damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is gone"]
     for name in (NEWEST, PREVIOUS):
         path = folder / name
-        if not path.exists():
+        if not RunFolder(folder).has(name):
             continue
         try:
             state = _read(path)
             if identity not in (None, state.facts.get("identity")):
                 raise ValueError("of another run")
+            fits(state)
         except (OSError, ValueError) as error:
             damaged.append(f"{path}: cannot be used ({error})")
             continue
@@ -102,13 +112,21 @@ def _digest(content) -> bytes:
 
 
 def _read(path: Path) -> State:
-    whole = memoryview(path.read_bytes())
+    """ValueError where a file is damaged, or holds numbers that `write` refuses."""
+    whole = memoryview(read_bytes(path, limits().arrays_mib * MIB, path.parent))
     size = len(whole) - hashlib.sha256().digest_size
     if size < 0 or _digest(whole[:size]) != whole[size:]:
         raise ValueError("its checksum is wrong")
-    with np.load(io.BytesIO(whole[:size]), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    facts = json.loads(arrays.pop("facts").tobytes())
-    if facts.pop("format") != FORMAT:
-        raise ValueError("written in another format")
+    try:
+        arrays = arrays_in(io.BytesIO(whole[:size]), path)
+        facts = json.loads(arrays.pop("facts").tobytes())
+        StateFacts.model_validate(facts)
+    except ValidationError as error:
+        raise ValueError(first_fault(error)) from None
+    except (KcarsError, KeyError, RecursionError) as error:
+        raise ValueError(str(error).removeprefix(f"{path}: ")) from None
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+    facts.pop("format")
     return State(facts.pop("step"), facts, arrays)

@@ -1,7 +1,6 @@
 """Strategies by name or file: strict YAML, checked key by key, with overrides and the paper's name law."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,10 @@ import yaml
 from pydantic import ValidationError
 
 from kcars.errors import KcarsError, one_of
+from kcars.limits import limits
 from kcars.settings import LOSS_SETTINGS, Strategy
+from kcars.strategy_yaml import TooMuch, load_yaml
+from kcars.untrusted import read_bytes
 
 
 def json_schema() -> str:
@@ -82,46 +84,28 @@ def _find(name: str) -> Path:
     raise one_of("strategy", name, shipped)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML where `1e-3` is a number, `on` and `off` are words, and a key, which is text, may stand once."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+0123456789.")
-)
-
-
 def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
     """The mapping in a file; `what` it is and its keys are for the KcarsError where it holds none."""
     try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path, limits().yaml_kib * 1024).decode()
+    except UnicodeDecodeError as error:
         raise KcarsError(f"{path}: cannot be read ({error})") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none.
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = str(getattr(error, "problem", error)).splitlines()[0]
-        raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
+    settings = parse_yaml(text, path)
     if not isinstance(settings, dict):
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"
         raise KcarsError(f"{path}: holds {kind}; {what} is a mapping of {', '.join(keys)}")
     return settings
+
+
+def parse_yaml(text: str, path: Path):
+    """What a file's text holds; KcarsError with the line where it is no YAML, or beyond the limits."""
+    try:
+        return load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
 
 
 def override(settings: dict, overrides: Sequence[str]) -> None:
@@ -151,9 +135,11 @@ def put(settings: dict, key: str, value, where: str) -> None:
 
 
 def value_of(text: str):
-    """What a text means in a strategy file; the text itself where it is no YAML."""
+    """What a text means in a strategy file; the text itself where it is no YAML. KcarsError where it is beyond the limits."""
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
+        return load_yaml(text)
+    except TooMuch as error:
+        raise KcarsError(f"{text[:20]}...: {error.problem}") from None
     except (yaml.YAMLError, ValueError):
         return text
 

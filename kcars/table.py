@@ -24,6 +24,7 @@ COLUMNS = {
 HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
           "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%", "map@R": "mAP@R"}  # fmt: skip
 
+TRUST = ["test/nll", "test/nll_change", "test/calibration_error", "test/calibration_error_change"]
 EXPLAINED = {
     "accuracy": "share of photos, or pairs, that are decided rightly; large classes weigh most",
     "balanced_accuracy": "mean over the classes (for pairs: over same and different) of the share that is decided rightly",
@@ -61,6 +62,25 @@ def splits(scores: dict, task: str, leading: str | None) -> list[str]:
     """Splits whose scores are those of COLUMNS, the leading one first."""
     found = [key.partition("/")[0] for key in scores if key.endswith(f"/{COLUMNS[task][0]}")]
     return sorted(found, key=lambda split: split != leading)
+
+
+def lacking(found: dict) -> str:
+    """The first score that a table or page needs, and the content of scores.json lacks; "" where it has all."""
+    own, task = found["scores"], found["task"]
+    if found.get("cost") is None or "deciding" not in found or (task == "verify" and not found["deciding"]):
+        return "deciding" if found.get("cost") else "cost"
+    wanted = [f"{split}/{name}" for split in splits(own, task, found["difficulty"]) for name in COLUMNS[task]]
+    wanted += retrieval_keys(own) + [f"{found['difficulty'] or 'test'}/{COLUMNS[task][0]}"]
+    for scores in (own, *found["baselines"].values()):
+        if missing := next((key for key in wanted if key not in scores), ""):
+            return missing
+    together = [[f"test/make_{name}" for name in ("accuracy", "balanced_accuracy")], TRUST]
+    for keys in together:
+        if keys[0] in own and (missing := next((key for key in keys if key not in own), "")):
+            return missing
+    if "threshold" not in found["decision"] and task == "verify":
+        return "decision.threshold"
+    return ""
 
 
 def retrieval_keys(scores: dict) -> list[str]:
@@ -131,10 +151,12 @@ def _notes(found: dict) -> list[str]:
             "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
         )
     if found["task"] == "verify":
+        threshold = found["decision"]["threshold"]
+        distance = threshold if threshold is None else -threshold
         folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
         where = "the test pairs" if paper else folds
         notes.append(
-            f"threshold: distance {-found['decision']['threshold']:.3f}, chosen on {where} "
+            f"threshold: distance {_number(distance)}, chosen on {where} "
             f"({found['deciding']} pairs); intervals resample "
             + ("makes" if found["target"] == "make" else "models (makes for hard pairs)")
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.run_contents import EVENTS
+from kcars.run_folder import RunFolder
 
-EVENTS = "events.out.tfevents.*"
 WORK = ("step", "photos", "seconds", "train_seconds")
 
 
@@ -95,7 +96,7 @@ class Board:
     def _begin_anew(self, epoch: int) -> None:
         import tensorflow as tf
 
-        before = sorted(self.folder.glob(EVENTS))
+        before = [self.folder.parent / name for name in RunFolder(self.folder.parent).files(self.folder.name, EVENTS)]
         writer = tf.summary.create_file_writer(str(self.folder))
         with writer.as_default():
             for step, picture in _pictures(before):

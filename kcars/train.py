@@ -9,6 +9,7 @@ from kcars.errors import Interrupted, KcarsError, NoWayOn
 from kcars.initial_weights import begin, earlier_run, refuse_tested
 from kcars.plain_text import echo
 from kcars.run import Run
+from kcars.run_contents import refuse_odd
 from kcars.runtime import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
@@ -50,14 +51,14 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
     """
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
+        refuse_odd(run.folder)
         run.forget_halves()
         resume.refuse_other_lists(run, dataset)
         store, plan, folds = _prepare(strategy, dataset)
-        if not (run.folder / learned.TABLE).exists():  # Killed before it was written.
+        if not run.files.has(learned.TABLE):  # Killed before it was written.
             learned.record(run, plan, earlier_run(strategy))
         resume.refuse_other_photos(run, store, dataset.index.paths)
         run.refuse_other_data(dataset)
-        run.unscore()
         run.note(settings=strategy.model_dump(), planned=resume.planned(run, strategy), finished=False)
         run.describe(plan)
         _learn_all(run, plan, folds, store)
@@ -90,13 +91,13 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
             )
             steps = min(planned["steps_per_epoch"], task.stream(fold, store).steps_per_epoch)
             part = run.part(f"fold-{number}", fold, {**planned, "steps_per_epoch": steps})
-            learn(fold, store, part, minutes)
+            learn(fold, store, part, minutes, begins=run.unscore)
             histories.append(part.history())
         if folds:
             chosen = task.choose(histories, plan.strategy)
             echo(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
             run.note(chosen=chosen)
-        learn(plan, store, run, minutes)
+        learn(plan, store, run, minutes, begins=run.unscore)
         run.note(finished=True)
     except NoWayOn:
         raise

@@ -108,13 +108,39 @@ def read_text(path: Path, root: Path | None = None) -> str:
 
 def read_json(path: Path, root: Path | None = None) -> Any:
     """What a JSON file holds; numbers that JSON does not know (NaN, Infinity) are refused."""
-    text = read_text(path, root)
+    return json_in(read_text(path, root), path)
+
+
+def json_in(text: str, path: Path) -> Any:
+    """What a text in JSON holds, nested at most `json_depth` deep; `path` is for messages."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        found = json.loads(text, parse_constant=_no_constant)
+        _refuse_odd(found, path)
+        return found
     except RecursionError:
         raise KcarsError(f"{path}: is nested too deeply") from None
-    except ValueError as error:
-        raise KcarsError(f"{path}: is no valid JSON ({error})") from None
+    except ValueError as error:  # Also a text that is no UTF-8, such as "\\ud800".
+        raise KcarsError(f"{path}: is no valid JSON ({str(error).splitlines()[0]})") from None
+
+
+def _refuse_odd(value: Any, path: Path) -> None:
+    """KcarsError for deep nesting, ValueError for half a character: most programs would fail on either later."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > limits().json_depth:
+            raise KcarsError(
+                f"{path}: is nested too deeply; at most {limits().json_depth} levels are read (json_depth)"
+            )
+        inner: list = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                inner += one
+            elif isinstance(one, str):
+                one.encode()
+        level = inner
 
 
 def _no_constant(name: str):
@@ -138,6 +164,8 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             if (total := sum(entry.file_size for entry in entries.values())) > most:
                 raise KcarsError(f"{path}: unpacks to {total:,} bytes; at most {most:,} are read (arrays_mib)")
+            if total > (size := file.seek(0, io.SEEK_END)):  # kcars packs nothing: arrays lie in the file as they are.
+                raise KcarsError(f"{path}: unpacks to {total:,} bytes, of a file of {size:,}; kcars wrote no such file")
             wanted = entries if names is None else names
             if missing := [name for name in wanted if name not in entries]:
                 raise KcarsError(f"{path}: has no array {missing[0]}")
@@ -150,6 +178,17 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
     except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise KcarsError(f"{path}: cannot be read ({told})") from None
+
+
+def array_in(content: bytes, path: Path):
+    """The array of an .npy file's content; `path` is for messages."""
+    import numpy as np
+
+    try:
+        _refuse_other_size(np, file := io.BytesIO(content))
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
 
 
 def _refuse_other_size(np, content: io.BytesIO) -> None:

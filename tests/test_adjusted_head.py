@@ -102,7 +102,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
     whole = (tmp_path / FILE).read_bytes()
     for damaged in (b"nothing", whole[: len(whole) // 2]):
         (tmp_path / FILE).write_bytes(damaged)
-        with pytest.raises(KcarsError, match="head.npz: cannot be read .*kcars evaluate"):
+        with pytest.raises(KcarsError, match="head.npz: has changed since it was written .*kcars evaluate"):
             AdjustedHead.chosen(head.facts(), tmp_path)
     with pytest.raises(KcarsError, match="No such file"):
         AdjustedHead.chosen(head.facts(), tmp_path / "nowhere")

@@ -27,6 +27,8 @@ FLOORS = [
         "schemas",
         "sealed",
         "onnx_file",
+        "run_folder",
+        "run_contents",
     ],
     [
         "settings",

@@ -228,7 +228,8 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     assert "begun with data other, not" in tune(drawn, tmp_path, code=2)
     for damaged in ("{", "[]", json.dumps({**record, "format": 9})):
         (tmp_path / "search.json").write_text(damaged)
-        assert "search.json: cannot be read" in tune(drawn, tmp_path, code=2).splitlines()[-1]
+        told = tune(drawn, tmp_path, code=2).splitlines()[-1]
+        assert "search.json: " in told and "put it back, or choose another --out" in told
     (tmp_path / "search.json").rename(tmp_path / "letter.txt")
     assert "holds something else" in tune(drawn, tmp_path, code=2)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]

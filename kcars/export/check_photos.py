@@ -6,7 +6,9 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.images.decode import photo_bytes
+from kcars.limits import limits
 from kcars.run import Run
+from kcars.run_contents import THUMBNAIL
 
 
 def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple[bytes, np.ndarray | None]]]:
@@ -38,10 +40,12 @@ def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple
 
 
 def _thumbnails(run: Run, most: int) -> tuple[str, list[tuple[bytes, None]]]:
-    files = sorted((run.folder / "thumbnails").glob("*.jpg"))[:most]
+    files = run.files.files("thumbnails", THUMBNAIL)[:most]
     if len(files) < 2:
         raise KcarsError(
             f"run {run.folder}: its dataset {run.facts()['data']['source']} is gone, and it keeps no thumbnails; name photos to "
             "compare on with --data"
         )
-    return f"{len(files)} thumbnails of test photos", [(photo_bytes(file), None) for file in files]
+    return f"{len(files)} thumbnails of test photos", [
+        (run.files.read_bytes(file, limits().thumbnail_kib * 1024), None) for file in files
+    ]

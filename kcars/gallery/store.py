@@ -17,7 +17,7 @@ from kcars.gallery.index_schema import PHOTOS, VECTORS, Index, Lists
 from kcars.gallery.names import Names
 from kcars.gallery.photos import Kept, read_photos, write_photos
 from kcars.gallery.vector_index import LISTS, VectorIndex
-from kcars.schemas import checked
+from kcars.schemas import parsed
 from kcars.sealed import refuse_changed, sealed
 from kcars.untrusted import read_json
 
@@ -124,9 +124,9 @@ def read_facts(folder: Path) -> dict:
     if facts.get("format") != FORMAT:
         raise KcarsError(f"{file}: written in format {facts.get('format')!r}; this kcars reads {FORMAT}")
     refuse_changed(facts, file, REMEDY)
-    index = checked(Index, facts, file, REMEDY)
+    index = parsed(Index, facts, file, REMEDY)
     if index.vector_index.kind == LISTS:
-        checked(Lists, facts["vector_index"], f"{file}: vector_index", REMEDY)
+        parsed(Lists, facts["vector_index"], f"{file}: vector_index", REMEDY)
     return facts
 
 

@@ -50,7 +50,7 @@ def learning(run: Reported) -> list[dict]:
     found = [
         chart("line", "Loss", "epoch", "loss", [line(epoch, history[name], LEADING[name]) for name in LEADING if name in history]),
         chart("line", what, "epoch", "score", [line(epoch, history[name], named[name]) for name in scores]),
-        chart("line", "Learning rate", "epoch", "rate", [line(epoch, history["learning_rate"], "rate")]),
+        chart("line", "Learning rate", "epoch", "rate", [line(epoch, history["learning_rate"], "rate")] if "learning_rate" in history else []),
     ]  # fmt: skip
     return [one for one in found if one]
 
@@ -80,9 +80,8 @@ def class_sizes(run: Reported) -> dict | None:
     series = [line(ranks, [counted[name] for name in order], "training photos", order)]
     if run.classes:
         sizes = numbers(run.classes["test_photos"])
-        by_name = {plain_name: size for plain_name, size in zip(run.classes["name"], sizes, strict=True)}
         place = np.argsort(-sizes, kind="stable")
-        names = [list(by_name)[number] for number in place]
+        names = [run.classes["name"][number] for number in place]
         series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
     title, sizes = "Photos of each class, the largest first", [point[1] for one in series for point in one["points"]]
     what = "photos" if run.classes else "training photos"
@@ -127,7 +126,8 @@ def roc(run: Reported) -> dict | None:
 def distances(run: Reported) -> list[dict]:
     """Histograms of the distances of same and different test pairs, one a difficulty, with the threshold."""
     found = []
-    threshold = -run.scores["decision"].get("threshold", np.nan) if run.pairs else np.nan
+    threshold = run.scores["decision"].get("threshold")
+    threshold = np.nan if threshold is None else -threshold
     for name, (same, distance) in pairs_by_difficulty(run).items():
         edges = np.linspace(0, max(float(distance.max()), 1e-6), BINS + 1)
         centres = (edges[1:] + edges[:-1]) / 2

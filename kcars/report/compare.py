@@ -54,9 +54,8 @@ def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float
     ours = pairs[1][0]
     if any(run[name] != ours[name] for runs in pairs for run in runs for name in ("left", "right", "same")):
         return None
-    tested = one.table("tested_photos.csv")
     by_make = leading == "hard" or one.strategy.target == "make"
-    group = dict(zip(tested["path"], tested["make" if by_make else "model"], strict=True))
+    group = {path: make if by_make else model for path, (make, model) in one.tested.items()}
     left, right = ([group[path] for path in ours[side]] for side in ("left", "right"))
     scores = [[-numbers(run["distance"]) for run in runs] for runs in pairs]
     return paired_difference(numbers(ours["same"]).astype(int), *scores, left, right, RESAMPLES)

@@ -126,7 +126,7 @@ def distance_histograms(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
         )
         edges = np.linspace(0, max(distance.max() for _, _, distance in parts), BINS + 1)
         for panel, (name, same, distance) in zip(axes.flat, parts, strict=True):
-            _histogram(panel, same, distance, edges, -run.scores["decision"]["threshold"])
+            _histogram(panel, same, distance, edges, -(run.scores["decision"]["threshold"] or 0.0))
             panel.set(title=f"{name} pairs ({len(same):,})", xlabel="distance of the two photos")
         axes[0, 0].set_ylabel("share of the pairs of a kind")
         yield suffix, figure

@@ -14,16 +14,25 @@ from kcars.errors import KcarsError
 from kcars.files import write_text
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
+from kcars.limits import limits
 from kcars.linear_metric import TOLD
 from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
 from kcars.plain_text import printable
 from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
+from kcars.run_folder import BACK
 from kcars.strategy import to_yaml
 from kcars.table import COLUMNS, EXPLAINED, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
 
 ASSETS = Path(__file__).parent / "assets"
+TOLD_OF = {
+    "data": (
+        *("source", "split", "classes", "training_photos"),
+        *("missing_photos", "bad_photos", "test_photos_of_unknown_classes"),
+    ),
+    "machine": ("system", "processor", "cores"),
+}
 KINDS = {
     "same, far": "Same {target}, yet far apart: the matches it misses",
     "different, near": "Different {target}s, yet near: what it mistakes for a match",
@@ -37,6 +46,8 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
     runs = [Reported(folder) for folder in folders]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise KcarsError("report: a run is named twice")
+    for run in runs:
+        _refuse_lacking(run)
     tasks = [run.strategy.task for run in runs]
     runs.sort(key=lambda run: tasks.count(run.strategy.task) == 1)  # What can be compared stands first.
     environment = Environment(
@@ -61,6 +72,13 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         as_json=as_json,
     )
     write_text(out, page)
+
+
+def _refuse_lacking(run: Reported) -> None:
+    """KcarsError where run.json lacks what the page tells."""
+    for part, keys in TOLD_OF.items():
+        if missing := next((key for key in keys if key not in run.facts[part]), None):
+            raise KcarsError(f"{run.folder / 'run.json'}: {part}.{missing} is missing or damaged; {BACK}")
 
 
 def names(runs: Sequence[Reported]) -> list[str]:
@@ -227,16 +245,15 @@ def pair_card(run: Reported, place: int) -> dict:
 
 
 def tested_names(run: Reported) -> dict[str, str]:
-    table = run.table("tested_photos.csv")
-    return dict(zip(table["path"], map(with_make, table["make"], table["model"]), strict=True))
+    return {path: with_make(*names) for path, names in run.tested.items()}
 
 
 def picture(run: Reported, path: str) -> str:
     """The thumbnail as a data URL, "" where the run keeps none."""
-    file = run.folder / "thumbnails" / thumbnail_name(path)
-    if not file.is_file():
+    files, name = run.run.files, f"thumbnails/{thumbnail_name(path)}"
+    if not files.has(name):
         return ""
-    return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(files.read_bytes(name, limits().thumbnail_kib * 1024)).decode()
 
 
 def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:

@@ -1,6 +1,5 @@
 """A scored run as the report reads it: its files, column by column."""
 
-import csv
 from functools import cached_property
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.run import Run
+from kcars.schemas.tables import columns_in
 from kcars.settings import Strategy
 from kcars.shown_maps import MAPS, read_maps
-
-NEEDED = ("task", "target", "protocol", "deciding", "data_fingerprint", "best_epoch", "counts", "cost", "scores")
+from kcars.table import lacking
 
 
 class Reported:
@@ -22,9 +21,9 @@ class Reported:
         self.run = Run.open(folder)
         self.folder, self.name = self.run.folder, self.run.folder.name
         self.facts, self.scores = self.run.facts(), self.run.scores()
-        if missing := [key for key in NEEDED if key not in self.scores]:
+        if missing := lacking(self.scores):
             raise KcarsError(
-                f"{self.folder / 'scores.json'}: has no {missing[0]}, an earlier kcars wrote it; kcars evaluate {folder} "
+                f"{self.folder / 'scores.json'}: has no {missing}, an earlier kcars wrote it; kcars evaluate {folder} "
                 "writes it anew"
             )
 
@@ -36,20 +35,14 @@ class Reported:
     def history(self) -> dict[str, np.ndarray]:
         """Columns of history.csv, a value an epoch."""
         rows = self.run.history()
+        if not rows:
+            raise KcarsError(f"{self.folder / 'history.csv'}: has no epoch; {self.run.files.remedy('history.csv')}")
         return {name: np.array([row.get(name, np.nan) for row in rows]) for name in rows[0]}
 
     def table(self, name: str) -> dict[str, list[str]]:
         """Columns of a CSV file of the run; empty where it has none."""
-        path = self.folder / name
-        if not path.is_file():
-            return {}
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                head, *rows = csv.reader(file)
-        except (OSError, ValueError) as error:
-            raise KcarsError(f"{path}: cannot be read ({error}); kcars evaluate {self.folder} writes it anew") from None
-        columns = zip(*rows, strict=True) if rows else ([] for _ in head)
-        return {name: list(column) for name, column in zip(head, columns, strict=True)}
+        files = self.run.files
+        return columns_in(files.read_text(name), self.folder / name, files.remedy(name)) if files.has(name) else {}
 
     @cached_property
     def photos(self) -> dict[str, list[str]]:
@@ -70,6 +63,19 @@ class Reported:
     def learned(self) -> dict[str, list[str]]:
         """path, key, model, use of every photo that the run learned from or chose on."""
         return self.table("learned_photos.csv")
+
+    @cached_property
+    def tested(self) -> dict[str, tuple[str, str]]:
+        """Make and model of every test photo; KcarsError where a pair has a photo that is none of them."""
+        name = "tested_photos.csv"
+        table = self.table(name)
+        found = dict(
+            zip(table.get("path", []), zip(table.get("make", []), table.get("model", []), strict=True), strict=True)
+        )
+        for path in (*self.pairs.get("left", []), *self.pairs.get("right", [])):
+            if path not in found:
+                raise KcarsError(f"{self.folder / name}: lacks {path!r}; {self.run.files.remedy(name)}")
+        return found
 
     @cached_property
     def maps(self) -> dict[tuple[str, str], np.ndarray]:

@@ -8,7 +8,7 @@ from kcars.published import Published, published
 from kcars.report.read import Reported
 from kcars.report.suspects import Footnotes, suspects
 from kcars.settings import Strategy
-from kcars.strategy import load_strategy
+from kcars.strategy import load_strategy, strategy_files
 
 NUMERALS = {"table-1": "I", "table-2": "II", "table-3": "III", "table-4": "IV"}
 CONTENT = {
@@ -195,9 +195,12 @@ def _data(run: Reported) -> str:
 
 def _machine(run: Reported) -> str:
     machine, versions = run.facts["machine"], run.facts["versions"]
-    return f"kcars {versions['kcars']}, Keras {versions.get('keras', 'unknown')}, {machine['processor']}, {machine['cores']} cores"
+    return f"kcars {versions.get('kcars')}, Keras {versions.get('keras', 'unknown')}, {machine.get('processor')}, {machine.get('cores')} cores"
 
 
 def _without_imagenet(run: Reported) -> bool:
-    published_weights = load_strategy(run.facts["strategy"].partition(" (changed")[0]).model.weights
+    name = run.facts["strategy"].partition(" (changed")[0]
+    if name not in strategy_files():  # A file's name in somebody's run.json is not opened.
+        return False
+    published_weights = load_strategy(name).model.weights
     return published_weights == "imagenet" and run.strategy.model.weights != "imagenet"

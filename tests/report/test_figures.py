@@ -21,7 +21,19 @@ from kcars.report.read import Reported
 from kcars.run import FORMAT
 from kcars.strategy import load_strategy
 
-SCORES = ("accuracy", "balanced_accuracy", "roc_auc")
+SCORES = (
+    "accuracy",
+    "balanced_accuracy",
+    "top5",
+    "macro_f1",
+    "roc_auc",
+    "f1",
+    "precision",
+    "recall",
+    "eer",
+    "tar_at_far_1e-2",
+    "tar_at_far_1e-3",
+)
 
 
 def write_run(
@@ -31,7 +43,9 @@ def write_run(
     settings = load_strategy(strategy, changes)
     verify = settings.task == "verify"
     folder.mkdir(parents=True)
-    counts = {"fingerprint": data, "source": "nowhere", "test_photos": 40}
+    counts = {"fingerprint": data, "source": "nowhere", "test_photos": 40, "test_photos_of_unknown_classes": 0}
+    counts |= {"missing_photos": 0, "bad_photos": []}
+    cost = {"size_px": 64, "multiply_adds": 10**9, "photos_per_epoch": 100, "epochs": epochs}
     facts = {
         "format": FORMAT,
         "strategy": strategy,
@@ -53,7 +67,8 @@ def write_run(
         "best_epoch": best,
         "decision": {"threshold": -0.7} if verify else {},
         "counts": counts,
-        "cost": {"parameters": parameters, "seconds_per_epoch": seconds},
+        "cost": {**cost, "parameters": parameters, "seconds_per_epoch": seconds},
+        "baselines": {},
         "scores": {f"{split}/{name}": entry for split in splits for name in SCORES},
     }  # fmt: skip
     write_json(folder / "scores.json", found)
@@ -64,7 +79,7 @@ def write_run(
         write_table(folder / "pairs.csv", pairs())
     else:
         columns = {"id": [1, 2, 3], "name": "abc", "training_photos": [5, 50, 10], "test_photos": [0, 20, 4]}
-        write_table(folder / "classes.csv", columns)
+        write_table(folder / "classes.csv", columns | {"recall": [0.5] * 3, "precision": [0.5] * 3})
     return folder
 
 
@@ -75,7 +90,9 @@ def write_table(path, columns):
 def pairs():
     """Per difficulty four pairs: same ones at 0.2 and 0.4, different ones at 0.3 and 1.0: ROC-AUC 3/4."""
     kinds = [name for name in ("easy", "medium", "hard") for _ in range(4)]
-    return {"difficulty": kinds, "same": [1, 1, 0, 0] * 3, "distance": [0.2, 0.4, 0.3, 1.0] * 3}
+    photos = {side: [f"{side}{place}" for place in range(12)] for side in ("left", "right")}
+    found = {"difficulty": kinds, **photos, "same": [1, 1, 0, 0] * 3, "distance": [0.2, 0.4, 0.3, 1.0] * 3}
+    return found | {"decided_same": [1, 1, 1, 0] * 3}
 
 
 @pytest.fixture

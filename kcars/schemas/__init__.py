@@ -1,0 +1,63 @@
+"""What the files of run folders, exports and indexes may hold: one pydantic schema a file, checked when it is read.
+
+Keys that a schema does not name are allowed: a later kcars may add some.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from kcars.errors import KcarsError
+
+SHOWN = 60  # So much of a value in a message, no more.
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Text = Annotated[str, Field(max_length=4096)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """Strict types, finite numbers; keys that are not known are left as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+Parsed = TypeVar("Parsed", bound=Part)
+
+
+def parsed(schema: type[Parsed], content: Any, where, remedy: str) -> Parsed:
+    """The content as the schema's object; KcarsError as of `checked`."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise KcarsError(f"{where}: {first_fault(error)}; {remedy}") from None
+    except RecursionError:
+        raise KcarsError(f"{where}: is nested too deeply; {remedy}") from None
+
+
+def checked(schema: Any, content: Any, path: Path, remedy: str) -> Any:
+    """The content as it is; KcarsError with file, key and remedy where it is not what the schema says."""
+    try:
+        TypeAdapter(schema).validate_python(content)
+    except ValidationError as error:
+        raise KcarsError(f"{path}: {first_fault(error)}; {remedy}") from None
+    return content
+
+
+def first_fault(error: ValidationError) -> str:
+    """`key: what is wrong`, of the first fault that pydantic found."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "its content"
+    if first["type"] == "missing":
+        return f"{ascii(place)[1:-1]} is missing or damaged (there is none)"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{ascii(place)[1:-1]} is missing or damaged ({message}; found {_short(first['input'])})"
+
+
+def _short(value: Any) -> str:
+    try:
+        text = ascii(value)
+    except ValueError:  # An integer of thousands of digits.
+        text = "a long number"
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."

@@ -1,0 +1,60 @@
+"""run.json: what a run is."""
+
+from pydantic import NonNegativeInt, PositiveInt
+
+from kcars.schemas import Part
+
+
+class Planned(Part):
+    epochs: PositiveInt
+    steps_per_epoch: PositiveInt
+
+
+class Data(Part):
+    """The dataset that a run learns from."""
+
+    source: str
+    fingerprint: str
+    split: str = ""
+    missing_photos: NonNegativeInt = 0
+    bad_photos: list[str] = []
+    training_photos: NonNegativeInt = 0
+    training_photos_in_boxes: NonNegativeInt = 0
+    validation_photos: NonNegativeInt = 0
+    test_photos: NonNegativeInt = 0
+    test_photos_of_unknown_classes: NonNegativeInt = 0
+    classes: NonNegativeInt = 0
+
+
+class Chosen(Part):
+    """What folds chose together."""
+
+    epoch: PositiveInt
+    folds: PositiveInt
+    score: float | None = None
+    threshold: float | None = None
+    scale: float | None = None
+    offset: float | None = None
+
+
+class Weights(Part):
+    """What the network began with."""
+
+    file: str
+    sha256: str
+
+
+class RunFile(Part):
+    """The settings are checked as a strategy, key by key."""
+
+    format: int
+    strategy: str
+    finished: bool
+    settings: dict
+    data: Data
+    versions: dict[str, str]
+    machine: dict[str, str | int | float | None]
+    planned: Planned
+    chosen: Chosen | None = None
+    weights: Weights | None = None
+    part_of: str | None = None

@@ -1,0 +1,109 @@
+"""scores.json: how a run did on the test, and what its answers are decided by.
+
+`null` stands for a number that is undefined, such as a score of pairs that are all of one kind.
+"""
+
+from typing import Literal, Self
+
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from kcars.schemas import Part, Share
+
+Difficulty = Literal["easy", "medium", "hard"]
+
+
+class Entry(Part):
+    """A score with its 95 % interval, where it has one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @model_validator(mode="after")
+    def _an_interval_has_two_ends(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval has two ends")
+        return self
+
+
+class Answered(Part):
+    """How answers err by their confidence, as `calibration.answered` gives it."""
+
+    least: list[Share]
+    coverage: list[Share]
+    risk: list[Share]
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Self:
+        if not len(self.least) == len(self.coverage) == len(self.risk):
+            raise ValueError("least, coverage and risk differ in length")
+        return self
+
+
+class Decision(Part):
+    """temperature: of a classifier; the others of a verifier. Earlier versions of kcars wrote fewer of them."""
+
+    temperature: PositiveFloat | None = None
+    threshold: float | None = None
+    scale: NonNegativeFloat | None = None
+    offset: float | None = None
+    answered: Answered | None = None
+
+
+class Adjusted(Part):
+    """The head that was put in the place of the learned one; tau: what validation chose, none for class means."""
+
+    kind: Literal["logits", "tau_norm", "class_means"]
+    tau: float | None = None
+
+    @model_validator(mode="after")
+    def _tau_where_it_is_chosen(self) -> Self:
+        if (self.tau is None) != (self.kind == "class_means"):
+            raise ValueError("tau does not fit the kind")
+        return self
+
+
+class Counts(Part):
+    test_photos: NonNegativeInt
+    test_photos_of_unknown_classes: NonNegativeInt
+    missing_photos: NonNegativeInt
+    bad_photos: list[str]
+
+
+class Cost(Part):
+    size_px: PositiveInt
+    parameters: NonNegativeInt
+    multiply_adds: NonNegativeFloat
+    photos_per_epoch: NonNegativeInt
+    seconds_per_epoch: NonNegativeFloat
+    epochs: PositiveInt
+
+
+class ScoresFile(Part):
+    """The latest keys are optional, as runs that were scored before lack them."""
+
+    protocol: Literal["honest", "paper"]
+    strategy: str
+    finished: bool
+    task: Literal["classify", "verify"]
+    target: Literal["make", "model"]
+    learned: Literal["make", "model"] = "model"
+    difficulty: Difficulty | None
+    deciding: Difficulty | None = None
+    metric: Literal["euclidean", "whitened", "lda", "weighted_lda"] | None = None
+    adjusted: Adjusted | None = None
+    data_fingerprint: str
+    best_epoch: PositiveInt
+    folds: NonNegativeInt = 0
+    decision: Decision
+    validation: dict[str, float | None] = {}
+    counts: Counts
+    cost: Cost | None = None
+    scores: dict[str, Entry]
+    baselines: dict[str, dict[str, float | None]]
+
+    @model_validator(mode="after")
+    def _of_its_task(self) -> Self:
+        if self.task == "classify" and self.deciding or (self.task == "verify") != (self.difficulty is not None):
+            raise ValueError(f"difficulty and deciding do not fit task {self.task}")
+        return self
