@@ -80,7 +80,7 @@ def test_a_box_outside_of_its_photo_is_told(exports, photos):
 
 def test_what_may_never_end_is_not_read(exports, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(KcarsError, match="is no file"):
+    with pytest.raises(KcarsError, match="is a named pipe"):
         load(exports["classify"]).predict([tmp_path / "pipe.jpg"])
 
 
@@ -216,7 +216,7 @@ def test_the_command_compares(exports, photos):
         (["--box", "1,2,3"], "--box: '1,2,3' is no box"),
         (["--box", "1,2,3,4", "--boxes", "b.csv"], "exclude each other"),
         (["--boxes", "none.csv"], "none.csv: cannot be read"),
-        (["--detector", "none.onnx"], "no such file"),
+        (["--detector", "none.onnx"], "No such file"),
         (["--risk", "2"], "no share"),
         (["--box", ""], "--box: '' is no box"),
         (["--every", "nan"], "--every: nan is no time"),
