@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kcars.schemas import Part, Positive, Sha256, Share, Text, checked
+from kcars.schemas import Number, Part, Positive, Sha256, Share, Text, checked
 
 MOST_CLASSES, MOST_DIMENSIONS, LARGEST_PX = 1_000_000, 65_536, 1_024
 
@@ -33,7 +33,7 @@ class Input(Part):
 class Answered(Part):
     """When to say "unknown": confidences, and how often answers as sure as each erred."""
 
-    least: list[float]
+    least: list[Number]
     risk: list[Share]
 
     @model_validator(mode="after")
@@ -51,9 +51,9 @@ class Temperature(Part):
 class PairDecision(Part):
     """scale, offset: None where pairs gave no probabilities."""
 
-    threshold: float
-    scale: Annotated[float, Field(ge=0)] | None
-    offset: float | None
+    threshold: Number
+    scale: Annotated[Number, Field(ge=0)] | None
+    offset: Number | None
     answered: Answered | dict[None, None] | None = None
 
 
