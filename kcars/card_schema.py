@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from kcars.schemas import Part, Positive, Sha256, Share, Text, parsed
+from kcars.schemas import Number, Part, Positive, Sha256, Share, Text, parsed
 
 MOST_CLASSES, MOST_DIMENSIONS, LARGEST_PX = 1_000_000, 65_536, 1_024
 
@@ -33,7 +33,7 @@ class Input(Part):
 class Answered(Part):
     """When to say "unknown": confidences, and how often answers as sure as each erred."""
 
-    least: list[float]
+    least: list[Number]
     risk: list[Share]
 
     @model_validator(mode="after")
@@ -49,9 +49,9 @@ class Temperature(Part):
 
 
 class PairDecision(Part):
-    threshold: float
-    scale: Annotated[float, Field(ge=0)]
-    offset: float
+    threshold: Number
+    scale: Annotated[Number, Field(ge=0)]
+    offset: Number
     answered: Answered | dict[None, None] | None = None
 
 

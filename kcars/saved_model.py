@@ -133,18 +133,18 @@ def _refuse_operations(where: str, nodes, allowed: frozenset[str]) -> None:
             raise _Refused(f"{where} uses the operation {node.op[:80]!r}, which no export of kcars uses there")
 
 
-def _called_by_signature(graph, functions: dict) -> set[str]:
-    """Names of functions that a call of the signature may run."""
-    wanted, coming = set(), [_signature_function(graph.object_graph_def)]
+def _called_by_signature(graph, functions: dict) -> list[str]:
+    """Names of functions that a call of the signature may run, callers before what they call."""
+    wanted, coming = {}, [_signature_function(graph.object_graph_def)]
     while coming:
         name = coming.pop()
         if name in wanted:
             continue
         if name not in functions:
             raise _Refused(f"calls a function {name[:80]!r} that it does not hold")
-        wanted.add(name)
+        wanted[name] = True
         coming += _named_functions(functions[name].node_def)
-    return wanted
+    return list(wanted)
 
 
 def _signature_function(objects) -> str:

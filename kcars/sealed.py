@@ -20,7 +20,11 @@ def refuse_changed(value: dict, where, remedy: str) -> None:
     """KcarsError where the content is not that of its digest; files of an earlier kcars have none and pass."""
     if KEY not in value:
         return
-    if value[KEY] != _digest({name: part for name, part in value.items() if name != KEY}):
+    try:
+        found = _digest({name: part for name, part in value.items() if name != KEY})
+    except RecursionError:
+        raise KcarsError(f"{where}: is nested too deeply; {remedy}") from None
+    if value[KEY] != found:
         raise KcarsError(f"{where}: is damaged: its content is not what was written ({KEY}); {remedy}")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kcars.schemas import Part, Sha256, Share, Text
+from kcars.schemas import Number, Part, Sha256, Share, Text
 
 MOST_PHOTOS, MOST_DIMENSIONS = 1_000_000_000, 65_536
 VECTORS, PHOTOS = r"vectors-\d{1,200}\.faiss", r"photos-\d{1,200}\.csv"
@@ -18,9 +18,9 @@ class Model(Part):
 
 
 class Decision(Part):
-    threshold: float
-    scale: Annotated[float, Field(ge=0)] | None
-    offset: float | None
+    threshold: Number
+    scale: Annotated[Number, Field(ge=0)] | None
+    offset: Number | None
 
 
 class VectorFacts(Part):
@@ -41,7 +41,7 @@ class Lists(VectorFacts):
 class OpenSet(Part):
     """The index's own threshold, and how it was chosen."""
 
-    threshold: float
+    threshold: Number
     accepted: Share
     refused: Share
     photos: int = Field(ge=0)

@@ -12,7 +12,8 @@ from kcars.errors import KcarsError
 
 SHOWN = 60  # So much of a value in a message, no more.
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Number = Annotated[float, Field(ge=-1e15, le=1e15)]  # What is computed with it stays finite.
+Positive = Annotated[float, Field(ge=1e-6, le=1e9)]
 Text = Annotated[str, Field(max_length=4096)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

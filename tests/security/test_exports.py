@@ -268,7 +268,9 @@ def test_cards_of_an_earlier_kcars_have_no_digests_and_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"decision": {"temperature": 0}}, "decision.temperature is 0: should be greater than 0"),
+        ({"decision": {"temperature": 0}}, "decision.temperature is 0: should be greater than or equal to"),
+        ({"decision": {"temperature": 1e-300}}, "decision.temperature is 1e-300"),
+        ({"decision": {"temperature": 1.0, "answered": {"least": [1e300], "risk": [0]}}}, "least.0 is 1e"),
         ({"decision": {"temperature": -1.5}}, "decision.temperature"),
         ({"decision": {"temperature": "1"}}, "decision.temperature is '1': should be a valid number"),
         ({"decision": {"temperature": None}}, "decision.temperature"),
@@ -307,7 +309,20 @@ def test_a_card_that_cannot_be_used_is_one_line(tmp_path, change, told):
     refused(export, f"card.json: .*{told}")
 
 
-@pytest.mark.parametrize("content", [b"[]", b"5", b"{", b"", b"\xff\xfe", b"null", b'{"a":' * 100_000, b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"5",
+        b"{",
+        b"",
+        b"\xff\xfe",
+        b"null",
+        b'{"a":' * 100_000,
+        b"[" * 100_000,
+        b'{"format":1,"content_sha256":"","a":' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+)
 def test_what_is_no_card_is_one_line(tmp_path, content):
     export = onnx_export(tmp_path / "export")
     (export / "card.json").write_bytes(content)
