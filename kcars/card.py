@@ -55,7 +55,7 @@ def of_run(run: Run) -> dict:
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
-    for name in _DECIDING[strategy.task]:
+    for name in ("temperature",) if strategy.task == "classify" else ("threshold", "scale", "offset"):
         if decision.get(name) is None:
             raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
     return {

@@ -13,7 +13,7 @@ from kcars.data.index import Index, plain, with_make
 from kcars.errors import KcarsError
 from kcars.files import csv_text
 from kcars.run import Run
-from kcars.schemas.tables import columns_in
+from kcars.run_schemas.tables import columns_in
 from kcars.tasks.plan import Plan
 
 TABLE = "learned_photos.csv"

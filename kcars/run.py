@@ -16,10 +16,10 @@ from kcars.files import csv_text, writable_folder
 from kcars.machine import machine, versions
 from kcars.run_contents import STATES, empty, own_files, refuse_foreign
 from kcars.run_folder import BACK, DIGESTS, LOCK, RunFolder
-from kcars.schemas.classes import ClassesFile
-from kcars.schemas.facts import RunFile
-from kcars.schemas.scores import ScoresFile
-from kcars.schemas.tables import columns_in
+from kcars.run_schemas.classes import ClassesFile
+from kcars.run_schemas.facts import RunFile
+from kcars.run_schemas.scores import ScoresFile
+from kcars.run_schemas.tables import columns_in
 from kcars.settings import Strategy
 from kcars.strategy import check, parse_yaml, to_yaml
 from kcars.tasks.plan import Plan

@@ -19,7 +19,7 @@ from typing import Any
 from kcars.errors import KcarsError
 from kcars.files import json_text, sha256, written_whole
 from kcars.limits import limits
-from kcars.schemas import checked
+from kcars.run_schemas import checked
 from kcars.untrusted import MIB, array_in, arrays_in, json_in, opened, read_bytes, refuse_links
 
 DIGESTS = "digests.json"
@@ -157,7 +157,7 @@ class RunFolder:
             file.write(content)
 
     def write_text(self, name: str, text: str) -> None:
-        self.write_bytes(name, text.encode())
+        self.write_bytes(name, text.encode(errors="backslashreplace"))
 
     def write_json(self, name: str, value) -> None:
         self.write_text(name, json_text(value))

@@ -8,7 +8,7 @@ from kcars.errors import KcarsError
 from kcars.files import csv_text
 from kcars.resume import FEEDING, differences
 from kcars.run_folder import LOCK, RunFolder
-from kcars.schemas.search import SearchFile
+from kcars.run_schemas.search import SearchFile
 from kcars.search_space import Choice, Range, strategy_with
 from kcars.settings import Strategy
 from kcars.strategy import check, to_yaml

@@ -16,8 +16,8 @@ from kcars.errors import Diverged, KcarsError, NoWayOn
 from kcars.files import written_whole
 from kcars.limits import limits
 from kcars.run_folder import RunFolder
-from kcars.schemas import first_fault
-from kcars.schemas.state import StateFacts
+from kcars.run_schemas import first_fault
+from kcars.run_schemas.state import StateFacts
 from kcars.untrusted import MIB, arrays_in, read_bytes
 
 FORMAT = 1

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from pydantic import ValidationError
 
-from kcars.schemas import first_fault
-from kcars.schemas.state import CALLBACKS
+from kcars.run_schemas import first_fault
+from kcars.run_schemas.state import CALLBACKS
 from kcars.state import State
 
 

@@ -11,7 +11,18 @@ import kcars
 
 PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
-    ["errors", "files", "keys", "machine", "bounds", "limits", "untrusted", "schemas", "run_folder", "run_contents"],
+    [
+        "errors",
+        "files",
+        "keys",
+        "machine",
+        "bounds",
+        "limits",
+        "untrusted",
+        "run_schemas",
+        "run_folder",
+        "run_contents",
+    ],
     [
         "settings",
         "strategy",

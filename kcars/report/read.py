@@ -7,7 +7,7 @@ import numpy as np
 
 from kcars.errors import KcarsError
 from kcars.run import Run
-from kcars.schemas.tables import columns_in
+from kcars.run_schemas.tables import columns_in
 from kcars.settings import Strategy
 from kcars.shown_maps import MAPS, read_maps
 from kcars.table import lacking

@@ -24,7 +24,7 @@ from kcars.linear_metric import LinearMetric
 from kcars.run import Run
 from kcars.run_contents import empty, own_files, refuse_odd
 from kcars.run_folder import DIGESTS, REMEDIES, RunFolder
-from kcars.schemas.state import CALLBACKS
+from kcars.run_schemas.state import CALLBACKS
 from kcars.state import State
 from kcars.state_fits import refuse_misfit
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from kcars.schemas import Part
+from kcars.run_schemas import Part
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Difficulty = Literal["easy", "medium", "hard"]

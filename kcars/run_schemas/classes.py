@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kcars.schemas import Part
+from kcars.run_schemas import Part
 
 Id = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 

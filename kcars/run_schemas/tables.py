@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from kcars.errors import KcarsError
-from kcars.schemas import Part, checked
+from kcars.run_schemas import Part, checked
 
 CELL_CHARACTERS = 2**20  # Of a cell; a map has about 300.
 

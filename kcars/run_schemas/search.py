@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import NonNegativeFloat, PositiveInt, model_validator
 
-from kcars.schemas import Part
+from kcars.run_schemas import Part
 
 
 class TrialFacts(Part):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
-from kcars.schemas import Part
+from kcars.run_schemas import Part
 
 Cell = str | int | float
 
