@@ -24,9 +24,6 @@ CLIENT = (
 )
 
 
-_DECIDING = {"classify": ("temperature",), "verify": ("threshold", "scale", "offset")}
-
-
 def of_run(run: Run) -> dict:
     """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
@@ -35,7 +32,7 @@ def of_run(run: Run) -> dict:
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
-    for name in _DECIDING[strategy.task]:
+    for name in ("temperature",) if strategy.task == "classify" else ("threshold", "scale", "offset"):
         if decision.get(name) is None:
             raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
     card = {

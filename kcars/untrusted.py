@@ -115,16 +115,16 @@ def json_in(text: str, path: Path) -> Any:
     """What a text in JSON holds, nested at most `json_depth` deep; `path` is for messages."""
     try:
         found = json.loads(text, parse_constant=_no_constant)
-        _refuse_odd(found, path)
+        _refuse_deep(found, path)
         return found
     except RecursionError:
         raise KcarsError(f"{path}: is nested too deeply") from None
-    except ValueError as error:  # Also a text that is no UTF-8, such as "\\ud800".
+    except ValueError as error:
         raise KcarsError(f"{path}: is no valid JSON ({str(error).splitlines()[0]})") from None
 
 
-def _refuse_odd(value: Any, path: Path) -> None:
-    """KcarsError for deep nesting, ValueError for half a character: most programs would fail on either later."""
+def _refuse_deep(value: Any, path: Path) -> None:
+    """KcarsError for deep nesting, on which most of what is done with a value would fail later."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -138,8 +138,6 @@ def _refuse_odd(value: Any, path: Path) -> None:
                 inner += [*one.keys(), *one.values()]
             elif isinstance(one, list):
                 inner += one
-            elif isinstance(one, str):
-                one.encode()
         level = inner
 
 

@@ -1,8 +1,10 @@
 """run.json: what a run is."""
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import InstanceOf, NonNegativeInt, PositiveInt
 
 from kcars.schemas import Part
+
+Place = InstanceOf[str]  # Of a file: a name may hold what is no UTF-8.
 
 
 class Planned(Part):
@@ -13,7 +15,7 @@ class Planned(Part):
 class Data(Part):
     """The dataset that a run learns from."""
 
-    source: str
+    source: Place
     fingerprint: str
     split: str = ""
     missing_photos: NonNegativeInt = 0
@@ -40,7 +42,7 @@ class Chosen(Part):
 class Weights(Part):
     """What the network began with."""
 
-    file: str
+    file: Place
     sha256: str
 
 
