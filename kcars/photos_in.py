@@ -12,7 +12,7 @@ import numpy as np
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
 from kcars.images.decode import full_size, photo_bytes
-from kcars.untrusted import opened_list
+from kcars.untrusted import opened, opened_list
 
 VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -85,7 +85,10 @@ def count_of(names: Iterable[Path]) -> int | None:
 
 def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
     """A frame every so many seconds, the first one first; named by the video and its time."""
-    capture = cv2.VideoCapture(str(video))
+    if not _is_video(video):
+        yield Photo(shown(video), video, fault=KcarsError(f"{video}: no video; MP4, MOV, AVI, MKV and WebM are known"))
+        return
+    capture = cv2.VideoCapture(os.path.abspath(video), cv2.CAP_FFMPEG)  # "http:/x.mp4" would be an address.
     try:
         rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
         step = max(1, round(every_seconds * rate)) if rate > 0 else 1
@@ -100,6 +103,17 @@ def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
             yield Photo(shown(video), video, fault=KcarsError(f"{video}: no video that can be decoded"))
     finally:
         capture.release()
+
+
+def _is_video(file: Path) -> bool:
+    """Whether it begins as the containers of VIDEO_ENDINGS do: FFmpeg would take a text for a list of files and addresses to open."""
+    try:
+        with opened(file) as content:
+            begin = content.read(12)
+    except KcarsError:
+        return False
+    mp4 = begin[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+    return mp4 or begin.startswith(b"\x1a\x45\xdf\xa3") or (begin[:4] == b"RIFF" and begin[8:] == b"AVI ")
 
 
 def read_boxes(file: Path) -> dict[Path, list[Box]]:
