@@ -144,6 +144,24 @@ def test_a_matlab_file_is_read_in_the_default_limit(tmp_path):
     assert matlab.read_cells(tmp_path / "a.mat", "names")[4999] == ["Model 4999"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile {secret}\n",
+        "v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+    ],
+)
+def test_a_list_that_is_called_a_video_opens_nothing(tmp_path, monkeypatch, text):
+    """FFmpeg goes by the content: it would read other files, and addresses."""
+    import cv2
+
+    monkeypatch.setattr(cv2, "VideoCapture", None)  # It is not asked at all.
+    (tmp_path / "gate.mp4").write_text(text.format(secret=tmp_path / "secret.mp4"))
+    (photo,) = photos_of([tmp_path / "gate.mp4"])
+    assert "no video; MP4" in str(photo.fault)
+
+
 # ---- folders ----
 
 
