@@ -74,7 +74,7 @@ def of_run(run: Run) -> dict:
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,
-        **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
+        **{name: scores[name] for name in ("protocol", "deciding", "best_epoch", "kept", "finished", "folds", "cost")},
         "scores": scores["scores"],
         "baselines": scores["baselines"],
         "data": {name: facts["data"][name] for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},

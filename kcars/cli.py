@@ -120,7 +120,13 @@ def schema():
 )  # fmt: skip
 @data_option
 @click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may stand often.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting (=null unsets it); may stand often.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: the next free one in runs/]")
 @click.option("--force", is_flag=True, help="Replace an earlier run in --out.")
 @click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk; train nothing.")
@@ -188,7 +194,7 @@ def _given(context, name: str) -> bool:
     help="Test on another dataset instead, whose classes are told by their names.",
 )  # fmt: skip
 def evaluate(run, folder, on):
-    """Score the best epoch of RUN on the test split once more, and print the table.
+    """Score the epoch that RUN keeps (its best; train.keep=last: its last) on the test split once more, and print the table.
 
     Without --data, on the dataset that it was trained on, where that still lies.
 
@@ -206,7 +212,10 @@ def evaluate(run, folder, on):
         _score_elsewhere(opened, load_told(on, opened.strategy(), whole=True))
         return
     if not opened.facts()["finished"]:
-        click.echo(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on", err=True)
+        click.echo(
+            f"{run} is unfinished: its {opened.strategy().train.keep} epoch so far is scored; kcars train --resume {run} goes on",
+            err=True,
+        )
     folder = folder or Path(opened.facts()["data"]["source"])
     _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
 

@@ -19,7 +19,7 @@ from kcars.tasks import task_module
 
 
 def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the run's best epoch on another dataset, written into the run folder, `on-` and its fingerprint.
+    """Scores of the epoch that the run keeps on another dataset, written into the run folder, `on-` and its fingerprint.
 
     What its lists give to test on is tested; a dataset without lists is tested whole. Nothing is chosen there: epoch and
     threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or

@@ -22,7 +22,7 @@ THUMBNAIL_PX = 112
 
 
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the best epoch on the test split, written to scores.json and the per-photo or per-pair table.
+    """Scores of the epoch that was kept on the test split, written to scores.json and the per-photo or per-pair table.
 
     Everything that is chosen (epoch, threshold, temperature) comes from validation rows, which protocol `paper` makes the test.
     Raises KcarsError where the dataset is not the one that the run was trained on.
@@ -93,6 +93,7 @@ def _what(run: Run, task, head, metric) -> dict:
         "adjusted": head.facts() if head else None,
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
+        "kept": strategy.train.keep,
         "folds": chosen["folds"] if chosen else 0,
     }
 

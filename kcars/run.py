@@ -208,10 +208,10 @@ class Run:
             if not self.facts()["finished"]:
                 raise KcarsError(
                     f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} ends it, kcars "
-                    "evaluate scores its best epoch so far"
+                    "evaluate scores what it has learned so far"
                 )
             raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
-        return self._read("scores.json", json.loads)
+        return {"kept": self.strategy().train.keep, **self._read("scores.json", json.loads)}  # Earlier files lack it.
 
     def unscore(self) -> None:
         """Take away scores that training will outdate."""

@@ -15,7 +15,7 @@ from kcars.tasks.plan import Plan
 
 
 def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
-    """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
+    """Learn by `strategy` from `dataset` into the run folder `out`; the weights of the epoch that it keeps stay there."""
     strategy, task = settled(strategy), task_module(strategy.task)
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
@@ -93,7 +93,8 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
             histories.append(part.history())
         if folds:
             chosen = task.choose(histories, plan.strategy)
-            print(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
+            why = "is the last of all folds" if plan.strategy.train.keep == "last" else "was best on average"
+            print(f"epoch {chosen['epoch']} {why}; now learning from all {len(plan.train)} photos")
             run.note(chosen=chosen)
         learn(plan, store, run, minutes)
         run.note(finished=True)

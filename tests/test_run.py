@@ -97,3 +97,12 @@ def test_force_replaces_runs_only(plan, tmp_path):
     with pytest.raises(KcarsError, match="--force"):
         Run.create(run.folder, plan, "mine")
     assert not (Run.create(run.folder, plan, "mine", force=True, planned=PLANNED).folder / "old.csv").exists()
+
+
+def test_earlier_scores_get_the_kind_of_epoch_from_the_settings(plan, tmp_path):
+    run = Run.create(tmp_path / "run", plan, "mine", planned=PLANNED)
+    write_json(run.folder / "scores.json", {"best_epoch": 3})
+    assert run.scores() == {"best_epoch": 3, "kept": "best"}
+    settings = run.facts()["settings"]
+    run.note(settings=settings | {"train": settings["train"] | {"keep": "last"}})
+    assert run.scores() == {"best_epoch": 3, "kept": "last"}

@@ -16,6 +16,7 @@ from kcars import export as module
 from kcars.errors import KcarsError
 from kcars.export import checks, export
 from kcars.export.check_photos import test_photos as photos_to_check
+from kcars.export.model_card import markdown
 from kcars.export.reload import BATCH
 from kcars.predict import load
 from kcars.run import Run
@@ -317,3 +318,10 @@ def test_the_folder_of_a_card_is_described_in_words(exports):
     text = Path(exports["verify"] / "README.md").read_text()
     for part in ("## Scores", "## What a client must do", "compare_in_box", "tensorflow/serving", "## Limits"):
         assert part in text
+
+
+def test_the_last_epoch_is_not_called_the_best(exports):
+    written = card(exports["verify"])
+    assert written["kept"] == "best" and "| best epoch |" in markdown(written)
+    text = markdown(written | {"kept": "last"})
+    assert "| last epoch |" in text and "best epoch" not in text
