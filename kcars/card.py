@@ -20,7 +20,7 @@ CLIENT = (
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
     "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
     "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
-    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers.",
+    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers, but by LiteRT, which takes one photo or more.",
 )
 
 

@@ -69,6 +69,7 @@ session = onnxruntime.InferenceSession("model.onnx")
 """
 _LITERT = """\
 ```python
+# One photo or more: LiteRT raises RuntimeError at an empty batch.
 from ai_edge_litert.interpreter import Interpreter
 {output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
 ```

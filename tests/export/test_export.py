@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from test_end_to_end import kcars
 
 from kcars import export as module
@@ -125,6 +126,18 @@ def test_every_signature_answers_an_empty_batch_and_a_photo_of_one_pixel_and_ref
 def test_other_runtimes_answer_an_empty_batch(exports):
     session = onnxruntime.InferenceSession(exports["classify"] / "model.onnx")
     assert session.run(["logits"], {"pixels": np.zeros((0, 32, 32, 3), np.uint8)})[0].shape == (0, 16)
+
+
+def test_the_card_says_that_litert_takes_no_empty_batch(exports):
+    ask, photos = (
+        Interpreter(str(exports["classify"] / "model.tflite")).get_signature_runner("pixels"),
+        np.zeros((2, 32, 32, 3), np.uint8),
+    )
+    with pytest.raises(RuntimeError):
+        ask(pixels=photos[:0])
+    assert ask(pixels=photos)["probabilities"].shape == (2, 16)
+    text = markdown(card(exports["classify"]))
+    assert "LiteRT, which takes one photo or more" in text and "LiteRT raises RuntimeError at an empty batch" in text
 
 
 def test_what_an_export_answers_is_compared_and_a_wrong_one_is_refused(exports, tmp_path):
