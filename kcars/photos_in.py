@@ -31,26 +31,6 @@ class Photo:
     fault: KcarsError | None = None
 
 
-def as_photo(given) -> Photo:
-    """A Photo of a path, bytes or pixels; KcarsError for anything else."""
-    if isinstance(given, Photo):
-        return given
-    if isinstance(given, str | Path):
-        return Photo(shown(Path(given)), Path(given))
-    if isinstance(given, bytes):
-        return Photo("bytes", given)
-    if (
-        isinstance(given, np.ndarray)
-        and given.dtype == np.uint8
-        and given.ndim == 3
-        and given.shape[2] == 3
-        and given.size
-    ):
-        return Photo("pixels", given)
-    found = f"an array {given.shape} of {given.dtype}" if isinstance(given, np.ndarray) else type(given).__name__
-    raise KcarsError(f"photo: is {found}; a path, bytes, or RGB pixels (height, width, 3) of uint8 can be read")
-
-
 def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
     """Each file named, every photo below each folder, and a frame of each video every so often, one after the other.
 

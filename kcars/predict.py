@@ -17,7 +17,8 @@ from kcars.errors import KcarsError, one_of
 from kcars.images.decode import cut, decode, photo_bytes, resized
 from kcars.images.pixels import empty_photos
 from kcars.linear_metric import LinearMetric, unit_length
-from kcars.photos_in import Photo, as_photo
+from kcars.photo_input import as_photo, photo_or_fault, photos_from
+from kcars.photos_in import Photo
 
 BATCH = 32
 CARD, ONNX, SAVED_MODEL = "card.json", "model.onnx", "saved_model/1"
@@ -40,7 +41,8 @@ class Predictor:
         return self.card["task"]
 
     def predict(self, photos: Sequence, top: int = 5, risk: float | None = None) -> list[Prediction]:
-        """Names of what each photo shows; a photo is a path, encoded bytes, RGB pixels (h, w, 3) uint8, or a `Photo` with a box.
+        """Names of what each photo shows; a photo is what `kcars.photo_input.TAKEN` lists (a path, bytes, an open file, a Pillow
+        image, pixels), or a `Photo` of that with a box. A single one counts as a list of one.
 
         risk: say "unknown" where answers as sure as this one erred more often than that on validation. Raises KcarsError for a bad photo, and where
         the model was trained to compare.
@@ -64,7 +66,8 @@ class Predictor:
     def compare(self, left, right, risk: float | None = None) -> Comparison:
         """Whether two photos show the same; photos and risk as in `predict`."""
         self.refuse_other_task("verify", COMPARES_NOTHING)
-        photos, vectors = [as_photo(left), as_photo(right)], self.embed([left, right])
+        photos = [as_photo(left), as_photo(right)]  # An open file can be read once.
+        vectors = self.embed(photos)
         return Answers(self.card, risk).comparison(photos[0].name, photos[1].name, *vectors)
 
     def embed(self, photos: Sequence) -> np.ndarray:
@@ -79,7 +82,7 @@ class Predictor:
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
         """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""
-        readings = _read_ahead(map(as_photo, photos), self.read)
+        readings = _read_ahead(map(photo_or_fault, photos_from(photos)), self.read)
         while part := list(islice(readings, BATCH)):
             good = [pixels for _, pixels in part if not isinstance(pixels, KcarsError)]
             batch = empty_photos(len(good), self.card["input"]["size_px"])

@@ -70,6 +70,7 @@ FLOORS = [
         "tf_data",
         "batches",
         "photos_in",
+        "photo_input",
     ],
     ["tasks", "runtime"],
     [

@@ -11,7 +11,6 @@ from kcars.errors import KcarsError
 from kcars.photos_in import (
     Detector,
     Photo,
-    as_photo,
     box_of,
     count_of,
     detected,
@@ -133,13 +132,6 @@ def test_what_is_no_box_is_refused(text):
 
 def test_an_edge_a_little_outside_is_moved_in():
     assert box_of(["-3", "-0.5", "50", "40"], "--box") == (0, 0, 50, 40)
-
-
-def test_what_is_no_photo_is_refused():
-    for given in (7, None, np.zeros((4, 4)), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(KcarsError, match="photo: is"):
-            as_photo(given)
-    assert as_photo(b"abc").source == b"abc"
 
 
 def test_a_detectors_boxes_come_back_in_the_photos_pixels(tmp_path):
