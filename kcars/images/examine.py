@@ -14,6 +14,14 @@ from kcars.images.decode import LARGEST_BYTES, LARGEST_PIXELS
 
 SMALLEST_SIDE_PX = 32
 HASH_SIDE = 16
+# Within how much the values of a blank photo lie, by mode. A palette's numbers are no brightness: one alone is blank.
+BLANK = dict.fromkeys(("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"), 6) | {
+    "I;16": 1542,
+    "I": 1542,
+    "P": 0,
+    "PA": 0,
+    "1": 0,
+}
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg"),
     "PNG": (".png",),
@@ -67,15 +75,16 @@ def _examine_photo(data: bytes, path: Path, box, found: Examined) -> None:
         found.faults.append(("too_large", f"{photo.width} x {photo.height} px"))
         return
     found.digest = hashlib.sha256(data).hexdigest()
-    found.faults += _kinds(photo, path) + _box_faults(box, *_upright_size(photo))
-    try:
+    try:  # Pillow reads on wherever it is asked for something: for pixels, frames, and in a PNG for its orientation too.
         photo.load()
+        kinds = _kinds(photo, path) + _box_faults(box, *_upright_size(photo)) + _blank(photo)
     except MemoryError:  # The machine is short of memory: that is no fault of the photo.
         raise
     except Exception as error:  # noqa: BLE001  As above.
         cut_short = "truncated" in str(error) or isinstance(error, EOFError)
         found.faults.append(("truncated" if cut_short else "no_photo", str(error)[:80]))
         return
+    found.faults += kinds
     found.hash = _structure(photo)
 
 
@@ -98,6 +107,15 @@ def _kinds(photo: Image.Image, path: Path) -> list[tuple[str, str]]:
     if min(photo.size) < SMALLEST_SIDE_PX:
         faults.append(("tiny", f"{photo.width} x {photo.height} px"))
     return faults
+
+
+def _blank(photo: Image.Image) -> list[tuple[str, str]]:
+    """Whether it is of one colour all over, but for what compression adds: what a broken camera or download leaves."""
+    if photo.mode not in BLANK:
+        return []
+    bands = photo.getextrema() if len(photo.getbands()) > 1 else [photo.getextrema()]
+    spread = max(most - least for band, (least, most) in zip(photo.getbands(), bands, strict=True) if band != "A")
+    return [("blank", f"all values within {spread}")] if spread <= BLANK[photo.mode] else []
 
 
 def _upright_size(photo: Image.Image) -> tuple[int, int]:
