@@ -66,8 +66,7 @@ def of_run(run: Run) -> dict:
             "crop": strategy.data.crop,
             "padding": strategy.data.padding,
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
-            "mirror": strategy.evaluate.mirror,
-            "shift": strategy.evaluate.shift,
+            **views_of(run),
             "unit": strategy.task == "verify" and _unit_length(run),
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
@@ -90,11 +89,17 @@ def _model_fingerprint(run: Run) -> str | None:
     """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
     if not run.best_weights.is_file():
         return None
-    scores, asked = run.scores(), run.strategy().evaluate
+    scores, views = run.scores(), views_of(run)
     metric, head = metric_of(run), run.folder / adjusted_head.FILE
     parts = [sha256(run.best_weights), metric and metric.fingerprint()]
     parts += [sha256(head)] if scores.get("adjusted") and head.is_file() else []
-    return fingerprint(parts, scores["metric"], asked.mirror, asked.shift)
+    return fingerprint(parts, scores["metric"], views["mirror"], views["shift"])
+
+
+def views_of(run: Run) -> dict:
+    """mirror and shift (`evaluate`) that a run was scored with, which a stopped new scoring leaves as they were."""
+    asked = run.strategy().evaluate
+    return run.scores().get("views") or {"mirror": asked.mirror, "shift": asked.shift}
 
 
 def _unit_length(run: Run) -> bool:

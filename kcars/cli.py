@@ -239,7 +239,8 @@ def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
         found = score(run, dataset)
     except (KeyboardInterrupt, Interrupted) as stop:
         number = getattr(stop, "signal", signal.SIGINT)
-        raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it") from None
+        stand = "; its earlier scores stand until then" if (run.folder / "scores.json").is_file() else ""
+        raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it{stand}") from None
     click.echo("\n" + score_table(found) + "\n")
     for file, written in _stamps(run.folder).items():
         if (before or {}).get(file) != written:

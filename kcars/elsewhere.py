@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kcars import learned
+from kcars.card import views_of
 from kcars.data.index import Dataset
 from kcars.data.split import test_pairs
 from kcars.embed import network_outputs
@@ -36,7 +37,8 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     store = open_store(dataset.index, strategy.data, progress)
     plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
-    outputs = network_outputs(answering_network(run), store, evaluate.batch, evaluate.mirror, bar, evaluate.shift)
+    views = views_of(run)
+    outputs = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
     outputs, _ = task.with_metric(plan, outputs, LinearMetric.chosen(own.get("metric"), run.folder))
     result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
     tested = plan.dataset.test_rows()

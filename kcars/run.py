@@ -214,7 +214,9 @@ class Run:
         return {"kept": self.strategy().train.keep, **self._read("scores.json", json.loads)}  # Earlier files lack it.
 
     def unscore(self) -> None:
-        """Take away scores that training will outdate."""
+        """Take away scores that training outdates now, and not before: the run is unfinished from here on."""
+        if self.facts()["finished"]:
+            self.note(finished=False)
         (self.folder / "scores.json").unlink(missing_ok=True)
 
     def forget_halves(self) -> None:
