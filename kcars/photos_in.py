@@ -22,6 +22,7 @@ Box = tuple[float, float, float, float]
 class Photo:
     """A photo to read: source is a file, its encoded bytes, or RGB pixels (h, w, 3) uint8.
 
+    A `Predictor` also takes a Photo whose source is any other of `photo_input.TAKEN`, such as a path as text.
     box: left, top, right, bottom in pixels, half-open; None for the whole. fault: why it is known already to be unreadable.
     """
 

@@ -95,7 +95,7 @@ class Predictor:
     def outputs(self, pixels: np.ndarray) -> np.ndarray:
         """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
         parts = [self._network(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.zeros((0, _width(self.card)), np.float32)
 
     def read(self, photo: Photo) -> np.ndarray | KcarsError:
         """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
@@ -185,9 +185,14 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
     return Predictor(card, network)
 
 
+def _width(card: dict) -> int:
+    """How many numbers the model gives of a photo."""
+    return len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+
+
 def _refuse_other_network(card: dict, network: Callable, file: Path) -> None:
     """KcarsError where a model does not answer a photo as its card says."""
-    wanted = len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+    wanted = _width(card)
     size_px = card["input"]["size_px"]
     try:
         found = network(np.zeros((1, size_px, size_px, 3), np.uint8)).shape[1]

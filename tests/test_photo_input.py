@@ -161,6 +161,11 @@ def test_what_is_no_list_of_photos_is_one_line(colour_verifier, wrong):
         colour_verifier.embed(wrong)
 
 
+def test_no_photos_give_no_answers(colour_verifier):
+    assert colour_verifier.embed([]).shape == (0, 3)
+    assert colour_verifier.outputs(empty_photos(0, 8)).shape == (0, 3)
+
+
 def test_lists_arrays_and_generators_are_several_photos():
     stack = empty_photos(2, 8)
     for several in (
