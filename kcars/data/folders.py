@@ -18,15 +18,16 @@ def read(root: Path, task: str, data: DataSettings) -> Dataset:
     return dataset(root, described(root), task, data, str(root))
 
 
-def described(root: Path) -> list[Photo]:
-    """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and a line says so."""
+def described(root: Path, tell: bool = True) -> list[Photo]:
+    """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
     if not root.is_dir():
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
         raise KcarsError(f"dataset {root}: holds no photo; expected make/model/*.jpg, a CSV, or CompCars' layout")
     if loose := without_class(paths):
-        _warn_of_loose(str(root), len(loose), loose[0])
+        if tell:
+            _warn_of_loose(str(root), len(loose), loose[0])
         paths = sorted(set(paths) - set(loose))
     split = _is_split(paths)
     photos = [_photo(path, split, root) for path in paths]
