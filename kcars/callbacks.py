@@ -14,6 +14,19 @@ from kcars.errors import Diverged, KcarsError
 from kcars.files import written_whole
 
 
+class FirstChange(keras.callbacks.Callback):
+    """Calls `changes` once, when the first epoch ends: before that, nothing of what a run keeps is written anew."""
+
+    def __init__(self, changes):
+        super().__init__()
+        self.changes, self.called = changes, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.called:
+            self.called = True
+            self.changes()
+
+
 class Validate(keras.callbacks.Callback):
     """Scores the held-out rows after every epoch with the float32 network that is kept; adds history columns."""
 

@@ -20,7 +20,7 @@ CLIENT = (
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
     "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
     "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
-    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers.",
+    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers, but by LiteRT, which takes one photo or more.",
 )
 
 
@@ -46,15 +46,14 @@ def of_run(run: Run) -> dict:
             "crop": strategy.data.crop,
             "padding": strategy.data.padding,
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
-            "mirror": strategy.evaluate.mirror,
-            "shift": strategy.evaluate.shift,
+            **views_of(run),
             "unit": strategy.task == "verify" and _unit_length(run),
         },
         "embedding": _dimensions(run) if strategy.task == "verify" else None,
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,
-        **{name: scores.get(name) for name in ("protocol", "deciding", "best_epoch", "finished", "folds", "cost")},
+        **{name: scores.get(name) for name in ("protocol", "deciding", "best_epoch", "kept", "finished", "folds", "cost")},
         "scores": scores["scores"],
         "baselines": scores["baselines"],
         "data": {name: facts["data"].get(name) for name in ("fingerprint", "split", "training_photos", "validation_photos", "test_photos")},
@@ -72,11 +71,17 @@ def _model_fingerprint(run: Run) -> str | None:
     """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
     if not run.files.has(WEIGHTS):
         return None
-    scores, asked = run.scores(), run.strategy().evaluate
+    scores, views = run.scores(), views_of(run)
     metric, head = metric_of(run), adjusted_head.FILE
     parts = [run.files.sha256(WEIGHTS), metric and metric.fingerprint()]
     parts += [run.files.sha256(head)] if scores.get("adjusted") and run.files.has(head) else []
-    return fingerprint(parts, scores["metric"], asked.mirror, asked.shift)
+    return fingerprint(parts, scores["metric"], views["mirror"], views["shift"])
+
+
+def views_of(run: Run) -> dict:
+    """mirror and shift (`evaluate`) that a run was scored with, which a stopped new scoring leaves as they were."""
+    asked = run.strategy().evaluate
+    return run.scores().get("views") or {"mirror": asked.mirror, "shift": asked.shift}
 
 
 def _unit_length(run: Run) -> bool:

@@ -128,7 +128,13 @@ def schema():
 )  # fmt: skip
 @data_option
 @click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may stand often.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting (=null unsets it); may stand often.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: the next free one in runs/]")
 @click.option("--force", is_flag=True, help="Replace an earlier run in --out.")
 @click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk; train nothing.")
@@ -198,7 +204,7 @@ def _given(context, name: str) -> bool:
     help="Test on another dataset instead, whose classes are told by their names.",
 )  # fmt: skip
 def evaluate(run, folder, on):
-    """Score the best epoch of RUN on the test split once more, and print the table.
+    """Score the epoch that RUN keeps (its best; train.keep=last: its last) on the test split once more, and print the table.
 
     Without --data, on the dataset that it was trained on, where that still lies.
 
@@ -216,7 +222,8 @@ def evaluate(run, folder, on):
         _score_elsewhere(opened, load_told(on, opened.strategy(), whole=True))
         return
     if not opened.facts()["finished"]:
-        warn(f"{run} is unfinished: its best epoch so far; kcars train --resume {run} goes on")
+        epoch = f"its {opened.strategy().train.keep} epoch so far"
+        warn(f"{run} is unfinished: {epoch} is scored; kcars train --resume {run} goes on")
     folder = folder or Path(opened.facts()["data"]["source"])
     _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
 
@@ -265,7 +272,8 @@ def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
         found = score(run, dataset)
     except (KeyboardInterrupt, Interrupted) as stop:
         number = getattr(stop, "signal", signal.SIGINT)
-        raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it") from None
+        stand = "; its earlier scores stand until then" if (run.folder / "scores.json").is_file() else ""
+        raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it{stand}") from None
     echo_lines("\n" + score_table(found) + "\n")
     for file, written in _stamps(run.folder).items():
         if (before or {}).get(file) != written:

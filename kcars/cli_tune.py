@@ -25,7 +25,13 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
 )
 @data_option
 @click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; may stand often.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting (=null unsets it); may stand often.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The folder.  [default: runs/tune-STRATEGY]")
 @click.option("--rates", metavar="LOW..HIGH", help=f"Learning rates to test.  [default: {RATES}]")
 @click.option("--steps", type=int, help=f"In how many steps the rate rises.  [default: {STEPS}]")

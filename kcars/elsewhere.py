@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from kcars import learned
-from kcars.card import metric_of
+from kcars.card import metric_of, views_of
 from kcars.data.index import Dataset
 from kcars.data.split import test_pairs
 from kcars.embed import network_outputs
@@ -19,7 +19,7 @@ from kcars.tasks import task_module
 
 
 def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the run's best epoch on another dataset, written into the run folder, `on-` and its fingerprint.
+    """Scores of the epoch that the run keeps on another dataset, written into the run folder, `on-` and its fingerprint.
 
     What its lists give to test on is tested; a dataset without lists is tested whole. Nothing is chosen there: epoch and
     threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
@@ -37,7 +37,8 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     store = open_store(dataset.index, strategy.data, progress)
     plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
-    outputs = network_outputs(answering_network(run), store, evaluate.batch, evaluate.mirror, bar, evaluate.shift)
+    views = views_of(run)
+    outputs = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
     outputs, _ = task.with_metric(plan, outputs, metric_of(run))
     result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
     tested = plan.dataset.test_rows()

@@ -21,7 +21,7 @@ THUMBNAIL_PX = 112
 
 
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the best epoch on the test split, written to scores.json and the per-photo or per-pair table.
+    """Scores of the epoch that was kept on the test split, written to scores.json and the per-photo or per-pair table.
 
     Everything that is chosen (epoch, threshold, temperature) comes from validation rows, which protocol `paper` makes the test.
     Raises KcarsError where the dataset is not the one that the run was trained on.
@@ -57,12 +57,14 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
+    keep_maps(
+        run, result, plan, store, outputs, network, head, metric
+    )  # Takes long: an earlier scoring stands meanwhile.
+    write_tables(run, "", result, plan.dataset.index, store)
     if metric:
         metric.save(run.folder)
     if head:
         head.save(run.folder)
-    write_tables(run, "", result, plan.dataset.index, store)
-    keep_maps(run, result, plan, store, outputs, network, head, metric)
     run.files.write_json("scores.json", found)
     return found
 
@@ -90,8 +92,10 @@ def _what(run: Run, task, head, metric) -> dict:
         "deciding": strategy.deciding if verifies else None,
         "metric": strategy.evaluate.metric if metric else "euclidean" if verifies else None,
         "adjusted": head.facts() if head else None,
+        "views": {"mirror": strategy.evaluate.mirror, "shift": strategy.evaluate.shift},
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
+        "kept": strategy.train.keep,
         "folds": chosen["folds"] if chosen else 0,
     }
 

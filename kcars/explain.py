@@ -13,7 +13,8 @@ from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.decode import full_size, named, part_of, photo_bytes
 from kcars.images.heat import overlaid
-from kcars.photos_in import Photo, as_photo
+from kcars.photo_input import as_photo
+from kcars.photos_in import Photo
 from kcars.predict import CARD, COMPARES_NOTHING, NAMES_NOTHING, Predictor, over_network
 from kcars.run import Run
 

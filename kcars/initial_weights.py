@@ -76,7 +76,7 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
     if seen.any():
         raise KcarsError(
             f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
-            f"{index.paths[tested[seen]][0]}; scores would be worthless"
+            f"{index.paths[tested[seen]][0]}; scores would be worthless{_way_out(plan)}"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
     if plan.strategy.task != "verify":
@@ -87,11 +87,22 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
     if shared := sorted(known.models & set(model_names(index, tested))):
         raise KcarsError(
             f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
-            "measured on models that nothing has learned"
+            f"measured on models that nothing has learned{_way_out(plan)}"
         )
     if flattered := sorted(known.models & set(model_names(index, held))):
         named = ", ".join(flattered[:NAMED])
         _warn(f"{where} {len(flattered)} of the models that choose epoch and threshold, such as {named}")
+
+
+def _way_out(plan: Plan) -> str:
+    """How a user's own photos are parted so that one run may begin with another; lists of a release part them already."""
+    if plan.dataset.split == "as listed":
+        return ""
+    what = "models, each whole," if plan.strategy.task == "verify" else "photos"
+    return (
+        f"; to begin with that run, part the {what} into folders train/ and test/, train it anew with --data on train/ alone, "
+        "and this one with --data on the folder of both"
+    )
 
 
 def _warn(what: str) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from kcars import growth, state
+from kcars.files import sha256
 from kcars.fine_tune import FineTuning
 from kcars.initial_weights import begin
 from kcars.optimizer import adamw
@@ -17,13 +19,14 @@ from kcars.tasks.plan import Network, Plan, history_column
 from kcars.tensorboard import board_of
 
 
-def learn(plan: Plan, store, run: Run, minutes: float | None, begins: Callable[[], None] = lambda: None) -> None:
+def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[[], None] = lambda: None) -> None:
     """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one.
 
-    begins: called once it is known that the run can go on, before anything of it is changed.
+    changes: called before what the run keeps becomes other weights than it has; never where nothing is left to learn.
     """
     from kcars import pictures
     from kcars.batches import plain_errors, training_batches
+    from kcars.callbacks import FirstChange
     from kcars.interrupt import Interruption
     from kcars.projector import project
     from kcars.save_state import segments
@@ -45,7 +48,11 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, begins: Callable[[
     data, board = strategy.data, board_of(run.files.place("tensorboard"))
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
-        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs, begins)
+        weights = _digest(run.best_weights)
+        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs)
+        if done < epochs * steps and _digest(run.best_weights) != weights:  # An earlier state than the newest was read.
+            changes()
+        callbacks.insert(1, FirstChange(changes))  # Behind what stops at numbers that are not finite.
         pictures.begin(board, run, plan, stream)
         if done:
             echo(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
@@ -65,6 +72,10 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, begins: Callable[[
             )
     kept = next(one.best_epoch for one in callbacks if hasattr(one, "best_epoch"))
     project(run, plan, network, store, kept)
+
+
+def _digest(file: Path) -> str:
+    return sha256(file) if file.is_file() else ""
 
 
 def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None:

@@ -26,6 +26,7 @@ Box = tuple[float, float, float, float]
 class Photo:
     """A photo to read: source is a file, its encoded bytes, or RGB pixels (h, w, 3) uint8.
 
+    A `Predictor` also takes a Photo whose source is any other of `photo_input.TAKEN`, such as a path as text.
     box: left, top, right, bottom in pixels, half-open; None for the whole. fault: why it is known already to be unreadable.
     """
 
@@ -33,26 +34,6 @@ class Photo:
     source: Path | bytes | np.ndarray
     box: Box | None = None
     fault: KcarsError | None = None
-
-
-def as_photo(given) -> Photo:
-    """A Photo of a path, bytes or pixels; KcarsError for anything else."""
-    if isinstance(given, Photo):
-        return given
-    if isinstance(given, str | Path):
-        return Photo(shown(Path(given)), Path(given))
-    if isinstance(given, bytes):
-        return Photo("bytes", given)
-    if (
-        isinstance(given, np.ndarray)
-        and given.dtype == np.uint8
-        and given.ndim == 3
-        and given.shape[2] == 3
-        and given.size
-    ):
-        return Photo("pixels", given)
-    found = f"an array {given.shape} of {given.dtype}" if isinstance(given, np.ndarray) else type(given).__name__
-    raise KcarsError(f"photo: is {found}; a path, bytes, or RGB pixels (height, width, 3) of uint8 can be read")
 
 
 def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
@@ -145,13 +126,15 @@ def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[
 
 
 class Detector:
-    """The user's own ONNX detector: (1, 3, h, w) float32 RGB 0..1 to (1, n, 6) left, top, right, bottom, score, class.
+    """The user's own ONNX detector: (1, 3, h, w) RGB to (1, n, 6) left, top, right, bottom, score, class.
 
+    RGB is 0..1 where the model takes float32 or float16, 0..255 where it takes uint8.
     Boxes are in pixels of its input, into which a photo is fitted with its shape kept and grey around, as detectors of the
     YOLO family are exported with their last step inside. classes: those that are vehicles; all without.
     """
 
     FREE_SIDE, GREY = 640, 114
+    TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
     def __init__(self, file: Path, classes: frozenset[int] = frozenset(), least_score: float = 0.25):
         what = f"--detector {file}"
@@ -161,16 +144,48 @@ class Detector:
             raise KcarsError(f"--detector {error}") from None
         self._session = onnx_file.session(content, what, None, "name an ONNX model")
         self.file, self.classes, self.least_score = file, classes, least_score
-        given = self._session.get_inputs()[0]
-        self._name, shape = given.name, given.shape
-        if len(shape) != 4 or shape[1] != 3:
-            raise KcarsError(f"--detector {file}: takes {shape}; (1, 3, height, width) is needed")
+        self._name, self._type, shape = self._input(self._session.get_inputs())
         self._height, self._width = (side if isinstance(side, int) else self.FREE_SIDE for side in shape[2:])
         if not 0 < self._height * self._width <= (most := limits().detector_megapixels) * 1_000_000:
             sides = f"{self._height} x {self._width}"
             raise KcarsError(
                 f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)"
             )
+
+    def _input(self, given: list) -> tuple[str, type, list]:
+        """Name, NumPy type and shape of the one input; KcarsError for what no photo can be given to."""
+        where = f"--detector {self.file}: takes"
+        if len(given) != 1:
+            names = ", ".join(one.name for one in given) or "none"
+            raise KcarsError(
+                f"{where} {len(given)} inputs ({names}); one is needed, of photos alone: (1, 3, height, width)"
+            )
+        (one,) = given
+        if not one.shape or len(one.shape) != 4 or one.shape[1] != 3:
+            raise KcarsError(f"{where} {one.shape}; (1, 3, height, width) is needed")
+        if isinstance(one.shape[0], int) and one.shape[0] != 1:
+            raise KcarsError(
+                f"{where} {one.shape[0]} photos at a time; export it for one photo, or for any number of them"
+            )
+        if one.type not in self.TYPES:
+            raise KcarsError(f"{where} {one.type}; {', '.join(self.TYPES)} can be given")
+        return one.name, self.TYPES[one.type], one.shape
+
+    def _found(self, canvas: np.ndarray) -> np.ndarray:
+        """Rows (n, 6) of what it finds in a photo of its size, (h, w, 3) uint8."""
+        batch = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])
+        if self._type is not np.uint8:
+            batch = (batch.astype(np.float32) / 255).astype(self._type)
+        try:
+            found = np.asarray(self._session.run(None, {self._name: batch})[0], np.float32)
+        except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
+            told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise KcarsError(f"--detector {self.file}: fails at a photo of {batch.shape} ({told})") from None
+        if found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != 6:
+            raise KcarsError(
+                f"--detector {self.file}: gives {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
+            )
+        return found[0][np.isfinite(found[0]).all(1)]
 
     def boxes(self, pixels: np.ndarray) -> list[Box]:
         """Of the vehicles in a photo (h, w, 3) uint8, the surest first."""
@@ -180,13 +195,7 @@ class Detector:
         left, top = (self._width - size[0]) // 2, (self._height - size[1]) // 2
         canvas = np.full((self._height, self._width, 3), self.GREY, np.uint8)
         canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-        batch = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None], np.float32) / 255
-        found = np.asarray(self._session.run(None, {self._name: batch})[0])
-        if found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != 6:
-            raise KcarsError(
-                f"--detector {self.file}: gives {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
-            )
-        found = found[0][np.isfinite(found[0]).all(1)]
+        found = self._found(canvas)
         found = found[found[:, 4] >= self.least_score]
         if self.classes:
             found = found[np.isin(found[:, 5].round().astype(int), list(self.classes))]

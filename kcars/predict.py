@@ -20,7 +20,8 @@ from kcars.images.decode import cut, decode, photo_bytes, resized
 from kcars.images.pixels import empty_photos
 from kcars.limits import limits
 from kcars.linear_metric import LinearMetric, unit_length
-from kcars.photos_in import Photo, as_photo
+from kcars.photo_input import as_photo, photo_or_fault, photos_from
+from kcars.photos_in import Photo
 from kcars.sealed import refuse_changed
 from kcars.untrusted import MIB, read_bytes, read_json, refuse_links
 
@@ -46,7 +47,8 @@ class Predictor:
         return self.card["task"]
 
     def predict(self, photos: Sequence, top: int = 5, risk: float | None = None) -> list[Prediction]:
-        """Names of what each photo shows; a photo is a path, encoded bytes, RGB pixels (h, w, 3) uint8, or a `Photo` with a box.
+        """Names of what each photo shows; a photo is what `kcars.photo_input.TAKEN` lists (a path, bytes, an open file, a Pillow
+        image, pixels), or a `Photo` of that with a box. A single one counts as a list of one.
 
         risk: say "unknown" where answers as sure as this one erred more often than that on validation. Raises KcarsError for a bad photo, and where
         the model was trained to compare.
@@ -70,7 +72,8 @@ class Predictor:
     def compare(self, left, right, risk: float | None = None) -> Comparison:
         """Whether two photos show the same; photos and risk as in `predict`."""
         self.refuse_other_task("verify", COMPARES_NOTHING)
-        photos, vectors = [as_photo(left), as_photo(right)], self.embed([left, right])
+        photos = [as_photo(left), as_photo(right)]  # An open file can be read once.
+        vectors = self.embed(photos)
         return Answers(self.card, risk).comparison(photos[0].name, photos[1].name, *vectors)
 
     def embed(self, photos: Sequence) -> np.ndarray:
@@ -85,7 +88,7 @@ class Predictor:
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
         """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""
-        readings = _read_ahead(map(as_photo, photos), self.read)
+        readings = _read_ahead(map(photo_or_fault, photos_from(photos)), self.read)
         while part := list(islice(readings, BATCH)):
             good = [pixels for _, pixels in part if not isinstance(pixels, KcarsError)]
             batch = empty_photos(len(good), self.card["input"]["size_px"])
@@ -98,7 +101,7 @@ class Predictor:
     def outputs(self, pixels: np.ndarray) -> np.ndarray:
         """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
         parts = [self._finite(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.zeros((0, _width(self.card)), np.float32)
 
     def _finite(self, pixels: np.ndarray) -> np.ndarray:
         outputs = self._network(pixels)
@@ -198,9 +201,14 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
     return Predictor(card, network)
 
 
+def _width(card: dict) -> int:
+    """How many numbers the model gives of a photo."""
+    return len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+
+
 def _refuse_other_network(card: dict, network: Callable, file: Path) -> None:
     """KcarsError where a model does not answer a photo as its card says."""
-    wanted = len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+    wanted = _width(card)
     size_px = card["input"]["size_px"]
     try:
         output = network(np.zeros((1, size_px, size_px, 3), np.uint8))

@@ -9,17 +9,14 @@ from kcars.errors import KcarsError
 from kcars.run import Run
 from kcars.run_folder import RunFolder
 from kcars.tasks import task_module
-from kcars.tasks.plan import Plan
 
 MARGIN = 2**20  # Bytes that a file may hold beside its weights, such as a seed.
-NO_ROWS = np.zeros(0, np.int64)
 
 
 def scored_network(run: Run):
     """The Keras model whose outputs are scored; KcarsError where its weights are missing or damaged."""
     strategy = run.strategy()
-    plan = Plan(None, strategy, NO_ROWS, NO_ROWS, run.classes())
-    network = task_module(strategy.task).network(plan).scored
+    network = task_module(strategy.task).scored(strategy, run.classes())
     load_best(network, run.best_weights)
     return network
 

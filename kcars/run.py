@@ -183,7 +183,7 @@ class Run:
             if not self.facts()["finished"]:
                 raise KcarsError(
                     f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} ends it, kcars "
-                    "evaluate scores its best epoch so far"
+                    "evaluate scores what it has learned so far"
                 )
             raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
         found = self.files.read_json("scores.json", ScoresFile)
@@ -192,10 +192,12 @@ class Run:
             if found[name] != getattr(strategy, name):
                 where = self.folder / "scores.json"
                 raise KcarsError(f"{where}: is of {name} {found[name]}, the run of {getattr(strategy, name)}; {BACK}")
-        return found
+        return {"kept": strategy.train.keep, **found}  # Earlier files lack it.
 
     def unscore(self) -> None:
-        """Take away scores that training will outdate."""
+        """Take away scores that training outdates now, and not before: the run is unfinished from here on."""
+        if self.facts()["finished"]:
+            self.note(finished=False)
         self.files.remove("scores.json")
 
     def forget_halves(self) -> None:

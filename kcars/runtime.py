@@ -22,8 +22,7 @@ def start(settings: TrainSettings, precision: str = "") -> None:
     """
     _prepare_environment()
     with native_stderr_held():
-        import keras
-
+        keras = _keras()
         if os.environ["KERAS_BACKEND"] == "tensorflow":
             import tensorflow as tf
 
@@ -33,8 +32,38 @@ def start(settings: TrainSettings, precision: str = "") -> None:
                 # For the rest of the process: TensorFlow knows no way back.
                 tf.config.experimental.enable_op_determinism()
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
+    _set_own_defaults(keras.config)
     keras.config.set_dtype_policy(precision or settings.precision)
     keras.utils.set_random_seed(settings.seed)
+
+
+def _keras():
+    """Keras as a module; KcarsError where its own configuration stops it."""
+    try:
+        import keras
+    except (ValueError, TypeError, AttributeError) as error:  # What it raises for values that it does not know.
+        found = " ".join(str(error).split())
+        raise KcarsError(
+            f"Keras: refuses its configuration ({found}); mend keras.json in ~/.keras or KERAS_HOME, and KERAS_* variables"
+        ) from None
+    return keras
+
+
+def _set_own_defaults(config) -> None:
+    """Set every switch that ~/.keras/keras.json or a KERAS_* variable may have set: a run depends on its settings alone.
+
+    The dtype policy and the seed are set by the strategy, the backend by KERAS_BACKEND.
+    """
+    config.set_floatx("float32")
+    config.set_epsilon(1e-7)
+    config.set_image_data_format("channels_last")
+    config.set_max_epochs(None)
+    config.set_max_steps_per_epoch(None)
+    config.enable_flash_attention()
+    if config.is_nnx_enabled():
+        raise KcarsError(
+            "KERAS_NNX_ENABLED: networks of NNX cannot be trained here; unset it, also in ~/.keras/keras.json"
+        )
 
 
 def forget_networks() -> None:

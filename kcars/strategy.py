@@ -159,21 +159,45 @@ def _explain(error: dict[str, Any]) -> str:
         # A second loss has fewer than all.
         allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
         return f"{place}.name: {found!r} is not known; choose one of {allowed}"
+    taken = _field(error["loc"])
+    unset = f"; --set {place}=null unsets it" if taken is not None and taken.default is None else ""
     if error["type"] in ("model_type", "model_attributes_type"):
-        such = f", such as {{name: {error['input']}}}" if place.endswith("loss") else ""
-        return f"{place}: is a section of settings{such}, not a single value (found {error['input']!r})"
-    if error["type"] == "string_type" and error["input"] is None:
+        given, found = error["input"], "nothing" if error["input"] is None else repr(error["input"])
+        example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSS_SETTINGS else "NAME")
+        such = f", such as {example}" if example else ""
+        return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
+    if error["type"] in ("string_type", "string_too_short") and not error["input"]:
+        if taken is not None and taken.default:
+            return (
+                f"{place}: takes a text (found nothing); its default is {taken.default}: --set {place}={taken.default}"
+            )
         return f"""{place}: takes a text (found nothing); the empty one is "", as in --set '{place}=""'"""
     message = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (found {error['input']!r})" if place else message
+    return f"{place}: {message} (found {error['input']!r}){unset}" if place else message
+
+
+# Of sections that are taken for single values, what they look like.
+_SECTIONS = {"loss": "{{name: {}}}", "second_loss": "{{weight: 0.5, loss: {{name: multi_similarity}}}}"}
 
 
 def _keys(location: tuple) -> list[str]:
     """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
+    return list(_section(location).model_fields)
+
+
+def _section(location: tuple):
     model: Any = Strategy
     for part in location:
         model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else settings_of(model, part)
-    return list(model.model_fields)
+    return model
+
+
+def _field(location: tuple):
+    """The field of the settings at a place; None where the place goes on within its value, such as a list's."""
+    try:
+        return _section(location[:-1]).model_fields[location[-1]]
+    except (AttributeError, KeyError, IndexError):
+        return None
 
 
 def settings_of(model, part: str):

@@ -104,13 +104,18 @@ def retrieval_head(key: str) -> str:
     return HEADS.get(name, name)
 
 
+def kept(found: dict) -> str:
+    """Which epoch's weights a run keeps, "best" or "last" (`train.keep`), from the content of scores.json."""
+    return found.get("kept", "best")  # What `run.scores` reads has it; earlier files do not.
+
+
 def _title(found: dict) -> str:
     counts = found["counts"]
     seen = "unseen models, " if found["task"] == "verify" else ""
     where = f" on {found['on']}" if "on" in found else ""
     return (
         f"{found['strategy']}{where}: {found['task']} {found['target']}, {seen}{counts['test_photos']} test photos, protocol "
-        f"{found['protocol']}, best epoch {found['best_epoch']}, data {found['data_fingerprint']}"
+        f"{found['protocol']}, {kept(found)} epoch {found['best_epoch']}, data {found['data_fingerprint']}"
     )
 
 
@@ -119,17 +124,39 @@ def run_table(runs: dict[str, dict]) -> str:
     blocks: dict[tuple, list[list[str]]] = {}
     for name, found in runs.items():
         leading, *others = COLUMNS[found["task"]]
-        heads = ["", "px", "params", "mult-adds", "s/epoch", "epoch", "protocol"]
+        heads = [
+            "",
+            "px",
+            "params",
+            "mult-adds",
+            "s/epoch",
+            "epoch",
+            "protocol",
+            "metric" if found["task"] == "verify" else "adjust",
+        ]
         split = found["difficulty"] or "test"
         heads += [f"{split} {HEADS[leading]} [95 %]", *(HEADS.get(other, other) for other in others)]
         rows = blocks.setdefault((found["task"], found["target"], split), [heads])
         cost, own = found["cost"], {key: entry["value"] for key, entry in found["scores"].items()}
         row = [name, str(cost["size_px"]), _millions(cost["parameters"]), f"{cost['multiply_adds'] / 1e9:.2f} G"]
-        row += [f"{cost['seconds_per_epoch']:.1f}", f"{found['best_epoch']}/{cost['epochs']}", found["protocol"]]
+        row += [f"{cost['seconds_per_epoch']:.1f}", _epoch_of(found), found["protocol"], _scored_by(found)]
         rows.append([*row, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
     return "\n\n".join(
         "\n".join([f"{task} {target}", "", *aligned(rows)]) for (task, target, _), rows in blocks.items()
     )
+
+
+def _epoch_of(found: dict) -> str:
+    """The epoch that was kept, of all: 3/5, marked where it is kept for being the last."""
+    return f"{found['best_epoch']}/{found['cost']['epochs']}" + " (last)" * (kept(found) == "last")
+
+
+def _scored_by(found: dict) -> str:
+    """What the scores are by: the metric of distances as it was used, or how the head was adjusted, with its tau."""
+    if found["task"] == "verify":
+        return found.get("metric") or "euclidean"
+    adjusted = found.get("adjusted") or {"kind": "none", "tau": None}
+    return adjusted["kind"] + (f" {adjusted['tau']:g}" if adjusted["tau"] is not None else "")
 
 
 def _millions(count: int) -> str:

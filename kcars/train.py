@@ -17,7 +17,7 @@ from kcars.tasks.plan import Plan
 
 
 def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
-    """Learn by `strategy` from `dataset` into the run folder `out`; the best epoch's weights stay there."""
+    """Learn by `strategy` from `dataset` into the run folder `out`; the weights of the epoch that it keeps stay there."""
     strategy, task = settled(strategy), task_module(strategy.task)
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
@@ -59,7 +59,9 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
             learned.record(run, plan, earlier_run(strategy))
         resume.refuse_other_photos(run, store, dataset.index.paths)
         run.refuse_other_data(dataset)
-        run.note(settings=strategy.model_dump(), planned=resume.planned(run, strategy), finished=False)
+        planned, facts = resume.planned(run, strategy), run.facts()
+        finished = facts["finished"] and planned == facts["planned"]  # Then it is only scored anew.
+        run.note(settings=strategy.model_dump(), planned=planned, finished=finished)
         run.describe(plan)
         _learn_all(run, plan, folds, store)
 
@@ -91,13 +93,14 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
             )
             steps = min(planned["steps_per_epoch"], task.stream(fold, store).steps_per_epoch)
             part = run.part(f"fold-{number}", fold, {**planned, "steps_per_epoch": steps})
-            learn(fold, store, part, minutes, begins=run.unscore)
+            learn(fold, store, part, minutes, run.unscore)
             histories.append(part.history())
         if folds:
             chosen = task.choose(histories, plan.strategy)
-            echo(f"epoch {chosen['epoch']} was best on average; now learning from all {len(plan.train)} photos")
+            why = "is the last of all folds" if plan.strategy.train.keep == "last" else "was best on average"
+            echo(f"epoch {chosen['epoch']} {why}; now learning from all {len(plan.train)} photos")
             run.note(chosen=chosen)
-        learn(plan, store, run, minutes, begins=run.unscore)
+        learn(plan, store, run, minutes, run.unscore)
         run.note(finished=True)
     except NoWayOn:
         raise

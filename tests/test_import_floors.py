@@ -95,6 +95,7 @@ FLOORS = [
         "tf_data",
         "batches",
         "photos_in",
+        "photo_input",
     ],
     ["tasks", "runtime"],
     [

@@ -1,16 +1,24 @@
 """Beginning with the backbone of an earlier run: what is taken over, and what is refused."""
 
 import csv
+import itertools
 import json
 import re
 import shutil
 
 import numpy as np
 import pytest
+from conftest import write_photo
 from test_end_to_end import kcars, rows, small
 
+from kcars import learned
+from kcars.data import folders
+from kcars.errors import KcarsError
+from kcars.initial_weights import refuse_tested
 from kcars.restore import scored_network
 from kcars.run import Run
+from kcars.strategy import load_strategy
+from kcars.tasks import task_module
 
 ONE_EPOCH = ("train.epochs=1", "model.backbone=resnet18", "data.size_px=32", "data.augment=''", "model.dropout=0")
 
@@ -131,3 +139,51 @@ def test_runs_that_do_not_say_what_they_learned_are_refused(drawn, classified, t
     settings = small(*ONE_EPOCH, f"model.weights={classified}")
     same = ["train", "--task", "classify", "--data", drawn, "--out", classified, "--force", *settings]
     assert "choose another folder" in kcars(*same, code=2)
+
+
+@pytest.fixture
+def own_photos(tmp_path):
+    """Class folders of three makes of six models, eight photos each, without lists."""
+    for make, model, number in itertools.product(range(3), range(6), range(8)):
+        write_photo(
+            tmp_path / f"cars/make{make}/model{model}/{number}.jpg", (80 * make, 40 * model, 30 * number), (32, 32)
+        )
+    return tmp_path / "cars"
+
+
+def a_plan(folder, task, *more):
+    settings = load_strategy(
+        f"start/{task}", ("data.size_px=32", "evaluate.validation_models=4", "evaluate.folds=0", *more)
+    )
+    return task_module(task).plan(folders.read(folder, task, settings.data), settings)
+
+
+def classifier_of(folder, place):
+    """A run's folder, as far as other runs ask what it has learned."""
+    plan = a_plan(folder, "classify")
+    run = Run.create(place, plan, "mine", planned={"epochs": 1, "steps_per_epoch": 1})
+    learned.record(run, plan)
+    return place
+
+
+def test_own_photos_without_lists_have_a_way_from_classifier_to_verifier(own_photos, tmp_path):
+    run = classifier_of(own_photos, tmp_path / "first")
+    plan = a_plan(own_photos, "verify", f"model.weights={run}")
+    with pytest.raises(
+        KcarsError, match="part the models, each whole, into folders train/ and test/, train it anew with"
+    ):
+        refuse_tested(plan, [])
+    tested = {path.rpartition("/")[0] for path in plan.dataset.index.paths[plan.dataset.test_rows()]}
+    for folder in own_photos.glob("*/*"):
+        name = folder.relative_to(own_photos).as_posix()
+        shutil.move(folder, tmp_path / "parted" / ("test" if name in tested else "train") / name)
+    run = classifier_of(tmp_path / "parted/train", tmp_path / "second")
+    refuse_tested(a_plan(tmp_path / "parted", "verify", f"model.weights={run}"), [])
+
+
+def test_a_classifier_names_the_way_too(own_photos, tmp_path):
+    run = classifier_of(own_photos, tmp_path / "first")
+    other = a_plan(own_photos, "classify", f"model.weights={run}", "data.split_seed=1")
+    with pytest.raises(KcarsError, match="part the photos into folders train/ and test/"):
+        refuse_tested(other, [])
+    refuse_tested(a_plan(own_photos, "classify", f"model.weights={run}"), [])

@@ -11,7 +11,6 @@ from kcars.errors import KcarsError
 from kcars.photos_in import (
     Detector,
     Photo,
-    as_photo,
     box_of,
     count_of,
     detected,
@@ -135,13 +134,6 @@ def test_an_edge_a_little_outside_is_moved_in():
     assert box_of(["-3", "-0.5", "50", "40"], "--box") == (0, 0, 50, 40)
 
 
-def test_what_is_no_photo_is_refused():
-    for given in (7, None, np.zeros((4, 4)), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(KcarsError, match="photo: is"):
-            as_photo(given)
-    assert as_photo(b"abc").source == b"abc"
-
-
 def test_a_detectors_boxes_come_back_in_the_photos_pixels(tmp_path):
     # A photo of 60 x 120 fills 64 x 32 of the input, 16 px of grey above and below.
     boxes = [[8, 20, 40, 44, 0.9, 2], [0, 0, 64, 64, 0.8, 5], [8, 20, 40, 44, 0.1, 2], [1, 17, 5, 20, 0.7, 0]]
@@ -174,3 +166,79 @@ def test_a_detector_that_is_none_or_of_another_shape_is_told(tmp_path):
     wide = Detector(detector(tmp_path / "wide.onnx", [[1, 2, 30, 40, 0.9, 0, 7]], width=7))
     with pytest.raises(KcarsError, match=r"gives \(1, 1, 7\)"):
         wide.boxes(np.zeros((64, 64, 3), np.uint8))
+
+
+def brightness_detector(
+    path, kind=TensorProto.FLOAT, shape=(1, 3, 64, 64), inputs=("images",), gives=TensorProto.FLOAT
+):
+    """An ONNX model whose one box has the mean of all that it is given as its score."""
+    corners = helper.make_tensor("corners", TensorProto.FLOAT, (4,), [0, 0, 64, 64])
+    class_ = helper.make_tensor("class", TensorProto.FLOAT, (1,), [0])
+    shaped = helper.make_tensor("shaped", TensorProto.INT64, (3,), [1, 1, 6])
+    one = helper.make_tensor("one", TensorProto.INT64, (1,), [1])
+    nodes = [
+        helper.make_node("Cast", [inputs[0]], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "one"], ["score"]),
+        helper.make_node("Concat", ["corners", "score", "class"], ["row"], axis=0),
+        helper.make_node("Reshape", ["row", "shaped"], ["rows"]),
+        helper.make_node("Cast", ["rows"], ["output"], to=gives),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "brightness",
+        [helper.make_tensor_value_info(name, kind, shape) for name in inputs],
+        [helper.make_tensor_value_info("output", gives, None)],
+        [corners, class_, shaped, one],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "white"), [(TensorProto.FLOAT, 1), (TensorProto.FLOAT16, 1), (TensorProto.UINT8, 255)]
+)
+@pytest.mark.parametrize("gives", [TensorProto.FLOAT, TensorProto.FLOAT16])
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), ("n", 3, 64, 64), ("n", 3, "height", "width")])
+def test_a_detector_is_given_the_type_that_it_takes(tmp_path, kind, white, gives, shape):
+    file, photo = (
+        brightness_detector(tmp_path / "d.onnx", kind, shape, gives=gives),
+        np.full((64, 64, 3), 255, np.uint8),
+    )
+    side = 64 if shape[2] == 64 else Detector.FREE_SIDE  # Boxes are in pixels of the input.
+    wanted = pytest.approx((0, 0, 64 * 64 / side, 64 * 64 / side))
+    assert Detector(file, least_score=0.99 * white).boxes(photo) == [wanted]
+    assert Detector(file, least_score=1.01 * white).boxes(photo) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inputs": ("images", "sizes")}, r"takes 2 inputs \(images, sizes\); one is needed"),
+        ({"shape": (8, 3, 64, 64)}, "takes 8 photos at a time; export it for one photo"),
+        (
+            {"kind": TensorProto.DOUBLE},
+            r"takes tensor\(double\); tensor\(float\), tensor\(float16\), tensor\(uint8\) can",
+        ),
+        ({"shape": (1, 64, 64, 3)}, r"\(1, 3, height, width\) is needed"),
+        ({"shape": None}, r"\(1, 3, height, width\) is needed"),
+    ],
+)
+def test_a_detector_that_cannot_be_given_a_photo_is_one_line(tmp_path, given, told):
+    with pytest.raises(KcarsError, match=told) as error:
+        Detector(brightness_detector(tmp_path / "d.onnx", **given))
+    assert "\n" not in str(error.value)
+
+
+def test_a_detector_that_fails_at_a_photo_is_one_line(tmp_path):
+    boxes = detector(tmp_path / "d.onnx", [[1, 2, 30, 40, 0.9, 0]], shape=("n", 3, "h", "w"))
+    model = onnx.load(boxes)  # It can add up photos of 64 px a side alone.
+    model.graph.node.append(helper.make_node("Reshape", ["images", "whole"], ["flat"]))
+    model.graph.node.append(helper.make_node("ReduceMean", ["flat"], ["other"], keepdims=0))
+    model.graph.initializer.append(helper.make_tensor("whole", TensorProto.INT64, (1,), [3 * 64 * 64]))
+    model.graph.node.append(helper.make_node("Add", ["output", "other"], ["last"]))
+    model.graph.output[0].name = "last"
+    onnx.save(model, boxes)
+    with pytest.raises(KcarsError, match=r"fails at a photo of \(1, 3, 640, 640\)") as error:
+        Detector(boxes).boxes(np.zeros((64, 64, 3), np.uint8))
+    assert "\n" not in str(error.value)

@@ -6,7 +6,6 @@ import pytest
 from kcars.data.index import Classes
 from kcars.listing import listing
 from kcars.published import published
-from kcars.restore import NO_ROWS
 from kcars.strategy import load_strategy, strategy_files
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
@@ -36,7 +35,7 @@ def test_networks_are_of_the_published_size(name):
         else {"demo": DRAWN, "start": REAL, "best": REAL}[name.partition("/")[0]]
     )
     stub = Classes(strategy.target, np.arange(classes), [""] * classes)
-    network = task_module(strategy.task).network(Plan(None, strategy, NO_ROWS, NO_ROWS, stub))
+    network = task_module(strategy.task).network(Plan(None, strategy, np.zeros(0, int), np.zeros(0, int), stub))
     size = strategy.data.size_px
     assert network.scored.input_shape == (None, size, size, 3)
     counted = network.trained if strategy.model.auxiliary else network.scored

@@ -18,6 +18,8 @@ from conftest import THREADS
 from filelock import FileLock
 from test_end_to_end import kcars, small
 
+from kcars.card import of_run
+from kcars.run import Run
 from kcars.strategy import load_strategy
 
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -322,3 +324,47 @@ def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "code"),
+    [("network_outputs", KeyboardInterrupt, 130), ("keep_maps", RuntimeError, 1), ("write_tables", RuntimeError, 1)],
+)
+def test_a_new_scoring_that_stops_leaves_the_run_as_it_was_scored(whole, tmp_path, monkeypatch, place, error, code):
+    run = shutil.copytree(whole, tmp_path / "run")
+    before, card = (run / "scores.json").read_text(), of_run(Run.open(run))
+
+    def stopped(*_, **__):
+        raise error
+
+    monkeypatch.setattr(f"kcars.evaluate.{place}", stopped)
+    told = resume(run, "--set", "evaluate.shift=0.06", "--set", "evaluate.adjust=logits", code=code)
+    monkeypatch.undo()
+    assert ("its earlier scores stand until then" in told) == (code == 130)
+    assert (run / "scores.json").read_text() == before and json.loads((run / "run.json").read_text())["finished"]
+    after = of_run(Run.open(run))
+    assert {name: after[name] for name in card if name != "settings"} == {
+        name: card[name] for name in card if name != "settings"
+    }
+    if place == "write_tables":
+        kcars("evaluate", run)
+        after = of_run(Run.open(run))
+        assert after["input"]["shift"] == 0.06 and after["adjusted"]["kind"] == "logits"
+
+
+def test_scores_stand_until_training_has_changed_what_they_are_of(whole, tmp_path, at_step):
+    run, steps = shutil.copytree(whole, tmp_path / "run"), steps_per_epoch(whole)
+    before = (run / "scores.json").read_text()
+
+    def fails(_):
+        raise RuntimeError("as a library may")
+
+    at_step(2 * steps + 1, fails)
+    resume(run, "--set", "train.epochs=4", code=1)
+    assert (run / "scores.json").read_text() == before  # Within the third epoch: the weights are those of the second.
+    assert not json.loads((run / "run.json").read_text())["finished"]
+    at_step(3 * steps + 1, fails)
+    resume(run, code=1)
+    assert not (run / "scores.json").exists() and "is unfinished and has no scores" in kcars("report", run, code=2)
+    resume(run)
+    assert json.loads((run / "scores.json").read_text())["cost"]["epochs"] == 4

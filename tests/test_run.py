@@ -97,3 +97,28 @@ def test_force_replaces_runs_only(plan, tmp_path):
     with pytest.raises(KcarsError, match="--force"):
         Run.create(run.folder, plan, "mine")
     assert not (Run.create(run.folder, plan, "mine", force=True, planned=PLANNED).folder / "roc.csv").exists()
+
+
+def test_earlier_scores_get_the_kind_of_epoch_from_the_settings(plan, tmp_path):
+    run = Run.create(tmp_path / "run", plan, "mine", planned=PLANNED)
+    run.files.write_json(
+        "scores.json",
+        {
+            "protocol": "honest",
+            "strategy": "mine",
+            "finished": True,
+            "task": "classify",
+            "target": run.strategy().target,
+            "difficulty": None,
+            "data_fingerprint": "0",
+            "best_epoch": 3,
+            "decision": {},
+            "counts": run.facts()["data"],
+            "scores": {},
+            "baselines": {},
+        },
+    )
+    assert run.scores()["kept"] == "best"
+    settings = run.facts()["settings"]
+    run.note(settings=settings | {"train": settings["train"] | {"keep": "last"}})
+    assert run.scores()["kept"] == "last"

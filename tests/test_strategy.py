@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 
 from kcars.errors import KcarsError
+from kcars.settings import Strategy
 from kcars.strategy import acronym, configs_folder, json_schema, load_strategy, strategy_files, to_yaml
 
 MINIMAL = """
@@ -107,6 +109,21 @@ def test_overrides(tmp_path):
         (("loss={name: focal, alpha: [1, -2]}",), r"loss\.alpha: takes .*or a list of numbers"),
         (("loss={name: focal, alpha: 0}",), r"loss\.alpha: takes a number above 0"),
         (("loss={name: focal, alpha: [0, 0]}",), r"loss\.alpha: .*one of them above 0"),
+        (
+            ("model.weights=",),
+            r"model\.weights: takes a text \(found nothing\); its default is none: --set model\.weights=none",
+        ),
+        (('model.weights=""',), r"its default is none: --set model\.weights=none"),
+        (
+            ("second_loss=none",),
+            r"second_loss: is a section of settings, such as \{weight: 0\.5, loss: \{name: multi_similarity\}\}, not a "
+            r"single value \(found 'none'\); --set second_loss=null unsets it",
+        ),
+        (("train.plateau=none",), r"single value \(found 'none'\); --set train\.plateau=null unsets it"),
+        (("evaluate.folds=none",), r"evaluate\.folds: .*\(found 'none'\); --set evaluate\.folds=null unsets it"),
+        (("loss=none",), r"loss: is a section of settings, such as \{name: NAME\}, not a single value"),
+        (("loss=focal",), r"loss: is a section of settings, such as \{name: focal\}, not a single value"),
+        (("balance=null",), r"balance: is a section of settings, not a single value \(found nothing\)$"),
         (("data.augment=",), r"data\.augment: takes a text \(found nothing\); the empty one is \"\", as in"),
         (
             ("loss.name=focus",),
@@ -166,3 +183,31 @@ def test_by_make_hard_pairs_are_undefined():
     assert (by_make.difficulty, by_make.deciding) == ("hard", "medium")
     as_listed = load_strategy("demo/verify", ["evaluate.protocol=paper"], target="make", difficulty="hard")
     assert as_listed.deciding == "hard"
+
+
+def _optional(model, place=""):
+    """Places of all settings that may be unset."""
+    for name, field in model.model_fields.items():
+        sections = [
+            one
+            for one in (field.annotation, *getattr(field.annotation, "__args__", ()))
+            if hasattr(one, "model_fields")
+        ]
+        if field.default is None:
+            yield place + name
+        elif len(sections) == 1:
+            yield from _optional(sections[0], f"{place}{name}.")
+
+
+OPTIONAL = sorted(_optional(Strategy))
+
+
+def test_there_are_settings_that_may_be_unset():
+    assert {"second_loss", "train.fine_tune", "train.plateau", "evaluate.folds", "data.first_px"} <= set(OPTIONAL)
+
+
+@pytest.mark.parametrize("setting", OPTIONAL)
+def test_every_optional_setting_is_unset_by_null_and_says_so(tmp_path, setting):
+    load_strategy(written(tmp_path, MINIMAL), (f"{setting}=null",))
+    with pytest.raises(KcarsError, match=re.escape(f"--set {setting}=null unsets it")):
+        load_strategy(written(tmp_path, MINIMAL), (f"{setting}=none",))

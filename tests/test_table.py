@@ -105,3 +105,31 @@ def test_retrieval_stands_in_a_block_of_its_own_with_its_rivals():
     assert lines[place + 1].split() == ["raw", "pixels", *["0.062"] * 3]
     assert lines[4].startswith("hard") and not any(line.startswith("retrieval") for line in lines[:place])
     assert "recall@1" not in score_table(found())  # As an earlier kcars scored.
+
+
+def test_the_last_epoch_is_not_called_the_best():
+    last = found(kept="last", best_epoch=5)
+    assert "protocol honest, last epoch 5, data abc" in score_table(last) and "best epoch" not in score_table(last)
+    assert "protocol honest, best epoch 3, data abc" in score_table(found(kept="best"))
+    assert "best epoch 3" in score_table(found())  # As an earlier kcars scored, which knew no other.
+    assert run_table({"a": last, "b": found()}).count("5/5 (last)") == 1
+
+
+def classified(**changes):
+    keys = [f"test/{name}" for name in ("balanced_accuracy", "accuracy", "top5", "macro_f1")]
+    return found(task="classify", difficulty=None, scores=dict.fromkeys(keys, ENTRY), **changes)
+
+
+def test_runs_tell_by_which_metric_or_adjustment_they_are_scored():
+    texts = {
+        "whitened": found(metric="whitened"),
+        "euclidean": found(),
+        "none": classified(),
+        "logits 1.25": classified(adjusted={"kind": "logits", "tau": 1.25}),
+        "class_means": classified(adjusted={"kind": "class_means", "tau": None}),
+    }
+    blocks = [block.splitlines() for block in run_table(texts).split("\n\n")]
+    assert [blocks[1][0].split()[6], blocks[3][0].split()[6]] == ["metric", "adjust"]
+    for line in (*blocks[1][2:], *blocks[3][2:]):
+        name = next(name for name in texts if line.startswith(name))
+        assert line.count(name) == 2, line

@@ -1,7 +1,11 @@
 """Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/` and `test/` above."""
 
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from kcars.data.faults import Fault
 from kcars.data.index import Dataset
 from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import walk
@@ -14,14 +18,18 @@ def read(root: Path, task: str, data: DataSettings) -> Dataset:
     return dataset(root, described(root), task, data, str(root))
 
 
-def described(root: Path) -> list[Photo]:
-    """Every photo below `root`, make and model read off its folders."""
+def described(root: Path, tell: bool = True) -> list[Photo]:
+    """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
     if not root.is_dir():
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
         raise KcarsError(f"dataset {root}: holds no photo; expected make/model/*.jpg, a CSV, or CompCars' layout")
-    split = all(path.split("/")[0] in SPLITS for path in paths)
+    if loose := without_class(paths):
+        if tell:
+            _warn_of_loose(str(root), len(loose), loose[0])
+        paths = sorted(set(paths) - set(loose))
+    split = _is_split(paths)
     photos = [_photo(path, split, root) for path in paths]
     if len({photo.make != "" for photo in photos}) > 1:
         one = next(photo.path for photo in photos if not photo.make)
@@ -30,6 +38,34 @@ def described(root: Path) -> list[Photo]:
             f"dataset {root}: {one} stands one folder deep and {two} two; use make/model/photo or class/photo, not both"
         )
     return photos
+
+
+def without_class(paths: Sequence[str]) -> list[str]:
+    """Of the photos below a folder those that lie beside its class folders, and so are of none; without class folders none."""
+    in_folders = [path for path in paths if "/" in path]
+    depth = 2 if _is_split(in_folders) else 1
+    loose = [path for path in paths if path.count("/") < depth]
+    return loose if len(loose) < len(paths) else []
+
+
+def listed_faults(root: Path) -> list[Fault]:
+    """A Fault for each photo that reading passes over."""
+    return [Fault("no_class", path) for path in without_class(walk(root))]
+
+
+@lru_cache(maxsize=64)
+def _warn_of_loose(root: str, count: int, first: str) -> None:
+    """Once for a folder, however often it is read."""
+    what = (
+        "1 photo lies beside the class folders and is"
+        if count == 1
+        else f"{count} photos lie beside the class folders and are"
+    )
+    print(f"warning: {root}: {what} left out, such as {first}", file=sys.stderr)
+
+
+def _is_split(paths: Sequence[str]) -> bool:
+    return bool(paths) and all(path.split("/")[0] in SPLITS for path in paths)
 
 
 def _photo(path: str, split: bool, root: Path) -> Photo:

@@ -64,6 +64,10 @@ def load_every_task(path: Path | None, data: DataSettings | None = None) -> tupl
 
 
 def listed_faults(path: Path | None) -> list[Fault]:
-    """What the lists of a CompCars release hold that reading passes over; other readers refuse it instead."""
+    """What reading passes over: in the lists of a CompCars release, and beside class folders; other readers refuse it instead."""
     folder = drawn_folder() if path is None else Path(path)
-    return compcars.listed_faults(folder) if folder.is_dir() and compcars.find_root(folder) else []
+    if not folder.is_dir() or (folder / manifest.PHOTOS).is_file():
+        return []
+    if compcars.find_root(folder):
+        return compcars.listed_faults(folder)
+    return [] if surveillance.find_root(folder) else folders.listed_faults(folder)

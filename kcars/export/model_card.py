@@ -4,7 +4,7 @@ from kcars import adjusted_head
 from kcars import card as cards
 from kcars.embed import views
 from kcars.linear_metric import TOLD
-from kcars.table import COLUMNS, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.table import COLUMNS, HEADS, kept, labelled_by, retrieval_head, retrieval_keys, splits
 
 LICENCES = (
     "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "
@@ -69,6 +69,7 @@ session = onnxruntime.InferenceSession("model.onnx")
 """
 _LITERT = """\
 ```python
+# One photo or more: LiteRT raises RuntimeError at an empty batch.
 from ai_edge_litert.interpreter import Interpreter
 {output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
 ```
@@ -249,7 +250,7 @@ def _origin(card: dict) -> str:
     rows = [
         ("data", f"fingerprint `{data['fingerprint']}`, split {data['split']}; {data['training_photos']} photos to learn from, "
                  f"{data['validation_photos']} to choose on, {data['test_photos']} to test on"),
-        ("best epoch", f"{card['best_epoch']} of {card['cost']['epochs']}" + ("" if card["finished"] else ", unfinished")),
+        (f"{kept(card)} epoch", f"{card['best_epoch']} of {card['cost']['epochs']}" + ("" if card["finished"] else ", unfinished")),
         ("began with", f"{weights['file']}, SHA-256 `{weights['sha256']}`" if weights else "random weights"),
         ("size", f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds a view, "
                  f"{len(views(given['size_px'], given['mirror'], given['shift']))} views a photo"),

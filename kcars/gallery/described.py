@@ -39,7 +39,8 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
         index = surveillance.read(folder, "classify", DataSettings(size_px=32)).index
         return _of_index(index, boxes), ""
     try:
-        return [_named(folder, one.path, one.make, one.model) for one in folders.described(folder)], ""
+        named = [_named(folder, one.path, one.make, one.model) for one in folders.described(folder, tell=False)]
+        return named + [_named(folder, path) for path in folders.without_class(walk(folder))], ""
     except KcarsError as error:
         paths = walk(folder)
         if not paths:

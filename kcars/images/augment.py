@@ -137,7 +137,9 @@ def _parse_one(part: str, text: str, setting: str) -> tuple[str, list, dict]:
         values = [ast.literal_eval(argument) for argument in call.args]
         named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise KcarsError(f"{where}: expected name(probability, option=value), such as flip(0.5)") from None
+        raise KcarsError(
+            f'{where}: expected name(probability, option=value), such as flip(0.5), or the empty text "" for none'
+        ) from None
     if call.func.id not in OPERATIONS:
         raise one_of(f"{setting} in {text!r}", call.func.id, OPERATIONS)
     if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 <= values[0] <= 1:

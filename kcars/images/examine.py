@@ -17,6 +17,14 @@ from kcars.untrusted import MIB
 
 SMALLEST_SIDE_PX = 32
 HASH_SIDE = 16
+# Within how much the values of a blank photo lie, by mode. A palette's numbers are no brightness: one alone is blank.
+BLANK = dict.fromkeys(("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"), 6) | {
+    "I;16": 1542,
+    "I": 1542,
+    "P": 0,
+    "PA": 0,
+    "1": 0,
+}
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg"),
     "PNG": (".png",),
@@ -85,7 +93,12 @@ def _examined(data: bytes, header: formats.Header, path: Path, box) -> Examined:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         photo = formats.loaded(data)
-        faults = _wrong_ending(header, path) + _kinds(photo, header) + _box_faults(box, *_upright_size(header))
+        faults = (
+            _wrong_ending(header, path)
+            + _kinds(photo, header)
+            + _box_faults(box, *_upright_size(header))
+            + _blank(photo)
+        )
         return Examined(faults, hashlib.sha256(data).hexdigest(), _structure(photo))
 
 
@@ -112,6 +125,15 @@ def _kinds(photo: Image.Image, header: formats.Header) -> list[tuple[str, str]]:
     if min(photo.size) < SMALLEST_SIDE_PX:
         faults.append(("tiny", f"{photo.width} x {photo.height} px"))
     return faults
+
+
+def _blank(photo: Image.Image) -> list[tuple[str, str]]:
+    """Whether it is of one colour all over, but for what compression adds: what a broken camera or download leaves."""
+    if photo.mode not in BLANK:
+        return []
+    bands = photo.getextrema() if len(photo.getbands()) > 1 else [photo.getextrema()]
+    spread = max(most - least for band, (least, most) in zip(photo.getbands(), bands, strict=True) if band != "A")
+    return [("blank", f"all values within {spread}")] if spread <= BLANK[photo.mode] else []
 
 
 def _upright_size(header: formats.Header) -> tuple[int, int]:

@@ -84,7 +84,7 @@ def loss_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
             ms=9,
             mfc="black",
             mec="black",
-            label="epoch that was kept (best validation score)",
+            label="epoch that was kept" + " (best validation score)" * (not any(map(_keeps_last, shown))),
         ),
     ]
     called, columns = names(shown), min(3, len(shown))
@@ -98,6 +98,10 @@ def loss_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
     yield "", figure
 
 
+def _keeps_last(run: Reported) -> bool:
+    return run.scores["kept"] == "last"
+
+
 def _losses(panel, run: Reported) -> None:
     epochs, best = run.history["epoch"], run.scores["best_epoch"]
     few = 3 if len(epochs) < 12 else 0  # Points of a short run are seen as such.
@@ -108,5 +112,8 @@ def _losses(panel, run: Reported) -> None:
     panel.axvline(best, color=GREY, ls=":", lw=1)
     panel.plot(np.full(len(chosen), best), chosen, "*", color="black", ms=9, zorder=3)
     panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set(xlabel=f"epoch (kept: {best})", ylabel=f"loss ({run.strategy.loss.name.replace('_', ' ')})")
+    panel.set(
+        xlabel=f"epoch (kept: {best}{', the last' * _keeps_last(run)})",
+        ylabel=f"loss ({run.strategy.loss.name.replace('_', ' ')})",
+    )
     panel.grid(alpha=0.3)

@@ -126,7 +126,7 @@ def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, s
     texts = begin | _set(strategy, run.strategy) | {
         "params_m": f"{found['cost']['parameters'] / 1e6:.1f}",
         "epochs": str(run.facts["planned"]["epochs"]),
-        "best_epoch": str(found["best_epoch"]),
+        "best_epoch": str(found["best_epoch"]) + " (last)" * (found["kept"] == "last"),
         "learning_rate": rate(run.strategy.train.learning_rate),
         "seconds_per_epoch": f"{found['cost']['seconds_per_epoch']:.1f}",
     }  # fmt: skip

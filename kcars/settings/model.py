@@ -33,7 +33,9 @@ class ModelSettings(Settings):
     )
     weights: str = Field(
         "none",
-        description="what the backbone begins with: none, imagenet, or a .safetensors, .weights.h5 or .keras file",
+        min_length=1,
+        description="what the backbone begins with: none, imagenet, a .safetensors, .weights.h5 or .keras file, or the "
+        "folder of an earlier run",
     )
     pooling: Literal["average", "gem"] = Field(
         "average", description="of the last grid; gem: a generalized mean whose exponent is learned"

@@ -93,15 +93,26 @@ def leading(strategy: Strategy) -> str:
     return "validation/balanced_accuracy"
 
 
+def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
+    """The classifier of random weights whose outputs are scored, a Keras model of pixels to {target: logits}."""
+    from kcars.models.networks import classifier, with_auxiliary
+
+    model, own = strategy.model, backbone(strategy, any_size)
+    if model.auxiliary:
+        return with_auxiliary(own, len(classes), strategy.target, model.dropout)[1]
+    scale = strategy.loss.scale if strategy.loss.name == "ldam" else None
+    return classifier(own, {strategy.target: len(classes)}, model.dropout, scale)
+
+
 def network(plan: Plan, any_size: bool = False) -> Network:
     """Of random weights; any_size: for photos that grow, of the same weights."""
-    from kcars.models.networks import classifier, uncompiled_stays, with_auxiliary, with_makes
+    from kcars.models.networks import uncompiled_stays, with_auxiliary, with_makes
 
-    target, classes, model = plan.strategy.target, len(plan.classes), plan.strategy.model
-    scale = plan.strategy.loss.scale if plan.strategy.loss.name == "ldam" else None
+    target, model = plan.strategy.target, plan.strategy.model
     if model.auxiliary:
-        return Network(*with_auxiliary(backbone(plan, any_size), classes, target, model.dropout))
-    built = classifier(backbone(plan, any_size), {target: classes}, model.dropout, scale)
+        own = backbone(plan.strategy, any_size)
+        return Network(*with_auxiliary(own, len(plan.classes), target, model.dropout))
+    built = scored(plan.strategy, plan.classes, any_size)
     if model.make_weight:
         return Network(with_makes(built, target, plan.classes.make_numbers()[1], class_offsets(plan)), built)
     return Network(uncompiled_stays(built), built)

@@ -172,11 +172,11 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
     return alpha
 
 
-def backbone(plan: Plan, any_size: bool = False):
+def backbone(strategy: Strategy, any_size: bool = False):
     """The strategy's backbone as a Keras model, pixels to features (n, d); any_size: for photos that grow."""
     from kcars.models.backbones import build_backbone
 
-    model, data = plan.strategy.model, plan.strategy.data
+    model, data = strategy.model, strategy.data
     return build_backbone(
         model.backbone,
         (any_size and data.first_px) or data.size_px,

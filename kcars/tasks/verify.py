@@ -9,7 +9,7 @@ import numpy as np
 
 from kcars import calibration, curves, intervals, metrics
 from kcars.baselines import BASELINES, stored_features
-from kcars.data.index import Pairs
+from kcars.data.index import Classes, Pairs
 from kcars.embed import Outputs
 from kcars.linear_metric import LinearMetric, unit_length
 from kcars.retrieval import mean_score, query_scores
@@ -59,18 +59,25 @@ def leading(strategy: Strategy) -> str:
     return f"validation_{strategy.deciding}/roc_auc"
 
 
+def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
+    """The embedder of random weights whose outputs are scored, a Keras model of pixels to vectors (n, d)."""
+    from kcars.models.networks import embedder
+
+    return embedder(backbone(strategy, any_size), strategy.model.embedding, strategy.model.head)
+
+
 def network(plan: Plan, any_size: bool = False) -> Network:
     """Of random weights; any_size: for photos that grow, of the same weights."""
-    from kcars.models.networks import embedder, margin_classifier, siamese
+    from kcars.models.networks import margin_classifier, siamese
 
     model, outputs = plan.strategy.model, learned_outputs(plan.strategy)
-    scored = embedder(backbone(plan, any_size), model.embedding, model.head)
+    built = scored(plan.strategy, plan.classes, any_size)
     if plan.strategy.data.order == "pairs":
-        return Network(siamese(scored, logit=plan.strategy.loss.name != "contrastive"), scored)
+        return Network(siamese(built, logit=plan.strategy.loss.name != "contrastive"), built)
     counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
     counts[plan.strategy.learned] = len(plan.classes)
     classes = {name: counts[name] for name in outputs if name != "vectors"}
-    return Network(margin_classifier(scored, classes, "vectors" in outputs), scored)
+    return Network(margin_classifier(built, classes, "vectors" in outputs), built)
 
 
 def vectors(plan: Plan, network: Network):

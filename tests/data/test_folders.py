@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from conftest import write_photo
 
-from kcars.data import folders, source
+from kcars.data import folders, manifest, source
 from kcars.errors import KcarsError
+from kcars.gallery.described import described
 from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
@@ -64,3 +65,34 @@ def test_the_source_finds_the_reader_by_what_is_there(tmp_path, tree):
         source.load(tmp_path / "none.csv", "classify", DATA)
     with pytest.raises(KcarsError, match="no such folder"):
         source.load(tmp_path / "none", "classify", DATA)
+
+
+@pytest.mark.parametrize(
+    ("layout", "loose"),
+    [
+        (("audi/a1", "bmw/x1", ""), [f"{number}.jpg" for number in range(6)]),
+        (("van", "bus", ""), [f"{number}.jpg" for number in range(6)]),
+        (("train/van", "train/bus", "test/van", "test/bus", "train"), [f"train/{number}.jpg" for number in range(6)]),
+        (("train/van", "test/van", ""), [f"{number}.jpg" for number in range(6)]),
+    ],
+)
+def test_photos_beside_class_folders_are_left_out_and_told_by_every_reader(tmp_path, capsys, layout, loose):
+    root = made(tmp_path / "cars", *layout)
+    dataset = folders.read(root, "classify", DATA)
+    told = f"{root}: 6 photos lie beside the class folders and are left out, such as {loose[0]}"
+    assert capsys.readouterr().err.count(told) == 1
+    assert len(dataset.index) == 6 * (len(layout) - 1) and not set(loose) & set(dataset.index.paths)
+    assert dataset.split == ("as given" if layout[0].startswith("train") else dataset.split)
+    assert [(fault.kind, fault.path) for fault in source.listed_faults(root)] == [("no_class", path) for path in loose]
+    named, why = described(root, boxes=False)
+    assert why == "" and sum(bool(one.model) for one in named) == len(dataset.index) == len(named) - len(loose)
+    manifest.write(root)
+    assert len(manifest.read(root / "photos.csv", "classify", DATA).index) == len(dataset.index)
+    assert source.listed_faults(root) == []
+
+
+def test_one_photo_beside_the_class_folders_is_told_of_one(tmp_path, capsys):
+    root = made(tmp_path / "cars", "audi/a1", "audi/a2")
+    write_photo(root / "contact sheet.jpg")
+    folders.described(root)
+    assert "1 photo lies beside the class folders and is left out, such as contact sheet.jpg" in capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_init_fills_in_what_the_folders_tell(folder):
 
 
 def test_init_without_class_folders_leaves_names_to_be_filled_in(folder):
-    write_photo(folder / "loose.jpg")
+    write_photo(folder / "audi/a1/2010/deep.jpg")
     manifest.write(folder)
     assert {row["make"] for row in lines(folder)} == {""}
     with pytest.raises(KcarsError, match=r"photos\.csv:2: make and model are empty"):

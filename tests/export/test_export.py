@@ -10,12 +10,14 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from test_end_to_end import kcars
 
 from kcars.errors import KcarsError
 from kcars.export import checks, export
 from kcars.export import place as places
 from kcars.export.check_photos import test_photos as photos_to_check
+from kcars.export.model_card import markdown
 from kcars.export.reload import BATCH
 from kcars.predict import load
 from kcars.run import Run
@@ -124,6 +126,18 @@ def test_every_signature_answers_an_empty_batch_and_a_photo_of_one_pixel_and_ref
 def test_other_runtimes_answer_an_empty_batch(exports):
     session = onnxruntime.InferenceSession(exports["classify"] / "model.onnx")
     assert session.run(["logits"], {"pixels": np.zeros((0, 32, 32, 3), np.uint8)})[0].shape == (0, 16)
+
+
+def test_the_card_says_that_litert_takes_no_empty_batch(exports):
+    ask, photos = (
+        Interpreter(str(exports["classify"] / "model.tflite")).get_signature_runner("pixels"),
+        np.zeros((2, 32, 32, 3), np.uint8),
+    )
+    with pytest.raises(RuntimeError):
+        ask(pixels=photos[:0])
+    assert ask(pixels=photos)["probabilities"].shape == (2, 16)
+    text = markdown(card(exports["classify"]))
+    assert "LiteRT, which takes one photo or more" in text and "LiteRT raises RuntimeError at an empty batch" in text
 
 
 def test_what_an_export_answers_is_compared_and_a_wrong_one_is_refused(exports, tmp_path):
@@ -318,3 +332,10 @@ def test_the_folder_of_a_card_is_described_in_words(exports):
     text = Path(exports["verify"] / "README.md").read_text()
     for part in ("## Scores", "## What a client must do", "compare_in_box", "tensorflow/serving", "## Limits"):
         assert part in text
+
+
+def test_the_last_epoch_is_not_called_the_best(exports):
+    written = card(exports["verify"])
+    assert written["kept"] == "last" and "| best epoch |" in markdown(written | {"kept": "best"})
+    text = markdown(written)
+    assert "| last epoch |" in text and "best epoch" not in text

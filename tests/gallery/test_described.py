@@ -43,14 +43,21 @@ def test_a_csv_gives_names_and_boxes(coloured_cars):
 
 
 def test_other_layouts_give_photos_and_say_why_they_have_no_names(coloured_cars):
-    write_photo(coloured_cars / "loose.jpg")
+    write_photo(coloured_cars / "Fiat/127/2010/deep.jpg")
     found, unnamed = described(coloured_cars, boxes=True)
-    assert len(found) == 13 and "loose.jpg" in unnamed
+    assert len(found) == 13 and "deep.jpg" in unnamed
     assert {(one.make, one.model) for one in found} == {("", "")}
     _, told = given([coloured_cars], True, names=True)
     assert told[0].startswith(f"no names are read off {coloured_cars}: ")
-    _, told = given([coloured_cars / "Fiat/127"], True, names=True)
-    assert told == [f"no names are read off {coloured_cars / 'Fiat/127'}: it has no class folders"]
+    _, told = given([coloured_cars / "Audi/A4"], True, names=True)
+    assert told == [f"no names are read off {coloured_cars / 'Audi/A4'}: it has no class folders"]
+
+
+def test_a_photo_beside_class_folders_has_no_name_and_takes_none_away(coloured_cars, capsys):
+    write_photo(coloured_cars / "loose.jpg")
+    found, unnamed = described(coloured_cars, boxes=True)
+    assert unnamed == "" and [one.photo.source.name for one in found if not one.model] == ["loose.jpg"]
+    assert len(found) == 13 and "left out" not in capsys.readouterr().err
 
 
 def test_files_have_no_names_and_folders_only_where_wanted(coloured_cars):

@@ -358,3 +358,15 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
         "paper/run",
         "third",
     ]
+
+
+def test_the_epoch_that_is_kept_for_being_the_last_is_not_called_the_best(tmp_path):
+    run = write_run(tmp_path / "last", "Mk_SRes_CE_B256", "train.keep=last", "train.early_stopping=null", best=6)
+    best = write_run(tmp_path / "other", "Mk_SRes_CE_B256")
+    for folders, labels in (([run], [6]), ([best, run], [2, 6])):
+        ((_, figure),) = drawn(4, folders)
+        wanted = [f"epoch (kept: {kept}{', the last' * (kept == 6)})" for kept in labels]
+        assert [panel.get_xlabel() for panel in panels(figure)] == wanted
+        assert not any("best" in text for text in texts(figure))
+    ((_, figure),) = drawn(4, [best])
+    assert any("best" in text for text in texts(figure))

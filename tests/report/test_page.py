@@ -249,3 +249,21 @@ def test_the_validator_finds_no_fault(pages, tmp_path):
         (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
     done = subprocess.run(["java", "-jar", VALIDATOR, *tmp_path.glob("*.html")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_last_epoch_is_not_called_the_best(small_runs, tmp_path):
+    for task, decided in (("classify", "the temperature was"), ("verify", "the threshold was")):
+        run = shutil.copytree(small_runs[task], tmp_path / task)
+        facts = json.loads((run / "run.json").read_text())
+        keeps = facts["settings"]["train"]["keep"]
+        facts["settings"]["train"]["keep"] = {"best": "last", "last": "best"}[keeps]
+        (run / "run.json").write_text(json.dumps(facts))
+        scores = json.loads((run / "scores.json").read_text())
+        del scores["kept"]  # As an earlier kcars wrote it.
+        (run / "scores.json").write_text(json.dumps(scores))
+        kcars("report", run, small_runs[task], "--out", tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text()
+        kept = scores["best_epoch"]
+        assert page.count(f"last epoch {kept} of") == page.count(f"best epoch {kept} of") == 1
+        assert page.count(f"Protocol honest: {decided} chosen") == 1
+        assert f">{kept} (best)</td>" in page and f">{kept} (last)</td>" in page and "kept epoch</th>" in page
