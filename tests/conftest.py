@@ -93,7 +93,9 @@ def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
     folder, done = root / name, root / f"{name}.done"
-    with FileLock(root / f"{name}.lock"):
+    from support.runs import as_shipped
+
+    with as_shipped(), FileLock(root / f"{name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # What another worker began and could not end.
             make(folder)
@@ -133,7 +135,7 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
     """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
-    from test_end_to_end import kcars, small
+    from support.commands import kcars, small
 
     def make(folder):
         for task in ("classify", "verify"):
@@ -150,7 +152,7 @@ def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def run_of_folds(drawn, tmp_path_factory) -> Path:
     """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told."""
-    from test_end_to_end import kcars, small
+    from support.commands import kcars, small
 
     def make(folder):
         told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *small("evaluate.folds=2"))
@@ -163,7 +165,7 @@ def run_of_folds(drawn, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
     """Exports of the small runs in every format, by task: not to be changed by a test."""
-    from test_end_to_end import kcars
+    from support.commands import kcars
 
     def make(folder):
         for task, run in small_runs.items():
@@ -171,6 +173,24 @@ def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
 
     folder = made_once(tmp_path_factory, "exports", make)
     return {task: folder / task for task in small_runs}
+
+
+@pytest.fixture(scope="module")
+def shallow():
+    """The module's trainings, all within this process, are of shallow networks; it loads none of the shared runs."""
+    from support.runs import shallow_networks
+
+    with shallow_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def lean(shallow):
+    """The module's trainings are of shallow networks and draw nothing."""
+    from support.runs import without_pictures
+
+    with without_pictures():
+        yield
 
 
 @pytest.fixture

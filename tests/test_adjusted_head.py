@@ -6,7 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 from kcars.adjusted_head import FILE, SCALE, TAUS, AdjustedHead
 from kcars.errors import KcarsError
@@ -170,7 +170,7 @@ def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_pat
     np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
     kcars("report", run)
     assert "by the angle to each class" in (run / "report.html").read_text()
-    kcars("export", run, "--out", tmp_path / "export", "--photos", 12)
+    kcars("export", run, "--out", tmp_path / "export", "--format", "onnx", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):
         assert own.names[0][0] == other.names[0][0] and other.probability == pytest.approx(own.probability, abs=1e-4)

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.strategy import strategy_files
 

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 from kcars.data.source import load as load_dataset
 from kcars.errors import KcarsError

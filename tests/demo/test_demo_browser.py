@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from browser import QUIET, binary
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.demo.shown import percent
 

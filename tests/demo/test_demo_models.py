@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.demo import answers
 from kcars.demo.models import load_all

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars import export as module
 from kcars.errors import KcarsError

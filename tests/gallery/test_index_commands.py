@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from test_end_to_end import kcars, rows
+from support.commands import kcars, rows
 
 
 def answers(output):

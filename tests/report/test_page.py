@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from browser import AXE, VALIDATOR, dom, with_script
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 
 @pytest.fixture(scope="module")
