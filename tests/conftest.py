@@ -22,6 +22,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # Workers share the cores: more threads
         os.environ.setdefault(name, threads)
 
 
+def pytest_collection_modifyitems(items):
+    from support import order
+
+    for item in items:
+        order.mark(item)
+    order.longest_first(items)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     """No test, and no fixture of a module, touches the user's cache folder or dataset, or those of another worker."""
@@ -175,6 +183,19 @@ def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
     return {task: folder / task for task in small_runs}
 
 
+@pytest.fixture(scope="session")
+def cars_index(drawn, small_runs, tmp_path_factory) -> Path:
+    """An index of all drawn cars by the small verifier: not to be changed by a test. Beside it: what was told."""
+    from support.commands import kcars
+
+    def make(folder):
+        folder.mkdir()
+        told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", folder / "cars.index")
+        (folder / "told.txt").write_text(told)
+
+    return made_once(tmp_path_factory, "cars-index", make) / "cars.index"
+
+
 @pytest.fixture(scope="module")
 def shallow():
     """The module's trainings, all within this process, are of shallow networks; it loads none of the shared runs."""
@@ -185,12 +206,17 @@ def shallow():
 
 
 @pytest.fixture(scope="module")
-def lean(shallow):
-    """The module's trainings are of shallow networks and draw nothing."""
+def undrawn():
+    """The module's trainings and scorings draw nothing and make no heat maps."""
     from support.runs import without_pictures
 
     with without_pictures():
         yield
+
+
+@pytest.fixture(scope="module")
+def lean(shallow, undrawn):
+    """Trainings of which only the numbers count: shallow and undrawn."""
 
 
 @pytest.fixture

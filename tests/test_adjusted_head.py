@@ -109,7 +109,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def adjusted(small_runs, tmp_path_factory):
+def adjusted(undrawn, small_runs, tmp_path_factory):
     """The small classifier, scored anew after a head of it was adjusted."""
     run = shutil.copytree(small_runs["classify"], tmp_path_factory.mktemp("adjusted") / "run")
     with pytest.MonkeyPatch.context() as patch:
@@ -157,7 +157,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
         (tmp_path / FILE).rename(adjusted / FILE)
 
 
-def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_path):
+def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn, tmp_path):
     run = shutil.copytree(small_runs["classify"], tmp_path / "run")
     output = kcars("train", "--resume", run, "--set", "evaluate.adjust=class_means")
     assert "by the angle to each class's mean, as training photos have it" in output

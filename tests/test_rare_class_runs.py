@@ -14,7 +14,7 @@ from kcars.predict import load
 from kcars.restore import scored_network
 from kcars.run import Run
 
-pytestmark = pytest.mark.usefixtures("lean")
+pytestmark = [pytest.mark.usefixtures("lean"), pytest.mark.slow]
 
 PLAIN = ("train.schedule=constant", "data.augment=''", "model.dropout=0")
 

@@ -285,10 +285,10 @@ def test_what_cases_of_the_bench_set_can_be_set(case, tmp_path, monkeypatch):
     assert load_strategy(command[command.index("--strategy") + 1], settings, task=command[2])
 
 
-def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars):
-    command = [sys.executable, TOOLS / "bench_resume.py", "--kills", "2", "--only", "plain/float32", "--data", cars]
+def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars, tmp_path, monkeypatch, capsys):
     # With all the threads that there are, whatever the workers of a parallel session may take.
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "0", "0"]
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(bench_resume, "__file__", str(TOOLS.parent / "tests/support/lean_child.py"))
+    assert bench_resume.proved("plain/float32", cars, tmp_path, kills=2, seed=0)
+    assert capsys.readouterr().out.split()[-3:] == ["0", "0", "0"]

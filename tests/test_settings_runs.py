@@ -10,7 +10,7 @@ from support.commands import kcars, rows, small
 
 from kcars.cost import Cost
 
-pytestmark = pytest.mark.usefixtures("lean")
+pytestmark = [pytest.mark.usefixtures("lean"), pytest.mark.slow]
 
 
 def test_the_papers_pairs_train_a_siamese_network(drawn, tmp_path):

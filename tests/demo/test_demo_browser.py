@@ -24,6 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.skipif(binary() is None or DRIVER is None, reason="no Chromium with its driver is installed"),
     pytest.mark.timeout(1800),  # The first test's waits for two runs to be trained, too.
 ]
@@ -105,10 +106,8 @@ def serving(log: Path, *arguments):
 
 
 @pytest.fixture(scope="module")
-def index(small_runs, drawn, tmp_path_factory):
-    out = tmp_path_factory.mktemp("indexes") / "cars.index"
-    kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", out)
-    return out
+def index(cars_index):
+    return cars_index
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,10 @@ def photos(drawn):
 
 
 @pytest.fixture(scope="module")
-def index(small_runs, drawn, tmp_path_factory):
-    """Of all drawn cars, by the run: not to be changed by a test."""
-    out = tmp_path_factory.mktemp("indexes") / "cars.index"
-    told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", out)
+def index(cars_index):
+    told = (cars_index.parent / "told.txt").read_text()
     assert "photos, 24 names" in told and "search: exact" in told
-    return out
+    return cars_index
 
 
 @pytest.fixture
