@@ -139,7 +139,7 @@ def test_its_logits_are_the_networks_less_the_frequencies(adjusted):
 
 
 def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
-    kcars("export", adjusted, "--out", tmp_path / "export", "--photos", 12)
+    kcars("export", adjusted, "--out", tmp_path / "export", "--format", "saved_model,onnx", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     places = (adjusted, tmp_path / "export", tmp_path / "export/saved_model")
     by_run, *others = (load(place).predict(photos) for place in places)
@@ -170,7 +170,7 @@ def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn
     np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
     kcars("report", run)
     assert "by the angle to each class" in (run / "report.html").read_text()
-    kcars("export", run, "--out", tmp_path / "export", "--format", "onnx", "--photos", 12)
+    kcars("export", run, "--out", tmp_path / "export", "--format", "onnx,litert", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):
         assert own.names[0][0] == other.names[0][0] and other.probability == pytest.approx(own.probability, abs=1e-4)
