@@ -159,11 +159,17 @@ def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def run_of_folds(drawn, tmp_path_factory) -> Path:
-    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told."""
+    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told.
+
+    Its network is shallow: it is loaded within `support.runs.shallow_networks` alone.
+    """
     from support.commands import kcars, small
+    from support.runs import shallow_networks
 
     def make(folder):
-        told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *small("evaluate.folds=2"))
+        folds = small("evaluate.folds=2")
+        with shallow_networks():
+            told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *folds)
         (folder / "run.txt").write_text(told)
 
     made = made_once(tmp_path_factory, "run-of-folds", make)
