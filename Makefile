@@ -6,11 +6,12 @@ EXTRA  ?= cpu
 TESTERS ?= 2
 # Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
 
-.PHONY: install demo test lint wheel bench page-tools clean help
+.PHONY: install demo test test-fast lint wheel bench page-tools clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
 	@echo "make demo      draw cars, train and score both tasks on them, and show it in a page"
 	@echo "make test      run every test"
+	@echo "make test-fast run tests that train nothing, without a browser: within three minutes on two cores"
 	@echo "make lint      ruff"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
 	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour and a half)"
@@ -29,8 +30,14 @@ demo: install
 	$(VENV)/bin/kcars train --task classify --target model --strategy demo/classify --out runs/demo-classify --force
 	$(VENV)/bin/kcars report runs/demo-verify runs/demo-classify --out runs/demo.html
 
+# Modules go to the workers whole, as tests of one share trainings, and the longest first (tests/support/order.py).
+PYTEST = $(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+
 test: install
-	$(VENV)/bin/python -m pytest -n $(TESTERS) --dist loadfile
+	$(PYTEST)
+
+test-fast: install
+	$(PYTEST) -m "not slow and not browser and not real"
 
 lint: install
 	$(VENV)/bin/ruff check .

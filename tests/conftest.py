@@ -22,6 +22,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # Workers share the cores: more threads
         os.environ.setdefault(name, threads)
 
 
+def pytest_collection_modifyitems(items):
+    from support import order
+
+    for item in items:
+        order.mark(item)
+    order.longest_first(items)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     """No test, and no fixture of a module, touches the user's cache folder or dataset, or those of another worker."""
@@ -93,7 +101,9 @@ def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
     folder, done = root / name, root / f"{name}.done"
-    with FileLock(root / f"{name}.lock"):
+    from support.runs import as_shipped
+
+    with as_shipped(), FileLock(root / f"{name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # What another worker began and could not end.
             make(folder)
@@ -133,7 +143,7 @@ def drawn(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
     """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
-    from test_end_to_end import kcars, small
+    from support.commands import kcars, small
 
     def make(folder):
         for task in ("classify", "verify"):
@@ -149,11 +159,17 @@ def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def run_of_folds(drawn, tmp_path_factory) -> Path:
-    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told."""
-    from test_end_to_end import kcars, small
+    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told.
+
+    Its network is shallow: it is loaded within `support.runs.shallow_networks` alone.
+    """
+    from support.commands import kcars, small
+    from support.runs import shallow_networks
 
     def make(folder):
-        told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *small("evaluate.folds=2"))
+        folds = small("evaluate.folds=2")
+        with shallow_networks():
+            told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *folds)
         (folder / "run.txt").write_text(told)
 
     made = made_once(tmp_path_factory, "run-of-folds", make)
@@ -163,7 +179,7 @@ def run_of_folds(drawn, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
     """Exports of the small runs in every format, by task: not to be changed by a test."""
-    from test_end_to_end import kcars
+    from support.commands import kcars
 
     def make(folder):
         for task, run in small_runs.items():
@@ -171,6 +187,42 @@ def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
 
     folder = made_once(tmp_path_factory, "exports", make)
     return {task: folder / task for task in small_runs}
+
+
+@pytest.fixture(scope="session")
+def cars_index(drawn, small_runs, tmp_path_factory) -> Path:
+    """An index of all drawn cars by the small verifier: not to be changed by a test. Beside it: what was told."""
+    from support.commands import kcars
+
+    def make(folder):
+        folder.mkdir()
+        told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", folder / "cars.index")
+        (folder / "told.txt").write_text(told)
+
+    return made_once(tmp_path_factory, "cars-index", make) / "cars.index"
+
+
+@pytest.fixture(scope="module")
+def shallow():
+    """The module's trainings, all within this process, are of shallow networks; it loads none of the shared runs."""
+    from support.runs import shallow_networks
+
+    with shallow_networks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def undrawn():
+    """The module's trainings and scorings draw nothing and make no heat maps."""
+    from support.runs import without_pictures
+
+    with without_pictures():
+        yield
+
+
+@pytest.fixture(scope="module")
+def lean(shallow, undrawn):
+    """Trainings of which only the numbers count: shallow and undrawn."""
 
 
 @pytest.fixture

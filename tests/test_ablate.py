@@ -2,11 +2,13 @@
 
 import csv
 import json
+import os
 import signal
-import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +17,10 @@ from click.testing import CliRunner
 
 from kcars.cli import main
 from kcars.data import compcars
-from kcars.errors import KcarsError
+from kcars.errors import Interrupted, KcarsError
 from kcars.intervals import paired_difference
 from kcars.run import Run
+from kcars.save_state import SaveState
 from kcars.strategy import load_strategy
 
 TOOLS = Path(__file__).parent.parent / "tools"
@@ -68,7 +71,7 @@ def test_cheaper_epochs_at_the_beginning_leave_room_for_more():
 
 
 @pytest.fixture(scope="module")
-def planner(drawn, tmp_path_factory):
+def planner(lean, drawn, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plan")
     first = {"strategy": "demo/classify", "set": [*SMALL[:4], "model.backbone=resnet18"], "share": 0.4}
     variants = {
@@ -214,8 +217,23 @@ def in_process(arguments: list[str], log: Path) -> int:
     return result.exit_code
 
 
+def stopped_study(command: list[str]) -> int:
+    """The exit code of the study, which SIGTERM stops within the first epoch of its first run."""
+    begun, heard = SaveState.on_train_batch_begin, []
+
+    def stop(self, batch, logs=None):
+        if self.step == 2 and not heard:
+            heard.append(os.kill(os.getpid(), signal.SIGTERM))
+        return begun(self, batch, logs)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(SaveState, "on_train_batch_begin", stop)
+        ablate.main(command)
+    return ended.value.code
+
+
 @pytest.fixture(scope="module")
-def studied(drawn, tmp_path_factory):
+def studied(lean, drawn, tmp_path_factory):
     """A study of two seeds, stopped by SIGTERM while its first run trains, then all, then once more."""
     folder = tmp_path_factory.mktemp("study")
     out, file = folder / "out", write(folder / "study.yaml")
@@ -230,19 +248,6 @@ def studied(drawn, tmp_path_factory):
         "--table",
         str(folder / "table.md"),
     ]
-    process = subprocess.Popen(
-        [sys.executable, TOOLS / "ablate.py", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    while process.poll() is None and not (out / "plain-0/learning_rate.png").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    told = process.communicate(timeout=300)[0].decode()
-    stopped = (
-        process.returncode,
-        told,
-        Run.open(out / "plain-0").facts()["finished"],
-        (out / "plain-0/state.npz").exists(),
-    )
     asked = []
 
     def counted(arguments, log):
@@ -251,6 +256,9 @@ def studied(drawn, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation_runs, "run_kcars", counted)
+        code = stopped_study(command)
+        stopped = code, Run.open(out / "plain-0").facts()["finished"], (out / "plain-0/state.npz").exists()
+        asked.clear()
         ablate.main(command)
         first = list(asked)
         asked.clear()
@@ -258,9 +266,34 @@ def studied(drawn, tmp_path_factory):
     return out, stopped, first, asked, (folder / "table.md").read_text()
 
 
+def test_a_signal_is_handed_on_to_the_run_and_ends_the_study(tmp_path, monkeypatch):
+    """By a program in the place of Python that saves when SIGTERM comes, as `kcars train` does."""
+    program, log = tmp_path / "program", tmp_path / "log"
+    program.write_text(
+        "#!/bin/sh\ntrap 'echo saved; kill $sleeping; exit 143' TERM\nsleep 60 & sleeping=$!\necho begun $*\nwait\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(ablation_runs, "sys", SimpleNamespace(executable=str(program)))
+
+    def signalled():
+        for _ in range(600):
+            if log.exists() and "begun" in log.read_text():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=signalled)
+    thread.start()
+    with pytest.raises(Interrupted, match="the same command goes on") as stop:
+        ablation_runs.run_kcars(["train", "--resume", "RUN"], log)
+    thread.join()
+    assert stop.value.signal == signal.SIGTERM
+    assert log.read_text().splitlines() == ["begun -m kcars.cli train --resume RUN", "saved"]
+
+
 def test_a_stopped_study_has_saved_all_and_goes_on(studied):
-    out, (code, told, finished, saved), first, _, _ = studied
-    assert code == 128 + signal.SIGTERM and "the same command goes on" in told, told
+    out, (code, finished, saved), first, _, _ = studied
+    assert code == 128 + signal.SIGTERM
     assert saved and not finished
     assert first[0][:3] == ["train", "--resume", str(out.resolve() / "plain-0")]
     names = ["plain-0", "swept-and-swept-train-learning-rate-0-0001-0", "swept-and-swept-train-learning-rate-0-001-0"]

@@ -6,7 +6,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 from kcars.adjusted_head import FILE, SCALE, TAUS, AdjustedHead
 from kcars.errors import KcarsError
@@ -109,7 +109,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def adjusted(small_runs, tmp_path_factory):
+def adjusted(undrawn, small_runs, tmp_path_factory):
     """The small classifier, scored anew after a head of it was adjusted."""
     run = shutil.copytree(small_runs["classify"], tmp_path_factory.mktemp("adjusted") / "run")
     with pytest.MonkeyPatch.context() as patch:
@@ -139,7 +139,7 @@ def test_its_logits_are_the_networks_less_the_frequencies(adjusted):
 
 
 def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
-    kcars("export", adjusted, "--out", tmp_path / "export", "--photos", 12)
+    kcars("export", adjusted, "--out", tmp_path / "export", "--format", "saved_model,onnx", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     places = (adjusted, tmp_path / "export", tmp_path / "export/saved_model")
     by_run, *others = (load(place).predict(photos) for place in places)
@@ -157,7 +157,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
         (tmp_path / FILE).rename(adjusted / FILE)
 
 
-def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_path):
+def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn, tmp_path):
     run = shutil.copytree(small_runs["classify"], tmp_path / "run")
     output = kcars("train", "--resume", run, "--set", "evaluate.adjust=class_means")
     assert "by the angle to each class's mean, as training photos have it" in output
@@ -170,7 +170,7 @@ def test_class_means_answer_in_run_report_and_exports(small_runs, drawn, tmp_pat
     np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
     kcars("report", run)
     assert "by the angle to each class" in (run / "report.html").read_text()
-    kcars("export", run, "--out", tmp_path / "export", "--photos", 12)
+    kcars("export", run, "--out", tmp_path / "export", "--format", "onnx,litert", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):
         assert own.names[0][0] == other.names[0][0] and other.probability == pytest.approx(own.probability, abs=1e-4)

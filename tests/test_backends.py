@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_end_to_end import kcars, small
+from support.commands import kcars, small
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])

@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars, small
 
 from kcars.strategy import strategy_files
 
@@ -85,7 +85,7 @@ def test_without_tensorflow_the_extra_is_named(drawn, tmp_path):
 
 
 def test_start_up_is_quiet(drawn, tmp_path):
-    command = [sys.executable, "-m", "kcars.cli", "train", "--task", "classify", "--data", drawn, "--dry-run"]
+    command = [sys.executable, "-m", "kcars.cli", "train", "--task", "classify", "--data", drawn, "--dry-run", *small()]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "GRPC_"))}
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

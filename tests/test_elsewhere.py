@@ -4,18 +4,20 @@ import json
 import shutil
 
 import pytest
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
+
+pytestmark = pytest.mark.usefixtures("lean")
 
 
 @pytest.fixture(scope="module")
-def classified(drawn, tmp_path_factory):
+def classified(lean, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "classify"
     kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small("data.crop=whole"))
     return run
 
 
 @pytest.fixture(scope="module")
-def verified(drawn, tmp_path_factory):
+def verified(lean, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "verify"
     kcars("train", "--task", "verify", "--data", drawn, "--out", run, *small("data.crop=whole"))
     return run

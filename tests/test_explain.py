@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from test_end_to_end import kcars, rows
+from support.commands import kcars, rows
 
 from kcars.errors import KcarsError
 from kcars.evaluate import keep_maps

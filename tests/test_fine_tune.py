@@ -6,8 +6,8 @@ import signal
 import keras
 import numpy as np
 import pytest
-from test_end_to_end import kcars, small
-from test_reliability import SAME, differences
+from support.commands import kcars, small
+from support.runs import SAME, differences
 
 from kcars.fine_tune import FineTuning
 from kcars.models.backbones import build_backbone
@@ -65,9 +65,11 @@ def test_without_settings_all_learns_always():
     assert not tuning.enter(0) and all(learning(tuning)) and tuning.changes(99) == []
 
 
-@pytest.fixture
-def first(small_runs):
-    return small_runs["classify"]
+@pytest.fixture(scope="module")
+def first(lean, drawn, tmp_path_factory):
+    run = tmp_path_factory.mktemp("first") / "run"
+    kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small("train.epochs=1"))
+    return run
 
 
 def tuned(drawn, out, first, settings, *more, code=0):

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from conftest import write_photo
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 from kcars import learned
 from kcars.data import folders
@@ -20,11 +20,13 @@ from kcars.run import Run
 from kcars.strategy import load_strategy
 from kcars.tasks import task_module
 
+pytestmark = pytest.mark.usefixtures("lean")
+
 ONE_EPOCH = ("train.epochs=1", "model.backbone=resnet18", "data.size_px=32", "data.augment=''", "model.dropout=0")
 
 
 @pytest.fixture(scope="module")
-def classified(drawn, tmp_path_factory):
+def classified(lean, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "classify"
     kcars("train", "--task", "classify", "--data", drawn, "--out", run, *small(*ONE_EPOCH))
     return run

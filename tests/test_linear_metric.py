@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
 
 from kcars.data.source import load as load_dataset
 from kcars.errors import KcarsError
@@ -83,7 +83,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def analysed(small_runs, tmp_path_factory):
+def analysed(undrawn, small_runs, tmp_path_factory):
     """The small verifier, scored anew with the metric, each photo seen moved too."""
     run = shutil.copytree(small_runs["verify"], tmp_path_factory.mktemp("lda") / "run")
     kcars("train", "--resume", run, "--set", "evaluate.metric=weighted_lda", "--set", "evaluate.shift=0.06")

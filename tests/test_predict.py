@@ -7,7 +7,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from test_end_to_end import kcars, rows
+from support.commands import kcars, rows
 
 import kcars as package
 from kcars.errors import KcarsError

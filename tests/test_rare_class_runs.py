@@ -6,13 +6,15 @@ import signal
 
 import numpy as np
 import pytest
-from test_end_to_end import kcars, rows, small
-from test_reliability import SAME, differences
+from support.commands import kcars, rows, small
+from support.runs import SAME, differences
 
 from kcars.models.layers import CosineLogits
 from kcars.predict import load
 from kcars.restore import scored_network
 from kcars.run import Run
+
+pytestmark = [pytest.mark.usefixtures("lean"), pytest.mark.slow]
 
 PLAIN = ("train.schedule=constant", "data.augment=''", "model.dropout=0")
 
@@ -31,7 +33,7 @@ def train(data, out, *more, code=0):
 
 
 @pytest.fixture(scope="module")
-def plain(uneven, tmp_path_factory):
+def plain(lean, uneven, tmp_path_factory):
     run = tmp_path_factory.mktemp("plain") / "run"
     train(uneven, run)
     return run

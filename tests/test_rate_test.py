@@ -5,12 +5,14 @@ import csv
 import cv2
 import numpy as np
 import pytest
-from test_end_to_end import kcars, small
+from support.commands import kcars, small
 
 from kcars import rate_test
 from kcars.bounds import bounds
 from kcars.errors import KcarsError
 from kcars.rate_curve import RateCurve, draw, is_over, smooth, suggest
+
+pytestmark = pytest.mark.usefixtures("lean")
 
 STEPS = 20
 

@@ -1,7 +1,6 @@
 """Runs that are stopped, starved or fed badly, from the command line: what docs/reliability.md promises."""
 
 import csv
-import importlib.util
 import itertools
 import json
 import os
@@ -16,26 +15,15 @@ import numpy as np
 import pytest
 from conftest import THREADS
 from filelock import FileLock
-from test_end_to_end import kcars, small
+from support.commands import kcars, small
+from support.runs import SAME, TOOLS, differences, load_tool, steps_per_epoch
 
 from kcars.card import of_run
 from kcars.run import Run
 from kcars.strategy import load_strategy
 
-TOOLS = Path(__file__).parent.parent / "tools"
-SETTINGS = small("train.schedule=constant", "model.dropout=0.3")
-
-
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 bench_resume = load_tool("bench_resume")
-differences = bench_resume.differences
-SAME = (0, 0, 0)
+SETTINGS = small("train.schedule=constant", "model.dropout=0.3")
 
 
 def train(data, out, *more, settings=SETTINGS, code=0):
@@ -47,7 +35,7 @@ def resume(run, *more, code=0):
 
 
 @pytest.fixture(scope="module")
-def cars(drawn, tmp_path_factory):
+def cars(lean, drawn, tmp_path_factory):
     """Drawn cars of this module's own, whose photos tests may take away for a while."""
     return Path(shutil.copytree(drawn, tmp_path_factory.mktemp("own") / "cars"))
 
@@ -60,20 +48,18 @@ def whole(cars, tmp_path_factory):
     return run
 
 
-def steps_per_epoch(run) -> int:
-    return json.loads((run / "run.json").read_text())["planned"]["steps_per_epoch"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_within_an_epoch_saves_and_the_run_goes_on(cars, whole, tmp_path, at_step, number):
-    run = tmp_path / "run"
-    at_step(3, lambda _: os.kill(os.getpid(), number))
-    output = train(cars, run, code=128 + number)
-    assert (
-        f"stopped after step 4, {4 / steps_per_epoch(run):.2f} epochs, all saved; kcars train --resume {run}" in output
-    )
-    assert not (run / "history.csv").exists()
-    assert "is unfinished" in kcars("evaluate", run, code=2)
+def test_signals_within_an_epoch_save_and_the_run_goes_on(cars, whole, tmp_path, at_step):
+    run, steps = tmp_path / "run", steps_per_epoch(whole)
+    for number, step, command in (
+        (signal.SIGINT, 3, train),
+        (signal.SIGTERM, 5, lambda _, run, code: resume(run, code=code)),
+    ):
+        at_step(step, lambda _, number=number: os.kill(os.getpid(), number))
+        output = command(cars, run, code=128 + number)
+        told = f"stopped after step {step + 1}, {(step + 1) / steps:.2f} epochs, all saved; kcars train --resume {run}"
+        assert told in output
+        assert not (run / "history.csv").exists()
+        assert "is unfinished" in kcars("evaluate", run, code=2)
     resume(run)
     assert differences(whole, run) == SAME
 
@@ -257,55 +243,39 @@ def test_a_clock_that_jumps_changes_nothing(cars, whole, tmp_path, monkeypatch):
     assert differences(whole, tmp_path / "run") == SAME
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """small_disk(script): runs a shell script that may mount a disk of a few MiB at $DISK; its output."""
-    command = ["unshare", "--map-root-user", "--mount", "bash", "-ec"]
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    environment = {**os.environ, "DISK": str(disk), "KCARS": f"{sys.executable} -m kcars.cli"}
-    mount = "mount -t tmpfs -o size=64k tmpfs $DISK"
-    if (
-        not shutil.which("unshare")
-        or subprocess.run([*command, mount], env=environment, capture_output=True).returncode
-    ):
+@pytest.fixture(scope="module")
+def small_disks(cars, tmp_path_factory):
+    """What trainings on disks of a few MiB told, and the folder that holds what is left of them."""
+    command = ["unshare", "--map-root-user", "--mount"]
+    out = tmp_path_factory.mktemp("disks")
+    (disk := out / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
+    if not shutil.which("unshare") or subprocess.run([*command, *mount], capture_output=True).returncode:
         pytest.skip("this system lets nobody mount a small disk")
-
-    def run(script):
-        done = subprocess.run([*command, script], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    return run
+    program = [sys.executable, TOOLS.parent / "tests/support/small_disks.py", cars, out, disk, *SETTINGS]
+    done = subprocess.run([*command, *program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1]), out
 
 
-def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(cars, whole, tmp_path, small_disk):
-    settings = " ".join(f"'{part}'" for part in SETTINGS)
-    output = small_disk(f"""
-        mount -t tmpfs -o size=20m tmpfs $DISK
-        code=0; $KCARS train --task classify --data {cars} --out $DISK/run {settings} || code=$?
-        echo "code $code"; ls -A $DISK/run
-        mount -o remount,size=200m $DISK
-        $KCARS train --resume $DISK/run
-        cp -r $DISK/run {tmp_path}/run
-    """)
-    assert "state.npz: cannot be written (No space left on device); mend that, and kcars train --resume" in output
-    assert "code 2" in output
-    assert "Traceback" not in output
-    assert differences(whole, tmp_path / "run") == SAME
+def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(whole, small_disks):
+    told, out = small_disks
+    stopped, again = told["state"], told["state"]["again"]
+    assert (
+        "state.npz: cannot be written (No space left on device); mend that, and kcars train --resume"
+        in stopped["output"]
+    )
+    assert (stopped["code"], again["code"]) == (2, 0), again["output"]
+    assert "Traceback" not in stopped["output"] and "SystemExit" in stopped["output"]
+    assert differences(whole, out / "run") == SAME
 
 
-def test_no_room_for_the_store_is_told_before_anything_is_written(cars, tmp_path, small_disk):
-    output = small_disk(f"""
-        mount -t tmpfs -o size=100k tmpfs $DISK
-        export KCARS_CACHE=$DISK/cache
-        code=0; $KCARS train --task classify --data {cars} --out {tmp_path}/run {" ".join(small())} || code=$?
-        echo "code $code"; find $DISK -type f -size +0
-    """)
-    assert "MiB are needed for the pixel store, 0 MiB are free; make room, set KCARS_CACHE" in output
-    assert output.count("code 2") == 1
-    assert ".pixels" not in output
-    assert not (tmp_path / "run").exists()
+def test_no_room_for_the_store_is_told_before_anything_is_written(small_disks):
+    told = small_disks[0]["store"]
+    assert "MiB are needed for the pixel store, 0 MiB are free; make room, set KCARS_CACHE" in told["output"]
+    assert told["code"] == 2 and "Traceback" not in told["output"]
+    assert not any(".pixels" in name for name in told["left"])
+    assert not told["run"]
 
 
 @pytest.mark.parametrize("case", bench_resume.CASES)
@@ -317,13 +287,13 @@ def test_what_cases_of_the_bench_set_can_be_set(case, tmp_path, monkeypatch):
     assert load_strategy(command[command.index("--strategy") + 1], settings, task=command[2])
 
 
-def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars):
-    command = [sys.executable, TOOLS / "bench_resume.py", "--kills", "2", "--only", "plain/float32", "--data", cars]
+def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars, tmp_path, monkeypatch, capsys):
     # With all the threads that there are, whatever the workers of a parallel session may take.
-    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "0", "0"]
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(bench_resume, "__file__", str(TOOLS.parent / "tests/support/lean_child.py"))
+    assert bench_resume.proved("plain/float32", cars, tmp_path, kills=2, seed=0)
+    assert capsys.readouterr().out.split()[-3:] == ["0", "0", "0"]
 
 
 @pytest.mark.parametrize(

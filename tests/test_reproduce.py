@@ -7,7 +7,7 @@ import signal
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars import learn, reproduce
 from kcars.errors import Interrupted, KcarsError
@@ -15,6 +15,8 @@ from kcars.published import published
 from kcars.report import table_files, tables
 from kcars.report.suspects import ABOUT, WHOLE_ROW, columns, parse, suspects
 from kcars.run import Run
+
+pytestmark = pytest.mark.usefixtures("lean")
 
 CE, FOCAL = "Mk_SRes_CE_B256", "Mk_SRes_FO_B256"
 CHANGES = ["data.size_px=32", "model.width=0.25", "train.batch=16", "evaluate.resamples=100"]
@@ -33,7 +35,7 @@ def is_run(folder):
 
 
 @pytest.fixture(scope="module")
-def made(drawn, tmp_path_factory):
+def made(lean, drawn, tmp_path_factory):
     """A table in three goes: the first is stopped while its second run trains, then all, then once more."""
     out = tmp_path_factory.mktemp("table") / "out"
     command = [*COMMAND, "--data", drawn, "--out", out]

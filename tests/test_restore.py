@@ -2,7 +2,7 @@
 
 import json
 
-from test_end_to_end import kcars, small
+from support.commands import kcars, small
 
 from kcars.demo.models import load
 from kcars.predict import load as predictor

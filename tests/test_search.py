@@ -8,7 +8,7 @@ import signal
 
 import numpy as np
 import pytest
-from test_end_to_end import kcars, small
+from support.commands import kcars, small
 from test_resume import begun
 
 from kcars import search
@@ -16,6 +16,8 @@ from kcars.errors import Diverged, Interrupted, KcarsError, NoWayOn
 from kcars.search_record import Trial
 from kcars.search_space import Choice, Range, parse, strategy_with
 from kcars.strategy import load_strategy
+
+pytestmark = pytest.mark.usefixtures("lean")
 
 VERIFY = load_strategy("demo/verify")
 
@@ -150,7 +152,7 @@ def table(out) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def whole(drawn, tmp_path_factory):
+def whole(lean, drawn, tmp_path_factory):
     """A search of three trials that nothing stopped, and what it printed."""
     out = tmp_path_factory.mktemp("whole") / "search"
     return out, tune(drawn, out, "--trials", 3)

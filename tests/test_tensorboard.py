@@ -10,16 +10,18 @@ import cv2
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from support.commands import kcars, rows, small
+from support.runs import SAME, differences
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-from test_end_to_end import kcars, rows, small
-from test_reliability import SAME, differences
 
 from kcars import projector
 from kcars.data.index import Classes
 from kcars.pictures import by_name, examples
 from kcars.save_state import SaveState
 from kcars.tensorboard import Board, tag
+
+pytestmark = pytest.mark.usefixtures("shallow")
 
 DIFFICULTIES = ["easy", "medium", "hard"]
 
@@ -224,14 +226,14 @@ def train(task, data, out, *more, code=0):
 
 
 @pytest.fixture(scope="module")
-def verified(drawn, tmp_path_factory):
+def verified(shallow, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("verify") / "run"
     train("verify", drawn, run)
     return run
 
 
 @pytest.fixture(scope="module")
-def classified(drawn, tmp_path_factory):
+def classified(shallow, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("classify") / "run"
     train("classify", drawn, run)
     return run

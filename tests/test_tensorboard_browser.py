@@ -9,7 +9,10 @@ import devtools
 import pytest
 from browser import binary
 
-pytestmark = pytest.mark.skipif(binary() is None, reason="no Chromium is installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(binary() is None, reason="no Chromium is installed"),
+]
 
 # Every element of the page, those in shadow roots and frames too.
 ELEMENTS = """(function all(root) {

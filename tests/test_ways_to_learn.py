@@ -7,11 +7,13 @@ import signal
 import keras
 import numpy as np
 import pytest
-from test_end_to_end import kcars, rows, small
-from test_reliability import SAME, differences, steps_per_epoch
+from support.commands import kcars, rows, small
+from support.runs import SAME, differences, steps_per_epoch
 
 from kcars.average import Averaged
 from kcars.models.layers import GeneralizedMean, StochasticDepth
+
+pytestmark = pytest.mark.usefixtures("lean")
 
 EVERYTHING = [
     "target=make",
@@ -33,7 +35,7 @@ EVERYTHING = [
 
 
 @pytest.fixture(scope="module")
-def everything(drawn, tmp_path_factory):
+def everything(lean, drawn, tmp_path_factory):
     run = tmp_path_factory.mktemp("everything") / "run"
     kcars("train", "--task", "verify", "--data", drawn, "--out", run, *small(*EVERYTHING))
     return run
@@ -63,13 +65,12 @@ def test_makes_are_told_apart_by_what_models_taught(everything):
         assert (row["same"] == "1") == (left == right)
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
-def test_stopped_within_an_epoch_of_either_size_it_ends_as_if_it_had_not_been(
-    everything, drawn, tmp_path, at_step, epoch
-):
-    run = tmp_path / "run"
-    at_step(epoch * steps_per_epoch(everything) + 1, lambda _: os.kill(os.getpid(), signal.SIGINT))
+def test_stopped_within_an_epoch_of_either_size_it_ends_as_if_it_had_not_been(everything, drawn, tmp_path, at_step):
+    run, steps = tmp_path / "run", steps_per_epoch(everything)
+    at_step(1, lambda _: os.kill(os.getpid(), signal.SIGINT))
     kcars("train", "--task", "verify", "--data", drawn, "--out", run, *small(*EVERYTHING), code=130)
+    at_step(2 * steps + 1, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    kcars("train", "--resume", run, code=130)
     kcars("train", "--resume", run)
     assert differences(everything, run) == SAME
 

@@ -7,11 +7,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from kcars.strategy import strategy_files
 
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.slow
 def test_the_wheel_lists_its_strategies_outside_the_checkout(tmp_path):
     tree = tmp_path / "tree"  # A copy, because building leaves folders in the tree.
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "build", "dist", "runs", "*.egg-info"))

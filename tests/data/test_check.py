@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.data import check as doctor
 from kcars.data.check import NEAR_BITS, near_pairs

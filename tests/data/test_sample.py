@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.data import sample
 from kcars.data.folders import described

@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 from PIL import Image
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.data import stats
 from kcars.data.source import load_every_task

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from browser import QUIET, binary
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.demo.shown import percent
 
@@ -24,6 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.skipif(binary() is None or DRIVER is None, reason="no Chromium with its driver is installed"),
     pytest.mark.timeout(1800),  # The first test's waits for two runs to be trained, too.
 ]
@@ -105,10 +106,8 @@ def serving(log: Path, *arguments):
 
 
 @pytest.fixture(scope="module")
-def index(small_runs, drawn, tmp_path_factory):
-    out = tmp_path_factory.mktemp("indexes") / "cars.index"
-    kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", out)
-    return out
+def index(cars_index):
+    return cars_index
 
 
 @pytest.fixture(scope="module")

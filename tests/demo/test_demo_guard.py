@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.demo.folder import Folder, own_folder
 from kcars.demo.hosts import Hosts

@@ -4,7 +4,6 @@ import json
 import shutil
 
 import pytest
-from test_end_to_end import kcars
 
 from kcars.demo import answers
 from kcars.demo.models import load_all
@@ -18,10 +17,8 @@ def photos(drawn):
 
 
 @pytest.fixture(scope="module")
-def index(small_runs, drawn, tmp_path_factory):
-    out = tmp_path_factory.mktemp("indexes") / "cars.index"
-    kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", out)
-    return out
+def index(cars_index):
+    return cars_index
 
 
 def test_runs_answer_with_maps(small_runs, photos):

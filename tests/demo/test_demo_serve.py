@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.demo.serve import FIRST_PORT, PORTS, address_of, open_port
 from kcars.errors import KcarsError

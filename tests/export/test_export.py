@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.errors import KcarsError
 from kcars.export import checks, export

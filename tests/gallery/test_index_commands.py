@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from test_end_to_end import kcars, rows
+from support.commands import kcars, rows
 
 
 def answers(output):
@@ -21,12 +21,10 @@ def photos(drawn):
 
 
 @pytest.fixture(scope="module")
-def index(small_runs, drawn, tmp_path_factory):
-    """Of all drawn cars, by the run: not to be changed by a test."""
-    out = tmp_path_factory.mktemp("indexes") / "cars.index"
-    told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", out)
+def index(cars_index):
+    told = (cars_index.parent / "told.txt").read_text()
     assert "photos, 24 names" in told and "search: exact" in told
-    return out
+    return cars_index
 
 
 @pytest.fixture

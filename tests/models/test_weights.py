@@ -96,8 +96,13 @@ def test_a_keras_file_may_hold_a_whole_classifier(tmp_path):
     assert same(source, target)
 
 
+@pytest.fixture(scope="module")
+def efficientnet():
+    return small("efficientnet_b0")
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".weights.h5", ".keras"])
-def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, suffix):
+def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, efficientnet, suffix):
     wider = build_backbone("resnet18", 96, width=0.25)
     path = saved(wider, tmp_path / f"wider{suffix}")
     target = small("resnet18")
@@ -107,7 +112,7 @@ def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, suffi
     assert str(path) in str(error.value)
     assert same(before, target)
     with pytest.raises(KcarsError, match="efficientnet_b0"):
-        load(small("efficientnet_b0"), str(path))
+        load(efficientnet, str(path))
 
 
 def test_a_pytorch_file_with_a_tensor_missing_is_refused_by_layer(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars.errors import KcarsError
 from kcars.files import csv_text, write_json

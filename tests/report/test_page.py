@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 from browser import AXE, VALIDATOR, dom, with_script
-from test_end_to_end import kcars, rows, small
+from support.commands import kcars, rows, small
+from support.runs import shallow_networks
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,9 @@ def runs(drawn, small_runs, tmp_path_factory):
     plain = ["--data", drawn, *small()]
     shutil.copytree(small_runs["classify"], root / "classify")
     shutil.copytree(small_runs["verify"], root / "first")
-    kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
-    kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
+    with shallow_networks():
+        kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
+        kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
     return root
 
 

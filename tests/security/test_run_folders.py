@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from run_mutations import edited, edited_table, readers
-from test_end_to_end import kcars
+from support.commands import kcars
 
 from kcars import run_folder, state
 from kcars.adjusted_head import AdjustedHead

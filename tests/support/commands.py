@@ -1,0 +1,36 @@
+"""kcars by its command line within the process of the tests, with settings of the smallest training."""
+
+import csv
+
+from click.testing import CliRunner
+
+from kcars.cli import main
+
+SMALL = [
+    "data.size_px=32",
+    "model.width=0.25",
+    "train.epochs=2",
+    "train.batch=16",
+    "evaluate.resamples=100",
+    "evaluate.folds=0",
+]
+
+
+def kcars(*arguments, code=0) -> str:
+    """The output of `kcars ARGUMENTS`, which must end with this exit code and without a traceback."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + str(result.exception)
+    if code == 2:
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def small(*more) -> list[str]:
+    """--set options of the smallest training, and more settings."""
+    return [part for setting in [*SMALL, *more] for part in ("--set", setting)]
+
+
+def rows(path) -> list[dict[str, str]]:
+    """The rows of a CSV file by column."""
+    with path.open() as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,48 @@
+"""Marks of tests by the fixtures that they use, and the order of modules: the longest first, so that workers end together."""
+
+import pytest
+
+TRAINED = {"small_runs", "run_of_folds", "exports", "cars_index"}
+# Modules by processor time, the longest first; all others after them, as they are collected.
+LONGEST = (
+    "test_reliability",
+    "test_export",
+    "test_demo_browser",
+    "test_ways_to_learn",
+    "test_settings_runs",
+    "test_ablate",
+    "test_rare_class_runs",
+    "test_tensorboard",
+    "test_adjusted_head",
+    "test_linear_metric",
+    "test_index_commands",
+    "test_fine_tune",
+    "test_search",
+    "test_elsewhere",
+    "test_initial_weights",
+    "test_reproduce",
+    "test_rate_test",
+    "test_end_to_end",
+    "test_predict",
+    "test_page",
+    "test_weights",
+    "test_networks",
+    "test_applications",
+    "test_stream",
+    "test_store",
+)
+
+
+def mark(item) -> None:
+    """slow: what trains, or needs what was trained; real: what needs photos of real cars."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if fixtures & TRAINED or ({"lean", "shallow"} & fixtures and "drawn" in fixtures):
+        item.add_marker(pytest.mark.slow)
+    if "real_cars" in fixtures:
+        item.add_marker(pytest.mark.real)
+
+
+def longest_first(items: list) -> None:
+    """Sort the tests in place by their modules' place in LONGEST; tests of a module keep their order."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
