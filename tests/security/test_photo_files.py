@@ -25,7 +25,8 @@ from kcars.images import room
 from kcars.images.decode import decode, full_size, read_photo
 from kcars.images.examine import examine
 from kcars.images.thumbnail import thumbnail
-from kcars.photos_in import Detector, Photo, as_photo, detected
+from kcars.photo_input import as_photo
+from kcars.photos_in import Detector, Photo, detected
 from kcars.predict import Predictor
 
 SOON_S = (
