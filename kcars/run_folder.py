@@ -157,7 +157,7 @@ class RunFolder:
             file.write(content)
 
     def write_text(self, name: str, text: str) -> None:
-        self.write_bytes(name, text.encode())
+        self.write_bytes(name, text.encode(errors="backslashreplace"))
 
     def write_json(self, name: str, value) -> None:
         self.write_text(name, json_text(value))
