@@ -83,6 +83,7 @@ def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
 
     index = load(drawn, "verify", DataSettings(size_px=32)).index
     place = np.flatnonzero(index.paths == tested)
+    (run / "digests.json").unlink()
     with (run / "learned_photos.csv").open("a", newline="") as file:
         csv.writer(file).writerow([tested, photo_keys(index, place)[0], "another", "model", "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
@@ -99,6 +100,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
 
     dataset = load(drawn, "verify", DataSettings(size_px=32))
     name = model_names(dataset.index, dataset.test_rows()[:1])[0]
+    (run / "digests.json").unlink()
     with (run / "learned_photos.csv").open("a", newline="") as file:
         csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, *name.split(" ", 1), "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
