@@ -167,7 +167,7 @@ def run_of_folds(drawn, tmp_path_factory) -> Path:
     from support.runs import shallow_networks
 
     def make(folder):
-        folds = small("evaluate.folds=2")
+        folds = small("evaluate.folds=2", "train.keep=best")
         with shallow_networks():
             told = kcars("train", "--task", "verify", "--data", drawn, "--out", folder / "run", *folds)
         (folder / "run.txt").write_text(told)

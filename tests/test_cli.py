@@ -84,6 +84,7 @@ def test_without_tensorflow_the_extra_is_named(drawn, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_start_up_is_quiet(drawn, tmp_path):
     command = [sys.executable, "-m", "kcars.cli", "train", "--task", "classify", "--data", drawn, "--dry-run", *small()]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_", "GRPC_"))}

@@ -8,6 +8,8 @@ import pytest
 from support.commands import kcars, rows, small
 from support.runs import shallow_networks, without_pictures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def verified(small_runs, tmp_path_factory):

@@ -76,6 +76,7 @@ def alike(request):
     return source, target, target.get_weights()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".safetensors", ".weights.h5", ".keras"])
 def test_a_file_of_a_backbone_loads_into_its_like(tmp_path, alike, suffix):
     source, target, weights = alike

@@ -3,6 +3,12 @@
 import pytest
 
 TRAINED = {"small_runs", "run_of_folds", "exports", "cars_index"}
+LARGE = (
+    "inception",
+    "resnet50",
+    "efficientnet",
+    "test_applications",
+)  # Networks of hundreds of layers, in a test's name.
 # Modules by processor time, the longest first; all others after them, as they are collected.
 LONGEST = (
     "test_reliability",
@@ -34,9 +40,10 @@ LONGEST = (
 
 
 def mark(item) -> None:
-    """slow: what trains, or needs what was trained; real: what needs photos of real cars."""
+    """slow: what trains, needs what was trained, or builds a large network; real: what needs photos of real cars."""
     fixtures = set(getattr(item, "fixturenames", ()))
-    if fixtures & TRAINED or ({"lean", "shallow"} & fixtures and "drawn" in fixtures):
+    trains = bool(fixtures & TRAINED) or ("drawn" in fixtures and bool({"lean", "shallow"} & fixtures))
+    if trains or any(name in item.nodeid for name in LARGE):
         item.add_marker(pytest.mark.slow)
     if "real_cars" in fixtures:
         item.add_marker(pytest.mark.real)
