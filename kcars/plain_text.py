@@ -76,8 +76,13 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.excepthook = lambda *error: _report("".join(traceback.format_exception(*error)))
+    sys.excepthook = lambda _, error, __: tell_error(error)
     warnings.showwarning = lambda *warning, **_: _report(warnings.formatwarning(*warning[:4]))
+
+
+def tell_error(error: BaseException) -> None:
+    """Print an error with its traceback on standard error."""
+    _report("".join(traceback.format_exception(error)))
 
 
 def _report(text: str) -> None:

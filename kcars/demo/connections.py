@@ -1,5 +1,6 @@
 """Connections of the page's server, bounded in number and in the time that a slow visitor may take."""
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kcars.limits import limits
@@ -24,6 +25,13 @@ class Connection(H11Protocol):
             self._cancel("_head")
         else:
             self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Of what is no HTTP; after an answer's beginning there is nothing left to say."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

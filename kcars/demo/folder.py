@@ -24,6 +24,7 @@ from kcars.limits import limits
 from kcars.untrusted import MIB
 
 LOCK = ".lock"
+NAME = re.compile(r"[\w-][\w.-]{0,79}", re.ASCII)  # Of a photo's file; what `_file_name` makes.
 BUSY = "This page holds as many photos as it may; please try again in a minute."
 
 
@@ -35,16 +36,15 @@ class Folder:
         self.examples, self._sent = self.root / "drawn", self.root / "photos"
         for folder in (self.examples, self._sent):
             folder.mkdir()
+        kept = rf"{re.escape(str(self._sent))}/[0-9a-f]{{32}}"
+        self._given = re.compile(rf"({re.escape(str(self.examples))}|{kept})/{NAME.pattern}", re.ASCII)
         self._photos: OrderedDict[Path, tuple[int, float]] = OrderedDict()  # Bytes, and when it came; the oldest first.
         self._total = 0  # Bytes, with those of photos that are still being sent.
 
     def holds(self, path: str) -> bool:
-        """Whether a path leads to an example or a visitor's photo, as it stands: without links, "..", "//" and the like."""
-        within = any(folder in Path(path).parents for folder in (self.examples, self._sent))
-        try:
-            return within and os.path.realpath(path) == path
-        except ValueError:  # A name that no file can have.
-            return False
+        """Whether a path is that of an example or a visitor's photo, now or formerly, as it stands: without links, "..", "//" and the like."""
+        found = self._given.fullmatch(path)
+        return found is not None and os.path.realpath(path) == path
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator["Incoming"]:

@@ -17,12 +17,14 @@ from kcars.demo.hosts import Hosts
 from kcars.demo.questions import Questions, Turns
 from kcars.errors import KcarsError
 from kcars.limits import limits
+from kcars.plain_text import warn
 from kcars.untrusted import MIB, opened
 
 API = "/gradio_api"
 FILE, UPLOAD, PROGRESS, ASK = f"{API}/file=", f"{API}/upload", f"{API}/upload_progress", f"{API}/run/predict"
 PAGE = re.compile(
-    r"/|/theme\.css|/favicon\.ico|/manifest\.json|/(assets|static/js|static/img|static/fonts)/[\w-][\w.-]*", re.ASCII
+    r"/|/theme\.css|/favicon\.ico|/manifest\.json|/(assets|static/js|static/img|static/fonts)/[\w-][\w.-]{0,199}",
+    re.ASCII,
 )
 # Gradio reads more than it should from others: addresses to answer with, parts of files, identities.
 PASSED_ON = {b"host", b"accept", b"accept-encoding", b"if-none-match", b"if-modified-since"}
@@ -52,13 +54,17 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
-            send = _secured(send)
+            answer = _Secured(send)
             try:
-                await self._answer(scope, receive, send)
+                await self._answer(scope, receive, answer)
             except Refused as refused:
-                await _refuse(send, refused)
+                await _refuse(answer, refused)
             except Gone:
                 return
+            except Exception as error:  # noqa: BLE001  A traceback a request would let visitors fill the terminal.
+                _tell(scope, error)
+                if not answer.begun:
+                    await _refuse(answer, Refused(500, "Something went wrong with this request."))
 
     def _expire(self) -> None:
         """Delete old photos, now and whenever the next one is old."""
@@ -177,14 +183,23 @@ def _body(content: bytes, receive: Callable) -> Callable:
     return body
 
 
-def _secured(send: Callable) -> Callable:
-    async def secured(message: dict) -> None:
+class _Secured:
+    """A `send` that adds SECURITY to an answer; begun: whether its status is sent."""
+
+    def __init__(self, send: Callable):
+        self._send, self.begun = send, False
+
+    async def __call__(self, message: dict) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             own = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
             message = {**message, "headers": [*message.get("headers", []), *own]}
-        await send(message)
+        await self._send(message)
 
-    return secured
+
+def _tell(scope: dict, error: Exception) -> None:
+    """One line of bounded length in the terminal."""
+    warn(f"kcars demo: {scope['method']} {scope['path'][:80]}: {type(error).__name__}: {str(error)[:200]}")
 
 
 def _start(status: int, kind: str, *more: tuple[bytes, bytes]) -> dict:

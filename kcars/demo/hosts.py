@@ -12,6 +12,7 @@ from kcars.errors import KcarsError
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.ASCII)
 
 
 class Hosts:
@@ -52,6 +53,11 @@ def is_loopback(host: str) -> bool:
     """Whether a page bound to this host is reached from this machine alone."""
     address = _address(host)
     return host.lower() == "localhost" or (address is not None and address.is_loopback)
+
+
+def is_name(host: str) -> bool:
+    """Whether this is an address, or may be a machine's name; the system's look-up fails in odd ways on anything else."""
+    return _address(host) is not None or all(_LABEL.fullmatch(one) for one in host.lower().removesuffix(".").split("."))
 
 
 def _name_of(host: str) -> str | None:

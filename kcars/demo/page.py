@@ -1,7 +1,5 @@
 """The page itself: three tabs of Gradio, each with photos to give and an answer beside."""
 
-import sys
-import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,6 +13,7 @@ from kcars.demo.models import Models
 from kcars.demo.uploads import KNOWN, photo_in
 from kcars.errors import KcarsError
 from kcars.limits import limits
+from kcars.plain_text import tell_error
 
 TITLE = "kcars: vehicle recognition"
 MISSING = {
@@ -152,8 +151,8 @@ def _told(give: str) -> Callable:
                 return answer(*inputs)
             except KcarsError as error:
                 return shown.fault(str(error))
-            except Exception:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
-                traceback.print_exc(file=sys.stderr)
+            except Exception as error:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
+                tell_error(error)
                 return shown.fault(FAILED)
 
         return told

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from kcars.demo.folder import Folder, own_folder
-from kcars.demo.hosts import Hosts
+from kcars.demo.hosts import Hosts, is_name
 from kcars.demo.models import Models
 from kcars.errors import KcarsError
 from kcars.limits import limits
@@ -28,6 +28,8 @@ def require_gradio() -> None:
 
 def open_port(host: str, port: int | None) -> socket.socket:
     """A listening socket on a port, 0 for any, or on the first free one from 7860; KcarsError where there is none."""
+    if not is_name(host):
+        raise KcarsError(f"--host {host}: an address or a name of this machine is expected, such as 0.0.0.0")
     ports = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else [port]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in ports:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from kcars import answers
 from kcars.answers import UNKNOWN
@@ -18,6 +19,7 @@ from kcars.gallery.search import Match
 from kcars.images.decode import cut, full_size, photo_bytes
 from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
+from kcars.plain_text import printable
 
 MAP_PX, MATCH_PX = 560, 320
 
@@ -84,7 +86,7 @@ def _leads(key: str, card: dict) -> bool:
 def _match(match: Match, threshold: float) -> dict:
     return {
         "name": match.name,
-        "file": Path(match.kept.path).name.encode("utf-8", "replace").decode(),
+        "file": Path(match.kept.path).name,
         "distance": match.distance,
         "probability": match.probability,
         "within": match.distance <= threshold,
@@ -119,10 +121,20 @@ def _data_address(pixels: np.ndarray, most_px: int) -> str:
 def _templates() -> Environment:
     loader = PackageLoader("kcars.demo")
     environment = Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=_in_page,
     )
     environment.filters["percent"] = percent
     return environment
+
+
+def _in_page(value: object) -> object:
+    """Texts are `printable`: a name that is no UTF-8 could not be sent at all, nor would the page around it."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(share: float) -> str:

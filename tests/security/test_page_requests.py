@@ -146,6 +146,20 @@ def test_no_path_but_of_a_sent_photo_is_read(page, tmp_path, kind):
     assert page.lives()
 
 
+@pytest.mark.parametrize("name", ["\udcff.png", "a" * 5000, "\x1b[2J", "<script>", "a b.png", "", ".hidden", "x.png/"], ids=ascii)  # fmt: skip
+def test_no_name_that_no_photo_here_has_is_asked_about(page, name):
+    """Gradio would fail on some of them with a traceback."""
+    _, path = page.upload(png("red"))
+    for folder in (Path(path).parent, Path(path).parents[2] / "drawn"):
+        status, content = page.compare({**file_data(""), "path": f"{folder}/{name}"}, file_data(path))
+        assert status == 403 and "has to be sent to this page" in content
+
+
+def test_a_long_name_of_a_part_of_the_page_is_not_found(page):
+    for count in (200, 300, 10_000):
+        assert page.ask("GET", f"/assets/{'a' * count}")[0] == 404
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "%2Fetc%2Fpasswd", "../../etc/passwd", "http://example.org/", "//etc/passwd", "", ".", "%00", "/proc/self/environ"])  # fmt: skip
 def test_no_file_of_the_machine_is_sent(page, path):
     for route in ("file=", "file/", "proxy="):
@@ -357,6 +371,20 @@ def test_odd_requests_end_in_an_error(page, raw):
         :200
     ]
     assert page.lives()
+
+
+@pytest.mark.parametrize("wait", [0, 0.5])
+@pytest.mark.parametrize("path", ["/favicon.ico", "/theme.css"])
+def test_garbage_after_the_beginning_of_an_answer_ends_the_connection(page, path, wait):
+    """In the body of a request that is answered already; once its status is sent no other one can be."""
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    opened = page.send(head.encode())
+    time.sleep(wait)
+    with suppress(BrokenPipeError, ConnectionResetError):
+        opened.sendall(b"no chunk\r\n")
+    began = time.monotonic()
+    ended(opened)
+    assert time.monotonic() - began < 20 and page.lives()
 
 
 def test_one_visitor_has_so_many_connections(page):
