@@ -107,7 +107,6 @@ def box_of(texts: list[str | None], where: str) -> Box:
     try:
         left, top, right, bottom = (float(text) for text in texts)
         finite = np.isfinite([left, top, right, bottom]).all()
-        left, top = max(0.0, left), max(0.0, top)  # Detectors go a little beyond the edge.
         if not (finite and left < right and top < bottom):
             raise ValueError
     except (TypeError, ValueError):
