@@ -33,7 +33,10 @@ from kcars.predict import Predictor
 
 SIZE, PADDING = 24, 0.1
 CARD = {
+    "format": 1,
     "task": "verify",
+    "target": "make",
+    "classes": {"names": ["a"], "makes": []},
     "input": {"size_px": SIZE, "padding": PADDING, "crop": "box", "mirror": False, "shift": 0.0, "unit": False, "learned_in_boxes": False},
     "embedding": SIZE * SIZE * 3,
     "decision": {"threshold": -1.0, "scale": 1.0, "offset": 1.0},
@@ -131,7 +134,9 @@ def test_every_way_gives_the_same_pixels_or_the_same_refusal(exported, tmp_path_
     path.write_bytes(content)
     found = outcome(ways.training, path, box)
     for way in ways.all():
-        assert same(outcome(way, path, box), found), (told, box, way.__name__)
+        answer = outcome(way, path, box)
+        both = way == ways.detector and isinstance(answer, str) and isinstance(found, str)  # It looks at the photo before there is a box.
+        assert both or same(answer, found), (told, box, way.__name__)
     refused = isinstance(found, str)
     by_clients = not refused and formats.header(content).read_by_tensorflow
     edges = tf.constant([box or (-1, -1, -1, -1)], tf.float32)

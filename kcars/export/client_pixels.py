@@ -13,7 +13,7 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     """What the network is given of a JPEG file: (size, size, 3) uint8 RGB. ValueError for a photo or a box that is refused."""
     data = open(path, "rb").read()
     spread = spread_out(data)
-    photo = decoded(data, 1)  # turned as its Exif says
+    photo = decoded(data)  # turned as its Exif says
     height, width = photo.shape[:2]
     left, top, right, bottom = (float(np.float32(edge)) for edge in box or (0, 0, width, height))
     left, top, right, bottom = max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
@@ -22,9 +22,10 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     # What is far larger than needed is decoded at a half or a quarter.
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
-    photo = decoded(data, scale)
-    if not np.array_equal(photo, decoded(spread, scale)):
-        raise ValueError(f"{path}: {DAMAGED}")
+    photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
+    if spread and (stored[-1, -1] == 128).all():  # What is lacking is filled up with grey.
+        if not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
+            raise ValueError(f"{path}: {DAMAGED}")
     height, width = photo.shape[:2]
     if box:
         left, top, right, bottom = (edge / scale for edge in (left, top, right, bottom))
@@ -40,16 +41,16 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def decoded(data, scale):
+def decoded(data, scale=1, flag=0):
     at = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}[scale]
-    photo = cv2.imdecode(np.frombuffer(data, np.uint8), at)
+    photo = cv2.imdecode(np.frombuffer(data, np.uint8), at | flag)
     if photo is None:
         raise ValueError(DAMAGED)
     return photo
 
 
 def spread_out(data):
-    """The JPEG with bytes between its scans: where pixels change by them, some were lacking, which decoders fill up.
+    """A JPEG of one scan with bytes behind it: where pixels change by them, some were lacking, which decoders fill up; None of more.
 
     ValueError for what is no JPEG of one or three colours, or lacks scans.
     """
@@ -74,4 +75,4 @@ def spread_out(data):
     if not markers or fatal or (several and given < 64 * colours):
         raise ValueError(DAMAGED)
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)])]
-    return BETWEEN.join(parts)
+    return None if several else BETWEEN.join(parts)

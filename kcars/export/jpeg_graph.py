@@ -9,6 +9,7 @@ import tensorflow as tf
 from kcars.export import jpeg_file
 from kcars.images.boxes import SCALES
 from kcars.images.formats import MILLION
+from kcars.images.jpeg_damage import GREY
 from kcars.limits import limits
 
 WHOLE = (-1.0, -1.0, -1.0, -1.0)  # The box of a whole photo, among boxes of others.
@@ -44,8 +45,8 @@ def _photo(number, data, box, size_px: int, padding: float):
     box = tf.where(tf.reduce_all(box == WHOLE), tf.cast(tf.stack([0, 0, width, height]), tf.float64), box)
     inside = _clipped(box, height, width)
     with tf.control_dependencies([*_whole(number, file, markers), *_bounded(number, file, markers, height, width), _holds(number, box, inside, height, width)]):
-        scale, padded = _decoding_scale(inside, size_px), jpeg_file.padded(data, file, markers)
-    pixels = _decoded(number, data, padded, scale)
+        scale = _decoding_scale(inside, size_px)
+    pixels = _decoded(number, data, file, markers, scale)
     part = _part(number, inside, box, jpeg_file.turned(pixels, turn), padding, tf.cast(tf.gather(SCALES, scale), tf.float64))
     return resized(part, size_px)
 
@@ -54,14 +55,16 @@ def _refuse(unless, number, *why):
     return tf.debugging.Assert(unless, ["photo", number, *why])
 
 
-def _decoded(number, data, padded, scale):
-    """Pixels as stored, refused where they depend on bytes put between those of the scans: see `images/jpeg_damage.py`."""
+def _decoded(number, data, file, markers, scale):
+    """Pixels as stored, refused where they depend on what follows the scan: see `images/jpeg_damage.py`."""
 
-    def at(ratio):
-        first, again = (tf.io.decode_jpeg(one, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE") for one in (data, padded))
-        return first, tf.reduce_all(first == again)
+    def read(jpeg):
+        at = [lambda ratio=ratio: tf.io.decode_jpeg(jpeg, 3, ratio, dct_method="INTEGER_ACCURATE") for ratio in SCALES]
+        return tf.switch_case(scale, at)
 
-    pixels, same = tf.switch_case(scale, [lambda ratio=ratio: at(ratio) for ratio in SCALES])
+    pixels = read(data)
+    doubtful = ~file.several_scans & tf.reduce_all(pixels[-1, -1] == GREY)
+    same = tf.cond(doubtful, lambda: tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers))), lambda: True)
     with tf.control_dependencies([_refuse(same, number, "is a JPEG that ends too early or is damaged")]):
         return tf.identity(pixels)
 

@@ -137,9 +137,10 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
             pass
     formats.loaded(data)  # The strict reader tells what libjpeg cannot go on from.
     photo = _by_opencv(data, scale)
-    padded = jpeg_damage.padded(data, header.jpeg.first_scan)
-    if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
-        raise ValueError(formats.DAMAGED)
+    if not header.jpeg.several_scans and (header.jpeg.components == 4 or jpeg_damage.ends_grey(photo)):
+        padded = jpeg_damage.padded(data, header.jpeg.first_scan)
+        if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
+            raise ValueError(formats.DAMAGED)
     return photo
 
 
