@@ -215,7 +215,9 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
         boxes = detector.boxes(pixels)
         if not boxes:
             yield replace(photo, fault=KcarsError(f"{photo.name}: the detector finds no vehicle"))
-        yield from (replace(photo, box=box) for box in boxes)  # Read from its source: pixels are not those at full scale.
+        yield from (
+            replace(photo, box=box) for box in boxes
+        )  # Read from its source: pixels are not those at full scale.
 
 
 def _pixels(photo: Photo) -> np.ndarray:

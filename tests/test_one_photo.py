@@ -54,7 +54,9 @@ def exported(tmp_path_factory):
     graphs = Graphs(keras.Model(given_, keras.layers.Flatten()(given_)), CARD)
     writers.saved_model(graphs, CARD, folder / "model")
     writers.onnx(graphs, CARD, folder / "model.onnx")
-    program = re.search("```python\n(.*?)\npixels =", _PIXELS.format(code=_client_code(CARD["input"])), re.DOTALL).group(1)
+    program = re.search(
+        "```python\n(.*?)\npixels =", _PIXELS.format(code=_client_code(CARD["input"])), re.DOTALL
+    ).group(1)
     names = {}
     exec(program, names)  # noqa: S102  What a client copies.
     loaded = tf.saved_model.load(str(folder / "model"))
@@ -135,17 +137,23 @@ def test_every_way_gives_the_same_pixels_or_the_same_refusal(exported, tmp_path_
     found = outcome(ways.training, path, box)
     for way in ways.all():
         answer = outcome(way, path, box)
-        both = way == ways.detector and isinstance(answer, str) and isinstance(found, str)  # It looks at the photo before there is a box.
+        both = (
+            way == ways.detector and isinstance(answer, str) and isinstance(found, str)
+        )  # It looks at the photo before there is a box.
         assert both or same(answer, found), (told, box, way.__name__)
     refused = isinstance(found, str)
     by_clients = not refused and formats.header(content).read_by_tensorflow
     edges = tf.constant([box or (-1, -1, -1, -1)], tf.float32)
     asked = {
-        "SavedModel": lambda: saved_model.signatures["embed_in_box"](jpeg=tf.constant([content]), boxes=edges)["embedding"].numpy()[0],
+        "SavedModel": lambda: saved_model.signatures["embed_in_box"](jpeg=tf.constant([content]), boxes=edges)[
+            "embedding"
+        ].numpy()[0],
         "README": lambda: pixels_of(path, box),
     }
     if box is None:
-        asked["SavedModel, whole"] = lambda: saved_model.signatures["embed"](jpeg=tf.constant([content]))["embedding"].numpy()[0]
+        asked["SavedModel, whole"] = lambda: saved_model.signatures["embed"](jpeg=tf.constant([content]))[
+            "embedding"
+        ].numpy()[0]
     for name, ask in asked.items():
         try:
             answer = np.asarray(ask(), np.float32).reshape(SIZE, SIZE, 3)

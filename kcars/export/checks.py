@@ -84,7 +84,9 @@ def compared(kind: str, model: Path, check: Check, python: str = sys.executable)
     answers = _asked(kind, model, check, python)
     for photo, answered in zip(check.refused, answers.get("refused/answered", ()), strict=False):
         if answered:
-            raise KcarsError(f"export {kind}: answers about {photo.name}, which it cannot read as the run does; nothing was written")
+            raise KcarsError(
+                f"export {kind}: answers about {photo.name}, which it cannot read as the run does; nothing was written"
+            )
     judge = _named if check.card["task"] == "classify" else _compared_pairs
     found = {}
     for signature, places in (("pixels", np.arange(len(check.pixels))), ("jpeg", check.jpeg[0])):
@@ -120,7 +122,11 @@ def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.nd
         _, photos, boxes = check.jpeg
         refused = [photo.data for photo in check.refused]
         asked = {"jpeg": _joined(photos), "lengths": _lengths(photos), "boxes": boxes}
-        asked |= {"refused": _joined(refused), "refused_lengths": _lengths(refused), "refused_boxes": _edges(check.refused)}
+        asked |= {
+            "refused": _joined(refused),
+            "refused_lengths": _lengths(refused),
+            "refused_boxes": _edges(check.refused),
+        }
         np.savez(questions, pixels=check.pixels, **asked)
         command = [python, "-I", str(RELOAD), kind, str(model), str(questions), str(answers)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())  # noqa: S603  Our own.

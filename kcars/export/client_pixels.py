@@ -11,7 +11,8 @@ DAMAGED = "a JPEG that ends too early or is damaged"
 
 def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     """What the network is given of a JPEG file: (size, size, 3) uint8 RGB. ValueError for a photo or a box that is refused."""
-    data = open(path, "rb").read()
+    with open(path, "rb") as file:
+        data = file.read()
     spread = spread_out(data)
     photo = decoded(data)  # turned as its Exif says
     height, width = photo.shape[:2]
@@ -23,18 +24,16 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
     photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
-    if spread and (stored[-1, -1] == 128).all():  # What is lacking is filled up with grey.
-        if not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
-            raise ValueError(f"{path}: {DAMAGED}")
+    doubtful = spread and (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
+    if doubtful and not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
+        raise ValueError(f"{path}: {DAMAGED}")
     height, width = photo.shape[:2]
     if box:
         left, top, right, bottom = (edge / scale for edge in (left, top, right, bottom))
         wider, higher = (right - left) * margin, (bottom - top) * margin  # on each side
-        left, right = max(0, round(left - wider)), min(width, round(right + wider))
-        top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
-        if right <= left or bottom <= top:
-            raise ValueError(f"{path}: the box holds no pixel of the photo")
-        photo = photo[top:bottom, left:right]
+        left, top = min(max(0, round(left - wider)), width - 1), min(max(0, round(top - higher)), height - 1)
+        right, bottom = min(width, round(right + wider)), min(height, round(bottom + higher))
+        photo = photo[top : max(top + 1, bottom), left : max(left + 1, right)]
     photo = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
     smaller = min(photo.shape[1], size), min(photo.shape[0], size)
     photo = cv2.resize(photo, smaller, interpolation=cv2.INTER_AREA)
@@ -68,11 +67,11 @@ def spread_out(data):
     markers = markers[: ends[0] + 1] if ends else []
     progressive, colours = frame[0] == 0xC2, frame[8]
     several, given = progressive or head[2] < colours, 0
-    for head in (head, *(data[at + 2 : at + 16] + bytes(14) for at in markers if data[at + 1] == 0xDA)):
-        first, last, bits = head[3 + 2 * head[2] :][:3]
-        given += head[2] * (max(0, last - first + 1) * (bits % 16 == 0) if progressive else 64)
+    for scan in (head, *(data[at + 2 : at + 16] + bytes(14) for at in markers if data[at + 1] == 0xDA)):
+        first, last, bits = scan[3 + 2 * scan[2] :][:3]
+        given += scan[2] * (max(0, last - first + 1) * (bits % 16 == 0) if progressive else 64)
     fatal = [data[at + 1] for at in markers if data[at + 1] < 0xD0 and not (several and data[at + 1] == 0xC4)]
     if not markers or fatal or (several and given < 64 * colours):
         raise ValueError(DAMAGED)
-    parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)])]
+    parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
     return None if several else BETWEEN.join(parts)

@@ -59,7 +59,9 @@ def opened(data, raw) -> File:
     size = tf.size(raw, tf.int64)
     markers = tf.where((raw[:-1] == 0xFF) & (raw[1:] != 0) & (raw[1:] != 0xFF))[:, 0]
     none = tf.constant(-1, tf.int64)
-    file = File(tf.concat([raw, tf.zeros([1], tf.uint8)], 0), size, tf.concat([markers, size[None]], 0), none, none, none)
+    file = File(
+        tf.concat([raw, tf.zeros([1], tf.uint8)], 0), size, tf.concat([markers, size[None]], 0), none, none, none
+    )
 
     def step(place, frame, scan, exif, _):
         at = file.markers[tf.searchsorted(file.markers, tf.minimum(place, size)[None], out_type=tf.int64)[0]]
@@ -86,7 +88,9 @@ def orientation(file: File):
 
     def asked():
         base, end = file.exif + 10, file.exif + 2 + file.number(file.exif + 2, 2)
-        exif = file._replace(raw=tf.concat([file.raw[:end], tf.zeros([1], tf.uint8)], 0), size=tf.minimum(end, file.size))
+        exif = file._replace(
+            raw=tf.concat([file.raw[:end], tf.zeros([1], tf.uint8)], 0), size=tf.minimum(end, file.size)
+        )
         order = exif.number(base, 2)
         little = order == 0x4949
         first = base + exif.number(base + 4, 4, little)
@@ -115,7 +119,9 @@ def whole(file: File, markers):
     scans = tf.concat([file.scan[None], tf.boolean_mask(markers, kinds == _START_OF_SCAN)], 0)
     colours = file.number(scans + 4)
     first, last, bits = (file.number(scans + place + 2 * colours) for place in (5, 6, 7))
-    given = tf.where(file.progressive, tf.maximum(last - first + 1, 0) * tf.cast(bits % 16 == 0, tf.int64), COEFFICIENTS)
+    given = tf.where(
+        file.progressive, tf.maximum(last - first + 1, 0) * tf.cast(bits % 16 == 0, tf.int64), COEFFICIENTS
+    )
     complete = tf.reduce_sum(given * colours) >= COEFFICIENTS * file.colours
     fatal = (kinds < 0xC0) | ((kinds < 0xD0) & ((kinds != _TABLES) | ~file.several_scans)) | (kinds == 0xD8)
     ended = tf.reduce_any(kinds == _END_OF_IMAGE)

@@ -37,17 +37,25 @@ def _photo(number, data, box, size_px: int, padding: float):
     with tf.control_dependencies([_refuse(tf.io.is_jpeg(data), number, "is no JPEG")]):
         raw = tf.io.decode_raw(data, tf.uint8)
     file = jpeg_file.opened(data, raw)
-    with tf.control_dependencies([_refuse((file.frame >= 0) & (file.scan >= 0), number, "is a JPEG that ends too early")]):
+    with tf.control_dependencies(
+        [_refuse((file.frame >= 0) & (file.scan >= 0), number, "is a JPEG that ends too early")]
+    ):
         markers = file.markers_in_scans()
     stored = tf.stack([file.number(file.frame + 5, 2), file.number(file.frame + 7, 2)])
     turn = jpeg_file.orientation(file)
     height, width = tf.unstack(tf.where(turn >= 5, stored[::-1], stored))
     box = tf.where(tf.reduce_all(box == WHOLE), tf.cast(tf.stack([0, 0, width, height]), tf.float64), box)
     inside = _clipped(box, height, width)
-    with tf.control_dependencies([*_whole(number, file, markers), *_bounded(number, file, markers, height, width), _holds(number, box, inside, height, width)]):
+    with tf.control_dependencies(
+        [
+            *_whole(number, file, markers),
+            *_bounded(number, file, markers, height, width),
+            _holds(number, box, inside, height, width),
+        ]
+    ):
         scale = _decoding_scale(inside, size_px)
     pixels = _decoded(number, data, file, markers, scale)
-    part = _part(number, inside, box, jpeg_file.turned(pixels, turn), padding, tf.cast(tf.gather(SCALES, scale), tf.float64))
+    part = _part(inside, jpeg_file.turned(pixels, turn), padding, tf.cast(tf.gather(SCALES, scale), tf.float64))
     return resized(part, size_px)
 
 
@@ -101,31 +109,30 @@ def _clipped(box, height, width):
 
 
 def _holds(number, box, inside, height, width):
-    """The assertion that something of a box lies within the photo; not a number compares as false."""
+    """The assertion that something of a box lies within the photo; what is not a number compares as false."""
     there = tf.reduce_all(tf.math.is_finite(box)) & (inside[2] > inside[0]) & (inside[3] > inside[1])
-    return _refuse_box(there, number, box, height, width)
-
-
-def _refuse_box(unless, number, box, height, width):
-    return _refuse(unless, number, "has a box that holds no pixel of it:", box, "in", width, "x", height)
+    return _refuse(there, number, "has a box that holds no pixel of it:", box, "in", width, "x", height)
 
 
 def _decoding_scale(inside, size_px: int):
     """Place in SCALES of the scale that `boxes.decoding_scale` gives."""
-    enough = tf.reduce_min(inside[2:] - inside[:2]) >= tf.constant([2.0 * scale * size_px for scale in SCALES[1:]], tf.float64)
+    enough = tf.reduce_min(inside[2:] - inside[:2]) >= tf.constant(
+        [2.0 * scale * size_px for scale in SCALES[1:]], tf.float64
+    )
     return tf.reduce_sum(tf.cast(enough, tf.int32))
 
 
-def _part(number, inside, box, pixels, padding: float, scale):
+def _part(inside, pixels, padding: float, scale):
     """What `boxes.part_of` names, of pixels decoded at 1 / scale."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     left, top, right, bottom = tf.unstack(inside / scale)
     wider, higher = (right - left) * padding, (bottom - top) * padding
     whole_number = lambda edge: tf.cast(tf.round(edge), tf.int32)  # noqa: E731
-    left, right = tf.maximum(0, whole_number(left - wider)), tf.minimum(width, whole_number(right + wider))
-    top, bottom = tf.maximum(0, whole_number(top - higher)), tf.minimum(height, whole_number(bottom + higher))
-    with tf.control_dependencies([_refuse_box((right > left) & (bottom > top), number, box, height, width)]):
-        return tf.identity(pixels[top:bottom, left:right])
+    left = tf.minimum(tf.maximum(0, whole_number(left - wider)), width - 1)
+    top = tf.minimum(tf.maximum(0, whole_number(top - higher)), height - 1)
+    right = tf.maximum(left + 1, tf.minimum(width, whole_number(right + wider)))
+    bottom = tf.maximum(top + 1, tf.minimum(height, whole_number(bottom + higher)))
+    return pixels[top:bottom, left:right]
 
 
 def resized(pixels: tf.Tensor, size_px: int) -> tf.Tensor:

@@ -28,7 +28,8 @@ def saved_model(path: str, questions: dict) -> dict:
     if "refused" in questions:
         refused = photos_of(questions, "refused", "refused_lengths")
         answered = [
-            answers_one(signatures[name], photo, box) for photo, box in zip(refused, questions["refused_boxes"], strict=True)
+            answers_one(signatures[name], photo, box)
+            for photo, box in zip(refused, questions["refused_boxes"], strict=True)
         ]
         answers["refused/answered"] = np.array(answered, bool)
     if photos:

@@ -1,7 +1,7 @@
 """What a box is, for training and every way to an answer: which part of a photo it names, and which boxes are refused.
 
 A box is left, top, right, bottom: numbers of pixels of the upright photo, counted from 0, right and bottom just outside. None
-is the whole photo. A box is first clipped to the photo; one that then holds no pixel is refused. `export/jpeg_graph.py` does
+is the whole photo. A box is first clipped to the photo; one of which nothing is left is refused. `export/jpeg_graph.py` does
 the same in TensorFlow, where (-1, -1, -1, -1) stands for the whole photo.
 """
 
@@ -38,7 +38,7 @@ def decoding_scale(box: Box | None, height: int, width: int, size_px: int) -> in
 def part_of(
     height: int, width: int, box: Box | None, padding: float, decoded: tuple[int, int] | None = None, scale: int = 1
 ) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom in whole pixels of a box widened by `padding` of its sides and kept within the photo.
+    """Left, top, right, bottom of a box widened by `padding` of its sides and kept within the photo: whole pixels, one at least.
 
     decoded: (height, width) of the photo's pixels where they were decoded at 1 / scale. ValueError as `clipped`.
     """
@@ -47,11 +47,8 @@ def part_of(
         return 0, 0, columns, rows
     left, top, right, bottom = (edge / scale for edge in clipped(box, height, width))
     wider, higher = (right - left) * padding, (bottom - top) * padding
-    left, right = max(0, round(left - wider)), min(columns, round(right + wider))
-    top, bottom = max(0, round(top - higher)), min(rows, round(bottom + higher))
-    if right <= left or bottom <= top:
-        raise _nothing_inside(box, height, width)
-    return left, top, right, bottom
+    left, top = (min(max(0, round(near)), side - 1) for near, side in ((left - wider, columns), (top - higher, rows)))
+    return left, top, max(left + 1, min(columns, round(right + wider))), max(top + 1, min(rows, round(bottom + higher)))
 
 
 def _nothing_inside(box: Box, height: int, width: int) -> ValueError:

@@ -13,7 +13,9 @@ _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Between the bytes of a scan and the marker behind them: a decoder that needs more bytes than there are takes these for the
 # photo's, so that its pixels change; one that has all it needs passes over them. 00 first: it may follow a byte ff.
-PADDING = bytes((0, 183, 74, 29, 148, 226, 91, 60, 201, 118, 37, 170, 85, 239, 10, 153, 52, 199, 110, 135, 66, 217, 44, 161))
+PADDING = bytes(
+    (0, 183, 74, 29, 148, 226, 91, 60, 201, 118, 37, 170, 85, 239, 10, 153, 52, 199, 110, 135, 66, 217, 44, 161)
+)
 
 
 GREY = 128  # What is filled up with.

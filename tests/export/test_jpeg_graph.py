@@ -64,9 +64,14 @@ def test_grey_jpegs_have_three_channels():
     assert (read([data])[0] == decode(data, None, 24, 0.1)).all()
 
 
-@pytest.mark.parametrize("box", [(500, 500, 540, 540), (-9, 0, 0, 60), (50, 10, 20, 40), (5, 5, 5, 9), (-1, -1, -1, -2), (1, 1, float("nan"), 9)])
+@pytest.mark.parametrize(
+    "box",
+    [(500, 500, 540, 540), (-9, 0, 0, 60), (50, 10, 20, 40), (5, 5, 5, 9), (-1, -1, -1, -2), (1, 1, float("nan"), 9)],
+)
 def test_a_batch_with_a_box_that_holds_no_pixel_is_refused_and_the_message_says_which(box):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[photo\] \[1\] \[has a box that holds no pixel of it:\]"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"\[photo\] \[1\] \[has a box that holds no pixel of it:\]"
+    ):
         read([jpeg(60, 80)] * 2, [(-1, -1, -1, -1), box])
 
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from kcars.errors import KcarsError
-from kcars.images import decode as module
 from kcars.images import boxes, formats
+from kcars.images import decode as module
 from kcars.images.decode import cut, decode, read_photo
 
 
@@ -40,7 +40,10 @@ def test_the_box_is_cut_with_padding_and_stays_inside():
     assert (cut(photo, (20, 10, 900, 80.4), 0.0) == photo[10:, 20:]).all()
 
 
-@pytest.mark.parametrize("box", [(500, 500, 600, 600), (-9, 0, 0, 80), (60, 10, 20, 50), (5, 5, 5, 9), (1, 1, float("nan"), 9), (-1, -1, -1, -1)])
+@pytest.mark.parametrize(
+    "box",
+    [(500, 500, 600, 600), (-9, 0, 0, 80), (60, 10, 20, 50), (5, 5, 5, 9), (1, 1, float("nan"), 9), (-1, -1, -1, -1)],
+)
 def test_a_box_that_holds_no_pixel_is_refused(box):
     photo = np.zeros((80, 120, 3), np.uint8)
     for refused in (lambda: cut(photo, box, 0.1), lambda: decode(encoded(photo), box, 32, 0.1)):

@@ -113,7 +113,12 @@ def damaged(data: bytes, kind: str, place: float, length: int) -> bytes:
     """The file with a damage of a kind; place: 0 to 1, of its second half for what lies within the pixels."""
     at = int(len(data) * (0.5 + 0.5 * place))
     anywhere = int(len(data) * place)
-    markers = {"end within": b"\xff\xd9", "restart within": b"\xff\xd3", "table within": b"\xff\xc4", "comment within": b"\xff\xfe\0\x04"}
+    markers = {
+        "end within": b"\xff\xd9",
+        "restart within": b"\xff\xd3",
+        "table within": b"\xff\xc4",
+        "comment within": b"\xff\xfe\0\x04",
+    }
     if kind in markers:
         return data[:at] + markers[kind] + data[at + len(markers[kind]) :]
     return {
@@ -125,7 +130,9 @@ def damaged(data: bytes, kind: str, place: float, length: int) -> bytes:
         "cut off, with an end": lambda: data[:at] + b"\xff\xd9",
         "without its end": lambda: data[: -12 if data[:1] == b"\x89" else -2],
         "more behind": lambda: data + b"appended by a camera \xff\xd8\xff\xda\xff\xd9",
-        "stray bytes": lambda: data[: max(data.find(b"\xff\xda"), 0)] + b"stray" + data[max(data.find(b"\xff\xda"), 0) :],
+        "stray bytes": lambda: (
+            data[: max(data.find(b"\xff\xda"), 0)] + b"stray" + data[max(data.find(b"\xff\xda"), 0) :]
+        ),
         "filling": lambda: data[:-2] + b"\xff\xff" + data[-2:],
     }[kind]()
 
