@@ -14,13 +14,14 @@ LIMITS = (
     "Probabilities are fitted on validation photos whose classes are as frequent as there; a pair's, where as many pairs are the same as not.",
 )
 CLIENT = (
-    "Send whole, upright JPEG files: an Exif turn is not applied (kcars itself applies it).",
-    "Boxes are left, top, right, bottom in pixels of the whole photo, counted from 0, right and bottom just outside; below 0 "
-    "or wholly outside means the whole photo.",
+    "Send whole JPEG files, of one or three colours (grey, YCbCr, RGB): an Exif turn is applied, as kcars applies it. Four colours, for "
+    "printing, and other formats are refused, as other pixels would be read of them.",
+    "Boxes are left, top, right, bottom in pixels of the upright photo, counted from 0, right and bottom just outside, and are clipped to it; "
+    "-1, -1, -1, -1 is the whole photo. A box that holds no pixel of the photo is refused.",
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
     "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
-    "A batch with a photo that is no JPEG, ends too early or has more than 100 million pixels is refused whole, and the "
-    "message says which one; the rest is to be sent again without it. An empty batch gives empty answers, but by LiteRT, which takes one photo or more.",
+    "A batch with a photo that is no JPEG, ends too early, is damaged or has more than 100 million pixels is refused whole, and the "
+    "message says which one, but where TensorFlow's decoder fails itself; the rest is to be sent again without it. An empty batch gives empty answers, but by LiteRT, which takes one photo or more.",
 )
 
 

@@ -11,7 +11,8 @@ from kcars.answers import Answers, Comparison, Prediction, percent
 from kcars.calibration import probabilities
 from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
-from kcars.images.decode import full_size, named, part_of, photo_bytes
+from kcars.images.boxes import part_of
+from kcars.images.decode import full_size, named, photo_bytes
 from kcars.images.heat import overlaid
 from kcars.photo_input import as_photo
 from kcars.photos_in import Photo
@@ -107,7 +108,7 @@ class Explainer:
         if not isinstance(whole, np.ndarray):
             with named(photo.name):
                 whole = full_size(whole if isinstance(whole, bytes) else photo_bytes(whole))
-        part = part_of(whole.shape, photo.box, self.card["input"]["padding"])
+        part = part_of(*whole.shape[:2], photo.box, self.card["input"]["padding"])
         left, top, right, bottom = part
         return pixels, part, _thumbnail(whole[top:bottom, left:right])
 

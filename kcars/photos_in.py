@@ -107,7 +107,6 @@ def box_of(texts: list[str | None], where: str) -> Box:
     try:
         left, top, right, bottom = (float(text) for text in texts)
         finite = np.isfinite([left, top, right, bottom]).all()
-        left, top = max(0.0, left), max(0.0, top)  # Detectors go a little beyond the edge.
         if not (finite and left < right and top < bottom):
             raise ValueError
     except (TypeError, ValueError):
@@ -216,7 +215,9 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
         boxes = detector.boxes(pixels)
         if not boxes:
             yield replace(photo, fault=KcarsError(f"{photo.name}: the detector finds no vehicle"))
-        yield from (replace(photo, source=pixels, box=box) for box in boxes)
+        yield from (
+            replace(photo, box=box) for box in boxes
+        )  # Read from its source: pixels are not those at full scale.
 
 
 def _pixels(photo: Photo) -> np.ndarray:

@@ -115,14 +115,13 @@ class Predictor:
         """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
         given = self.card["input"]
         size_px, padding = given["size_px"], given["padding"]
-        box = None if photo.box is None else np.asarray(photo.box)
         if photo.fault:
             return photo.fault
         try:
             if isinstance(photo.source, np.ndarray):
-                return resized(cut(photo.source, box, padding, strict=True), size_px)
+                return resized(cut(photo.source, photo.box, padding), size_px)
             data = photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source)
-            return decode(data, box, size_px, padding, strict=True)
+            return decode(data, photo.box, size_px, padding)
         except KcarsError as error:
             return error
         except ValueError as error:

@@ -24,10 +24,10 @@ PIXELS = named(
 )
 # Those of signatures that read JPEG files, which TensorFlow Serving runs.
 JPEG = PIXELS | named(
-    "Assert Case Ceil DecodeJpeg DecodeRaw EnsureShape ExtractJpegShape Floor FloorDiv FloorMod Greater GreaterEqual If Less "
-    "LessEqual LogicalAnd LogicalNot LogicalOr LoopCond Min NotEqual OnesLike Range RightShift Round Select Size StatelessCase "
-    "StatelessIf StatelessWhile Substr TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength "
-    "TensorListReserve TensorListSetItem TensorListStack Where While"
+    "Any Assert Case Ceil DecodeJpeg DecodeRaw EnsureShape ExtractJpegShape Floor FloorDiv FloorMod Greater GreaterEqual If Less "
+    "LessEqual LogicalAnd LogicalNot LogicalOr LoopCond LowerBound Min NotEqual OnesLike Range ReduceJoin ReverseV2 RightShift Round Select Size StatelessCase "
+    "StatelessIf StatelessWhile StringJoin StringSplitV2 Substr TensorListElementShape TensorListFromTensor TensorListGetItem TensorListLength "
+    "TensorListReserve TensorListSetItem TensorListStack Unique Where While"
 )
 # Those that TensorFlow writes into every SavedModel to store its variables; loading does not call them.
 SAVER = named(

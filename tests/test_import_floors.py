@@ -65,6 +65,8 @@ FLOORS = [
     ["answer_lines"],
     [
         "images.beyond_limit",
+        "images.boxes",
+        "images.jpeg_damage",
         "images.jpeg_header",
         "images.png_header",
         "images.formats",

@@ -42,17 +42,17 @@ def check(datasets: dict[str, Dataset], listed: Sequence[Fault] = (), progress: 
     return sorted(dict.fromkeys(faults), key=lambda fault: (order[fault.kind], fault.path, fault.other))
 
 
-def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ...]]]:
+def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ...] | None]]:
     """File and box of each distinct photo, by its path."""
     photos = {}
     for dataset in datasets.values():
         index = dataset.index
-        for path, box in zip(index.paths, index.box.tolist(), strict=True):
-            photos[path] = (index.root / path, tuple(box))
+        for row, path in enumerate(index.paths):
+            photos[path] = (index.root / path, index.box_at(row))
     return photos
 
 
-def _examined(photos: Sequence[tuple[Path, tuple[int, ...]]], progress: bool) -> list[Examined]:
+def _examined(photos: Sequence[tuple[Path, tuple[int, ...] | None]], progress: bool) -> list[Examined]:
     """Each photo examined, by a process a core; those that take more memory than a process's share, one after the other."""
     processes = joblib.cpu_count()
     share = limits().decoding_mib * MIB // processes

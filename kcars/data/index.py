@@ -34,6 +34,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def box_at(self, row: int) -> tuple[int, int, int, int] | None:
+        """A photo's box, None for the whole photo."""
+        box = tuple(self.box[row].tolist())
+        return None if box == NO_BOX else box
+
     def name(self, target: str, id_: int) -> str:
         """The display name of an id; its number where the dataset gives none."""
         return self.names[target].get(int(id_), str(int(id_)))

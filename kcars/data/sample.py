@@ -35,7 +35,7 @@ def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
 def _pixels(index: Index, row: int) -> np.ndarray:
     path = index.root / index.paths[row]
     with named(path):
-        return cut(full_size(photo_bytes(path)), index.box[row], PADDING)
+        return cut(full_size(photo_bytes(path)), index.box_at(row), PADDING)
 
 
 def _folder(index: Index, target: str, row: int) -> str:

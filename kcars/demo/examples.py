@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from kcars.data.drawn_cabin import car_mesh
@@ -50,7 +49,7 @@ def _draw(folder: Path, model: DrawnModel, viewpoint: int, number: int, margin: 
     pixels, box = draw_photo(car_mesh(model.style, model.shape), viewpoint, random, WIDTH_PX, HEIGHT_PX)
     left, top, right, bottom = box
     if margin is not None:
-        pixels = cut(pixels, np.array([left - 1, top - 1, right, bottom]), margin)
+        pixels = cut(pixels, (left - 1, top - 1, right, bottom), margin)
     file = folder / f"drawn-car-{number}.jpg"
     Image.fromarray(pixels).save(file, quality=90)
     return file

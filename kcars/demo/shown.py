@@ -98,9 +98,9 @@ def _picture_of(kept: Kept) -> str | None:
     """What was embedded of a photo; None where its file is not there any more, or another by now."""
     try:
         pixels = full_size(photo_bytes(Path(kept.path)))
+        return _data_address(cut(pixels, kept.box, 0.0), MATCH_PX)
     except (KcarsError, ValueError):
         return None
-    return _data_address(cut(pixels, None if kept.box is None else np.asarray(kept.box), 0.0), MATCH_PX)
 
 
 def _map(heat_map: HeatMap, told: str) -> dict:

@@ -24,7 +24,7 @@ NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert
 def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force: bool = False, say=echo) -> dict:
     """Write a scored run in some of FILES into the folder `out`, with its card; gives the card.
 
-    photos: () -> (what they are, list of (encoded bytes, box or None)) to compare on. Each format is loaded in a process
+    photos: () -> (what they are, list of CheckPhoto) to compare on. Each format is loaded in a process
     without kcars, and what it answers compared with the run. Raises KcarsError where a format is unknown, what it needs is not
     installed, the folder holds something else, or answers differ; then nothing is left behind, and an earlier export stays.
     """

@@ -1,18 +1,28 @@
 """Which photos an export is compared on: test photos of the run, or what the run folder keeps of them."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.images.boxes import Box
 from kcars.images.decode import photo_bytes
 from kcars.limits import limits
 from kcars.run import Run
 from kcars.run_contents import THUMBNAIL
 
 
-def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple[bytes, np.ndarray | None]]]:
-    """(what they are, encoded bytes and box of each), at most so many, spread over the test list.
+class CheckPhoto(NamedTuple):
+    """name: what messages call it; data: its encoded bytes; box: None for the whole photo."""
+
+    name: str
+    data: bytes
+    box: Box | None = None
+
+
+def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[CheckPhoto]]:
+    """(what they are, the photos), at most so many, spread over the test list.
 
     data: where the dataset lies; without it where it lay in training, and where it does not any more, the run's thumbnails.
     Raises KcarsError where `data` is not the run's dataset, and where there are neither.
@@ -31,15 +41,14 @@ def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[tuple
     bad = set(run.facts()["data"]["bad_photos"])
     rows = rows[[path not in bad for path in index.paths[rows]]]
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
-    boxed = strategy.data.crop == "box"
-    photos = []
+    boxed, photos = strategy.data.crop == "box", []
     for row in rows:
-        box = index.box[row] if boxed and index.box[row][0] >= 0 else None
-        photos.append((photo_bytes(index.root / str(index.paths[row])), box))
+        path = index.root / str(index.paths[row])
+        photos.append(CheckPhoto(str(path), photo_bytes(path), index.box_at(row) if boxed else None))
     return f"{len(photos)} test photos", photos
 
 
-def _thumbnails(run: Run, most: int) -> tuple[str, list[tuple[bytes, None]]]:
+def _thumbnails(run: Run, most: int) -> tuple[str, list[CheckPhoto]]:
     files = run.files.files("thumbnails", THUMBNAIL)[:most]
     if len(files) < 2:
         raise KcarsError(
@@ -47,5 +56,5 @@ def _thumbnails(run: Run, most: int) -> tuple[str, list[tuple[bytes, None]]]:
             "compare on with --data"
         )
     return f"{len(files)} thumbnails of test photos", [
-        (run.files.read_bytes(file, limits().thumbnail_kib * 1024), None) for file in files
+        CheckPhoto(str(run.folder / file), run.files.read_bytes(file, limits().thumbnail_kib * 1024)) for file in files
     ]

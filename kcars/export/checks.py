@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import numpy as np
 from kcars.calibration import probabilities, same_probability
 from kcars.embed import batch_outputs
 from kcars.errors import KcarsError
+from kcars.export.check_photos import CheckPhoto
+from kcars.images import formats
 from kcars.images.decode import decode
+from kcars.plain_text import warn
 from kcars.predict import finished
 from kcars.unfinished import temporary_folder
 
@@ -24,8 +28,9 @@ BATCH = 32
 class Check:
     """Photos that a run has answered about.
 
-    pixels: (n, s, s, 3) uint8; jpeg: those of the n that are whole upright JPEGs, as (their places, bytes, boxes (m, 4), -1
-    for none); wanted: logits (n, classes) or embeddings (n, d); source: what photos they are.
+    pixels: (n, s, s, 3) uint8; jpeg: those of the n that a SavedModel reads, as (their places, bytes, boxes (m, 4), -1 for
+    none); wanted: logits (n, classes) or embeddings (n, d); source: what photos they are; refused: photos that a SavedModel
+    has to refuse, as it would see other pixels or kcars itself refuses them.
     """
 
     card: dict
@@ -33,23 +38,42 @@ class Check:
     pixels: np.ndarray
     jpeg: tuple[np.ndarray, list[bytes], np.ndarray]
     wanted: np.ndarray
+    refused: tuple[CheckPhoto, ...] = ()
 
     @classmethod
-    def of(cls, network, metric, card: dict, source: str, photos: list[tuple[bytes, np.ndarray | None]]) -> "Check":
-        """metric: of the run, None where it has none; photos: encoded bytes and box, None for the whole photo."""
+    def of(cls, network, metric, card: dict, source: str, photos: list[CheckPhoto]) -> "Check":
+        """metric: of the run, None where it has none. A photo that cannot be read is reported and left out; KcarsError where
+        none can."""
         given = card["input"]
-        try:
-            pixels = np.stack([decode(data, box, given["size_px"], given["padding"]) for data, box in photos])
-        except ValueError as error:
-            raise KcarsError(f"{source}: one cannot be decoded ({error}); name other photos with --data") from None
+        photos, pixels, unread = _read(photos, given["size_px"], given["padding"])
+        if not photos:
+            raise KcarsError(f"{source}: none can be read; name other photos with --data")
         parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
         outputs = np.concatenate(
             [batch_outputs(network, part, BATCH, given["mirror"], given["shift"]) for part in parts]
         )
-        places = [n for n, (data, _) in enumerate(photos) if data.startswith(b"\xff\xd8") and b"Exif\0\0" not in data]
-        boxes = [photos[n][1] if photos[n][1] is not None else (-1, -1, -1, -1) for n in places]
-        jpeg = np.array(places, int), [photos[n][0] for n in places], np.array(boxes, np.float32).reshape(-1, 4)
-        return cls(card, source, pixels, jpeg, finished(card, outputs, metric))
+        places = [n for n, photo in enumerate(photos) if formats.header(photo.data).read_by_tensorflow]
+        jpeg = np.array(places, int), [photos[n].data for n in places], _edges([photos[n] for n in places])
+        others = [photo for n, photo in enumerate(photos) if n not in set(places)]
+        return cls(card, source, pixels, jpeg, finished(card, outputs, metric), (*unread, *others)[:BATCH])
+
+
+def _read(photos: list[CheckPhoto], size_px: int, padding: float) -> tuple[list, np.ndarray, list]:
+    """(those that can be read, their pixels (n, s, s, 3), the others, each of which is reported)."""
+    read, pixels, unread = [], [], []
+    for photo in photos:
+        try:
+            pixels.append(decode(photo.data, photo.box, size_px, padding))
+            read.append(photo)
+        except ValueError as error:
+            unread.append(photo)
+            warn(f"not compared: {photo.name}: {error}")
+    return read, np.array(pixels, np.uint8), unread
+
+
+def _edges(photos: Sequence[CheckPhoto]) -> np.ndarray:
+    """Boxes (n, 4) float32 as a SavedModel takes them."""
+    return np.array([photo.box or (-1, -1, -1, -1) for photo in photos], np.float32).reshape(-1, 4)
 
 
 def compared(kind: str, model: Path, check: Check, python: str = sys.executable) -> dict:
@@ -58,6 +82,11 @@ def compared(kind: str, model: Path, check: Check, python: str = sys.executable)
     python: an interpreter that has the export's runtime; it need not have kcars.
     """
     answers = _asked(kind, model, check, python)
+    for photo, answered in zip(check.refused, answers.get("refused/answered", ()), strict=False):
+        if answered:
+            raise KcarsError(
+                f"export {kind}: answers about {photo.name}, which it cannot read as the run does; nothing was written"
+            )
     judge = _named if check.card["task"] == "classify" else _compared_pairs
     found = {}
     for signature, places in (("pixels", np.arange(len(check.pixels))), ("jpeg", check.jpeg[0])):
@@ -91,10 +120,14 @@ def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.nd
     with temporary_folder() as folder:
         questions, answers = folder / "questions.npz", folder / "answers.npz"
         _, photos, boxes = check.jpeg
-        lengths = np.array([len(data) for data in photos], int)
-        np.savez(
-            questions, pixels=check.pixels, jpeg=np.frombuffer(b"".join(photos), np.uint8), lengths=lengths, boxes=boxes
-        )
+        refused = [photo.data for photo in check.refused]
+        asked = {"jpeg": _joined(photos), "lengths": _lengths(photos), "boxes": boxes}
+        asked |= {
+            "refused": _joined(refused),
+            "refused_lengths": _lengths(refused),
+            "refused_boxes": _edges(check.refused),
+        }
+        np.savez(questions, pixels=check.pixels, **asked)
         command = [python, "-I", str(RELOAD), kind, str(model), str(questions), str(answers)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())  # noqa: S603  Our own.
         if done.returncode:
@@ -102,6 +135,14 @@ def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.nd
             raise KcarsError(f"export {kind}: cannot be loaded again ({lines[-1][:200]}); nothing was written")
         with np.load(answers) as file:
             return dict(file)
+
+
+def _joined(files: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(files), np.uint8)
+
+
+def _lengths(files: list[bytes]) -> np.ndarray:
+    return np.array([len(data) for data in files], int)
 
 
 def _quiet() -> dict[str, str]:

@@ -6,22 +6,24 @@ pixel that is rounded otherwise may already move a score by more than an export 
 
 import tensorflow as tf
 
+from kcars.export import jpeg_file
+from kcars.images.boxes import SCALES
 from kcars.images.formats import MILLION
+from kcars.images.jpeg_damage import GREY
 from kcars.limits import limits
 
-_SCALES = (1, 2, 4)  # At which decode.py reads a JPEG.
+WHOLE = (-1.0, -1.0, -1.0, -1.0)  # The box of a whole photo, among boxes of others.
 _COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in whole numbers.
-_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 
 
 def photos(jpeg: tf.Tensor, boxes: tf.Tensor | None, size_px: int, padding: float) -> tf.Tensor:
-    """(n, size_px, size_px, 3) uint8 of JPEG bytes (n,), each cut to its box (n, 4) or whole.
+    """(n, size_px, size_px, 3) uint8 of JPEG bytes (n,), each turned as its Exif says and cut to its box (n, 4) or whole.
 
-    boxes: left, top, right, bottom in pixels of the whole photo, half-open; below 0 for the whole. A batch with one that
-    is no whole JPEG is refused, and the message says which; an Exif turn is not applied.
+    boxes: as `images/boxes.py` has them, WHOLE for the whole photo. A batch with one that is refused there, or by
+    `images/decode.py`, or is no JPEG, or one of four colours, is refused, and the message says which.
     """
     if boxes is None:
-        boxes = tf.fill([tf.size(jpeg), 4], -1.0)
+        boxes = tf.fill([tf.size(jpeg), 4], WHOLE[0])
 
     def one(given):
         number, data, box = given
@@ -32,79 +34,105 @@ def photos(jpeg: tf.Tensor, boxes: tf.Tensor | None, size_px: int, padding: floa
 
 
 def _photo(number, data, box, size_px: int, padding: float):
-    with tf.control_dependencies([tf.debugging.Assert(tf.io.is_jpeg(data), ["photo", number, "is no JPEG"])]):
+    with tf.control_dependencies([_refuse(tf.io.is_jpeg(data), number, "is no JPEG")]):
         raw = tf.io.decode_raw(data, tf.uint8)
-    cut_off = _last(raw, _END_OF_IMAGE) <= _last(raw, _START_OF_SCAN)
-    with tf.control_dependencies([tf.debugging.Assert(~cut_off, ["photo", number, "is a JPEG that ends too early"])]):
-        height, width = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(data), tf.int64)[:2])
-    with tf.control_dependencies(_bounded(number, raw, height, width)):
-        scale = _decoding_scale(box, height, width, size_px)
-    reads = [lambda scale=scale: tf.io.decode_jpeg(data, channels=3, ratio=scale, dct_method="INTEGER_ACCURATE")
-             for scale in _SCALES]  # fmt: skip
-    pixels = tf.switch_case(scale, reads)
-    return resized(_cut(pixels, box, padding, tf.cast(tf.gather(_SCALES, scale), tf.float64)), size_px)
+    file = jpeg_file.opened(data, raw)
+    with tf.control_dependencies(
+        [_refuse((file.frame >= 0) & (file.scan >= 0), number, "is a JPEG that ends too early")]
+    ):
+        markers = file.markers_in_scans()
+    stored = tf.stack([file.number(file.frame + 5, 2), file.number(file.frame + 7, 2)])
+    turn = jpeg_file.orientation(file)
+    height, width = tf.unstack(tf.where(turn >= 5, stored[::-1], stored))
+    box = tf.where(tf.reduce_all(box == WHOLE), tf.cast(tf.stack([0, 0, width, height]), tf.float64), box)
+    inside = _clipped(box, height, width)
+    with tf.control_dependencies(
+        [
+            *_whole(number, file, markers),
+            *_bounded(number, file, markers, height, width),
+            _holds(number, box, inside, height, width),
+        ]
+    ):
+        scale = _decoding_scale(inside, size_px)
+    pixels = _decoded(number, data, file, markers, scale)
+    part = _part(inside, jpeg_file.turned(pixels, turn), padding, tf.cast(tf.gather(SCALES, scale), tf.float64))
+    return resized(part, size_px)
 
 
-def _bounded(number, raw, height, width) -> list:
-    """Assertions that a photo stays within the limits of the process that exports.
+def _refuse(unless, number, *why):
+    return tf.debugging.Assert(unless, ["photo", number, *why])
 
-    What looks like the start of a scan is counted wherever it stands, thumbnails within the file included.
-    """
-    bounds, pixels = limits(), height * width
-    most_pixels, most_scans = bounds.photo_megapixels * MILLION, bounds.jpeg_scans
-    most_together = bounds.jpeg_scan_megapixels * MILLION
-    scans = tf.reduce_sum(tf.cast(_places(raw, _START_OF_SCAN), tf.int64))
-    told = ["pixels that a photo may have:", width, "x", height]
+
+def _decoded(number, data, file, markers, scale):
+    """Pixels as stored, refused where they depend on what follows the scan: see `images/jpeg_damage.py`."""
+
+    def read(jpeg):
+        at = [lambda ratio=ratio: tf.io.decode_jpeg(jpeg, 3, ratio, dct_method="INTEGER_ACCURATE") for ratio in SCALES]
+        return tf.switch_case(scale, at)
+
+    pixels = read(data)
+    doubtful = ~file.several_scans & tf.reduce_all(pixels[-1, -1] == GREY)
+    same = tf.cond(doubtful, lambda: tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers))), lambda: True)
+    with tf.control_dependencies([_refuse(same, number, "is a JPEG that ends too early or is damaged")]):
+        return tf.identity(pixels)
+
+
+def _whole(number, file, markers) -> list:
+    """Assertions that a JPEG is of colours that are read alike everywhere, and gives all of its pixels."""
+    colours = "is a JPEG of four colours, for printing, which is read otherwise here; send it as one of three"
     return [
-        tf.debugging.Assert(pixels <= most_pixels, ["photo", number, "has more than the", most_pixels, *told]),
-        tf.debugging.Assert(
-            scans <= most_scans, ["photo", number, "has more than the", most_scans, "scans that a photo may have"]
-        ),
-        tf.debugging.Assert(
-            (scans < 2) | (scans * pixels <= most_together),
-            [
-                "photo",
-                number,
-                "has more than the",
-                most_together,
-                "pixels in all scans that a photo may have:",
-                scans,
-                "scans",
-            ],
-        ),
+        _refuse((file.colours == 1) | (file.colours == 3), number, colours),
+        _refuse(jpeg_file.whole(file, markers), number, "is a JPEG that ends too early or is damaged"),
     ]
 
 
-def _places(raw, marker: int):
-    """Whether a marker of JPEG stands at each byte but the last."""
-    return (raw[:-1] == 0xFF) & (raw[1:] == marker)
+def _bounded(number, file, markers, height, width) -> list:
+    """Assertions that a photo stays within the limits of the process that exports."""
+    bounds, pixels, scans = limits(), height * width, jpeg_file.scans(file, markers)
+    most_pixels, most_scans = bounds.photo_megapixels * MILLION, bounds.jpeg_scans
+    most_together = bounds.jpeg_scan_megapixels * MILLION
+    sides = ["pixels that a photo may have:", width, "x", height]
+    together = ["pixels in all scans that a photo may have:", scans, "scans"]
+    parts = tf.size(markers) <= bounds.photo_segments
+    return [
+        _refuse(pixels <= most_pixels, number, "has more than the", most_pixels, *sides),
+        _refuse(scans <= most_scans, number, "has more than the", most_scans, "scans that a photo may have"),
+        _refuse((scans < 2) | (scans * pixels <= most_together), number, "has more than the", most_together, *together),
+        _refuse(parts, number, "has more than the", bounds.photo_segments, "parts that a photo may have"),
+    ]
 
 
-def _last(raw, marker: int):
-    """Where a marker of JPEG last stands in bytes, -1 where it does not."""
-    found = tf.where(_places(raw, marker))[:, 0]
-    return tf.reduce_max(tf.concat([tf.constant([-1], tf.int64), found], 0))
+def _clipped(box, height, width):
+    """`boxes.clipped`, where nothing is refused."""
+    sides = tf.cast(tf.stack([width, height]), tf.float64)
+    return tf.concat([tf.maximum(box[:2], 0.0), tf.minimum(box[2:], sides)], 0)
 
 
-def _decoding_scale(box, height, width, size_px: int):
-    """Place in _SCALES of the scale that `decode.decoding_scale` gives."""
-    whole = tf.cast([width, height], tf.float64)
-    inside = tf.minimum(box[2:], whole) - tf.maximum(box[:2], 0.0)
-    sides = tf.where((box[0] >= 0) & tf.reduce_all(inside > 0), inside, whole)
-    enough = tf.reduce_min(sides) >= tf.constant([2.0 * scale * size_px for scale in _SCALES[1:]], tf.float64)
+def _holds(number, box, inside, height, width):
+    """The assertion that something of a box lies within the photo; what is not a number compares as false."""
+    there = tf.reduce_all(tf.math.is_finite(box)) & (inside[2] > inside[0]) & (inside[3] > inside[1])
+    return _refuse(there, number, "has a box that holds no pixel of it:", box, "in", width, "x", height)
+
+
+def _decoding_scale(inside, size_px: int):
+    """Place in SCALES of the scale that `boxes.decoding_scale` gives."""
+    enough = tf.reduce_min(inside[2:] - inside[:2]) >= tf.constant(
+        [2.0 * scale * size_px for scale in SCALES[1:]], tf.float64
+    )
     return tf.reduce_sum(tf.cast(enough, tf.int32))
 
 
-def _cut(pixels, box, padding: float, scale):
-    """`decode.cut`."""
+def _part(inside, pixels, padding: float, scale):
+    """What `boxes.part_of` names, of pixels decoded at 1 / scale."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-    left, top, right, bottom = tf.unstack(box / scale)
+    left, top, right, bottom = tf.unstack(inside / scale)
     wider, higher = (right - left) * padding, (bottom - top) * padding
     whole_number = lambda edge: tf.cast(tf.round(edge), tf.int32)  # noqa: E731
-    left, right = tf.maximum(0, whole_number(left - wider)), tf.minimum(width, whole_number(right + wider))
-    top, bottom = tf.maximum(0, whole_number(top - higher)), tf.minimum(height, whole_number(bottom + higher))
-    inside = (box[0] >= 0) & (right > left) & (bottom > top)
-    return tf.cond(inside, lambda: pixels[top:bottom, left:right], lambda: pixels)
+    left = tf.minimum(tf.maximum(0, whole_number(left - wider)), width - 1)
+    top = tf.minimum(tf.maximum(0, whole_number(top - higher)), height - 1)
+    right = tf.maximum(left + 1, tf.minimum(width, whole_number(right + wider)))
+    bottom = tf.maximum(top + 1, tf.minimum(height, whole_number(bottom + higher)))
+    return pixels[top:bottom, left:right]
 
 
 def resized(pixels: tf.Tensor, size_px: int) -> tf.Tensor:

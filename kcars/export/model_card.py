@@ -1,5 +1,7 @@
 """The card of an export as Markdown: for whoever finds the folder and never saw the training."""
 
+from pathlib import Path
+
 from kcars import adjusted_head
 from kcars import card as cards
 from kcars.embed import views
@@ -31,35 +33,15 @@ model = tf.saved_model.load("saved_model/1")
 ```
 """
 _PIXELS = """\
-Other runtimes take pixels, which this makes as kcars does (`pip install opencv-python-headless`); what is far larger than needed is decoded at
-a half or a quarter:
+Other runtimes take pixels, which this makes of JPEG files as kcars does, to the bit (`pip install opencv-python-headless`):
 
 ```python
-import cv2, numpy as np
-
-def pixels_of(path, box=None, size={size_px}, padding={padding:g}):
-    photo = cv2.imread(path)  # turned as its Exif says
-    height, width = photo.shape[:2]
-    left, top, right, bottom = box or (0, 0, width, height)
-    side = min(min(right, width) - left, min(bottom, height) - top)
-    scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
-    if scale > 1:
-        photo = cv2.imread(path, cv2.IMREAD_REDUCED_COLOR_2 if scale == 2 else cv2.IMREAD_REDUCED_COLOR_4)
-        height, width = photo.shape[:2]
-    if box:
-        left, top, right, bottom = (edge / scale for edge in box)
-        wider, higher = (right - left) * padding, (bottom - top) * padding  # on each side
-        left, right = max(0, round(left - wider)), min(width, round(right + wider))
-        top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
-        photo = photo[top:bottom, left:right]
-    photo = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
-    smaller = min(photo.shape[1], size), min(photo.shape[0], size)
-    photo = cv2.resize(photo, smaller, interpolation=cv2.INTER_AREA)
-    return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
+{code}
 
 pixels = np.stack([pixels_of("photo.jpg"), pixels_of("other.jpg")])
 ```
 """
+_CLIENT = Path(__file__).with_name("client_pixels.py")
 _ONNX = """\
 ```python
 import onnxruntime
@@ -179,12 +161,18 @@ def _how(card: dict) -> str:
         text += f"\n{_signatures(card)}\n\nIn Python:\n\n" + _TENSORFLOW.format(call=call)
     output, decision = "probabilities" if classify else "embedding", card["decision"]
     if {"onnx", "litert"} & set(files):
-        text += "\n" + _PIXELS.format(**card["input"])
+        text += "\n" + _PIXELS.format(code=_client_code(card["input"]))
         text += (
             "\n" + _ONNX.format(output=output) * ("onnx" in files) + _LITERT.format(output=output) * ("litert" in files)
         )
         text += "\n" + (_NAMES if classify else _DECISION.format(**decision | {"threshold": -decision["threshold"]}))
     return text
+
+
+def _client_code(given: dict) -> str:
+    """The program of `client_pixels.py` for a model's size and padding."""
+    own = f"SIZE_PX, MARGIN = {given['size_px']}, {given['padding']:g}"
+    return _CLIENT.read_text().replace("SIZE_PX, MARGIN = 224, 0.1", own).strip()
 
 
 def _signatures(card: dict) -> str:

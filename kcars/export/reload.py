@@ -3,7 +3,8 @@
     python reload.py saved_model|onnx|litert MODEL QUESTIONS.npz ANSWERS.npz
 
 Questions are `pixels` (n, s, s, 3) uint8 and, as one array of bytes and the length of each, `jpeg` and `lengths`, with
-`boxes` (n, 4). Answers are each signature's outputs, by `signature/output`.
+`boxes` (n, 4); `refused`, `refused_lengths` and `refused_boxes` are photos that a SavedModel has to refuse. Answers are each
+signature's outputs, by `signature/output`, and `refused/answered` (n,), whether it answers them all the same.
 """
 
 import os
@@ -22,12 +23,16 @@ def saved_model(path: str, questions: dict) -> dict:
     loaded = tf.saved_model.load(path)
     signatures = loaded.signatures
     answers = by_batch("pixels", questions["pixels"], lambda part: signatures["pixels"](tf.constant(part)))
-    ends = np.cumsum(questions["lengths"])
-    whole = questions["jpeg"].tobytes()
-    photos = [whole[end - length : end] for end, length in zip(ends, questions["lengths"], strict=True)]
-    boxes = questions["boxes"].astype(np.float32)
+    photos, boxes = photos_of(questions, "jpeg", "lengths"), questions["boxes"].astype(np.float32)
+    name = "jpeg_in_box" if "jpeg_in_box" in signatures else "embed_in_box"
+    if "refused" in questions:
+        refused = photos_of(questions, "refused", "refused_lengths")
+        answered = [
+            answers_one(signatures[name], photo, box)
+            for photo, box in zip(refused, questions["refused_boxes"], strict=True)
+        ]
+        answers["refused/answered"] = np.array(answered, bool)
     if photos:
-        name = "jpeg_in_box" if "jpeg_in_box" in signatures else "embed_in_box"
         numbers = np.arange(len(photos))
 
         def ask(part):
@@ -48,6 +53,23 @@ def saved_model(path: str, questions: dict) -> dict:
 
         answers |= by_batch("compare", np.arange(len(left)), compare)
     return answers
+
+
+def photos_of(questions: dict, name: str, lengths: str) -> list[bytes]:
+    """The files that are one array of bytes and the length of each."""
+    whole, ends = questions[name].tobytes(), np.cumsum(questions[lengths])
+    return [whole[end - length : end] for end, length in zip(ends, questions[lengths], strict=True)]
+
+
+def answers_one(signature, photo: bytes, box: np.ndarray) -> bool:
+    """Whether a photo is answered, not refused."""
+    import tensorflow as tf
+
+    try:
+        signature(jpeg=tf.constant([photo]), boxes=tf.constant(box[None], tf.float32))
+    except tf.errors.InvalidArgumentError:
+        return False
+    return True
 
 
 def refuse_other_answers(signatures, boxed: str, photos: list[bytes]) -> None:

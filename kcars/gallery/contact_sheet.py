@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kcars.errors import KcarsError
@@ -32,7 +31,7 @@ def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) 
 def _tile(photo: Kept, padding: float) -> Image.Image:
     """Between white margins where its shape is not the tile's."""
     try:
-        seen = cut(full_size(photo_bytes(Path(photo.path))), np.array(photo.box or (-1, -1, -1, -1)), padding)
+        seen = cut(full_size(photo_bytes(Path(photo.path))), photo.box, padding)
     except (KcarsError, ValueError):
         return Image.new("RGB", TILE_PX, GREY)
     return ImageOps.pad(Image.fromarray(seen), TILE_PX, color="white")

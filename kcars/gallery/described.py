@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kcars.data import compcars, folders, manifest, surveillance
-from kcars.data.index import Index
+from kcars.data.index import NO_BOX, Index
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
 from kcars.photos_in import VIDEO_ENDINGS, Photo, read_boxes, shown
@@ -69,7 +69,7 @@ def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named]
 
 
 def _of_index(index: Index, boxes: bool) -> list[Named]:
-    rows = zip(index.paths, index.ids["make"], index.ids["model"], index.box.tolist(), strict=True)
+    rows = zip(index.paths, index.ids["make"], index.ids["model"], map(tuple, index.box.tolist()), strict=True)
     return [
         _named(index.root, path, index.name("make", make), index.name("model", model), box if boxes else None)
         for path, make, model, box in rows
@@ -77,7 +77,7 @@ def _of_index(index: Index, boxes: bool) -> list[Named]:
 
 
 def _named(root: Path, path: str, make: str = "", model: str = "", box=None) -> Named:
-    box = None if box is None or box[0] < 0 else tuple(map(float, box))
+    box = None if box is None or box == NO_BOX else tuple(map(float, box))
     return Named(Photo(shown(root / path), root / path, box), make, model)
 
 

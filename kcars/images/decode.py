@@ -10,7 +10,8 @@ import numpy as np
 import simplejpeg
 
 from kcars.errors import KcarsError
-from kcars.images import formats, png_header
+from kcars.images import formats, jpeg_damage, png_header
+from kcars.images.boxes import Box, decoding_scale, part_of
 from kcars.images.formats import Header
 from kcars.images.room import within_memory
 from kcars.limits import limits
@@ -18,17 +19,16 @@ from kcars.untrusted import FOR_READING, MIB, refuse_irregular, unreadable
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
-DECODE_VERSION = 4  # Part of every store's key: raise it when the pixels that come out change.
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
-# 1/8 would save little more: an edge that falls between its pixels is then off by a tenth of a pixel of the result.
+DECODE_VERSION = 5  # Part of every store's key: raise it when the pixels that come out change.
 _READ_AT = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+_FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # By orientation, once 5 to 8 are transposed: as OpenCV's flip counts.
 
 
-def read_photo(path: Path, box: np.ndarray, size_px: int, crop: str, padding: float) -> np.ndarray:
+def read_photo(path: Path, box: Box | None, size_px: int, crop: str, padding: float) -> np.ndarray:
     """(size_px, size_px, 3) uint8 RGB of a photo file, cut to its box (`crop` "box") or whole.
 
-    box: left, top, right, bottom in pixels, half-open; -1 for the whole photo. Raises KcarsError for a file that is
-    missing, too large or no photo, and MemoryError, which names it, where memory is too short.
+    box: as `boxes` says, None for the whole photo. Raises KcarsError for a file that is missing, too large, damaged or no
+    photo, and for a box that is refused; MemoryError, which names it, where memory is too short.
     """
     data = photo_bytes(path)
     try:  # As `named`, in less time.
@@ -79,60 +79,82 @@ def named(photo: Path | str) -> Iterator[None]:
 
 def full_size(data: bytes) -> np.ndarray:
     """All pixels of encoded bytes, (h, w, 3) uint8 RGB, upright; errors as in `decode`."""
-    return _pixels(data, None, None)[0]
+    return _pixels(formats.header(data), 1)
 
 
 def small(data: bytes, size_px: int) -> np.ndarray:
     """As `full_size`, at 1/2 or 1/4 where the shorter side still has twice as many pixels as asked for."""
-    return _pixels(data, None, size_px)[0]
+    header = formats.header(data)
+    return _pixels(header, decoding_scale(None, *header.upright, size_px))
 
 
-def decode(data: bytes, box: np.ndarray | None, size_px: int, padding: float, strict: bool = False) -> np.ndarray:
+def decode(data: bytes, box: Box | None, size_px: int, padding: float) -> np.ndarray:
     """Pixels of encoded bytes, cut and resized; a JPEG is decoded at 1/2 or 1/4 where that loses nothing visible.
 
-    Raises ValueError for bytes that are no photo, a photo that ends too early, one beyond a limit, and, with `strict`, for a
-    box outside of it, which means the whole photo without. Raises MemoryError where the memory for it cannot be had.
+    Raises ValueError for bytes that are no photo, a photo that is damaged or beyond a limit, and a box that `boxes` refuses.
+    Raises MemoryError where the memory for it cannot be had.
     """
-    photo, scale = _pixels(data, box, size_px)
-    return resized(cut(photo, box, padding, scale, strict), size_px)
-
-
-def _pixels(data: bytes, box: np.ndarray | None, size_px: int | None) -> tuple[np.ndarray, int]:
-    """(RGB pixels, scale), at full scale without a size."""
     header = formats.header(data)
-    scale = 1 if size_px is None else decoding_scale(box, header.height, header.width, size_px)
+    scale = decoding_scale(box, *header.upright, size_px)
+    photo = _pixels(header, scale)
+    left, top, right, bottom = part_of(*header.upright, box, padding, photo.shape[:2], scale)
+    return resized(photo[top:bottom, left:right], size_px)
+
+
+def cut(photo: np.ndarray, box: Box | None, padding: float) -> np.ndarray:
+    """The part of a whole photo (h, w, 3) inside its box, as `boxes.part_of` has it."""
+    left, top, right, bottom = part_of(*photo.shape[:2], box, padding)
+    return photo[top:bottom, left:right]
+
+
+def _pixels(header: Header, scale: int) -> np.ndarray:
+    """RGB pixels at 1 / scale, upright."""
 
     def read() -> np.ndarray:
-        pixels = _plain_jpeg(header, scale) if header.plain else None
-        return _any_photo(header, scale) if pixels is None else pixels
+        return upright(_jpeg(header, scale) if header.jpeg else _other(header, scale), header.orientation)
 
-    return within_memory(read, header.cost(scale)), scale
+    return within_memory(read, header.cost(scale))
 
 
-def _plain_jpeg(header: Header, scale: int) -> np.ndarray | None:
-    """RGB pixels of a faultless JPEG as nearly all are: YCbCr, upright. None for any other.
+def upright(photo: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels as stored, turned as Exif's orientation, 1 to 8, says."""
+    turned = cv2.transpose(photo) if orientation >= 5 else photo
+    flip = _FLIPS.get(orientation)
+    return turned if flip is None else cv2.flip(turned, flip)
 
-    simplejpeg gives the pixels of OpenCV's reader to the bit and takes four fifths of its time; it tells what is cut off.
+
+def _jpeg(header: Header, scale: int) -> np.ndarray:
+    """RGB pixels of a JPEG as stored; ValueError where they do not all come from its bytes.
+
+    simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
     data = header.content
     smallest = {"min_height": -(-header.height // scale), "min_width": -(-header.width // scale), "min_factor": scale}
-    try:
-        if simplejpeg.decode_jpeg_header(data)[2] != "YCbCr":
-            return None
-        return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
-    except ValueError:
-        return None
+    if header.jpeg.components != 4:
+        try:
+            return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
+        except ValueError:
+            pass
+    formats.loaded(data)  # The strict reader tells what libjpeg cannot go on from.
+    photo = _by_opencv(data, scale)
+    if not header.jpeg.several_scans and (header.jpeg.components == 4 or jpeg_damage.ends_grey(photo)):
+        padded = jpeg_damage.padded(data, header.jpeg.first_scan)
+        if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
+            raise ValueError(formats.DAMAGED)
+    return photo
 
 
-def _any_photo(header: Header, scale: int) -> np.ndarray:
-    """RGB pixels by OpenCV, which fills up what is cut off; ValueError where that is so, and for what it cannot read."""
-    data = header.content
+def _other(header: Header, scale: int) -> np.ndarray:
+    """RGB pixels, as stored, of what is no JPEG."""
     if header.kind == "PNG":
-        png_header.refuse_other_content(data, limits())
-    elif header.kind == "JPEG" and data.rfind(_END_OF_IMAGE) <= data.rfind(_START_OF_SCAN):
-        formats.loaded(data)  # The strict reader decides.
+        png_header.refuse_other_content(header.content, limits())
+    return _by_opencv(header.content, scale)
+
+
+def _by_opencv(data: bytes, scale: int) -> np.ndarray:
+    """RGB pixels as stored; ValueError for what OpenCV cannot read. It fills up what is cut off."""
     try:
-        photo = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_AT[scale])
+        photo = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_AT[scale] | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise MemoryError from None
@@ -140,41 +162,6 @@ def _any_photo(header: Header, scale: int) -> np.ndarray:
     if photo is None:
         raise ValueError(formats.DAMAGED)
     return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
-
-
-def decoding_scale(box: np.ndarray | None, height: int, width: int, size_px: int) -> int:
-    """By how much a photo may be decoded smaller: what is cut out then still has twice the side that it is resized to."""
-    if box is not None and box[0] >= 0:  # What lies outside of the photo shows nothing.
-        inside = min(box[2], width) - box[0], min(box[3], height) - max(box[1], 0)
-        width, height = inside if min(inside) > 0 else (width, height)
-    return max(scale for scale in _READ_AT if scale == 1 or min(height, width) >= 2 * scale * size_px)
-
-
-def cut(photo: np.ndarray, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False) -> np.ndarray:
-    """The part of a photo inside its box, as `part_of` has it."""
-    left, top, right, bottom = part_of(photo.shape, box, padding, scale, strict)
-    return photo[top:bottom, left:right]
-
-
-def part_of(
-    shape: tuple, box: np.ndarray | None, padding: float, scale: int = 1, strict: bool = False
-) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a box in a photo of a shape (h, w, ...), widened by `padding` of its sides and kept within.
-
-    A box outside of the photo means the whole, or with `strict` a ValueError.
-    """
-    height, width = shape[:2]
-    if box is None or box[0] < 0:
-        return 0, 0, width, height
-    left, top, right, bottom = (float(edge) / scale for edge in box)
-    wider, higher = (right - left) * padding, (bottom - top) * padding
-    left, right = max(0, round(left - wider)), min(width, round(right + wider))
-    top, bottom = max(0, round(top - higher)), min(height, round(bottom + higher))
-    if right > left and bottom > top:
-        return left, top, right, bottom
-    if strict:
-        raise ValueError("the box lies outside of the photo")
-    return 0, 0, width, height
 
 
 def resized(photo: np.ndarray, size_px: int) -> np.ndarray:

@@ -1,6 +1,8 @@
 """One photo file, examined: what is wrong with it, and by what its copies are known."""
 
 import hashlib
+import io
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +12,15 @@ from PIL import Image
 
 from kcars.errors import KcarsError
 from kcars.images import formats
-from kcars.images.decode import photo_bytes
-from kcars.images.room import within_memory
+from kcars.images.boxes import Box, clipped
+from kcars.images.decode import full_size, photo_bytes
 from kcars.limits import limits
 from kcars.untrusted import MIB
 
 SMALLEST_SIDE_PX = 32
 HASH_SIDE = 16
-# Within how much the values of a blank photo lie, by mode. A palette's numbers are no brightness: one alone is blank.
-BLANK = dict.fromkeys(("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"), 6) | {
-    "I;16": 1542,
-    "I": 1542,
-    "P": 0,
-    "PA": 0,
-    "1": 0,
-}
+BLANK = 6  # Within how much the values of a blank photo lie.
+_XMP_TURN = re.compile(rb"tiff:Orientation(?:>|\s{0,9}=\s{0,9}[\"'])\s{0,9}([2-8])")
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg"),
     "PNG": (".png",),
@@ -43,8 +39,8 @@ class Examined:
     hash: np.ndarray | None = None
 
 
-def examine(path: Path, box: tuple[int, int, int, int], most_bytes: int | None = None) -> Examined | None:
-    """Decode the whole photo once. box: as in Index, -1 for the whole photo. Reads nothing of a file that is too large.
+def examine(path: Path, box: Box | None, most_bytes: int | None = None) -> Examined | None:
+    """Decode the whole photo once, as training and answering do. Reads nothing of a file that is too large.
 
     None for a photo that takes more than `most_bytes` of memory, which is not decoded. Raises MemoryError, which names the
     photo, where memory is too short.
@@ -61,11 +57,13 @@ def examine(path: Path, box: tuple[int, int, int, int], most_bytes: int | None =
     if most_bytes is not None and header.cost() > most_bytes:
         return None
     try:
-        return within_memory(lambda: _examined(data, header, path, box), header.cost())
+        photo = Image.fromarray(full_size(data))
     except MemoryError as error:
         raise MemoryError(f"{path}: {error}") from None
     except ValueError as error:
         return Examined([*_wrong_ending(header, path), _spoilt(error, data)], hashlib.sha256(data).hexdigest())
+    faults = [*_wrong_ending(header, path), *_kinds(data, header), *_box_faults(box, *header.upright), *_blank(photo)]
+    return Examined(faults, hashlib.sha256(data).hexdigest(), _structure(photo))
 
 
 def _content(path: Path) -> tuple[bytes, tuple[str, str] | None]:
@@ -89,64 +87,67 @@ def _spoilt(error: ValueError, data: bytes) -> tuple[str, str]:
     return "truncated" if told == formats.DAMAGED or "truncated" in told else "no_photo", told[:120]
 
 
-def _examined(data: bytes, header: formats.Header, path: Path, box) -> Examined:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        photo = formats.loaded(data)
-        faults = (
-            _wrong_ending(header, path)
-            + _kinds(photo, header)
-            + _box_faults(box, *_upright_size(header))
-            + _blank(photo)
-        )
-        return Examined(faults, hashlib.sha256(data).hexdigest(), _structure(photo))
-
-
 def _wrong_ending(header: formats.Header, path: Path) -> list[tuple[str, str]]:
     if path.suffix.lower() in _ENDINGS[header.kind]:
         return []
     return [("wrong_ending", f"{header.kind} in {path.suffix or 'no ending'}")]
 
 
-def _kinds(photo: Image.Image, header: formats.Header) -> list[tuple[str, str]]:
-    faults = []
-    if getattr(photo, "n_frames", 1) > 1:
-        faults.append(("animated", f"{photo.n_frames} frames"))
-    if photo.mode == "CMYK":
-        faults.append(("cmyk", photo.mode))
-    if photo.mode.startswith("I") or photo.mode == "F" or photo.info.get("bits", 8) == 16:
-        faults.append(("sixteen_bit", photo.mode))
-    elif photo.mode in ("L", "LA", "1"):
-        faults.append(("grey", photo.mode))
-    if photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info:
-        faults.append(("transparent", photo.mode))
+def _kinds(data: bytes, header: formats.Header) -> list[tuple[str, str]]:
+    mode, frames, see_through = _stored(header)
+    faults = [("animated", f"{frames} frames")] if frames > 1 else []
+    if mode == "CMYK":
+        faults.append(("cmyk", mode))
+    if header.sixteen_bit:
+        faults.append(("sixteen_bit", mode))
+    if mode in ("L", "LA", "1") or mode.startswith("I"):
+        faults.append(("grey", mode))
+    if see_through:
+        faults.append(("transparent", mode))
     if header.orientation != 1:
         faults.append(("rotated", f"orientation {header.orientation}"))
-    if min(photo.size) < SMALLEST_SIDE_PX:
-        faults.append(("tiny", f"{photo.width} x {photo.height} px"))
+    elif turn := _turn_not_applied(data, header):
+        faults.append(("turn_not_applied", turn))
+    if min(header.height, header.width) < SMALLEST_SIDE_PX:
+        faults.append(("tiny", f"{header.width} x {header.height} px"))
     return faults
+
+
+def _stored(header: formats.Header) -> tuple[str, int, bool]:
+    """(Pillow's name of the colours as stored, how many frames, whether there is transparency), from the file's head."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            photo = Image.open(io.BytesIO(header.content), formats=[header.kind])
+            see_through = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
+            return photo.mode, getattr(photo, "n_frames", 1), see_through
+        except Exception:  # noqa: BLE001  Pillow's readers raise whatever a strange file makes them; the photo is decoded already.
+            return "RGB", 1, False
+
+
+def _turn_not_applied(data: bytes, header: formats.Header) -> str:
+    """What asks for a turn that kcars, as OpenCV, TensorFlow and browsers, does not make; "" for nothing."""
+    if header.asked > 8:
+        return f"orientation {header.asked} in Exif; 1 to 8 are known"
+    found = _XMP_TURN.search(data)
+    return f"orientation {found.group(1).decode()} in XMP" if found and not header.asked else ""
 
 
 def _blank(photo: Image.Image) -> list[tuple[str, str]]:
     """Whether it is of one colour all over, but for what compression adds: what a broken camera or download leaves."""
-    if photo.mode not in BLANK:
+    spread = max(most - least for least, most in photo.getextrema())
+    return [("blank", f"all values within {spread}")] if spread <= BLANK else []
+
+
+def _box_faults(box: Box | None, height: int, width: int) -> list[tuple[str, str]]:
+    if box is None:
         return []
-    bands = photo.getextrema() if len(photo.getbands()) > 1 else [photo.getextrema()]
-    spread = max(most - least for band, (least, most) in zip(photo.getbands(), bands, strict=True) if band != "A")
-    return [("blank", f"all values within {spread}")] if spread <= BLANK[photo.mode] else []
-
-
-def _upright_size(header: formats.Header) -> tuple[int, int]:
-    """Width and height once the orientation is applied, in which boxes count."""
-    size = header.width, header.height
-    return size[::-1] if header.orientation in (5, 6, 7, 8) else size
-
-
-def _box_faults(box, width: int, height: int) -> list[tuple[str, str]]:
-    left, top, right, bottom = (int(edge) for edge in box)
-    if left < 0 or (right <= width and bottom <= height):
-        return []
-    return [("box_outside", f"{left} {top} {right} {bottom} in {width} x {height} px")]
+    edges = " ".join(f"{edge:g}" for edge in box)
+    try:
+        inside = clipped(box, height, width)
+    except ValueError:
+        return [("box_empty", f"{edges} in {width} x {height} px")]
+    return [] if inside == tuple(box) else [("box_outside", f"{edges} in {width} x {height} px")]
 
 
 def _structure(photo: Image.Image) -> np.ndarray | None:

@@ -23,19 +23,34 @@ _UNCOMPRESSED, _BIT_FIELDS = 0, 3  # Compressions of a BMP file.
 class Header(NamedTuple):
     """What the first bytes of a photo file say of it.
 
-    kind: as Pillow names formats; height, width: in pixels as stored; plain: a JPEG of one scan or few whose Exif cannot turn
-    it; orientation: 1 to 8, as Exif counts; fixed, scaled: bytes a pixel that decoding takes, whatever the scale, and at full
-    scale; content: the file, without what no decoder needs.
+    kind: as Pillow names formats; height, width: in pixels as stored; jpeg: its own header where it is one; orientation: 1 to
+    8, as Exif counts, and `asked` the number that Exif gives, 0 without; fixed, scaled: bytes a pixel that decoding takes,
+    whatever the scale, and at full scale; content: the file, without what no decoder needs; sixteen_bit: a colour.
     """
 
     kind: str
     height: int
     width: int
     content: bytes
-    plain: bool = False
-    orientation: int = 1
+    jpeg: jpeg_header.JpegHeader | None = None
+    asked: int = 0
     fixed: int = 10
     scaled: int = 0
+    sixteen_bit: bool = False
+
+    @property
+    def orientation(self) -> int:
+        return self.asked if 1 <= self.asked <= 8 else 1
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width once the photo is turned, in which boxes count."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+    @property
+    def read_by_tensorflow(self) -> bool:
+        """Whether TensorFlow reads the pixels that OpenCV reads, as a SavedModel has to: a JPEG, and not one for printing."""
+        return self.jpeg is not None and self.jpeg.components != 4
 
     def cost(self, scale: int = 1) -> int:
         """Bytes of memory that decoding takes at 1 / scale."""
@@ -92,9 +107,10 @@ def _jpeg(data: bytes, bounds: Limits) -> Header:
     refuse_size(found.width, found.height, bounds)
     if found.scans > 1:
         _refuse_scans(found, bounds)
+    if not found.whole:
+        raise ValueError(DAMAGED)
     coefficients = 2 * found.components if found.several_scans else 0
-    orientation = _orientation(found.exif) if found.exif is not None else 1
-    return Header("JPEG", found.height, found.width, data, found.exif is None, orientation, coefficients, 9)
+    return Header("JPEG", found.height, found.width, data, found, _orientation(found.exif or b""), coefficients, 9)
 
 
 def _refuse_scans(found: jpeg_header.JpegHeader, bounds: Limits) -> None:
@@ -114,7 +130,8 @@ def _png(data: bytes, bounds: Limits) -> Header:
         raise ValueError(NO_PHOTO)
     refuse_size(found.width, found.height, bounds)
     fixed = 20 if found.frames else 10  # OpenCV lays frames over one another on canvases of its own.
-    return Header("PNG", found.height, found.width, found.content, orientation=_orientation(found.exif), fixed=fixed)
+    turned, deep = _orientation(found.exif), data[24] == 16
+    return Header("PNG", found.height, found.width, found.content, asked=turned, fixed=fixed, sixteen_bit=deep)
 
 
 def _webp(data: bytes, bounds: Limits) -> Header:
@@ -129,7 +146,7 @@ def _webp(data: bytes, bounds: Limits) -> Header:
     else:
         raise ValueError(NO_PHOTO)
     refuse_size(width, height, bounds)
-    return Header("WEBP", height, width, data, orientation=_orientation(_webp_exif(data, bounds)), fixed=18)
+    return Header("WEBP", height, width, data, asked=_orientation(_webp_exif(data, bounds)), fixed=18)
 
 
 def _webp_exif(data: bytes, bounds: Limits) -> bytes:
@@ -163,11 +180,11 @@ def _bmp(data: bytes, bounds: Limits) -> Header:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation that Exif asks for, 1 to 8, out of its first directory; 1 where it names none."""
+    """The orientation that Exif asks for, out of its first directory; 0 where it names none."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "little", b"MM": "big"}.get(exif[:2])
     if order is None:
-        return 1
+        return 0
 
     def number(place: int, size: int) -> int:
         return int.from_bytes(exif[place : place + size], order)
@@ -175,9 +192,8 @@ def _orientation(exif: bytes) -> int:
     start = number(4, 4)
     for entry in range(start + 2, start + 2 + 12 * number(start, 2), 12):
         if number(entry, 2) == _ORIENTATION:
-            found = number(entry + 8, 2)
-            return found if 1 <= found <= 8 else 1
-    return 1
+            return number(entry + 8, 2)
+    return 0
 
 
 _READERS = {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "BMP": _bmp}

@@ -13,6 +13,7 @@ _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Within compressed data: no stuffed byte and no restart. What lies below 0xc0 has no length that libjpeg would skip.
 _MARKER_IN_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _EXIF = 0xD8, 0xD9, 0xDA, b"Exif\0\0"
+COEFFICIENTS = 64  # Of a block.
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((*range(0xC0), *range(0xD0, 0xD8)))
@@ -20,8 +21,9 @@ _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # Applications' segment
 
 
 class JpegHeader(NamedTuple):
-    """height, width: in pixels; components: colours; several_scans: whether the decoder holds all coefficients at once;
-    scans: how many, counted up to one more than `jpeg_scans`; exif: the content of its segment, None without one."""
+    """height, width: in pixels as stored; components: colours; several_scans: whether the decoder holds all coefficients at
+    once; scans: how many, counted up to one more than `jpeg_scans`; exif: the content of its segment, None without one;
+    first_scan: the place of its marker; whole: whether its scans give all coefficients in full."""
 
     height: int
     width: int
@@ -29,6 +31,8 @@ class JpegHeader(NamedTuple):
     several_scans: bool
     scans: int
     exif: bytes | None
+    first_scan: int
+    whole: bool = True
 
 
 def read(data: bytes, bounds: Limits) -> JpegHeader | None:
@@ -43,8 +47,8 @@ def read(data: bytes, bounds: Limits) -> JpegHeader | None:
         elif kind == _START_OF_SCAN and frame is not None and start < len(data):
             process, height, width, components = frame
             several = process == _PROGRESSIVE or data[start] < components
-            scans = 1 + _more_scans(data, end, bounds) if several else 1
-            return JpegHeader(height, width, components, several, scans, exif)
+            found = JpegHeader(height, width, components, several, 1, exif, start - 4)
+            return _with_all_scans(found, data, end, process == _PROGRESSIVE, bounds) if several else found
     return None
 
 
@@ -87,21 +91,36 @@ def _segments(data: bytes, bounds: Limits) -> list[tuple[int, int, int]]:
     raise too_many_segments()
 
 
-def _more_scans(data: bytes, place: int, bounds: Limits) -> int:
-    """How many scans begin behind a place, up to the end of the image; at most `jpeg_scans` are counted."""
-    scans = 0
+def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: bool, bounds: Limits) -> JpegHeader:
+    """The header with its scans up to the end of the image counted, at most one more than `jpeg_scans`.
+
+    A file of less than all coefficients is no error to libjpeg, which then smooths: each release of it otherwise.
+    """
+    scans, complete = 1, _completed(data, first.first_scan, progressive)
     for _ in range(bounds.photo_segments):
         found = _MARKER_IN_SCAN.search(data, place)
         if found is None:
-            return scans
+            break
         place = found.end()
         if data[place - 1] in (_START_OF_IMAGE, _END_OF_IMAGE):
-            return scans
-        scans += data[place - 1] == _START_OF_SCAN
-        if scans >= bounds.jpeg_scans:
-            return scans
+            break
+        if data[place - 1] == _START_OF_SCAN:
+            scans, complete = scans + 1, complete + _completed(data, place - 2, progressive)
+        if scans > bounds.jpeg_scans:
+            break
         place += max(2, int.from_bytes(data[place : place + 2], "big"))
-    raise too_many_segments()
+    else:
+        raise too_many_segments()
+    return first._replace(scans=scans, whole=complete >= COEFFICIENTS * first.components)
+
+
+def _completed(data: bytes, scan: int, progressive: bool) -> int:
+    """How many coefficients, over all its colours, the scan at a place gives to their last bit."""
+    colours = int.from_bytes(data[scan + 4 : scan + 5])
+    if not progressive:
+        return COEFFICIENTS * colours
+    first, last, bits = (data[scan + 5 + 2 * colours :][:3] + bytes(3))[:3]
+    return colours * max(0, last - first + 1) if bits & 15 == 0 else 0
 
 
 def without_metadata(data: bytes, bounds: Limits) -> bytes:

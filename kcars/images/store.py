@@ -49,7 +49,7 @@ class Decoded:
         path = self.index.root / str(self.index.paths[row])
         if self.checksums is not None and _stamp_sum(self.index, row) != self.checksums[row]:
             raise KcarsError(f"{path}: has changed since the run began; put it back as it was, or begin anew")
-        return read_photo(path, self.index.box[row], self.data.size_px, self.data.crop, self.data.padding)
+        return read_photo(path, self.index.box_at(row), self.data.size_px, self.data.crop, self.data.padding)
 
 
 class OnDisk:

@@ -91,7 +91,7 @@ def plant_photos(patient: Patient) -> None:
     patient.saved("animated", lambda photo: photo, "WEBP", save_all=True, append_images=frames)
     patient.planted["wrong_ending", list(patient.planted)[-1][1]] += 1
     patient.saved("tiny", lambda photo: photo.resize((30, 20)))
-    patient.planted["box_outside", list(patient.planted)[-1][1]] += 1
+    patient.planted["box_empty", list(patient.planted)[-1][1]] += 1
     path = patient.plant("box_outside", next(patient.photos))
     patient.label(path).write_text("1\n1\n10 10 500 90\n")
     path = patient.plant("degenerate_box", next(patient.photos))

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from kcars.errors import KcarsError
+from kcars.images import boxes, formats
 from kcars.images import decode as module
-from kcars.images import formats
 from kcars.images.decode import cut, decode, read_photo
 
 
@@ -35,8 +35,20 @@ def test_the_box_is_cut_with_padding_and_stays_inside():
     assert cut(photo, np.array([20, 10, 60, 50]), 0.1).shape == (48, 48, 3)
     assert (cut(photo, np.array([20, 10, 60, 50]), 0.0) == photo[10:50, 20:60]).all()
     assert cut(photo, np.array([0, 0, 120, 80]), 0.5).shape == photo.shape
-    assert cut(photo, np.array([-1, -1, -1, -1]), 0.1).shape == photo.shape
-    assert cut(photo, np.array([500, 500, 600, 600]), 0.1).shape == photo.shape
+    assert cut(photo, None, 0.1).shape == photo.shape
+    assert (cut(photo, (-0.4, -7, 60, 50), 0.0) == photo[:50, :60]).all()
+    assert (cut(photo, (20, 10, 900, 80.4), 0.0) == photo[10:, 20:]).all()
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(500, 500, 600, 600), (-9, 0, 0, 80), (60, 10, 20, 50), (5, 5, 5, 9), (1, 1, float("nan"), 9), (-1, -1, -1, -1)],
+)
+def test_a_box_that_holds_no_pixel_is_refused(box):
+    photo = np.zeros((80, 120, 3), np.uint8)
+    for refused in (lambda: cut(photo, box, 0.1), lambda: decode(encoded(photo), box, 32, 0.1)):
+        with pytest.raises(ValueError, match=r"^box .* holds no pixel of the photo, which is 120 x 80 pixels; give"):
+            refused()
 
 
 def smooth(height, width):
@@ -51,7 +63,7 @@ def test_smaller_decoding_gives_nearly_the_same_pixels(size_px, scale, boxed):
     box = np.array([40, 30, 640, 450]) if boxed else None
     whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     expected = cv2.resize(cut(whole, box, 0.1), (size_px, size_px), interpolation=cv2.INTER_AREA)
-    assert module._pixels(data, box, size_px)[1] == scale
+    assert boxes.decoding_scale(box, 483, 721, size_px) == scale
     difference = np.abs(decode(data, box, size_px, 0.1).astype(int) - expected).mean()
     assert difference == 0 if scale == 1 else 0 < difference < 1.5
 
@@ -61,17 +73,17 @@ def test_smaller_decoding_gives_nearly_the_same_pixels(size_px, scale, boxed):
 def test_both_jpeg_readers_give_the_same_bits(size_px, kind):
     photo = Image.fromarray(smooth(483, 721))
     data = saved(photo, "JPEG", subsampling=["444", "422", "420"].index(kind))
-    header, scale = formats.header(data), module._pixels(data, None, size_px)[1]
-    assert (module._plain_jpeg(header, scale) == module._any_photo(header, scale)).all()
+    scale = boxes.decoding_scale(None, 483, 721, size_px)
+    assert (module._jpeg(formats.header(data), scale) == module._by_opencv(data, scale)).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 cut short"])
 def test_what_is_no_photo_is_one_line(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
     with pytest.raises(KcarsError, match=r"a\.jpg: no photo"):
-        read_photo(tmp_path / "a.jpg", np.full(4, -1), 32, "box", 0.1)
+        read_photo(tmp_path / "a.jpg", None, 32, "box", 0.1)
     with pytest.raises(KcarsError, match="cannot be read"):
-        read_photo(tmp_path / "b.jpg", np.full(4, -1), 32, "box", 0.1)
+        read_photo(tmp_path / "b.jpg", None, 32, "box", 0.1)
 
 
 def saved(photo, kind, **options):

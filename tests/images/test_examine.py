@@ -13,7 +13,7 @@ from kcars.data.faults import spoils
 from kcars.images.examine import examine
 
 EXAMPLES = int(os.environ.get("KCARS_EXAMPLES", "60"))
-WHOLE = (-1, -1, -1, -1)
+WHOLE = None
 KINDS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif"}
 
 

@@ -32,7 +32,7 @@ from kcars.predict import Predictor
 SOON_S = (
     5  # A refusal takes milliseconds; a decoder that is not kept from a bomb takes longer than this, or all memory.
 )
-WHOLE = np.full(4, -1)
+WHOLE = None
 
 
 class Blind(Detector):
@@ -69,7 +69,7 @@ def searched(path):
 
 
 def checked(path):
-    for kind, seen in examine(path, (-1, -1, -1, -1)).faults:
+    for kind, seen in examine(path, None).faults:
         if kind in ("no_photo", "truncated", "too_large"):
             raise KcarsError(f"{path}: {seen}")
 
@@ -95,7 +95,7 @@ def test_what_is_beyond_a_limit_is_refused_alike_wherever_a_photo_is_read(name, 
     assert np.asarray(_tile(Kept(str(path), "", "", "", None), 0.1)).tolist() == [[[*GREY]] * TILE_PX[0]] * TILE_PX[1]
     if "its pixels" not in told and "too early" not in told:  # What the header does not tell is found when it is read.
         with pytest.raises(KcarsError, match="This photo|This file"):
-            photo_in(path)
+            photo_in(path, tmp_path)
     assert time.perf_counter() - begun < SOON_S
 
 
@@ -194,7 +194,7 @@ def test_no_photo_starts_another_program(tmp_path):
     path.write_bytes(attacks.EPS)
     script = (
         "import sys; from pathlib import Path; from kcars.images.thumbnail import thumbnail; from kcars.images.examine import examine;"
-        "path = Path(sys.argv[1]); thumbnail(path, 64, 64); examine(path, (-1, -1, -1, -1))"
+        "path = Path(sys.argv[1]); thumbnail(path, 64, 64); examine(path, None)"
     )
     environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
@@ -210,7 +210,7 @@ def test_pipes_and_devices_are_no_photos(tmp_path):
         for read in (trained, predicted, searched):
             with pytest.raises(KcarsError, match=told):
                 read(path)
-        assert [kind for kind, _ in examine(path, (-1, -1, -1, -1)).faults] == ["missing"]
+        assert [kind for kind, _ in examine(path, None).faults] == ["missing"]
         assert thumbnail(path, 64, 64) is None
 
 

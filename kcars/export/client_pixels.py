@@ -1,0 +1,77 @@
+import re
+
+import cv2
+import numpy as np
+
+SIZE_PX, MARGIN = 224, 0.1
+MARKER = re.compile(rb"\xff[\x01-\xfe]")
+BETWEEN = bytes.fromhex("00b74a1d94e25b3cc97625aa55ef0a9934c76e8742d92ca1")
+DAMAGED = "a JPEG that ends too early or is damaged"
+
+
+def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
+    """What the network is given of a JPEG file: (size, size, 3) uint8 RGB. ValueError for a photo or a box that is refused."""
+    with open(path, "rb") as file:
+        data = file.read()
+    spread = spread_out(data)
+    photo = decoded(data)  # turned as its Exif says
+    height, width = photo.shape[:2]
+    left, top, right, bottom = (float(np.float32(edge)) for edge in box or (0, 0, width, height))
+    left, top, right, bottom = max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
+    if not (left < right and top < bottom):
+        raise ValueError(f"{path}: the box holds no pixel of the photo")
+    # What is far larger than needed is decoded at a half or a quarter.
+    side = min(right - left, bottom - top)
+    scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
+    photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
+    doubtful = spread and (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
+    if doubtful and not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
+        raise ValueError(f"{path}: {DAMAGED}")
+    height, width = photo.shape[:2]
+    if box:
+        left, top, right, bottom = (edge / scale for edge in (left, top, right, bottom))
+        wider, higher = (right - left) * margin, (bottom - top) * margin  # on each side
+        left, top = min(max(0, round(left - wider)), width - 1), min(max(0, round(top - higher)), height - 1)
+        right, bottom = min(width, round(right + wider)), min(height, round(bottom + higher))
+        photo = photo[top : max(top + 1, bottom), left : max(left + 1, right)]
+    photo = cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)
+    smaller = min(photo.shape[1], size), min(photo.shape[0], size)
+    photo = cv2.resize(photo, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def decoded(data, scale=1, flag=0):
+    at = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}[scale]
+    photo = cv2.imdecode(np.frombuffer(data, np.uint8), at | flag)
+    if photo is None:
+        raise ValueError(DAMAGED)
+    return photo
+
+
+def spread_out(data):
+    """A JPEG of one scan with bytes behind it: where pixels change by them, some were lacking, which decoders fill up; None of more.
+
+    ValueError for what is no JPEG of one or three colours, or lacks scans.
+    """
+    place, kind, frame, head = 2, 0, b"", b""
+    while kind != 0xDA and (found := MARKER.search(data, place)):
+        kind, place = data[found.end() - 1], found.end()
+        if kind >= 0xC0 and not 0xD0 <= kind <= 0xD7:
+            head = data[place : place + int.from_bytes(data[place : place + 2], "big")]
+            place += len(head)
+            frame = bytes([kind]) + head if kind in (0xC0, 0xC1, 0xC2) else frame
+    if data[:3] != b"\xff\xd8\xff" or kind != 0xDA or frame[8:9] not in (b"\1", b"\3"):
+        raise ValueError("no JPEG of one or three colours")
+    markers = [found.start() for found in MARKER.finditer(data, place)]
+    ends = [number for number, at in enumerate(markers) if data[at + 1] == 0xD9]
+    markers = markers[: ends[0] + 1] if ends else []
+    progressive, colours = frame[0] == 0xC2, frame[8]
+    several, given = progressive or head[2] < colours, 0
+    for scan in (head, *(data[at + 2 : at + 16] + bytes(14) for at in markers if data[at + 1] == 0xDA)):
+        first, last, bits = scan[3 + 2 * scan[2] :][:3]
+        given += scan[2] * (max(0, last - first + 1) * (bits % 16 == 0) if progressive else 64)
+    fatal = [data[at + 1] for at in markers if data[at + 1] < 0xD0 and not (several and data[at + 1] == 0xC4)]
+    if not markers or fatal or (several and given < 64 * colours):
+        raise ValueError(DAMAGED)
+    parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
+    return None if several else BETWEEN.join(parts)

@@ -1,0 +1,151 @@
+"""A JPEG file's segments in TensorFlow: its size, its Exif turn and its scans, as `images/jpeg_header.py` and `formats.py` have
+them, and the same bytes with padding between, as `images/jpeg_damage.py` makes them.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kcars.images.jpeg_damage import PADDING
+from kcars.images.jpeg_header import COEFFICIENTS
+from kcars.limits import limits
+
+_EXIF = b"Exif\0\0"
+_ORIENTATION = 0x0112
+_RESTARTS, _END_OF_IMAGE, _START_OF_SCAN, _TABLES = (0xD0, 0xD7), 0xD9, 0xDA, 0xC4
+_FRAMES = [kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC)]
+
+
+class File(NamedTuple):
+    """One JPEG file: its bytes as numbers, zeros behind; size; places of all markers; and of those of the frame, the first
+    scan and Exif's segment, -1 where there are none."""
+
+    raw: tf.Tensor
+    size: tf.Tensor
+    markers: tf.Tensor
+    frame: tf.Tensor
+    scan: tf.Tensor
+    exif: tf.Tensor
+
+    def number(self, place, size: int = 1, little=False):
+        """The number that bytes (..., ) from a place on spell; what lies behind the file counts as 0."""
+        places = place[..., None] + tf.range(size, dtype=tf.int64)
+        found = tf.gather(self.raw, tf.clip_by_value(places, 0, self.size))
+        weights = tf.constant([256 ** (size - 1 - byte) for byte in range(size)], tf.int64)
+        return tf.reduce_sum(tf.cast(found, tf.int64) * tf.where(little, weights[::-1], weights), -1)
+
+    @property
+    def colours(self):
+        return self.number(self.frame + 9)
+
+    @property
+    def progressive(self):
+        return self.number(self.frame + 1) == 0xC2
+
+    @property
+    def several_scans(self):
+        return self.progressive | (self.number(self.scan + 4) < self.colours)
+
+    def markers_in_scans(self):
+        """Places (k,) of the markers behind the head of the first scan, up to the end of the image; all of them without one."""
+        begin = self.scan + 2 + self.number(self.scan + 2, 2)
+        behind = tf.boolean_mask(self.markers, self.markers >= begin)
+        ends = tf.where(self.number(behind + 1) == _END_OF_IMAGE)[:, 0]
+        return tf.cond(tf.size(ends) > 0, lambda: behind[: ends[0] + 1], lambda: behind)
+
+
+def opened(data, raw) -> File:
+    """The file of encoded bytes, as a string and as numbers (n,) uint8."""
+    size = tf.size(raw, tf.int64)
+    markers = tf.where((raw[:-1] == 0xFF) & (raw[1:] != 0) & (raw[1:] != 0xFF))[:, 0]
+    none = tf.constant(-1, tf.int64)
+    file = File(
+        tf.concat([raw, tf.zeros([1], tf.uint8)], 0), size, tf.concat([markers, size[None]], 0), none, none, none
+    )
+
+    def step(place, frame, scan, exif, _):
+        at = file.markers[tf.searchsorted(file.markers, tf.minimum(place, size)[None], out_type=tf.int64)[0]]
+        kind = file.number(at + 1)
+        bare = (kind < 0xC0) | ((kind >= _RESTARTS[0]) & (kind <= _RESTARTS[1]))
+        over = (at + 4 > size) | (kind == 0xD8) | (kind == _END_OF_IMAGE)
+        named = ~bare & ~over
+        is_exif = (kind == 0xE1) & (exif < 0) & (tf.strings.substr(data, tf.minimum(at + 4, size), len(_EXIF)) == _EXIF)
+        frame = tf.where(named & tf.reduce_any(kind == _FRAMES), at, frame)
+        scan = tf.where(named & (kind == _START_OF_SCAN), at, scan)
+        exif = tf.where(named & is_exif, at, exif)
+        behind = at + 2 + tf.where(bare, tf.zeros_like(at), tf.maximum(file.number(at + 2, 2), 2))
+        return behind, frame, scan, exif, over | (scan >= 0)
+
+    start = tf.constant(2, tf.int64), none, none, none, tf.constant(False)
+    found = tf.while_loop(
+        lambda *state: ~state[-1], step, start, parallel_iterations=1, maximum_iterations=limits().photo_segments
+    )
+    return file._replace(frame=found[1], scan=found[2], exif=found[3])
+
+
+def orientation(file: File):
+    """1 to 8, as Exif says; 1 where it says nothing else."""
+
+    def asked():
+        base, end = file.exif + 10, file.exif + 2 + file.number(file.exif + 2, 2)
+        exif = file._replace(
+            raw=tf.concat([file.raw[:end], tf.zeros([1], tf.uint8)], 0), size=tf.minimum(end, file.size)
+        )
+        order = exif.number(base, 2)
+        little = order == 0x4949
+        first = base + exif.number(base + 4, 4, little)
+        count = tf.minimum(exif.number(first, 2, little), (end - base) // 12)
+        entries = first + 2 + 12 * tf.range(count)
+        turns = tf.boolean_mask(entries, exif.number(entries, 2, little) == _ORIENTATION)
+        turn = exif.number(tf.concat([turns, [-9]], 0)[0] + 8, 2, little)
+        known = ((order == 0x4D4D) | little) & (tf.size(turns) > 0) & (turn >= 1) & (turn <= 8)
+        return tf.where(known, turn, tf.ones_like(turn))
+
+    return tf.cond(file.exif >= 0, asked, lambda: tf.constant(1, tf.int64))
+
+
+def turned(pixels, orientation):
+    """`decode.upright`."""
+    pixels = tf.cond(orientation >= 5, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
+    for axis, turns in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
+        flipped = tf.reduce_any(orientation == tf.constant(turns, tf.int64))
+        pixels = tf.cond(flipped, lambda p=pixels, a=axis: tf.reverse(p, [a]), lambda p=pixels: p)
+    return pixels
+
+
+def whole(file: File, markers):
+    """Whether the scans, of which the markers (k,) are given, end where the image does and give all coefficients."""
+    kinds = file.number(markers + 1)
+    scans = tf.concat([file.scan[None], tf.boolean_mask(markers, kinds == _START_OF_SCAN)], 0)
+    colours = file.number(scans + 4)
+    first, last, bits = (file.number(scans + place + 2 * colours) for place in (5, 6, 7))
+    given = tf.where(
+        file.progressive, tf.maximum(last - first + 1, 0) * tf.cast(bits % 16 == 0, tf.int64), COEFFICIENTS
+    )
+    complete = tf.reduce_sum(given * colours) >= COEFFICIENTS * file.colours
+    fatal = (kinds < 0xC0) | ((kinds < 0xD0) & ((kinds != _TABLES) | ~file.several_scans)) | (kinds == 0xD8)
+    ended = tf.reduce_any(kinds == _END_OF_IMAGE)
+    return ended & ~tf.reduce_any(fatal) & (complete | ~file.several_scans)
+
+
+def scans(file: File, markers):
+    """How many scans there are."""
+    more = tf.reduce_sum(tf.cast(file.number(markers + 1) == _START_OF_SCAN, tf.int64))
+    return tf.where(file.several_scans, 1 + more, tf.ones_like(more))
+
+
+def padded(data, file: File, markers):
+    """`jpeg_damage.padded`: kind by kind, as there are few kinds and may be many markers."""
+    names = tf.constant([bytes((0xFF, kind)) for kind in range(256)])
+    begin, end = file.scan + 2 + file.number(file.scan + 2, 2), markers[-1] + 2
+    kinds = tf.unique(file.number(markers + 1)).y
+
+    def step(number, text):
+        name = names[kinds[number]]
+        parts = tf.raw_ops.StringSplitV2(input=text[None], sep=name, maxsplit=-1).values
+        longer = tf.strings.join([parts[:-1], PADDING, name])
+        return number + 1, tf.strings.reduce_join(tf.concat([longer, parts[-1:]], 0))
+
+    text = tf.strings.substr(data, begin, end - begin)
+    scans = tf.while_loop(lambda number, _: number < tf.size(kinds), step, (0, text), parallel_iterations=1)[1]
+    return tf.strings.join([tf.strings.substr(data, tf.zeros_like(begin), begin), scans])

@@ -1,0 +1,45 @@
+"""Whether a JPEG's pixels all come from its own bytes: libjpeg fills up with grey, and most readers say nothing of it.
+
+`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. Of several scans, the header
+tells whether they are all there; of a single one, a decoder is asked again. What is lacking of less than a block or two, and
+damage that decodes to as many pixels as there are, is not found, by none of them.
+"""
+
+import re
+
+import numpy as np
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")
+# Between the bytes of a scan and the marker behind them: a decoder that needs more bytes than there are takes these for the
+# photo's, so that its pixels change; one that has all it needs passes over them. 00 first: it may follow a byte ff.
+PADDING = bytes(
+    (0, 183, 74, 29, 148, 226, 91, 60, 201, 118, 37, 170, 85, 239, 10, 153, 52, 199, 110, 135, 66, 217, 44, 161)
+)
+
+
+GREY = 128  # What is filled up with.
+
+
+def ends_grey(stored: np.ndarray) -> bool:
+    """Whether the last pixel, as stored, is what libjpeg fills up with: where it is not, nothing is lacking."""
+    return bool((stored[-1, -1] == GREY).all())
+
+
+def padded(data: bytes, first_scan: int) -> bytes | None:
+    """A JPEG of one scan with PADDING before each marker from the place of that scan's marker on, to the end of the image.
+
+    None where that end is lacking.
+    """
+    place = _behind_segment(data, first_scan)
+    parts = [data[:place]]
+    for found in _MARKER.finditer(data, place):
+        parts += [data[place : found.start()], PADDING]
+        place = found.start()
+        if found.group() == _END:
+            return b"".join([*parts, data[place:]])
+    return None
+
+
+def _behind_segment(data: bytes, place: int) -> int:
+    return place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
