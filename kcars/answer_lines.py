@@ -1,10 +1,9 @@
 """Answers as lines: for people, as JSON, as CSV."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 
 from kcars.answers import Comparison, Prediction, percent
+from kcars.csv_files import csv_row
 from kcars.plain_text import json_line
 
 CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
@@ -15,7 +14,7 @@ def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
     if kind == "json":
         return _json
     if kind == "csv":
-        head = iter([_csv(CSV_HEAD)])
+        head = iter([csv_row(CSV_HEAD)])
         return lambda prediction: (line for part in (head, _rows(prediction)) for line in part)
     return _told
 
@@ -31,13 +30,7 @@ def _json(prediction: Prediction) -> Iterator[str]:
 def _rows(prediction: Prediction) -> Iterator[str]:
     box = prediction.box or ("",) * 4
     for rank, (name, probability) in enumerate(prediction.names, 1):
-        yield _csv((prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}"))
-
-
-def _csv(cells) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+        yield csv_row((prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}"))
 
 
 def _told(prediction: Prediction) -> Iterator[str]:

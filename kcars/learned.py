@@ -9,9 +9,9 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from kcars.csv_files import csv_text
 from kcars.data.index import Index, plain, with_make
 from kcars.errors import KcarsError
-from kcars.files import csv_text
 from kcars.run import Run
 from kcars.schemas.tables import columns_in
 from kcars.tasks.plan import Plan

@@ -13,6 +13,7 @@ PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     [
         "errors",
+        "csv_files",
         "files",
         "keys",
         "machine",

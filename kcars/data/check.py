@@ -9,10 +9,11 @@ import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
+from kcars.csv_files import csv_text
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.data.index import Dataset, Pairs
 from kcars.errors import KcarsError
-from kcars.files import csv_text, write_text
+from kcars.files import write_text
 from kcars.images.examine import Examined, examine
 from kcars.limits import limits
 from kcars.untrusted import MIB

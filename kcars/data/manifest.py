@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from kcars.csv_files import csv_text
 from kcars.data import folders
 from kcars.data.index import NO_BOX, Dataset
 from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import refuse_undecodable, walk
 from kcars.errors import KcarsError, one_of
-from kcars.files import csv_text, write_text
+from kcars.files import write_text
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted import opened_list
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kcars.csv_files import csv_text
 from kcars.data.index import with_make
 from kcars.errors import KcarsError
-from kcars.files import csv_text, written_whole
+from kcars.files import written_whole
 from kcars.photos_in import Box
 from kcars.untrusted import opened
 
@@ -61,7 +62,7 @@ def write_photos(file: Path, photos: Sequence[Kept]) -> None:
     boxes = [photo.box or ("",) * 4 for photo in photos]
     columns |= {name: [box[place] for box in boxes] for place, name in enumerate(COLUMNS[4:])}
     with written_whole(file, "wb") as out:
-        out.write(csv_text(columns).encode("utf-8", "surrogateescape"))
+        out.write(csv_text(columns, exact=True).encode("utf-8", "surrogateescape"))
 
 
 def read_photos(file: Path, count: int, sha256: str | None = None) -> list[Kept]:
