@@ -6,7 +6,7 @@ from kcars.answers import Comparison, Prediction, percent
 from kcars.csv_files import csv_row
 from kcars.plain_text import json_line
 
-CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
+CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability", "known")
 
 
 def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
@@ -24,18 +24,28 @@ def _json(prediction: Prediction) -> Iterator[str]:
         key: [{"name": name, "probability": round(probability, 6)} for name, probability in getattr(prediction, key)]
         for key in ("names", "makes")
     }
-    yield json_line({"photo": prediction.photo, "box": prediction.box, "answer": prediction.answer, **named})
+    yield json_line(
+        {
+            "photo": prediction.photo,
+            "box": prediction.box,
+            "answer": prediction.answer,
+            "known": prediction.known,
+            **named,
+        }
+    )
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
     box = prediction.box or ("",) * 4
     for rank, (name, probability) in enumerate(prediction.names, 1):
-        yield csv_row((prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}"))
+        yield csv_row(
+            (prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}", int(prediction.known))
+        )
 
 
 def _told(prediction: Prediction) -> Iterator[str]:
     where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
-    sure = "" if prediction.answer != "unknown" else "  (unknown: not sure enough)"
+    sure = "" if prediction.known else "  (unknown: not sure enough)"
     yield f"{prediction.photo}{where}{sure}"
     for name, probability in prediction.names:
         yield f"  {percent(probability, 1):>6}  {name}"

@@ -94,7 +94,9 @@ def test_findings_survive(tmp_path_factory, names):
     write_csv(file, [Fault("missing", name, name, name) for name in names])
     text = file.read_bytes().decode()
     for read in (with_csv, with_pandas):
-        assert [[restored(row[place]) for place in (2, 3, 4)] for row in read(text)[1:]] == [[name] * 3 for name in names]
+        assert [[restored(row[place]) for place in (2, 3, 4)] for row in read(text)[1:]] == [
+            [name] * 3 for name in names
+        ]
 
 
 @tried
@@ -110,11 +112,13 @@ def test_a_manifest_reads_back_the_paths_and_names_that_kcars_writes(tmp_path_fa
     assert [(one.path, one.group) for one in found] == list(zip(paths, groups, strict=True))
 
 
-@pytest.mark.parametrize(("cell", "written"), [("=1", "'=1"), ("'=1", "''=1"), ("'90s", "'90s"), ("-1.5e3", "-1.5e3"), (-1, -1), ("-", "'-")])
+@pytest.mark.parametrize(
+    ("cell", "written"), [("=1", "'=1"), ("'=1", "''=1"), ("'90s", "'90s"), ("-1.5e3", "-1.5e3"), (-1, -1), ("-", "'-")]
+)
 def test_what_is_neutralised(cell, written):
     assert neutral(cell) == written
     assert restored(str(written)) == str(cell)
 
 
 def test_a_row_is_one_row():
-    assert csv_row(["a\rb", "=x", 1, 0.5, None, ""]) == "\"a\rb\",'=x,1,0.5,,"
+    assert csv_row(["a\rb", "=x", 1, 0.5, None, ""]) == '"a\rb",\'=x,1,0.5,,'

@@ -42,6 +42,7 @@ FLOORS = [
         "drawings",
         "growth",
         "rate_curve",
+        "data.spelling",
         "data.index",
         "data.faults",
     ],

@@ -31,6 +31,8 @@ KINDS = {
     "pair_of_missing_photo": (True, "a test pair of a photo that does not exist"),
     "pair_repeated": (True, "a test pair that stands twice in its list"),
     "no_class": (False, "lies beside the class folders and so is of no class; it is left out"),
+    "not_read": (False, "ends like no photo that is read: JPEG, PNG, WebP, BMP; it is passed over"),
+    "linked_folder": (False, "a link to a folder, which is not followed; put the folder itself there"),
     "listed_twice": (False, "stands twice in its list; it counts once"),
     "copy": (False, "the same photo twice, in one split under one model"),
     "near_copy": (False, "nearly the same photo twice, in one split under one model"),

@@ -8,7 +8,6 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kcars import answers
-from kcars.answers import UNKNOWN
 from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
 from kcars.errors import KcarsError
@@ -50,7 +49,7 @@ def found(answer: Found, model: Model) -> str:
     threshold = -model.card["decision"]["threshold"]
     matches = [_match(match, threshold) for match in answer.result.matches]
     prediction = answer.prediction
-    unknown = prediction is not None and prediction.answer == UNKNOWN
+    unknown = prediction is not None and not prediction.known
     return _render("found", prediction=prediction, unknown=unknown, matches=matches, target=model.card["target"])
 
 

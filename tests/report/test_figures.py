@@ -11,8 +11,8 @@ from matplotlib.text import Text
 from PIL import Image
 from support.commands import kcars
 
-from kcars.errors import KcarsError
 from kcars.csv_files import csv_text
+from kcars.errors import KcarsError
 from kcars.files import write_json
 from kcars.report import figures
 from kcars.report.figures_pairs import _spread_epochs
