@@ -12,9 +12,9 @@ from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
 from kcars.errors import KcarsError
 from kcars.explain import HeatMap
-from kcars.gallery.photos import Kept
+from kcars.gallery.photos import Kept, content_of
 from kcars.gallery.search import Match
-from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.images.decode import cut, full_size
 from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
 
@@ -94,7 +94,7 @@ def _match(match: Match, threshold: float) -> dict:
 def _picture_of(kept: Kept) -> str | None:
     """What was embedded of a photo; None where its file is not there any more, or another by now."""
     try:
-        pixels = full_size(photo_bytes(Path(kept.path)))
+        pixels = full_size(content_of(kept))
     except (KcarsError, ValueError):
         return None
     return _data_address(cut(pixels, None if kept.box is None else np.asarray(kept.box), 0.0), MATCH_PX)

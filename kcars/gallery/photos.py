@@ -15,6 +15,7 @@ from kcars.csv_files import csv_text
 from kcars.data.index import with_make
 from kcars.errors import KcarsError
 from kcars.files import written_whole
+from kcars.images.decode import photo_bytes
 from kcars.photos_in import Box
 from kcars.untrusted import opened
 
@@ -49,6 +50,14 @@ class Kept:
 def digest(content: bytes | np.ndarray) -> str:
     """Of a file's bytes or of pixels, in hexadecimal."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def content_of(photo: Kept) -> bytes:
+    """The file that was embedded; KcarsError where it cannot be read, or is another by now."""
+    content = photo_bytes(Path(photo.path))
+    if photo.digest and digest(content) != photo.digest:
+        raise KcarsError(f"{photo.path}: is another file than the index was made of")
+    return content
 
 
 def write_photos(file: Path, photos: Sequence[Kept]) -> None:
