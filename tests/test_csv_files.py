@@ -2,11 +2,15 @@
 
 import csv
 import io
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas
 import pytest
+from conftest import write_photo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +21,7 @@ from kcars.data import manifest
 from kcars.data.check import write_csv
 from kcars.data.faults import Fault
 from kcars.gallery.photos import Kept, read_photos, write_photos
+from kcars.photos_in import read_boxes
 from kcars.schemas.tables import columns_in
 
 EXAMPLES = int(os.environ.get("KCARS_EXAMPLES", "60"))
@@ -122,3 +127,51 @@ def test_what_is_neutralised(cell, written):
 
 def test_a_row_is_one_row():
     assert csv_row(["a\rb", "=x", 1, 0.5, None, ""]) == '"a\rb",\'=x,1,0.5,,'
+
+
+ALL_LETTERS = "Škoda 比亚迪 😀 é"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_lines_for_programs_are_utf_8_and_those_for_people_are_escaped(encoding):
+    program = (
+        "from kcars import plain_text\n"
+        "from kcars.csv_files import csv_row\n"
+        "plain_text.prepare_streams()\n"
+        f"name = {ascii(ALL_LETTERS)}\n"
+        "plain_text.echo(name)\n"
+        "plain_text.echo_exact(csv_row([name, '=1']))\n"
+        "plain_text.echo_exact(plain_text.json_line({'name': name}))\n"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, check=True)
+    people, row, line = done.stdout.splitlines()
+    own = "utf-8" if encoding == "ascii" else encoding  # Click takes ASCII for a mistake.
+    assert people.decode(own) == ALL_LETTERS.encode(own, "backslashreplace").decode(own)
+    assert with_csv(row.decode("utf-8"))[0] == [ALL_LETTERS, "'=1"]
+    assert json.loads(line.decode("utf-8")) == {"name": ALL_LETTERS}
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_lists_of_boxes_take_the_separators_of_spreadsheets(tmp_path, sign):
+    lines = ["path,left,top,right,bottom", "'=a b.jpg,1,2,30,40", " c.jpg ,5,6,70,50", '"x\ry.jpg",1,2,3,4']
+    (tmp_path / "boxes.csv").write_bytes("\r\n".join(lines).replace(",", sign).encode("utf-8-sig"))
+    assert read_boxes(tmp_path / "boxes.csv") == {
+        tmp_path / "=a b.jpg": [(1, 2, 30, 40)],
+        tmp_path / "c.jpg": [(5, 6, 70, 50)],
+        tmp_path / "x\ry.jpg": [(1, 2, 3, 4)],
+    }
+
+
+FORMULA = ("=HYPERLINK(1)", "+1-2", "@x", "-make")
+
+
+def test_a_manifest_of_names_that_are_formulas_reads_back(tmp_path):
+    for make in FORMULA:
+        write_photo(tmp_path / make / "=model\r\nx" / "1.jpg")
+    manifest.write(tmp_path)
+    text = (tmp_path / manifest.PHOTOS).read_bytes().decode()
+    assert not any(is_formula(cell) for row in with_csv(text) for cell in row)
+    found = manifest.described(tmp_path / manifest.PHOTOS)
+    assert sorted((one.make, one.model) for one in found) == sorted((make, "=model\r\nx") for make in FORMULA)
+    assert all((tmp_path / one.path).is_file() for one in found)
