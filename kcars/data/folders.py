@@ -1,6 +1,5 @@
 """Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/`, `val/` and `test/` above."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from kcars.data.own import Photo, dataset, split_of
 from kcars.data.photos import walk, walked
 from kcars.data.spelling import one_spelling
 from kcars.errors import KcarsError
+from kcars.plain_text import warn
 from kcars.settings import DataSettings
 
 
@@ -67,7 +67,7 @@ def _warn_of_loose(root: str, count: int, first: str) -> None:
         if count == 1
         else f"{count} photos lie beside the class folders and are"
     )
-    print(f"warning: {root}: {what} left out, such as {first}", file=sys.stderr)
+    warn(f"warning: {root}: {what} left out, such as {first}")
 
 
 def _is_split(paths: Sequence[str]) -> bool:
