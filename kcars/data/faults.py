@@ -32,6 +32,7 @@ KINDS = {
     "pair_repeated": (True, "a test pair that stands twice in its list"),
     "no_class": (False, "lies beside the class folders and so is of no class; it is left out"),
     "not_read": (False, "ends like no photo that is read: JPEG, PNG, WebP, BMP; it is passed over"),
+    "not_listed": (False, "stands in no line of photos.csv; it is left out"),
     "linked_folder": (False, "a link to a folder, which is not followed; put the folder itself there"),
     "listed_twice": (False, "stands twice in its list; it counts once"),
     "copy": (False, "the same photo twice, in one split under one model"),

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from kcars.csv_files import csv_text, delimiter, restored
 from kcars.data import folders
+from kcars.data.faults import Fault
 from kcars.data.index import NO_BOX, Dataset
 from kcars.data.own import SPLITS, Photo, dataset, split_of
-from kcars.data.photos import refuse_undecodable, walk
-from kcars.data.spelling import one_spelling
+from kcars.data.photos import refuse_undecodable, walk, walked
+from kcars.data.spelling import Disk, one_spelling
 from kcars.errors import KcarsError, one_of
 from kcars.files import write_text
 from kcars.settings import DIFFICULTIES, DataSettings
@@ -79,6 +80,13 @@ def described(file: Path) -> list[Photo]:
             raise KcarsError(f"{file}:{line}: {column} is empty; it stands in every line or in none")
     labels = one_spelling([(photo.make, photo.model) for photo in photos], str(file))
     return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
+
+
+def listed_faults(folder: Path) -> list[Fault]:
+    """A Fault for each photo below a folder that its `photos.csv` does not list."""
+    disk = Disk(folder)
+    listed = {disk.path_of(photo.path) for photo in described(folder / PHOTOS)}
+    return [Fault("not_listed", path) for path in walked(folder).photos if path not in listed]
 
 
 def _photo(row: dict[str, str], where: str) -> Photo:

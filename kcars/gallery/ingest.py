@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os.path import abspath
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from tqdm import tqdm
 
 from kcars.answers import UNKNOWN
 from kcars.data.index import with_make
+from kcars.data.spelling import plain
 from kcars.errors import KcarsError
 from kcars.gallery.described import Named
 from kcars.gallery.photos import MOST_NAME, Kept, content_of, digest
@@ -192,7 +194,7 @@ def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, te
 
 def as_name(text: str) -> str:
     """The name that a text gives, with single spaces; KcarsError where it gives none."""
-    name = " ".join(text.split())
+    name = normalize("NFC", " ".join(text.split()))
     if not name or name == UNKNOWN:
         raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
     if len(name) > MOST_NAME:
@@ -206,6 +208,8 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
         gallery = Gallery.open(folder)
         gallery.refuse_other_model(model.card)  # It may have been replaced in between.
         intake = Intake(gallery.photos, tell)
+        given = _as_known(given, gallery, tell)
+        name = Kept("", "", given[0].make, given[0].model).name(gallery.target) if name and given else name
         vectors = intake.embed(model, given)
         renamed = _rename(intake, name, gallery.target, tell) if name else 0
         for line in intake.told(model):
@@ -220,6 +224,27 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
         vector_index = vector_index.with_more(vectors)
         facts = write(folder, model.card, photos, vector_index)
     return Gallery(folder, facts, photos, vector_index)
+
+
+def _as_known(given: Sequence[Named], gallery: Gallery, tell: Tell) -> list[Named]:
+    """Photos with the spelling of names that the gallery has, where theirs differ in case, blanks or Unicode form alone."""
+    target, known, told = gallery.target, {}, {}
+    for photo in gallery.photos:
+        known.setdefault(plain(photo.name(target)), photo)
+    found = []
+    for one in given:
+        name = Kept("", "", one.make, one.model).name(target)
+        same = known.get(plain(name))
+        if same and name and (spelled := same.name(target)) != name:
+            told[name] = spelled
+            if target == "make":
+                one = one._replace(make=spelled) if one.make else one._replace(model=spelled)
+            else:
+                one = one._replace(make=same.make, model=same.model)
+        found.append(one)
+    for name, spelled in told.items():
+        tell(f"called {spelled}, as in the index: {name}")
+    return found
 
 
 def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:

@@ -275,3 +275,12 @@ def test_blanks_in_paths_of_a_list(tmp_path):
     assert dataset.missing == () and np.array_equal(
         sorted(dataset.index.paths), sorted([" audi/0.jpg", " audi/1.jpg", "bmw/0.jpg", "bmw/1.jpg"])
     )
+
+
+def test_photos_that_no_line_lists_are_notes_of_the_check(tmp_path):
+    cars(tmp_path, "a", "b")
+    (tmp_path / "photos.csv").write_text("path,make\n" + "".join(f"{m}/{n}.jpg,{m}\n" for m in "ab" for n in (1, 2, 3)))
+    assert [(fault.kind, fault.path) for fault in source.listed_faults(tmp_path)] == [
+        ("not_listed", "a/0.jpg"),
+        ("not_listed", "b/0.jpg"),
+    ]

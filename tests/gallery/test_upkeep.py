@@ -231,3 +231,18 @@ def test_a_command_that_is_stopped_leaves_the_index(index, coloured_cars, monkey
     with pytest.raises(KcarsError, match="disk full"):
         upkeep.remove(index, [coloured_cars / "Audi"], False, quiet)
     assert {file.name: file.read_bytes() for file in index.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["AUDI a4", "Audi  A4 "])
+def test_names_that_look_alike_are_one_name_of_an_index(colour_verifier, index, coloured_cars, name):
+    told, photo = [], coloured_cars.parent / "new.png"
+    write_photo(photo, GREEN)
+    ingest.enroll(colour_verifier, name, photos(photo, names=False), index, told.append)
+    ingest.enroll(colour_verifier, name, photos(coloured_cars / "Fiat/127/0.png", names=False), index, told.append)
+    assert sorted(set(Gallery.open(index).names())) == ["Audi A4", "Fiat 127", "Fiat 500"]
+    assert Gallery.open(index).names().count("Audi A4") == 6
+    make, model = name.split()
+    other = coloured_cars.parent / "more" / make / f"{model} "
+    write_photo(other / "1.png", (1, 99, 3))
+    ingest.add(colour_verifier, photos(coloured_cars.parent / "more"), index, told.append)
+    assert Gallery.open(index).names().count("Audi A4") == 7
