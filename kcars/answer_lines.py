@@ -1,13 +1,12 @@
 """Answers as lines: for people, as JSON, as CSV."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator
 
 from kcars.answers import Comparison, Prediction, percent
+from kcars.csv_files import csv_row
 from kcars.plain_text import json_line
 
-CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability")
+CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability", "known")
 
 
 def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
@@ -15,7 +14,7 @@ def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
     if kind == "json":
         return _json
     if kind == "csv":
-        head = iter([_csv(CSV_HEAD)])
+        head = iter([csv_row(CSV_HEAD)])
         return lambda prediction: (line for part in (head, _rows(prediction)) for line in part)
     return _told
 
@@ -25,24 +24,28 @@ def _json(prediction: Prediction) -> Iterator[str]:
         key: [{"name": name, "probability": round(probability, 6)} for name, probability in getattr(prediction, key)]
         for key in ("names", "makes")
     }
-    yield json_line({"photo": prediction.photo, "box": prediction.box, "answer": prediction.answer, **named})
+    yield json_line(
+        {
+            "photo": prediction.photo,
+            "box": prediction.box,
+            "answer": prediction.answer,
+            "known": prediction.known,
+            **named,
+        }
+    )
 
 
 def _rows(prediction: Prediction) -> Iterator[str]:
     box = prediction.box or ("",) * 4
     for rank, (name, probability) in enumerate(prediction.names, 1):
-        yield _csv((prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}"))
-
-
-def _csv(cells) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+        yield csv_row(
+            (prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}", int(prediction.known))
+        )
 
 
 def _told(prediction: Prediction) -> Iterator[str]:
     where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
-    sure = "" if prediction.answer != "unknown" else "  (unknown: not sure enough)"
+    sure = "" if prediction.known else "  (unknown: not sure enough)"
     yield f"{prediction.photo}{where}{sure}"
     for name, probability in prediction.names:
         yield f"  {percent(probability, 1):>6}  {name}"

@@ -15,7 +15,8 @@ class Prediction:
     """What one photo shows.
 
     names: (name, probability) of the likeliest classes, best first; makes: the same of makes, each the sum over its
-    models, empty where the classes are no models, or names are those of an index; answer: the first name, or "unknown" where it is not sure enough.
+    models, empty where the classes are no models, or names are those of an index; answer: the first name, or "unknown" where
+    it is not sure enough; known: whether the answer is the first name, which tells a class called "unknown" from "not sure enough".
     """
 
     photo: str
@@ -23,6 +24,7 @@ class Prediction:
     makes: tuple[tuple[str, float], ...]
     answer: str
     box: tuple[float, float, float, float] | None = None
+    known: bool = True
 
     @property
     def probability(self) -> float:
@@ -75,7 +77,8 @@ class Answers:
         probability = probabilities(logits[None], self._decision["temperature"])[0]
         names = _best(probability, self._card["classes"]["names"], top)
         makes = _best(probability @ self._member, self._makes, top) if self._makes else ()
-        return Prediction(photo, names, makes, names[0][0] if names[0][1] >= self._least else UNKNOWN, box)
+        known = bool(names[0][1] >= self._least)
+        return Prediction(photo, names, makes, names[0][0] if known else UNKNOWN, box, known)
 
     def nearest_name(
         self, photo: str, names, distances: np.ndarray, top: int, threshold: float, box=None
@@ -87,8 +90,8 @@ class Answers:
         order = np.argsort(distances, kind="stable")[:top]
         probability = same_probability(distances[order], self._decision)
         found = tuple((str(names[place]), float(one)) for place, one in zip(order, probability, strict=True))
-        known = -distances[order[0]] >= threshold and probability[0] >= self._least
-        return Prediction(photo, found, (), found[0][0] if known else UNKNOWN, box)
+        known = bool(-distances[order[0]] >= threshold and probability[0] >= self._least)
+        return Prediction(photo, found, (), found[0][0] if known else UNKNOWN, box, known)
 
     def comparison(self, left: str, right: str, one: np.ndarray, other: np.ndarray) -> Comparison:
         """Of two embeddings (d,)."""

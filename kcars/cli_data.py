@@ -146,9 +146,10 @@ def stats(folder, every, pixels, sheet, out):
     Example:
       kcars data stats --data /data/CompCars --pixels --sheet cars.png
     """
+    from kcars.csv_files import csv_text
     from kcars.data import stats as statistics
     from kcars.data.source import load_every_task
-    from kcars.files import csv_text, writable_folder, write_text, written_whole
+    from kcars.files import writable_folder, write_text, written_whole
     from kcars.images.store import Decoded
     from kcars.settings import DataSettings
 

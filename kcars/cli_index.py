@@ -103,6 +103,54 @@ def enroll(index, name, photos, place, boxes):
 
 @index_group.command()
 @index_argument
+@click.argument("photos", type=click.Path(path_type=Path), nargs=-1, metavar="[FOLDER|PHOTOS...]")
+@click.option("--stale", is_flag=True, help="Also all whose files are gone, moved or overwritten.")
+def remove(index, photos, stale):
+    """Forget the photos of folders, or single ones, which need not be there any more. No file but INDEX is changed.
+
+    \b
+    Examples:
+      kcars index remove cars.index cars/Ardenne gate.jpg
+      kcars index remove cars.index --stale
+    """
+    from kcars.gallery import upkeep
+
+    if not photos and not stale:
+        raise KcarsError("PHOTOS: is missing; name photos or folders, or give --stale")
+    _tell(upkeep.remove(index, photos, stale, warn))
+
+
+@index_group.command()
+@index_argument
+@click.argument("folders", type=click.Path(path_type=Path), nargs=-1, metavar="[FOLDER...]")
+@click.pass_context
+def check(context, index, folders):
+    """Compare the photos of INDEX with their files, and tell which are gone, moved or overwritten.
+
+    Moved ones are looked for in the folders of the others, and below each FOLDER. Ends with exit code 1 where one is found.
+
+    \b
+    Example:
+      kcars index check cars.index archive
+    """
+    from kcars.gallery.store import Gallery
+    from kcars.gallery.upkeep import MEANING, stale_photos
+
+    _refuse_missing(folders)
+    photos = Gallery.open(index).photos
+    found = stale_photos(photos, folders)
+    for one in found:
+        echo(f"{one.kind}: {one.path}" + (f" lies at {one.place} now" if one.place else ""))
+    files = len({photo.path for photo in photos})
+    echo(f"index {index}: {files} files, {files - len(found)} as they were embedded")
+    for kind, meaning in MEANING.items():
+        if count := sum(one.kind == kind for one in found):
+            echo(f"  {kind} {count}: each {meaning}")
+    context.exit(1 if found else 0)
+
+
+@index_group.command()
+@index_argument
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many photos.")
 @built_by_option

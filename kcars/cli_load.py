@@ -30,6 +30,7 @@ def load_told(folder: Path | None, strategy, whole: bool = False):
     whole: one without lists is not split, but tested whole.
     """
     from kcars.data.source import load
+    from kcars.data.spelling import why_missing
 
     dataset = load(folder, strategy.task, strategy.data)
     echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
@@ -37,5 +38,9 @@ def load_told(folder: Path | None, strategy, whole: bool = False):
         echo("no list says what to test on: all of it" if whole else f"split: {dataset.split}")
     if dataset.missing:
         first = ", ".join(dataset.missing[:3])
-        warn(f"{len(dataset.missing)} listed photos are missing and left out, such as {first}")
+        why = why_missing(dataset.index.root, dataset.missing)
+        warn(
+            f"{len(dataset.missing)} listed photos are missing and left out, such as {first}"
+            + (f"; {why}" if why else "")
+        )
     return dataset

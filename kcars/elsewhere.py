@@ -76,9 +76,9 @@ def _whole(dataset: Dataset) -> Dataset:
 
 def _refuse_learned(run: Run, known: learned.Learned, dataset: Dataset) -> None:
     rows = dataset.test_rows()
-    seen = np.array([key in known.keys for key in learned.photo_keys(dataset.index, rows)], bool)
+    seen = known.seen(dataset.index, rows)
     if seen.any():
         raise KcarsError(
             f"--on {dataset.source}: run {run.folder} has learned from {seen.sum()} of the {len(rows)} photos that would be "
-            f"tested on, such as {dataset.index.paths[rows[seen]][0]}; scores would be worthless"
+            f"tested on, such as {dataset.index.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
         )

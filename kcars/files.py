@@ -1,13 +1,11 @@
 """Write whole files or none; fingerprints; where the cache lies."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -128,15 +126,6 @@ def folder_sha256(place: Path) -> str:
     for file in sorted(file for file in place.rglob("*") if file.is_file()):
         digest.update(f"{file.relative_to(place).as_posix()} {sha256(file)}\n".encode())
     return digest.hexdigest()
-
-
-def csv_text(columns: dict[str, Sequence]) -> str:
-    """Columns of equal length, by name, as CSV with a header line."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
 
 
 def _without_nan(value):

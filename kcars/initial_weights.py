@@ -72,16 +72,15 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
         return
     known, index, tested = learned.read(run), plan.dataset.index, plan.dataset.test_rows()
     where = f"model.weights: run {run.folder} has learned"
-    seen = np.array([key in known.keys for key in learned.photo_keys(index, tested)], bool)
+    seen = known.seen(index, tested)
     if seen.any():
         raise KcarsError(
             f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
-            f"{index.paths[tested[seen]][0]}; scores would be worthless{_way_out(plan)}"
+            f"{index.paths[tested[seen]][0]}; scores would be worthless{known.caution}{_way_out(plan)}"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
     if plan.strategy.task != "verify":
-        chosen = learned.photo_keys(index, held)
-        if flattered := sum(key in known.trained for key in chosen):
+        if flattered := int(known.seen(index, held, trained=True).sum()):
             _warn(f"{where} from {flattered} of the {len(held)} photos that choose the epoch")
         return
     if shared := sorted(known.models & set(model_names(index, tested))):

@@ -1,6 +1,7 @@
 """What a run has learned from, photo by photo, so that nothing of it is ever tested on as if it were new."""
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -9,15 +10,16 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from kcars.csv_files import csv_text
 from kcars.data.index import Index, plain, with_make
 from kcars.errors import KcarsError
-from kcars.files import csv_text
 from kcars.run import Run
 from kcars.schemas.tables import columns_in
 from kcars.tasks.plan import Plan
 
 TABLE = "learned_photos.csv"
-TAIL = 4096  # Bytes at a photo's end: compressed pixels, where its beginning may be a camera's usual header.
+WHOLE = "blake2b:"  # Begins keys of whole files; those of earlier versions are bare digits.
+TAIL = 4096  # Bytes at a photo's end that those go by.
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,26 @@ class Learned:
     keys: frozenset[str]
     trained: frozenset[str]
     models: frozenset[str]
+
+    def seen(self, index: Index, rows: np.ndarray, trained: bool = False) -> np.ndarray:
+        """Mask (n,) of photos that the run knows; trained: only those that its weights learned from."""
+        known = self.trained if trained else self.keys
+        found = np.array([key in known for key in photo_keys(index, rows)], bool)
+        if self.by_tail:
+            found |= np.array([key in known for key in photo_keys(index, rows, _tail_key)], bool)
+        return found
+
+    @property
+    def by_tail(self) -> bool:
+        """Whether an earlier version of kcars noted some of the photos."""
+        return not all(key.startswith(WHOLE) for key in self.keys)
+
+    @property
+    def caution(self) -> str:
+        """What a message about photos that were seen must add."""
+        if not self.by_tail:
+            return ""
+        return " (an earlier kcars noted them by size and last bytes alone; if they are others, train that run anew)"
 
 
 def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
@@ -72,14 +94,20 @@ def _lines(run: Run) -> list[dict[str, str]]:
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def photo_keys(index: Index, rows: np.ndarray) -> list[str]:
-    """A key of each photo that is equal for equal files, wherever they lie: of its size and its last bytes."""
+def photo_keys(index: Index, rows: np.ndarray, key: Callable[[Path], str] | None = None) -> list[str]:
+    """A key of each photo that is equal for equal files alone, wherever they lie: the digest of its whole content."""
     with ThreadPoolExecutor(joblib.cpu_count()) as readers:
-        return list(readers.map(partial(_key, index.root), index.paths[rows].tolist()))
+        return list(readers.map(key or _whole_key, (index.root / path for path in index.paths[rows].tolist())))
 
 
-def _key(root: Path, path: str) -> str:
-    with (root / path).open("rb") as file:
+def _whole_key(file: Path) -> str:
+    with file.open("rb") as content:
+        return WHOLE + hashlib.file_digest(content, partial(hashlib.blake2b, digest_size=16)).hexdigest()
+
+
+def _tail_key(photo: Path) -> str:
+    """As earlier versions of kcars noted photos: by their size and last bytes, which different files may share."""
+    with photo.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL))
         return hashlib.blake2b(file.read() + str(size).encode(), digest_size=8).hexdigest()

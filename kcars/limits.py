@@ -20,6 +20,9 @@ class Limits(BaseModel):
 
     photo_mib: PositiveInt = Field(64, description="size of a photo file")
     photo_megapixels: PositiveInt = Field(100, description="pixels of a photo or of a video's frame, in millions")
+    video_damaged_frames: PositiveInt = Field(
+        1_000, description="frames in a row of a video that cannot be decoded; then it ends"
+    )
     photo_segments: PositiveInt = Field(100_000, description="segments of a JPEG file, chunks of a PNG or WebP file")
     jpeg_scans: PositiveInt = Field(100, description="scans of a JPEG file; encoders write up to 18")
     jpeg_scan_megapixels: PositiveInt = Field(1_000, description="scans times pixels of a JPEG file, in millions")

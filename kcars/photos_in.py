@@ -10,14 +10,16 @@ import cv2
 import numpy as np
 
 from kcars import onnx_file
+from kcars.csv_files import delimiter, restored
 from kcars.data.photos import walk
+from kcars.data.spelling import Disk
 from kcars.errors import KcarsError
+from kcars.images import video
 from kcars.images.decode import full_size, named, photo_bytes
-from kcars.images.video import frames as video_frames
 from kcars.limits import limits
 from kcars.untrusted import MIB, opened_list, read_bytes
 
-VIDEO_ENDINGS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
+VIDEO_ENDINGS = video.ENDINGS
 BOX_COLUMNS = ("left", "top", "right", "bottom")
 Box = tuple[float, float, float, float]
 
@@ -37,21 +39,32 @@ class Photo:
 
 
 def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
-    """Each file named, every photo below each folder, and a frame of each video every so often, one after the other.
+    """Each file named, every photo and video below each folder, and of each video a frame every so often, one after the other.
 
     What holds none gives a Photo whose `fault` says so.
     """
     for name in names:
         if name.is_dir():
-            found = walk(name)
+            found = walk(name, VIDEO_ENDINGS)
             if not found:
                 fault = KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
                 yield Photo(shown(name), name, fault=fault)
-            yield from (Photo(shown(name / path), name / path) for path in found)
-        elif name.suffix.lower() in VIDEO_ENDINGS and name.is_file():
-            yield from frames(name, every_seconds)
+            for path in found:
+                yield from _of_file(name / path, every_seconds)
         else:
-            yield Photo(shown(name), name)
+            yield from _of_file(name, every_seconds)
+
+
+def _of_file(name: Path, every_seconds: float) -> Iterator[Photo]:
+    if is_video(name) and name.is_file():
+        yield from frames(name, every_seconds)
+    else:
+        yield Photo(shown(name), name)
+
+
+def is_video(name: Path | str) -> bool:
+    """Whether a file's name ends like a video's."""
+    return str(name).lower().endswith(VIDEO_ENDINGS)
 
 
 def shown(path: Path | str) -> str:
@@ -61,19 +74,20 @@ def shown(path: Path | str) -> str:
 
 def count_of(names: Iterable[Path]) -> int | None:
     """How many photos `photos_of` gives, None where a video is among them."""
-    names = list(names)
-    if any(name.suffix.lower() in VIDEO_ENDINGS for name in names):
-        return None
-    return sum(len(walk(name)) if name.is_dir() else 1 for name in names)
+    found = [path for name in names for path in (walk(name, VIDEO_ENDINGS) if name.is_dir() else [name])]
+    return None if any(map(is_video, found)) else len(found)
 
 
-def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
-    """A frame every so many seconds, the first one first; named by the video and its time. What is wrong is a `fault`."""
+def frames(file: Path, every_seconds: float) -> Iterator[Photo]:
+    """A frame of a video every so many seconds, the first one first; named by the video and its time.
+
+    What is wrong is a `fault`, the last one where frames are lost.
+    """
     try:
-        for seconds, pixels in video_frames(video, every_seconds):
-            yield Photo(f"{shown(video)}@{seconds:.2f}s", pixels)
+        for seconds, pixels in video.frames(file, every_seconds):
+            yield Photo(f"{shown(file)}@{seconds:.2f}s", pixels)
     except KcarsError as error:
-        yield Photo(shown(video), video, fault=error)
+        yield Photo(shown(file), file, fault=error)
 
 
 def read_boxes(file: Path) -> dict[Path, list[Box]]:
@@ -82,9 +96,12 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
     A photo may stand in several lines. Raises KcarsError with the line that is wrong.
     """
     boxes: dict[Path, list[Box]] = {}
+    disk = Disk(file.parent)
     try:
         with opened_list(file) as lines:
-            reader = csv.DictReader(lines)
+            reader = csv.DictReader(lines, delimiter=delimiter(lines.readline()))
+            lines.seek(0)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = [name for name in ("path", *BOX_COLUMNS) if name not in (reader.fieldnames or ())]
             if missing:
                 raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
@@ -94,7 +111,9 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
                     raise KcarsError(
                         f"{where}: names no photo, or has too many cells; path,left,top,right,bottom is needed"
                     )
-                boxes.setdefault((file.parent / line["path"]).resolve(), []).append(
+                path = restored(line["path"])
+                path = path if os.path.lexists(file.parent / path) else disk.path_of(path.strip())
+                boxes.setdefault((file.parent / path).resolve(), []).append(
                     box_of([line[name] for name in BOX_COLUMNS], where)
                 )
     except (OSError, ValueError, csv.Error) as error:

@@ -67,8 +67,8 @@ def warn(text: object) -> None:
 
 
 def echo_exact(line: str) -> None:
-    """Print a line of a format for machines as it is; on a terminal, where a person reads it, `printable`."""
-    click.echo(printable(line) if sys.stdout.isatty() else line)
+    """Print a line of a format for machines as it is, in UTF-8 whatever the locale; on a terminal, for people, `printable`."""
+    click.echo(printable(line) if sys.stdout.isatty() else line.encode("utf-8", "backslashreplace"))
 
 
 def prepare_streams() -> None:

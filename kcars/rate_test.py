@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from kcars.csv_files import csv_text
 from kcars.data.index import Dataset
 from kcars.errors import KcarsError
-from kcars.files import csv_text, writable_folder, write_text, written_whole
+from kcars.files import writable_folder, write_text, written_whole
 from kcars.rate_curve import RateCurve, Suggestion, draw, is_over, suggest
 from kcars.runtime import settled, start
 from kcars.settings import Strategy

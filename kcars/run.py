@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from kcars.csv_files import csv_text
 from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
-from kcars.files import csv_text, writable_folder
+from kcars.files import writable_folder
 from kcars.machine import machine, versions
 from kcars.run_contents import STATES, empty, own_files, refuse_foreign
 from kcars.run_folder import BACK, DIGESTS, LOCK, RunFolder

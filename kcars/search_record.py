@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from kcars.csv_files import csv_text
 from kcars.errors import KcarsError
-from kcars.files import csv_text
 from kcars.resume import FEEDING, differences
 from kcars.run_folder import LOCK, RunFolder
 from kcars.schemas.search import SearchFile

@@ -92,3 +92,15 @@ def test_a_comparison_is_one_line():
         == "same model; probability of being the same 88%, distance 0.500, threshold 1.000"
     )
     assert json.loads(comparison_line(found, known, True))["same"] is True
+
+
+def test_a_class_called_unknown_is_told_from_the_answer():
+    from kcars.answer_lines import writer
+    from kcars.answers import Prediction
+
+    sure = Prediction("a.jpg", (("unknown", 0.9),), (), "unknown")
+    unsure = Prediction("a.jpg", (("unknown", 0.9),), (), "unknown", known=False)
+    assert [json.loads(next(writer("json")(one)))["known"] for one in (sure, unsure)] == [True, False]
+    assert "not sure" not in next(writer(None)(sure)) and "not sure" in next(writer(None)(unsure))
+    rows = [list(writer("csv")(one)) for one in (sure, unsure)]
+    assert rows[0][0].endswith(",known") and [row[1].rsplit(",", 1)[1] for row in rows] == ["1", "0"]

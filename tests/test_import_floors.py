@@ -13,6 +13,7 @@ PACKAGE = Path(kcars.__file__).parent
 FLOORS = [
     [
         "errors",
+        "csv_files",
         "files",
         "keys",
         "machine",
@@ -41,6 +42,7 @@ FLOORS = [
         "drawings",
         "growth",
         "rate_curve",
+        "data.spelling",
         "data.index",
         "data.faults",
     ],

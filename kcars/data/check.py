@@ -9,10 +9,12 @@ import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
+from kcars.csv_files import csv_text
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.data.index import Dataset, Pairs
+from kcars.data.spelling import why_missing
 from kcars.errors import KcarsError
-from kcars.files import csv_text, write_text
+from kcars.files import write_text
 from kcars.images.examine import Examined, examine
 from kcars.limits import limits
 from kcars.untrusted import MIB
@@ -33,7 +35,7 @@ def check(datasets: dict[str, Dataset], listed: Sequence[Fault] = (), progress: 
     examined = dict(zip(paths, _examined([photos[path] for path in paths], progress), strict=True))
     faults = [*listed]
     for dataset in datasets.values():
-        faults += [Fault("missing", path) for path in dataset.missing]
+        faults += [Fault("missing", path, why_missing(dataset.index.root, [path])) for path in dataset.missing]
     faults += [Fault(kind, path, seen) for path in paths for kind, seen in examined[path].faults]
     faults += _copies(examined, datasets)
     for task, dataset in datasets.items():
@@ -88,7 +90,7 @@ def _use(datasets: dict[str, Dataset]) -> dict[str, tuple[tuple, set[tuple[str, 
     for task, dataset in datasets.items():
         index = dataset.index
         labels = list(zip(index.ids["make"].tolist(), index.ids["model"].tolist(), strict=True))
-        for tested, rows in ((False, dataset.train), (True, dataset.test_rows())):
+        for tested, rows in ((False, dataset.not_tested()), (True, dataset.test_rows())):
             for row in rows:
                 use.setdefault(index.paths[row], (labels[row], set()))[1].add((task, tested))
     return use
@@ -130,7 +132,7 @@ def near_pairs(hashes: Sequence[np.ndarray], most_bits: int, chunk: int = 2048) 
 def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
     """Photos and models on both sides of a split, pairs that cannot be, models of one photo."""
     index = dataset.index
-    for row in np.intersect1d(dataset.train, dataset.test_rows()):
+    for row in np.intersect1d(dataset.not_tested(), dataset.test_rows()):
         yield Fault("in_two_splits", index.paths[row], task)
     model = index.ids["model"]
     ids, photos = np.unique(model[dataset.train], return_counts=True)

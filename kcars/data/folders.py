@@ -1,15 +1,17 @@
-"""Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/` and `test/` above."""
+"""Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/`, `val/` and `test/` above."""
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from kcars.data.faults import Fault
 from kcars.data.index import Dataset
-from kcars.data.own import SPLITS, Photo, dataset
-from kcars.data.photos import walk
+from kcars.data.own import Photo, dataset, split_of
+from kcars.data.photos import walk, walked
+from kcars.data.spelling import one_spelling
 from kcars.errors import KcarsError
+from kcars.plain_text import warn
 from kcars.settings import DataSettings
 
 
@@ -29,6 +31,7 @@ def described(root: Path, tell: bool = True) -> list[Photo]:
         if tell:
             _warn_of_loose(str(root), len(loose), loose[0])
         paths = sorted(set(paths) - set(loose))
+    _refuse_ambiguous(paths, root)
     split = _is_split(paths)
     photos = [_photo(path, split, root) for path in paths]
     if len({photo.make != "" for photo in photos}) > 1:
@@ -37,7 +40,8 @@ def described(root: Path, tell: bool = True) -> list[Photo]:
         raise KcarsError(
             f"dataset {root}: {one} stands one folder deep and {two} two; use make/model/photo or class/photo, not both"
         )
-    return photos
+    labels = one_spelling([(photo.make, photo.model) for photo in photos], str(root))
+    return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
 
 
 def without_class(paths: Sequence[str]) -> list[str]:
@@ -49,8 +53,10 @@ def without_class(paths: Sequence[str]) -> list[str]:
 
 
 def listed_faults(root: Path) -> list[Fault]:
-    """A Fault for each photo that reading passes over."""
-    return [Fault("no_class", path) for path in without_class(walk(root))]
+    """A Fault for each photo, other file and linked folder that reading passes over."""
+    found = walked(root)
+    kinds = {"no_class": without_class(found.photos), "not_read": found.others, "linked_folder": found.linked}
+    return [Fault(kind, path) for kind, paths in kinds.items() for path in paths]
 
 
 @lru_cache(maxsize=64)
@@ -61,11 +67,30 @@ def _warn_of_loose(root: str, count: int, first: str) -> None:
         if count == 1
         else f"{count} photos lie beside the class folders and are"
     )
-    print(f"warning: {root}: {what} left out, such as {first}", file=sys.stderr)
+    warn(f"warning: {root}: {what} left out, such as {first}")
 
 
 def _is_split(paths: Sequence[str]) -> bool:
-    return bool(paths) and all(path.split("/")[0] in SPLITS for path in paths)
+    return bool(paths) and all(split_of(path.split("/")[0]) for path in paths)
+
+
+def _refuse_ambiguous(paths: Sequence[str], root: Path) -> None:
+    """KcarsError where folders such as train/ and test/ stand beside class folders, or below them."""
+    parts = [PurePosixPath(path).parts[:-1] for path in paths]
+    top = {folders[0] for folders in parts if folders}
+    splits = sorted(name for name in top if split_of(name))
+    if splits and len(splits) < len(top):
+        raise KcarsError(
+            f"dataset {root}: {splits[0]} reads as a split and stands beside class folders such as "
+            f"{min(top - set(splits))}; put all class folders below train/, val/ and test/, or write a photos.csv "
+            "(kcars data init) where it is the name of a class"
+        )
+    below = {split_of(name): name for folders in parts for name in folders[1:] if split_of(name)}
+    if "train" in below or len(below) > 1:
+        raise KcarsError(
+            f"dataset {root}: {min(below.values())} reads as a split and stands below a class folder; put train/, val/ and "
+            "test/ on top, class folders below them, or write a photos.csv (kcars data init) where it is the name of a class"
+        )
 
 
 def _photo(path: str, split: bool, root: Path) -> Photo:
@@ -75,4 +100,4 @@ def _photo(path: str, split: bool, root: Path) -> Photo:
             f"dataset {root}: {path} stands {len(labels)} class folders deep; expected make/model/photo or class/photo"
         )
     *make, model = labels
-    return Photo(path, "".join(make), model, first)
+    return Photo(path, "".join(make), model, split_of(first))

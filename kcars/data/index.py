@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kcars.data.spelling import plain
 from kcars.files import fingerprint
 
 NO_BOX = (-1, -1, -1, -1)
@@ -146,18 +147,14 @@ def with_make(make: str, model: str) -> str:
     return model if f"{plain(model)} ".startswith(f"{plain(make)} ") else f"{make} {model}".strip()
 
 
-def plain(name: str) -> str:
-    """A name as it is compared: without case, with single spaces."""
-    return " ".join(name.casefold().split())
-
-
 @dataclass(frozen=True)
 class Dataset:
     """What a reader gives for one task: the Index, rows to learn from, and what to test on.
 
     test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
     source: where it was read from, for messages; split: how photos came to train or to test, in words; bad: photos
-    that cannot be decoded and were taken out; read_as: the fingerprint before that.
+    that cannot be decoded and were taken out; read_as: the fingerprint before that; validation: rows that are given to
+    validate on, None where kcars takes some of the training rows.
     """
 
     index: Index
@@ -169,11 +166,16 @@ class Dataset:
     split: str = "as listed"
     bad: tuple[str, ...] = field(default=())
     read_as: str = ""
+    validation: np.ndarray | None = None
 
     def test_rows(self) -> np.ndarray:
         """Distinct rows that are tested on, sorted."""
         parts = [self.test, *(pairs.rows() for pairs in self.pairs.values())]
         return np.unique(np.concatenate(parts)).astype(np.int64)
+
+    def not_tested(self) -> np.ndarray:
+        """Rows to learn from and to validate on."""
+        return self.train if self.validation is None else np.concatenate([self.train, self.validation])
 
     def without(self, rows: np.ndarray) -> "Dataset":
         """The same dataset, Index and fingerprint, with the rows taken out of its lists and pairs."""
@@ -184,6 +186,7 @@ class Dataset:
             self,
             train=self.train[~np.isin(self.train, rows)],
             test=self.test[~np.isin(self.test, rows)],
+            validation=None if self.validation is None else self.validation[~np.isin(self.validation, rows)],
             pairs={
                 name: Pairs(pairs.left[kept[name]], pairs.right[kept[name]], pairs.same[kept[name]])
                 for name, pairs in self.pairs.items()
@@ -199,7 +202,7 @@ class Dataset:
         index = self.index
         columns = [index.ids["make"], index.ids["model"], index.box, index.viewpoint, index.bytes]
         columns += [] if index.group is None else [index.group]
-        lists = [self.train, self.test]
+        lists = [self.train, self.test, *([] if self.validation is None else [self.validation])]
         for pairs in self.pairs.values():
             lists += [pairs.left, pairs.right, pairs.same]
         digests = [fingerprint_array(array) for array in columns + lists]

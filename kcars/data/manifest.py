@@ -3,14 +3,18 @@
 import csv
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from kcars.csv_files import csv_text, delimiter, restored
 from kcars.data import folders
+from kcars.data.faults import Fault
 from kcars.data.index import NO_BOX, Dataset
-from kcars.data.own import SPLITS, Photo, dataset
-from kcars.data.photos import refuse_undecodable, walk
+from kcars.data.own import SPLITS, Photo, dataset, split_of
+from kcars.data.photos import refuse_undecodable, walk, walked
+from kcars.data.spelling import Disk, one_spelling
 from kcars.errors import KcarsError, one_of
-from kcars.files import csv_text, write_text
+from kcars.files import write_text
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted import opened_list
 
@@ -74,15 +78,24 @@ def described(file: Path) -> list[Photo]:
         if any(filled) and not all(filled):
             line = lines[photos[filled.index(False)].path]
             raise KcarsError(f"{file}:{line}: {column} is empty; it stands in every line or in none")
-    return photos
+    labels = one_spelling([(photo.make, photo.model) for photo in photos], str(file))
+    return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
+
+
+def listed_faults(folder: Path) -> list[Fault]:
+    """A Fault for each photo below a folder that its `photos.csv` does not list."""
+    disk = Disk(folder)
+    listed = {disk.path_of(photo.path) for photo in described(folder / PHOTOS)}
+    return [Fault("not_listed", path) for path in walked(folder).photos if path not in listed]
 
 
 def _photo(row: dict[str, str], where: str) -> Photo:
-    make, model, split = row.get("make", ""), row.get("model", ""), row.get("split", "")
+    make, model, given = row.get("make", ""), row.get("model", ""), row.get("split", "")
+    split = split_of(given)
     if not make and not model:
         raise KcarsError(f"{where}: make and model are empty; one of them is needed")
-    if split not in ("", *SPLITS):
-        raise one_of(f"{where}, split", split, SPLITS)
+    if given and not split:
+        raise one_of(f"{where}, split", given, SPLITS)
     year = _number(row.get("year", ""), where, "year", 9999)
     return Photo(
         path=_path(row["path"], where),
@@ -154,16 +167,11 @@ def _pairs(file: Path, known: set[str]) -> list[tuple[str, str, int, str]]:
     return pairs
 
 
-def _delimiter(header: str) -> str:
-    """Semicolon or tab where spreadsheets have used one instead of the comma."""
-    return max(",;\t", key=header.count)
-
-
 def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, stripped values by column) of a CSV with a header; KcarsError for what is no such file."""
+    """(line number, values by column, without blanks at their ends) of a CSV with a header; KcarsError for what is no such file."""
     try:
         with opened_list(file) as text:
-            reader = csv.DictReader(text, strict=True, delimiter=_delimiter(text.readline()))
+            reader = csv.DictReader(text, strict=True, delimiter=delimiter(text.readline()))
             text.seek(0)
             columns = reader.fieldnames or []
             for column in columns:
@@ -178,8 +186,17 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
                     raise KcarsError(
                         f"{file}:{reader.line_num}: has not as many values as there are columns, {len(columns)}"
                     )
-                yield reader.line_num, {column: value.strip() for column, value in row.items()}
+                yield (
+                    reader.line_num,
+                    {column: _without_blanks(restored(cell), file.parent) for column, cell in row.items()},
+                )
     except csv.Error as error:
         raise KcarsError(f"{file}: not a CSV file ({error})") from None
     except UnicodeDecodeError as error:
         raise KcarsError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+
+
+def _without_blanks(cell: str, folder: Path) -> str:
+    """A value without blanks at its ends, unless a file in the folder is called so."""
+    text = cell.strip()
+    return cell if text and text != cell and "\0" not in cell and os.path.lexists(folder / cell) else text

@@ -1,25 +1,34 @@
 """A user's own photos, from a CSV or from folders: labels to ids, and splits where none are given."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from kcars.data.index import NO_BOX, Dataset, Index, Pairs, with_make
 from kcars.data.photos import file_bytes, refuse_undecodable
+from kcars.data.spelling import Disk, plain, why_missing
 from kcars.data.split import apart, automatic_split, test_pairs
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, DataSettings
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+_SPLIT_NAMES = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
+
+
+def split_of(name: str) -> str:
+    """The split that a name stands for, in any case, also `val`, `valid`, `training` and `testing`; "" for any other."""
+    found = plain(name)
+    return found if found in SPLITS else _SPLIT_NAMES.get(found, "")
 
 
 @dataclass(frozen=True)
 class Photo:
     """One photo as its owner describes it: path below the root, names, and what else is known of it.
 
-    split: "train", "test" or "" where it is left to us; box: as in Index; viewpoint: 1..5 or -1; year: or -1; group:
+    split: one of SPLITS, or "" where it is left to us; box: as in Index; viewpoint: 1..5 or -1; year: or -1; group:
     any text, "" where the photo stands for itself.
     """
 
@@ -48,26 +57,53 @@ def dataset(
     models. Raises KcarsError for a split that parts a group.
     """
     refuse_undecodable(root, [photo.path for photo in photos])
-    photos = sorted(photos, key=lambda photo: photo.path)
+    photos, pairs = _as_on_disk(root, photos, pairs, source)
     sizes = file_bytes(root, [photo.path for photo in photos])
     missing = tuple(photo.path for photo, size in zip(photos, sizes, strict=True) if size < 0)
     photos = [photo for photo, size in zip(photos, sizes, strict=True) if size >= 0]
     if not photos:
-        raise KcarsError(f"{source}: none of its {len(missing)} photos exists below {root}")
+        why = why_missing(root, missing)
+        raise KcarsError(
+            f"{source}: none of its {len(missing)} photos exists below {root}" + (f"; {why}" if why else "")
+        )
     index = _index(root, photos, sizes[sizes >= 0])
     tested = _given(index, pairs) if pairs and data.split == "listed" else {}
     train, test, split = _split(index, photos, task, data, tested, source)
+    given = data.split == "listed" and any(photo.split == "validation" for photo in photos)
+    validation = _rows_of(photos, "validation") if given else None
     if task == "classify":
-        return Dataset(index, train, test, {}, source, missing, split)
+        return Dataset(index, train, test, {}, source, missing, split, validation=validation)
     tested = tested or test_pairs(index, test, data.split_seed)
-    return Dataset(index, train, test[:0], tested, source, missing, split)
+    return Dataset(index, train, test[:0], tested, source, missing, split, validation=validation)
+
+
+def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:
+    """Photos, sorted by path, and pairs; a path that no file has is that of the one file that it spells in another Unicode form."""
+    disk, found = Disk(root), {}
+    for photo, size in zip(photos, file_bytes(root, [photo.path for photo in photos]), strict=True):
+        found[photo.path] = photo.path if size >= 0 else disk.spelled(photo.path) or photo.path
+    if len(set(found.values())) < len(found):
+        twice = Counter(found.values()).most_common(1)[0][0]
+        raise KcarsError(f"{source}: names {twice!r} in two Unicode forms; once is allowed")
+    named = [replace(photo, path=found[photo.path]) for photo in photos]
+    pairs = [(found.get(left, left), found.get(right, right), *more) for left, right, *more in pairs]
+    return sorted(named, key=lambda photo: photo.path), pairs
+
+
+def _rows_of(photos: Sequence[Photo], split: str) -> np.ndarray:
+    return np.flatnonzero([photo.split == split for photo in photos])
 
 
 def _split(index: Index, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str):
     """(training rows, test rows, how in words)."""
     if data.split == "listed" and any(photo.split for photo in photos):
-        train, test = (np.flatnonzero([photo.split == split for photo in photos]) for split in SPLITS)
-        refuse_parted_groups(index, train, test, source)
+        train, validation, test = (_rows_of(photos, split) for split in SPLITS)
+        for one, other, names in (
+            (train, test, "training and the test"),
+            (train, validation, "training and the validation"),
+            (validation, test, "validation and the test"),
+        ):
+            refuse_parted_groups(index, one, other, source, names)
         return train, test, "as given"
     if tested:
         model = index.ids["model"]
@@ -103,7 +139,7 @@ def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
     return np.array([ids[value] for value in values], np.int32), {number: value for value, number in ids.items()}
 
 
-def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, source: str) -> None:
+def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
     """KcarsError where photos of one group stand on both sides of a given split."""
     if index.group is None:
         return
@@ -112,7 +148,7 @@ def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, sour
         row = test[shared][0]
         twin = train[index.group[train] == index.group[row]][0]
         raise KcarsError(
-            f"{source}: {len(np.unique(index.group[test[shared]]))} groups stand in the training and the test split, "
+            f"{source}: {len(np.unique(index.group[test[shared]]))} groups stand in the {splits} split, "
             f"such as that of {index.paths[twin]} and {index.paths[row]}; a group (one car, camera or clip) goes to one"
         )
 

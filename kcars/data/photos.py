@@ -2,7 +2,9 @@
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import numpy as np
 from kcars.errors import KcarsError
 from kcars.plain_text import warn
 
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".webp", ".bmp")
+_NO_PHOTOS = {"photos.csv", "pairs.csv", "boxes.csv", "thumbs.db", "desktop.ini"}  # Lists, and what Windows leaves.
+_NAMED, _KINDS = 5, 8  # So many folders and endings in a message, no more.
 
 
 def file_bytes(root: Path, paths: Sequence[str]) -> np.ndarray:
@@ -59,13 +63,39 @@ def _outside(root: Path, path: str) -> KcarsError:
     return KcarsError(f"{root}: {path!r} leads out of this folder; photos must lie below it, also behind links")
 
 
-def walk(root: Path) -> list[str]:
+@dataclass(frozen=True)
+class Walked:
+    """What lies below a folder, each path relative to it, sorted.
+
+    photos: by the endings of their names; others: files of other endings, which are not read; linked: links to folders,
+    which are not followed.
+    """
+
+    photos: list[str]
+    others: list[str]
+    linked: list[str]
+
+
+def walk(root: Path, also: tuple[str, ...] = ()) -> list[str]:
     """Paths relative to `root` of every photo below it, by the ending of its name, sorted; hidden ones are left out.
 
-    Raises KcarsError for a folder that cannot be read. Links to folders are not followed, which a line on standard error
-    says.
+    also: more endings that are read. Raises KcarsError for a folder that cannot be read. What is passed over, files of other
+    endings and links to folders, is reported once on standard error.
     """
-    found, linked, waiting = [], [], [""]
+    found = walked(root, also)
+    if found.linked:
+        _warn_once(
+            f"warning: {root}: {len(found.linked)} links to folders are not followed, such as {_listed(found.linked)}"
+        )
+    if found.others:
+        _warn_once(f"warning: {root}: {_passed_over(found)}")
+    return found.photos
+
+
+def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
+    """As `walk`, with what is passed over, which is not reported."""
+    endings = PHOTO_ENDINGS + also
+    found, waiting = Walked([], [], []), [""]
     while waiting:
         prefix = waiting.pop()
         try:
@@ -76,21 +106,44 @@ def walk(root: Path) -> list[str]:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{prefix}{entry.name}/")
                     elif entry.is_symlink() and os.path.isdir(entry.path):
-                        linked.append(prefix + entry.name)
-                    elif entry.name.lower().endswith(PHOTO_ENDINGS):
-                        found.append(prefix + entry.name)
+                        found.linked.append(prefix + entry.name)
+                    elif entry.name.lower().endswith(endings):
+                        found.photos.append(prefix + entry.name)
+                    elif entry.name.lower() not in _NO_PHOTOS:
+                        found.others.append(prefix + entry.name)
         except OSError as error:
             place = shortened(os.path.join(root, prefix))
             raise KcarsError(f"{place}: cannot be read ({error.strerror}); make it readable, or move it away") from None
-    if linked:
-        _warn_of_links(str(root), len(linked), min(linked))
-    return sorted(found)
+    for paths in (found.photos, found.others, found.linked):
+        paths.sort()
+    return found
 
 
-@lru_cache(maxsize=64)
-def _warn_of_links(root: str, count: int, first: str) -> None:
-    """Once for a folder, however often it is read."""
-    warn(f"warning: {root}: {count} links to folders are not followed, such as {first}")
+def _passed_over(found: Walked) -> str:
+    """Such as `12 files passed over: .avif (10), .gif (2), such as a/1.avif; a holds nothing else`."""
+    endings = Counter(ending(path) or "no ending" for path in found.others)
+    kinds = ", ".join(
+        f"{kind} ({count})" for kind, count in sorted(endings.items(), key=lambda one: (-one[1], one[0]))[:_KINDS]
+    )
+    more = f" and {len(endings) - _KINDS} more endings" if len(endings) > _KINDS else ""
+    count = f"{len(found.others)} file{'s' if len(found.others) > 1 else ''}"
+    read = {os.path.dirname(path) for path in found.photos}
+    empty = sorted({os.path.dirname(path) for path in found.others} - read - {""})
+    lost = f"; no photo is read in {_listed(empty)}" if empty else ""
+    return f"{count} passed over: {kinds}{more}, such as {found.others[0]}{lost}"
+
+
+def ending(path: str) -> str:
+    """Of a file's name, in lower case, with its dot."""
+    return os.path.splitext(path)[1].lower()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+_warn_once = lru_cache(maxsize=64)(warn)  # However often a folder is read.
 
 
 def shortened(text: str, most: int = 300) -> str:

@@ -64,10 +64,12 @@ def load_every_task(path: Path | None, data: DataSettings | None = None) -> tupl
 
 
 def listed_faults(path: Path | None) -> list[Fault]:
-    """What reading passes over: in the lists of a CompCars release, and beside class folders; other readers refuse it instead."""
+    """What reading passes over: in the lists of a CompCars release, beside class folders, and beside photos.csv; other readers refuse it."""
     folder = drawn_folder() if path is None else Path(path)
-    if not folder.is_dir() or (folder / manifest.PHOTOS).is_file():
+    if not folder.is_dir():
         return []
+    if (folder / manifest.PHOTOS).is_file():
+        return manifest.listed_faults(folder)
     if compcars.find_root(folder):
         return compcars.listed_faults(folder)
     return [] if surveillance.find_root(folder) else folders.listed_faults(folder)

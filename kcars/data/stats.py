@@ -13,10 +13,12 @@ SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
 
 
 def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[Index, np.ndarray]]:
-    """Index and rows of each split: `classify train`, `classify test`, `verify train`, `verify pairs`."""
+    """Index and rows of each split: `classify train`, `classify validation` where it is given, `classify test`, and of verify, with `pairs`."""
     found = {}
     for task, dataset in datasets.items():
         found[f"{task} train"] = dataset.index, dataset.train
+        if dataset.validation is not None:
+            found[f"{task} validation"] = dataset.index, dataset.validation
         found[f"{task} {'test' if task == 'classify' else 'pairs'}"] = dataset.index, dataset.test_rows()
     return found
 

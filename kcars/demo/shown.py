@@ -9,14 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from kcars import answers
-from kcars.answers import UNKNOWN
 from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
 from kcars.errors import KcarsError
 from kcars.explain import HeatMap
-from kcars.gallery.photos import Kept
+from kcars.gallery.photos import Kept, content_of
 from kcars.gallery.search import Match
-from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.images.decode import cut, full_size
 from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
 from kcars.plain_text import printable
@@ -52,7 +51,7 @@ def found(answer: Found, model: Model) -> str:
     threshold = -model.card["decision"]["threshold"]
     matches = [_match(match, threshold) for match in answer.result.matches]
     prediction = answer.prediction
-    unknown = prediction is not None and prediction.answer == UNKNOWN
+    unknown = prediction is not None and not prediction.known
     return _render("found", prediction=prediction, unknown=unknown, matches=matches, target=model.card["target"])
 
 
@@ -97,7 +96,7 @@ def _match(match: Match, threshold: float) -> dict:
 def _picture_of(kept: Kept) -> str | None:
     """What was embedded of a photo; None where its file is not there any more, or another by now."""
     try:
-        pixels = full_size(photo_bytes(Path(kept.path)))
+        pixels = full_size(content_of(kept))
         return _data_address(cut(pixels, kept.box, 0.0), MATCH_PX)
     except (KcarsError, ValueError):
         return None

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kcars.csv_files import csv_text
 from kcars.errors import KcarsError
-from kcars.files import csv_text, folder_written_whole, write_text
+from kcars.files import folder_written_whole, write_text
 from kcars.gallery.contact_sheet import write_sheet
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery

@@ -7,15 +7,15 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from kcars.errors import KcarsError
 from kcars.files import written_whole
-from kcars.gallery.photos import Kept
-from kcars.images.decode import cut, full_size, photo_bytes
+from kcars.gallery.photos import Kept, content_of
+from kcars.images.decode import cut, full_size
 from kcars.plain_text import printable
 
 COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 6, 48, (180, 120), 26, (200, 200, 200)
 
 
 def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) -> None:
-    """A JPEG of the first MOST photos, cut to their boxes with the model's padding; one that is gone is a grey tile."""
+    """A JPEG of the first MOST photos, cut to their boxes with the model's padding; one that is gone, or overwritten, is a grey tile."""
     shown = photos[:MOST]
     lines = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (min(len(shown), COLUMNS) * TILE_PX[0], TITLE_PX + lines * TILE_PX[1]), "white")
@@ -31,7 +31,7 @@ def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) 
 def _tile(photo: Kept, padding: float) -> Image.Image:
     """Between white margins where its shape is not the tile's."""
     try:
-        seen = cut(full_size(photo_bytes(Path(photo.path))), photo.box, padding)
+        seen = cut(full_size(content_of(photo)), photo.box, padding)
     except (KcarsError, ValueError):
         return Image.new("RGB", TILE_PX, GREY)
     return ImageOps.pad(Image.fromarray(seen), TILE_PX, color="white")

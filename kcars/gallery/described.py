@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kcars.data import compcars, folders, manifest, surveillance
 from kcars.data.index import NO_BOX, Index
 from kcars.data.photos import walk
+from kcars.data.spelling import Disk
 from kcars.errors import KcarsError
 from kcars.photos_in import VIDEO_ENDINGS, Photo, read_boxes, shown
 from kcars.settings import DataSettings
@@ -32,7 +33,10 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
     root = compcars.find_root(folder) or (compcars.find_root(folder.parent) if folder.name == "image" else None)
     if os.path.lexists(folder / manifest.PHOTOS):
         listed = manifest.described(folder / manifest.PHOTOS)
-        return [_named(folder, one.path, one.make, one.model, one.box if boxes else None) for one in listed], ""
+        disk = Disk(folder)
+        return [
+            _named(folder, disk.path_of(one.path), one.make, one.model, one.box if boxes else None) for one in listed
+        ], ""
     if root:
         return _of_index(compcars.every_photo(root), boxes), ""
     if surveillance.find_root(folder):

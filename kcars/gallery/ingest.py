@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os.path import abspath
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from tqdm import tqdm
 
 from kcars.answers import UNKNOWN
+from kcars.data.index import with_make
+from kcars.data.spelling import plain
 from kcars.errors import KcarsError
 from kcars.gallery.described import Named
-from kcars.gallery.photos import MOST_NAME, Kept, digest
+from kcars.gallery.photos import MOST_NAME, Kept, content_of, digest
 from kcars.gallery.store import (
     Gallery,
     check_place,
@@ -36,11 +39,12 @@ class Intake:
     """Photos on their way into a gallery that has `photos` already.
 
     kept: those, and behind them the new ones that could be embedded; again: rows in it of photos that came once more;
-    passed_over: how many could not be read.
+    moved: how many of those are followed to another place; passed_over: how many could not be read.
     """
 
     def __init__(self, photos: Sequence[Kept], tell: Tell):
-        self.kept, self.again, self.passed_over, self._tell = list(photos), [], 0, tell
+        self.kept, self.again, self.moved, self.passed_over, self._tell = list(photos), [], 0, 0, tell
+        self._digests: dict[str, str] = {}  # Of the files given, by path.
         self._held, self._copies = len(photos), 0
         self._rows = {photo.key: row for row, photo in enumerate(photos)}
 
@@ -54,6 +58,7 @@ class Intake:
                 if isinstance(vector, KcarsError):
                     self._pass_over(vector, len(given))
                     continue
+                self._digests[kept.path] = kept.digest
                 row = self._rows.setdefault(kept.key, len(self.kept))
                 if row < len(self.kept):  # The same file twice among those given.
                     self._note_again(kept.path, row)
@@ -70,7 +75,8 @@ class Intake:
         if self._copies > MOST_TOLD:
             yield f"not stored twice: {self._copies - MOST_TOLD} more copies of photos in the index"
         if self.again or self.passed_over:
-            rest = ((len(self.again), "there already"), (self.passed_over, "passed over"))
+            known = (len(self.again) - self.moved, "there already")
+            rest = (known, (self.moved, "moved"), (self.passed_over, "passed over"))
             yield ", ".join([f"photos: {len(new)} new", *(f"{count} {what}" for count, what in rest if count)])
         whole = sum(photo.box is None for photo in new)
         if whole and model.card["input"]["learned_in_boxes"]:
@@ -90,10 +96,43 @@ class Intake:
                 continue
             kept = Kept(abspath(_path(photo)), digest(content), make, model, photo.box)
             if kept.key in self._rows:
-                self._note_again(kept.path, self._rows[kept.key])
+                self._digests[kept.path] = kept.digest
+                self._note_known(kept, self._rows[kept.key])
                 continue
             coming.append(kept)
             yield replace(photo, source=content)
+
+    def replaced(self) -> set[int]:
+        """Rows that the gallery had of files which hold another photo now, to be reported and left out."""
+        rows = {
+            row
+            for row, photo in enumerate(self.kept[: self._held])
+            if self._digests.get(photo.path, photo.digest) != photo.digest
+        }
+        for row in sorted(rows):
+            photo = self.kept[row]
+            called = f", and what was there was called {name}" if (name := with_make(photo.make, photo.model)) else ""
+            self._tell(f"overwritten: {photo.path} holds another photo than before{called}")
+        return rows
+
+    def _note_known(self, new: Kept, row: int) -> None:
+        """A photo that the gallery has: it moved where its old place does not hold it any more, and is a copy otherwise.
+
+        One that moved has the name that its new place gives, or keeps its own where that gives none.
+        """
+        old = self.kept[row]
+        if row >= self._held or old.path == new.path or _holds(old):
+            self._note_again(new.path, row)
+            return
+        name = (new.make, new.model) if new.make or new.model else (old.make, old.model)
+        self.kept[row] = replace(old, path=new.path, make=name[0], model=name[1])
+        self.again.append(row)
+        self.moved += 1
+        before, now = with_make(old.make, old.model), with_make(*name)
+        called = (
+            "" if before == now else f", {f'was called {before}' if before else 'had no name'} and is called {now} now"
+        )
+        self._tell(f"moved: {old.path} lies at {new.path} now{called}")
 
     def _note_again(self, path: str, row: int) -> None:
         self.again.append(row)
@@ -155,7 +194,7 @@ def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, te
 
 def as_name(text: str) -> str:
     """The name that a text gives, with single spaces; KcarsError where it gives none."""
-    name = " ".join(text.split())
+    name = normalize("NFC", " ".join(text.split()))
     if not name or name == UNKNOWN:
         raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
     if len(name) > MOST_NAME:
@@ -169,15 +208,43 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
         gallery = Gallery.open(folder)
         gallery.refuse_other_model(model.card)  # It may have been replaced in between.
         intake = Intake(gallery.photos, tell)
+        given = _as_known(given, gallery, tell)
+        name = Kept("", "", given[0].make, given[0].model).name(gallery.target) if name and given else name
         vectors = intake.embed(model, given)
         renamed = _rename(intake, name, gallery.target, tell) if name else 0
         for line in intake.told(model):
             tell(line)
-        if not len(vectors) and not renamed:
+        replaced = intake.replaced()
+        if not len(vectors) and not renamed and not intake.moved and not replaced:
             return gallery
-        vector_index = gallery.vector_index.with_more(vectors)
-        facts = write(folder, model.card, intake.kept, vector_index)
-    return Gallery(folder, facts, intake.kept, vector_index)
+        photos, vector_index = intake.kept, gallery.vector_index
+        if replaced:
+            photos = [photo for row, photo in enumerate(photos) if row not in replaced]
+            vector_index = vector_index.only(np.setdiff1d(np.arange(len(vector_index)), [*replaced]))
+        vector_index = vector_index.with_more(vectors)
+        facts = write(folder, model.card, photos, vector_index)
+    return Gallery(folder, facts, photos, vector_index)
+
+
+def _as_known(given: Sequence[Named], gallery: Gallery, tell: Tell) -> list[Named]:
+    """Photos with the spelling of names that the gallery has, where theirs differ in case, blanks or Unicode form alone."""
+    target, known, told = gallery.target, {}, {}
+    for photo in gallery.photos:
+        known.setdefault(plain(photo.name(target)), photo)
+    found = []
+    for one in given:
+        name = Kept("", "", one.make, one.model).name(target)
+        same = known.get(plain(name))
+        if same and name and (spelled := same.name(target)) != name:
+            told[name] = spelled
+            if target == "make":
+                one = one._replace(make=spelled) if one.make else one._replace(model=spelled)
+            else:
+                one = one._replace(make=same.make, model=same.model)
+        found.append(one)
+    for name, spelled in told.items():
+        tell(f"called {spelled}, as in the index: {name}")
+    return found
 
 
 def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:
@@ -190,6 +257,15 @@ def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:
             tell(f"{photo.path}: {f'was called {before}' if before else 'had no name'} and is called {name} now")
             renamed += 1
     return renamed
+
+
+def _holds(photo: Kept) -> bool:
+    """Whether the place of a photo still holds it."""
+    try:
+        content_of(photo)
+    except KcarsError:
+        return False
+    return True
 
 
 def _content(photo: Photo) -> bytes | np.ndarray:

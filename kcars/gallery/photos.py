@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kcars.csv_files import csv_text
 from kcars.data.index import with_make
 from kcars.errors import KcarsError
-from kcars.files import csv_text, written_whole
+from kcars.files import written_whole
+from kcars.images.decode import photo_bytes
 from kcars.photos_in import Box
 from kcars.untrusted import opened
 
@@ -50,6 +52,14 @@ def digest(content: bytes | np.ndarray) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
+def content_of(photo: Kept) -> bytes:
+    """The file that was embedded; KcarsError where it cannot be read, or is another by now."""
+    content = photo_bytes(Path(photo.path))
+    if photo.digest and digest(content) != photo.digest:
+        raise KcarsError(f"{photo.path}: is another file than the index was made of")
+    return content
+
+
 def write_photos(file: Path, photos: Sequence[Kept]) -> None:
     """Names of files that are no UTF-8 keep their bytes; KcarsError for a name that is too long."""
     for photo in photos:
@@ -61,7 +71,7 @@ def write_photos(file: Path, photos: Sequence[Kept]) -> None:
     boxes = [photo.box or ("",) * 4 for photo in photos]
     columns |= {name: [box[place] for box in boxes] for place, name in enumerate(COLUMNS[4:])}
     with written_whole(file, "wb") as out:
-        out.write(csv_text(columns).encode("utf-8", "surrogateescape"))
+        out.write(csv_text(columns, exact=True).encode("utf-8", "surrogateescape"))
 
 
 def read_photos(file: Path, count: int, sha256: str | None = None) -> list[Kept]:

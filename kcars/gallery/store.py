@@ -163,6 +163,17 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
+    """A new generation by a model's card, as `_written` writes it."""
+    return _written(folder, _model(card), card["decision"], photos, vector_index)
+
+
+def rewrite(gallery: Gallery, photos: Sequence[Kept], vector_index: VectorIndex) -> Gallery:
+    """A new generation of an index, by the model that it was built by, as `_written` writes it."""
+    facts = _written(gallery.folder, gallery.facts["model"], gallery.facts["decision"], photos, vector_index)
+    return Gallery(gallery.folder, facts, list(photos), vector_index)
+
+
+def _written(folder: Path, model: dict, decision: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
     """Write a new generation beside the old one, switch, and delete the old; the lock must be held. The facts written.
 
     Killed anywhere, index.json names either the old files or the new ones, and both were whole by then.
@@ -170,7 +181,7 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: Vector
     writable_folder(folder, "index")
     number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
-    facts = _facts(card, photos, vector_index) | {"generation": number, "files": files}
+    facts = _facts(model, decision, photos, vector_index) | {"generation": number, "files": files}
     try:
         vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)
@@ -187,22 +198,25 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: Vector
     return facts
 
 
-def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
+def _model(card: dict) -> dict:
+    return {
+        "place": str(Path(card["place"]).resolve()),
+        "fingerprint": fingerprint_of(card),
+        "strategy": card["strategy"],
+        "target": card["target"],
+        "crop": card["input"]["crop"],
+        "padding": card["input"]["padding"],
+    }
+
+
+def _facts(model: dict, decision: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
     from kcars.machine import versions
 
-    decision, target = card["decision"], card["target"]
-    named = [photo.name(target) for photo in photos]
+    named = [photo.name(model["target"]) for photo in photos]
     names = Names.of(named, vector_index, decision["scale"])
     return {
         "format": FORMAT,
-        "model": {
-            "place": str(Path(card["place"]).resolve()),
-            "fingerprint": fingerprint_of(card),
-            "strategy": card["strategy"],
-            "target": target,
-            "crop": card["input"]["crop"],
-            "padding": card["input"]["padding"],
-        },
+        "model": model,
         "dimensions": vector_index.width,
         "count": len(photos),
         "names": len(set(filter(None, named))),

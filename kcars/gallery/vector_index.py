@@ -76,6 +76,10 @@ class VectorIndex:
                 self._choose_probes()
         return self
 
+    def only(self, rows: np.ndarray) -> "VectorIndex":
+        """Built anew of some rows."""
+        return VectorIndex.build(self.vectors(rows), self.facts["forced"])
+
     def __len__(self) -> int:
         return self.index.ntotal
 

@@ -1,8 +1,10 @@
 """Frames of a video file by FFmpeg, which is kept to the kinds of file that kcars names, and to that one file."""
 
 import contextlib
+import math
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,37 +16,115 @@ from kcars.images import formats
 from kcars.limits import limits
 from kcars.untrusted import opened
 
-NO_VIDEO = "no video that can be decoded; MP4, MOV, AVI, Matroska and WebM are known"
+ENDINGS = (
+    ".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".mpg", ".mpeg",
+)  # fmt: skip
+NO_VIDEO = "no video that can be decoded; MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG and WMV are known"
 # FFmpeg goes by what a file holds: a playlist called .mp4 would name other files, or addresses to fetch.
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm"}
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,asf",
+}
 _VARIABLE, _LOCK = "OPENCV_FFMPEG_CAPTURE_OPTIONS", threading.Lock()
+_ODD = 0.1  # Share of frames at other distances than most, above which a video's rate counts as variable.
 
 
 def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds, RGB pixels (h, w, 3) uint8) every so many seconds, the first frame first.
+    """(seconds, RGB pixels (h, w, 3) uint8) every so many seconds, the first frame first, by the times in the file.
 
-    Raises KcarsError for a file that is no video, or has frames of more than `photo_megapixels`.
+    Damaged frames are passed over. Raises KcarsError for a file that is no video, or has frames of more than
+    `photo_megapixels`; and behind the last frame where some were lost.
     """
     with opened(video):  # A pipe or a device may never end.
         capture = _capture(video)
+    times = _Times()
     try:
-        rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
-        if rate > 0:
+        if capture.isOpened() and capture.get(cv2.CAP_PROP_FPS) > 0:
             _refuse_size(
                 video, *(int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
             )
-        step, number = max(1, round(every_seconds * rate)), 0
-        while rate > 0 and capture.grab():  # Frames between are not decoded to pixels.
-            if number % step == 0:
-                whole, pixels = _retrieved(capture, video)
-                if whole:
-                    _refuse_size(video, pixels.shape[1], pixels.shape[0])  # It may change on the way.
-                    yield number / rate, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-            number += 1
-        if not number:
+            yield from _every(capture, video, every_seconds, times)
+        if not times.count:
             raise KcarsError(f"{video}: {NO_VIDEO}")
+        if lost := times.lost(video, capture):
+            raise KcarsError(f"{video}: {lost}; the others are read")
     finally:
         capture.release()
+
+
+def _every(
+    capture: cv2.VideoCapture, video: Path, seconds: float, times: "_Times"
+) -> Iterator[tuple[float, np.ndarray]]:
+    due = -math.inf
+    for time in times.each(capture):  # Frames between are not decoded to pixels.
+        if time < due:
+            continue
+        whole, pixels = _retrieved(capture, video)
+        if whole:
+            _refuse_size(video, pixels.shape[1], pixels.shape[0])  # It may change on the way.
+            yield time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+            due = (math.floor((time + _Times.CLOSE) / seconds) + 1) * seconds - _Times.CLOSE
+
+
+class _Times:
+    """When the frames of a video are shown, and how many of them are missing.
+
+    count: frames that could be decoded.
+    """
+
+    CLOSE = 0.0005  # Seconds: containers round to milliseconds.
+    TABLES = (b"ftyp", b"RIFF")  # At the beginning of files that say how many frames they have.
+
+    def __init__(self):
+        self.count, self._last, self._gaps = 0, 0.0, Counter()
+
+    def each(self, capture: cv2.VideoCapture) -> Iterator[float]:
+        """Seconds of each frame that can be decoded, rising."""
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        for _ in _grabbed(capture):
+            time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if self.count and not time > self._last:  # MPEG does not tell the time of every frame.
+                time = self._last + 1 / rate
+            if not self.count and not math.isfinite(time):
+                time = 0.0
+            if self.count:
+                self._gaps[round((time - self._last) * 1000)] += 1
+            self.count, self._last = self.count + 1, time
+            yield time
+
+    def lost(self, video: Path, capture: cv2.VideoCapture) -> str:
+        """How many frames the file has beside those that were decoded, "" where none is known to be missing."""
+        told, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+        with opened(video) as file:
+            begin = file.read(8)
+        if any(mark in begin for mark in self.TABLES):
+            missing = round(told) - self.count
+            return f"{missing} of its {round(told)} frames cannot be decoded" if missing > 0 else ""
+        missing = self._missing(told / rate)
+        return f"about {missing} frames are missing or cannot be decoded" if missing > 0 else ""
+
+    def _missing(self, duration: float) -> int:
+        """By the times: frames that lack between others, and at the end; 0 where times are uneven for other reasons."""
+        if not self._gaps:
+            return 0
+        usual = self._gaps.most_common(1)[0][0]
+        wide = Counter({gap: count for gap, count in self._gaps.items() if gap > 1.5 * usual})
+        if usual <= 0 or wide.total() > _ODD * self.count:
+            return 0
+        between = sum(count * (round(gap / usual) - 1) for gap, count in wide.items())
+        after = math.floor((duration - self._last) * 1000 / usual) - 1
+        return between + (after if after > 2 else 0)  # Durations are a frame or two longer where sound goes on.
+
+
+def _grabbed(capture: cv2.VideoCapture) -> Iterator[None]:
+    """Once for each frame that can be decoded; what fails is passed over until nothing comes for `video_damaged_frames` tries."""
+    failed = 0
+    while failed < limits().video_damaged_frames:
+        if capture.grab():
+            failed = 0
+            yield
+        else:
+            failed += 1
 
 
 def _capture(video: Path) -> cv2.VideoCapture:

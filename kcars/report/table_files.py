@@ -4,7 +4,8 @@ import re
 from html import escape
 from pathlib import Path
 
-from kcars.files import csv_text, write_text
+from kcars.csv_files import csv_text
+from kcars.files import write_text
 from kcars.report.tables import SOURCES, Line, Table
 
 HONEST, PAPER = SOURCES["honest"], SOURCES["published"]

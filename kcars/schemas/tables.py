@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from kcars.csv_files import restored
 from kcars.errors import KcarsError
 from kcars.schemas import Part, checked
 
@@ -118,7 +119,7 @@ def columns_in(text: str, path: Path, remedy: str) -> dict[str, list[str]]:
     """Columns of a table by name, as its schema says; KcarsError with the remedy where it is damaged."""
     csv.field_size_limit(CELL_CHARACTERS)
     try:
-        head, *rows = csv.reader(io.StringIO(text, newline=""))
+        head, *rows = ([*map(restored, row)] for row in csv.reader(io.StringIO(text, newline="")))
         if len(set(head)) != len(head):
             raise ValueError("a column stands twice")
         columns = (

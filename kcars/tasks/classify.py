@@ -14,14 +14,25 @@ from kcars.embed import Outputs
 from kcars.errors import KcarsError
 from kcars.settings import Strategy
 from kcars.tasks.classify_losses import plain_loss, validation_loss
-from kcars.tasks.plan import Network, Plan, Result, backbone, class_offsets, curve_table, training_loss, training_stream
+from kcars.tasks.plan import (
+    Network,
+    Plan,
+    Result,
+    backbone,
+    class_offsets,
+    curve_table,
+    refuse_no_test,
+    training_loss,
+    training_stream,
+)
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
-    """A stratified share of the training list validates, by protocol `paper` the test itself.
+    """What the dataset gives to validate on validates, or a stratified share of the training list; by protocol `paper` the test.
 
     Raises KcarsError where a photo stands in training and test.
     """
+    refuse_no_test(dataset, dataset.test)
     shared = np.intersect1d(dataset.train, dataset.test)
     if len(shared):
         raise KcarsError(
@@ -36,8 +47,19 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         )
     if strategy.evaluate.protocol == "paper":
         return Plan(dataset, strategy, dataset.train, dataset.test, classes)
+    if dataset.validation is not None:
+        _refuse_unknown(dataset, strategy, classes)
+        return Plan(dataset, strategy, dataset.train, dataset.validation, classes)
     held = _held_photos(dataset, strategy, classes)
     return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
+
+
+def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> None:
+    """KcarsError where no photo that is given to validate on is of a class that training knows."""
+    if not np.isin(dataset.index.ids[strategy.target][dataset.validation], classes.ids).any():
+        raise KcarsError(
+            f"{dataset.source}: none of the {len(dataset.validation)} validation photos is of a class that training knows"
+        )
 
 
 def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.ndarray:

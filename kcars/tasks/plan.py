@@ -59,6 +59,15 @@ class Result:
     curves: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+def refuse_no_test(dataset: Dataset, tested: np.ndarray) -> None:
+    """KcarsError where the dataset has given splits, and no photo to test on."""
+    if dataset.split == "as given" and not len(tested):
+        raise KcarsError(
+            f"{dataset.source}: no photo is in the test split; a folder test/ (or split test in photos.csv) is scored in the "
+            "end; without val/ a share of train/ validates"
+        )
+
+
 def history_column(key: str) -> str:
     """Where a validation score stands in the history: validation_hard/roc_auc -> val_hard_roc_auc."""
     return "val_" + key.removeprefix("validation").lstrip("_/").replace("/", "_")

@@ -6,18 +6,19 @@ from kcars.data.index import Classes, Dataset, Pairs, model_names
 from kcars.data.split import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.errors import KcarsError
 from kcars.settings import DIFFICULTIES, Strategy
-from kcars.tasks.plan import Plan
+from kcars.tasks.plan import Plan, refuse_no_test
 
 FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
-    """Whole training models are held out, and pairs of each difficulty drawn from them once, by seed.
+    """Whole training models are held out, or the given ones, and pairs of each difficulty drawn from them once, by seed.
 
     By protocol `paper` the test pairs, as labelled in their lists, validate too, and all models train. Raises KcarsError
     where a training model stands in the test pairs.
     """
     model = dataset.index.ids["model"]
+    refuse_no_test(dataset, dataset.test_rows())
     shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
     if len(shared):
         raise KcarsError(
@@ -29,6 +30,10 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if strategy.evaluate.protocol == "paper":
         train, validation = dataset.train, dataset.test_rows()
         pairs |= {name.replace("test/", "validation/"): given for name, given in pairs.items()}
+    elif dataset.validation is not None:
+        _refuse_learned(dataset)
+        train, validation = dataset.train, dataset.validation
+        pairs |= _drawn_pairs(dataset, strategy, validation)
     elif _held_by_fold(dataset, strategy):
         # The pairs serve the rivals, which learn nothing from these models.
         train, validation = dataset.train, dataset.train[:0]
@@ -40,6 +45,19 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         pairs |= drawn
     _refuse_one_kind(dataset, strategy, pairs)
     return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
+
+
+def _refuse_learned(dataset: Dataset) -> None:
+    """KcarsError where a model that is given to validate on is learned from too, or tested on."""
+    model = dataset.index.ids["model"]
+    for rows, what in ((dataset.train, "training"), (dataset.test_rows(), "test")):
+        shared = np.intersect1d(model[rows], model[dataset.validation])
+        if len(shared):
+            raise KcarsError(
+                f"{dataset.source}: {len(shared)} models stand in the {what} and the validation split, the first "
+                f"{dataset.index.name('model', shared[0])}; verification is validated on unseen models; --set "
+                "data.split=all holds out whole models instead"
+            )
 
 
 def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
@@ -84,7 +102,7 @@ def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
     wanted, models = strategy.evaluate.folds, len(np.unique(dataset.index.ids["model"][dataset.train]))
     if wanted is None:
         wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
-    if not wanted or strategy.evaluate.protocol == "paper":
+    if not wanted or dataset.validation is not None or strategy.evaluate.protocol == "paper":
         return []
     return folds_by_make(dataset.index, dataset.train, wanted, strategy.train.seed)
 

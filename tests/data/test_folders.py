@@ -88,7 +88,9 @@ def test_photos_beside_class_folders_are_left_out_and_told_by_every_reader(tmp_p
     assert why == "" and sum(bool(one.model) for one in named) == len(dataset.index) == len(named) - len(loose)
     manifest.write(root)
     assert len(manifest.read(root / "photos.csv", "classify", DATA).index) == len(dataset.index)
-    assert source.listed_faults(root) == []
+    assert [(fault.kind, fault.path) for fault in source.listed_faults(root)] == [
+        ("not_listed", path) for path in loose
+    ]
 
 
 def test_one_photo_beside_the_class_folders_is_told_of_one(tmp_path, capsys):

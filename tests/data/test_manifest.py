@@ -220,7 +220,10 @@ def test_missing_photos_are_named(folder):
         ("path,mkae\na.jpg,audi\n", r":1, column: 'mkae' is not known; choose one of path, make"),
         ("make,model\naudi,a1\n", "path among them"),
         ("path,path\na,b\n", "each once"),
-        ("path,make,split\na.jpg,audi,validate\n", "split: 'validate' is not known; choose one of train, test"),
+        (
+            "path,make,split\na.jpg,audi,validate\n",
+            "split: 'validate' is not known; choose one of train, validation, test",
+        ),
         ("path,make,split\na.jpg,audi,train\nb.jpg,audi,\n", ":3: split is empty; it stands in every line or in none"),
         ("path,make,left,top,right,bottom\na.jpg,audi,1,2,3\n", "has not as many values"),
         ("path,make,left,top,right,bottom\na.jpg,audi,5,5,5,9\n", ":2: box 5, 5, 5, 9; expected left, top"),

@@ -73,7 +73,7 @@ def test_the_nearest_name_leads_and_unknown_is_told():
     result = SearchResult("car.jpg", None, ())
     named = shown.found(Found(result, Prediction("car.jpg", (("Fiat 127", 0.9),), (), "Fiat 127")), MODEL)
     assert text(named).startswith("Fiat 127 The nearest name, with 90 %")
-    unknown = shown.found(Found(result, Prediction("car.jpg", (("Fiat 127", 0.1),), (), "unknown")), MODEL)
+    unknown = shown.found(Found(result, Prediction("car.jpg", (("Fiat 127", 0.1),), (), "unknown", known=False)), MODEL)
     assert text(unknown).startswith("Unknown The nearest name is Fiat 127, but not near enough")
 
 

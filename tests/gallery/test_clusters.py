@@ -14,7 +14,7 @@ from kcars.errors import KcarsError
 from kcars.gallery.cluster_summary import summary
 from kcars.gallery.clusters import NOISE, cluster_numbers, cut_distance, rows_to_cluster, write_clusters
 from kcars.gallery.contact_sheet import COLUMNS, GREY, MOST, TILE_PX, TITLE_PX
-from kcars.gallery.photos import Kept
+from kcars.gallery.photos import Kept, digest
 from kcars.gallery.store import Gallery, write
 from kcars.gallery.vector_index import VectorIndex
 
@@ -69,7 +69,7 @@ def gallery(tmp_path, colour_verifier):
         file = tmp_path / "photos" / f"{name}.png"
         write_photo(file, colour)
         box = (0.0, 0.0, 40.0, 40.0) if name == "b" else None
-        photos.append(Kept(str(file), name, "", "Lada" if name in "ad" else "", box))
+        photos.append(Kept(str(file), digest(file.read_bytes()), "", "Lada" if name in "ad" else "", box))
     (tmp_path / "photos/e.png").unlink()
     write(tmp_path / "index", colour_verifier.card, photos, VectorIndex.build(vectors))
     return Gallery.open(tmp_path / "index")

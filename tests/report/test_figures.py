@@ -11,8 +11,9 @@ from matplotlib.text import Text
 from PIL import Image
 from support.commands import kcars
 
+from kcars.csv_files import csv_text
 from kcars.errors import KcarsError
-from kcars.files import csv_text, write_json
+from kcars.files import write_json
 from kcars.report import figures
 from kcars.report.figures_pairs import _spread_epochs
 from kcars.report.figures_runs import LeftOut, names

@@ -1,0 +1,116 @@
+"""Names that look alike: those of classes become one, and listed paths find the files that are spelled otherwise.
+
+Unicode spells "é" in two ways, composed (NFC) and decomposed (NFD, as macOS once stored names).
+"""
+
+import contextlib
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from unicodedata import normalize
+
+from kcars.errors import KcarsError
+from kcars.plain_text import warn
+
+Label = tuple[str, str]  # Make and model, "" where there is none.
+_NAMED = 3  # So many names in a message, no more.
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: composed, without case, with single spaces."""
+    return normalize("NFC", " ".join(normalize("NFC", name).casefold().split()))
+
+
+def one_spelling(labels: Sequence[Label], source: str) -> list[Label]:
+    """Labels in NFC and without blanks at their ends; of those that `plain` makes equal, all in the most frequent spelling.
+
+    Names that were joined are reported once on standard error. Raises KcarsError for a name of blanks alone.
+    """
+    distinct = Counter(labels)
+    makes, models = {}, {}
+    for (make, model), count in distinct.items():
+        if (make and not make.strip()) or (model and not model.strip()):
+            raise KcarsError(f"{source}: make {make!r}, model {model!r}: a name has more than blanks")
+        makes.setdefault(plain(make), Counter())[make] += count
+        models.setdefault((plain(make), plain(model)), Counter())[model] += count
+    joined = {label: _joined(label, makes, models) for label in distinct}
+    variants = [*map(list, makes.values()), *map(list, models.values())]
+    if several := tuple(tuple(sorted(names)) for names in variants if len(names) > 1):
+        _warn_of_joined(source, several)
+    return [joined[label] for label in labels]
+
+
+def _joined(label: Label, makes: dict, models: dict) -> Label:
+    make, model = map(plain, label)
+    return _chosen(makes[make]), _chosen(models[make, model])
+
+
+def _chosen(spellings: Counter) -> str:
+    tidy = Counter()
+    for name, count in spellings.items():
+        tidy[normalize("NFC", name.strip())] += count
+    return min(tidy, key=lambda name: (-tidy[name], name))
+
+
+@lru_cache(maxsize=64)
+def _warn_of_joined(source: str, variants: tuple[tuple[str, ...], ...]) -> None:
+    """Once for a dataset, however often it is read."""
+    told = "; ".join(" and ".join(map(ascii, names)) for names in variants[:_NAMED])
+    more = f" and {len(variants) - _NAMED} more" if len(variants) > _NAMED else ""
+    warn(f"warning: {source}: names that differ in case, blanks or Unicode form count as one: {told}{more}")
+
+
+class Disk:
+    """The files below a folder by their names in another spelling; each folder is listed once."""
+
+    def __init__(self, root: Path):
+        self._root, self._folders = root, {}
+
+    def path_of(self, path: str) -> str:
+        """The path itself where there is such a file, that of the one spelled in another Unicode form, or the path as it is."""
+        return path if os.path.lexists(os.path.join(self._root, path)) else self.spelled(path) or path
+
+    def spelled(self, path: str) -> str | None:
+        """The path of the one file that is called like this in another Unicode form."""
+        found = self._alike(path, _composed)
+        return found[0] if len(found) == 1 else None
+
+    def in_other_case(self, path: str) -> str | None:
+        """The path of a file whose name differs in upper and lower case, blanks or Unicode form alone."""
+        return next(iter(self._alike(path, plain)), None)
+
+    def _alike(self, path: str, form: Callable[[str], str]) -> list[str]:
+        """Paths that are equal to this one in a form."""
+        places = [""]
+        for part in path.split("/"):
+            wanted = form(part)
+            places = [
+                os.path.join(place, name) for place in places for name in self._names(place, form).get(wanted, ())
+            ]
+        return places
+
+    def _names(self, folder: str, form: Callable[[str], str]) -> dict[str, list[str]]:
+        """Names in a folder by their form; none where there is no such folder."""
+        if (folder, form) not in self._folders:
+            names = self._folders[folder, form] = {}
+            with contextlib.suppress(OSError, ValueError):
+                for name in os.listdir(os.path.join(self._root, folder)):
+                    names.setdefault(form(name), []).append(name)
+        return self._folders[folder, form]
+
+
+def _composed(name: str) -> str:
+    return normalize("NFC", name)
+
+
+def why_missing(root: Path, paths: Sequence[str]) -> str:
+    """What a list may mean by paths that are not there, "" where nothing is like them: their case, or backslashes."""
+    disk = Disk(root)
+    for path in paths[:100]:
+        if "\\" in path:
+            return f"{path!r} has backslashes; write / between folders"
+        if other := disk.in_other_case(path):
+            return f"{other!r} is there, which differs from {path!r} in upper and lower case"
+    return ""
