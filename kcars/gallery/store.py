@@ -198,7 +198,7 @@ def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dic
         "model": {
             "place": str(Path(card["place"]).resolve()),
             "fingerprint": fingerprint_of(card),
-            "strategy": card["strategy"],
+            "strategy": card.get("strategy", ""),
             "target": target,
             "crop": card["input"]["crop"],
             "padding": card["input"]["padding"],
