@@ -68,18 +68,20 @@ def hint(told: str) -> str:
 def about(model: Model) -> str:
     """What the model is, and how well it does, in two sentences or three."""
     card = model.card
-    name = "balanced_accuracy" if model.task == "classify" else "roc_auc"
     return _render(
         "about",
         card=card,
         place=Path(card["place"]).name or card["place"],
-        score=next((one for key, one in card["scores"].items() if key.endswith(f"/{name}") and _leads(key, card)), None),
+        score=_score(card),
         boxed=card["input"]["learned_in_boxes"],
     )  # fmt: skip
 
 
-def _leads(key: str, card: dict) -> bool:
-    return card["task"] == "classify" or key.startswith(f"{card['deciding']}/")
+def _score(card: dict) -> dict | None:
+    """The score that tells most, with its interval; None where the card has none, or one that is undefined."""
+    ends = "/balanced_accuracy" if card["task"] == "classify" else f"{card.get('deciding')}/roc_auc"
+    found = (one for key, one in card.get("scores", {}).items() if key.endswith(ends) and one["value"] is not None)
+    return next(found, None)
 
 
 def _match(match: Match, threshold: float) -> dict:

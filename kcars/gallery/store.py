@@ -202,7 +202,7 @@ def _model(card: dict) -> dict:
     return {
         "place": str(Path(card["place"]).resolve()),
         "fingerprint": fingerprint_of(card),
-        "strategy": card["strategy"],
+        "strategy": card.get("strategy", ""),
         "target": card["target"],
         "crop": card["input"]["crop"],
         "padding": card["input"]["padding"],

@@ -32,7 +32,9 @@ def parsed(schema: type[Parsed], content: Any, where, remedy: str) -> Parsed:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        raise KcarsError(f"{where}: {first_fault(error)}; {remedy}") from None
+        first = error.errors(include_url=False, include_context=False)[0]
+        lacking = ascii(".".join(map(str, first["loc"])))[1:-1] if first["type"] == "missing" else ""
+        raise KcarsError(f"{where}: {f'lacks {lacking}' if lacking else first_fault(error)}; {remedy}") from None
     except RecursionError:
         raise KcarsError(f"{where}: is nested too deeply; {remedy}") from None
 

@@ -37,6 +37,20 @@ def test_a_name_that_is_no_utf_8_does_not_stop_the_page():
         assert not {"\x1b", "\u202e"} & set(page) and "<b>" not in page
 
 
+@pytest.mark.parametrize("task", ["classify", "verify"])
+@pytest.mark.parametrize("scores", [None, {}, {"value": None}, {"value": 0.5}, {"value": 0.5, "low": 0.1}, {"value": 0.5, "high": 0.9}])  # fmt: skip
+def test_a_card_with_fewer_scores_is_shown_all_the_same(task, scores):
+    """Cards may leave them out, and a score is undefined where the test had pairs of one kind alone."""
+    card = {"task": task, "target": "model", "place": "x", "input": {"learned_in_boxes": False}}
+    card["classes"] = {"names": ["a"], "makes": []}
+    names = {"classify": "test/balanced_accuracy", "verify": "hard/roc_auc"}
+    if scores is not None:
+        card["deciding"] = "hard"
+        card["scores"] = {names[task]: scores} if scores else {}
+    page = shown.about(SimpleNamespace(card=card, task=task))
+    assert ("0.50" in page) == bool(scores and scores["value"]) and "95 %" not in page
+
+
 @pytest.mark.parametrize("host", ["m\xfcnchen..de", "\udcff", "", "a..b", "a" * 64, "[::1]", "a b", "\x00", "http://localhost"])  # fmt: skip
 def test_a_host_that_can_be_none_is_told_in_a_line(host):
     with pytest.raises(KcarsError, match="--host .*: an address or a name"):
