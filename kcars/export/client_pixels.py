@@ -24,7 +24,7 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
     photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
-    doubtful = spread and (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
+    doubtful = (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
     if doubtful and not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
         raise ValueError(f"{path}: {DAMAGED}")
     height, width = photo.shape[:2]
@@ -49,7 +49,7 @@ def decoded(data, scale=1, flag=0):
 
 
 def spread_out(data):
-    """A JPEG of one scan with bytes behind it: where pixels change by them, some were lacking, which decoders fill up; None of more.
+    """The JPEG with bytes between its scans: where pixels change by them, some were lacking, which decoders fill up.
 
     ValueError for what is no JPEG of one or three colours, or lacks scans.
     """
@@ -74,4 +74,4 @@ def spread_out(data):
     if not markers or fatal or (several and given < 64 * colours):
         raise ValueError(DAMAGED)
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
-    return None if several else BETWEEN.join(parts)
+    return BETWEEN.join(parts)

@@ -77,7 +77,7 @@ def _decoded(number, data, file, markers, scale):
         return tf.switch_case(scale, at)
 
     pixels = read(data)
-    doubtful = ~file.several_scans & tf.reduce_all(pixels[-1, -1] == GREY)
+    doubtful = tf.reduce_all(pixels[-1, -1] == GREY)
     same = tf.cond(doubtful, lambda: tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers))), lambda: True)
     with tf.control_dependencies([_refuse(same, number, "is a JPEG that ends too early or is damaged")]):
         return tf.identity(pixels)

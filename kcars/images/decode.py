@@ -137,7 +137,7 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
             pass
     formats.loaded(data)  # The strict reader tells what libjpeg cannot go on from.
     photo = _by_opencv(data, scale)
-    if not header.jpeg.several_scans and (header.jpeg.components == 4 or jpeg_damage.ends_grey(photo)):
+    if header.jpeg.components == 4 or jpeg_damage.ends_grey(photo):
         padded = jpeg_damage.padded(data, header.jpeg.first_scan)
         if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
             raise ValueError(formats.DAMAGED)

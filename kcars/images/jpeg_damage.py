@@ -1,8 +1,8 @@
 """Whether a JPEG's pixels all come from its own bytes: libjpeg fills up with grey, and most readers say nothing of it.
 
-`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. Of several scans, the header
-tells whether they are all there; of a single one, a decoder is asked again. What is lacking of less than a block or two, and
-damage that decodes to as many pixels as there are, is not found, by none of them.
+`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. The header tells
+whether all scans are there; where the last pixel is grey, a decoder is asked again. What is lacking of less than a block or two, or
+in the later scans of a progressive file, and damage that decodes to as many pixels as there are, is found by none of them.
 """
 
 import re
@@ -27,7 +27,7 @@ def ends_grey(stored: np.ndarray) -> bool:
 
 
 def padded(data: bytes, first_scan: int) -> bytes | None:
-    """A JPEG of one scan with PADDING before each marker from the place of that scan's marker on, to the end of the image.
+    """A JPEG with PADDING before each marker behind the head of its first scan, whose place is given, to the end of the image.
 
     None where that end is lacking.
     """
