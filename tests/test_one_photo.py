@@ -199,3 +199,49 @@ _BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
 }  # fmt: skip
+
+
+def test_exif_that_names_no_turn_leaves_a_photo_as_it_is(tmp_path):
+    kinds = {}
+    for turn in (0, 1, 9, 300):
+        path = tmp_path / f"{turn}.jpg"
+        path.write_bytes(photo_kinds.KINDS["JPEG, big-endian Exif"](photo_kinds.picture(60, 90, 1), turn))
+        kinds[turn] = [kind for kind, _ in examine(path, None).faults]
+    assert kinds == {0: [], 1: [], 9: ["turn_not_applied"], 300: ["turn_not_applied"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("PNG, 16 bits", ["sixteen_bit"]),
+        ("PNG, 16 bits grey", ["sixteen_bit", "grey"]),
+        ("PNG, palette", []),
+        ("PNG, palette see-through", ["transparent"]),
+        ("PNG, alpha", ["transparent"]),
+        ("JPEG, turn in XMP", ["turn_not_applied"]),
+        ("JPEG, CMYK without Adobe", ["cmyk"]),
+        ("BMP, palette", []),
+        ("ICO", ["no_photo"]),
+        ("TGA", ["no_photo"]),
+    ],
+)
+def test_data_check_reports_what_decoding_does(tmp_path, name, kinds):
+    data = photo_kinds.KINDS[name](photo_kinds.picture(60, 90, 1), 0)
+    path = tmp_path / f"a{'.png' if name[:3] == 'PNG' else '.bmp' if name[:3] == 'BMP' else '.jpg'}"
+    path.write_bytes(data)
+    assert [kind for kind, _ in examine(path, None).faults] == kinds
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["cut off, with an end", "end within", "restart within", "table within", "comment within", "without its end"],
+)
+@pytest.mark.parametrize("kind", ["JPEG", "JPEG, progressive", "JPEG, CMYK", "JPEG, grey"])
+def test_a_jpeg_that_lacks_pixels_is_refused_and_data_check_says_so(tmp_path, kind, damage):
+    if kind == "JPEG, progressive" and damage in ("restart within", "comment within"):
+        pytest.skip("what a later scan lacks only refines the photo")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(photo_kinds.damaged(photo_kinds.KINDS[kind](photo_kinds.picture(200, 200, 1), 0), damage, 0.1, 1))
+    with pytest.raises(KcarsError, match=r"a\.jpg: ends too early or is damaged"):
+        read_photo(path, None, SIZE, "box", PADDING)
+    assert [kind for kind, _ in examine(path, None).faults] in (["truncated"], ["no_photo"])

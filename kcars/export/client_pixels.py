@@ -24,7 +24,7 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
     photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
-    doubtful = spread and (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
+    doubtful = (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
     if doubtful and not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
         raise ValueError(f"{path}: {DAMAGED}")
     height, width = photo.shape[:2]
@@ -49,7 +49,7 @@ def decoded(data, scale=1, flag=0):
 
 
 def spread_out(data):
-    """A JPEG of one scan with bytes behind it: where pixels change by them, some were lacking, which decoders fill up; None of more.
+    """The JPEG with bytes between its scans: where pixels change by them, some were lacking, which decoders fill up.
 
     ValueError for what is no JPEG of one or three colours, or lacks scans.
     """
@@ -57,8 +57,8 @@ def spread_out(data):
     while kind != 0xDA and (found := MARKER.search(data, place)):
         kind, place = data[found.end() - 1], found.end()
         if kind >= 0xC0 and not 0xD0 <= kind <= 0xD7:
-            head = data[place : place + int.from_bytes(data[place : place + 2], "big")]
-            place += len(head)
+            length = max(2, int.from_bytes(data[place : place + 2], "big"))
+            head, place = data[place : place + length] + bytes(520), place + length
             frame = bytes([kind]) + head if kind in (0xC0, 0xC1, 0xC2) else frame
     if data[:3] != b"\xff\xd8\xff" or kind != 0xDA or frame[8:9] not in (b"\1", b"\3"):
         raise ValueError("no JPEG of one or three colours")
@@ -67,11 +67,11 @@ def spread_out(data):
     markers = markers[: ends[0] + 1] if ends else []
     progressive, colours = frame[0] == 0xC2, frame[8]
     several, given = progressive or head[2] < colours, 0
-    for scan in (head, *(data[at + 2 : at + 16] + bytes(14) for at in markers if data[at + 1] == 0xDA)):
+    for scan in (head, *(data[at + 2 : at + 2 + 520] + bytes(520) for at in markers if data[at + 1] == 0xDA)):
         first, last, bits = scan[3 + 2 * scan[2] :][:3]
         given += scan[2] * (max(0, last - first + 1) * (bits % 16 == 0) if progressive else 64)
-    fatal = [data[at + 1] for at in markers if data[at + 1] < 0xD0 and not (several and data[at + 1] == 0xC4)]
-    if not markers or fatal or (several and given < 64 * colours):
+    own = {*range(0xD0, 0xD8), 0xD9} | ({0xC4, 0xDA, 0xDB, 0xDD} if several else set())
+    if not markers or any(data[at + 1] not in own for at in markers) or (several and given < 64 * colours):
         raise ValueError(DAMAGED)
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
-    return None if several else BETWEEN.join(parts)
+    return BETWEEN.join(parts)

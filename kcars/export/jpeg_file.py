@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kcars.images.jpeg_damage import PADDING
+from kcars.images.jpeg_damage import FOREIGN_TO_ONE, FOREIGN_TO_SEVERAL, PADDING
 from kcars.images.jpeg_header import COEFFICIENTS
 from kcars.limits import limits
 
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
-_RESTARTS, _END_OF_IMAGE, _START_OF_SCAN, _TABLES = (0xD0, 0xD7), 0xD9, 0xDA, 0xC4
+_RESTARTS, _END_OF_IMAGE, _START_OF_SCAN = (0xD0, 0xD7), 0xD9, 0xDA
+_FOREIGN = [[kind in foreign for kind in range(256)] for foreign in (FOREIGN_TO_ONE, FOREIGN_TO_SEVERAL)]
 _FRAMES = [kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC)]
 
 
@@ -123,9 +124,9 @@ def whole(file: File, markers):
         file.progressive, tf.maximum(last - first + 1, 0) * tf.cast(bits % 16 == 0, tf.int64), COEFFICIENTS
     )
     complete = tf.reduce_sum(given * colours) >= COEFFICIENTS * file.colours
-    fatal = (kinds < 0xC0) | ((kinds < 0xD0) & ((kinds != _TABLES) | ~file.several_scans)) | (kinds == 0xD8)
+    foreign = tf.where(file.several_scans, tf.gather(_FOREIGN[1], kinds), tf.gather(_FOREIGN[0], kinds))
     ended = tf.reduce_any(kinds == _END_OF_IMAGE)
-    return ended & ~tf.reduce_any(fatal) & (complete | ~file.several_scans)
+    return ended & ~tf.reduce_any(foreign) & (complete | ~file.several_scans)
 
 
 def scans(file: File, markers):

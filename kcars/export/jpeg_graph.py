@@ -44,7 +44,8 @@ def _photo(number, data, box, size_px: int, padding: float):
     stored = tf.stack([file.number(file.frame + 5, 2), file.number(file.frame + 7, 2)])
     turn = jpeg_file.orientation(file)
     height, width = tf.unstack(tf.where(turn >= 5, stored[::-1], stored))
-    box = tf.where(tf.reduce_all(box == WHOLE), tf.cast(tf.stack([0, 0, width, height]), tf.float64), box)
+    whole = tf.reduce_all(box == WHOLE)
+    box = tf.where(whole, tf.cast(tf.stack([0, 0, width, height]), tf.float64), box)
     inside = _clipped(box, height, width)
     with tf.control_dependencies(
         [
@@ -55,7 +56,12 @@ def _photo(number, data, box, size_px: int, padding: float):
     ):
         scale = _decoding_scale(inside, size_px)
     pixels = _decoded(number, data, file, markers, scale)
-    part = _part(inside, jpeg_file.turned(pixels, turn), padding, tf.cast(tf.gather(SCALES, scale), tf.float64))
+    part = _part(
+        inside,
+        jpeg_file.turned(pixels, turn),
+        tf.where(whole, tf.ones_like(box[0]), padding),
+        tf.cast(tf.gather(SCALES, scale), tf.float64),
+    )
     return resized(part, size_px)
 
 
@@ -71,7 +77,7 @@ def _decoded(number, data, file, markers, scale):
         return tf.switch_case(scale, at)
 
     pixels = read(data)
-    doubtful = ~file.several_scans & tf.reduce_all(pixels[-1, -1] == GREY)
+    doubtful = tf.reduce_all(pixels[-1, -1] == GREY)
     same = tf.cond(doubtful, lambda: tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers))), lambda: True)
     with tf.control_dependencies([_refuse(same, number, "is a JPEG that ends too early or is damaged")]):
         return tf.identity(pixels)
@@ -122,7 +128,7 @@ def _decoding_scale(inside, size_px: int):
     return tf.reduce_sum(tf.cast(enough, tf.int32))
 
 
-def _part(inside, pixels, padding: float, scale):
+def _part(inside, pixels, padding, scale):
     """What `boxes.part_of` names, of pixels decoded at 1 / scale."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     left, top, right, bottom = tf.unstack(inside / scale)

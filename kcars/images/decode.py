@@ -128,17 +128,19 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
 
     simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
-    data = header.content
+    data, scan, several = header.content, header.jpeg.first_scan, header.jpeg.several_scans
     smallest = {"min_height": -(-header.height // scale), "min_width": -(-header.width // scale), "min_factor": scale}
-    if header.jpeg.components != 4:
+    if header.jpeg.components != 4 and jpeg_damage.ends_plainly(data, scan, several):
         try:
             return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
         except ValueError:
             pass
     formats.loaded(data)  # The strict reader tells what libjpeg cannot go on from.
+    if jpeg_damage.has_foreign_marker(data, scan, several):
+        raise ValueError(formats.DAMAGED)
     photo = _by_opencv(data, scale)
-    if not header.jpeg.several_scans and (header.jpeg.components == 4 or jpeg_damage.ends_grey(photo)):
-        padded = jpeg_damage.padded(data, header.jpeg.first_scan)
+    if header.jpeg.components == 4 or jpeg_damage.ends_grey(photo):
+        padded = jpeg_damage.padded(data, scan)
         if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
             raise ValueError(formats.DAMAGED)
     return photo

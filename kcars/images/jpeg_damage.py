@@ -1,8 +1,8 @@
 """Whether a JPEG's pixels all come from its own bytes: libjpeg fills up with grey, and most readers say nothing of it.
 
-`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. Of several scans, the header
-tells whether they are all there; of a single one, a decoder is asked again. What is lacking of less than a block or two, and
-damage that decodes to as many pixels as there are, is not found, by none of them.
+`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. The header tells
+whether all scans are there; where the last pixel is grey, a decoder is asked again. What is lacking of less than a block or two, or
+in the later scans of a progressive file, and damage that decodes to as many pixels as there are, is found by none of them.
 """
 
 import re
@@ -21,13 +21,39 @@ PADDING = bytes(
 GREY = 128  # What is filled up with.
 
 
+_TAIL = (
+    64  # Bytes before the end of the image in which a decoder that has all pixels passes over what it should not find.
+)
+# Markers that do not belong between the head of the first scan and the end of the image: of one scan, and of several.
+FOREIGN_TO_ONE = (*range(0x01, 0xD0), 0xD8, *range(0xDA, 0xFF))
+FOREIGN_TO_SEVERAL = tuple(kind for kind in FOREIGN_TO_ONE if kind not in (0xC4, 0xDA, 0xDB, 0xDD))
+_FOREIGN = {
+    several: re.compile(b"\xff[" + b"".join(re.escape(bytes([kind])) for kind in kinds) + b"]")
+    for several, kinds in ((False, FOREIGN_TO_ONE), (True, FOREIGN_TO_SEVERAL))
+}
+
+
+def ends_plainly(data: bytes, first_scan: int, several: bool) -> bool:
+    """Whether the image has an end and nothing foreign close before it, which libjpeg does not warn of once it has all pixels."""
+    end = data.rfind(_END)
+    start = _behind_segment(data, first_scan)
+    return end >= start and _FOREIGN[several].search(data, max(start, end - _TAIL), end) is None
+
+
+def has_foreign_marker(data: bytes, first_scan: int, several: bool) -> bool:
+    """Whether a marker that does not belong there stands before the end of the image, or the end is lacking."""
+    start = _behind_segment(data, first_scan)
+    end = data.find(_END, start)
+    return end < 0 or _FOREIGN[several].search(data, start, end) is not None
+
+
 def ends_grey(stored: np.ndarray) -> bool:
     """Whether the last pixel, as stored, is what libjpeg fills up with: where it is not, nothing is lacking."""
     return bool((stored[-1, -1] == GREY).all())
 
 
 def padded(data: bytes, first_scan: int) -> bytes | None:
-    """A JPEG of one scan with PADDING before each marker from the place of that scan's marker on, to the end of the image.
+    """A JPEG with PADDING before each marker behind the head of its first scan, whose place is given, to the end of the image.
 
     None where that end is lacking.
     """

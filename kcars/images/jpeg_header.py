@@ -94,7 +94,8 @@ def _segments(data: bytes, bounds: Limits) -> list[tuple[int, int, int]]:
 def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: bool, bounds: Limits) -> JpegHeader:
     """The header with its scans up to the end of the image counted, at most one more than `jpeg_scans`.
 
-    A file of less than all coefficients is no error to libjpeg, which then smooths: each release of it otherwise.
+    A file of less than all coefficients is no error to libjpeg, which then smooths: each release of it otherwise. Markers count
+    wherever they stand: tables between scans hold none.
     """
     scans, complete = 1, _completed(data, first.first_scan, progressive)
     for _ in range(bounds.photo_segments):
@@ -108,7 +109,6 @@ def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: boo
             scans, complete = scans + 1, complete + _completed(data, place - 2, progressive)
         if scans > bounds.jpeg_scans:
             break
-        place += max(2, int.from_bytes(data[place : place + 2], "big"))
     else:
         raise too_many_segments()
     return first._replace(scans=scans, whole=complete >= COEFFICIENTS * first.components)

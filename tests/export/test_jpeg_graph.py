@@ -59,6 +59,11 @@ def test_jpegs_are_read_to_the_bit_as_training_does(size):
     assert (read([data])[0] == found[0]).all()
 
 
+def test_a_whole_photo_keeps_its_last_lines_where_nothing_is_added_to_boxes():
+    data = jpeg(221, 223)
+    assert (jpeg_graph.photos(tf.constant([data]), None, 24, 0.0).numpy()[0] == decode(data, None, 24, 0.0)).all()
+
+
 def test_grey_jpegs_have_three_channels():
     data = jpeg(60, 80, colours=1)
     assert (read([data])[0] == decode(data, None, 24, 0.1)).all()
