@@ -32,11 +32,18 @@ def parsed(schema: type[Parsed], content: Any, where, remedy: str) -> Parsed:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        lacking = ascii(".".join(map(str, first["loc"])))[1:-1] if first["type"] == "missing" else ""
-        raise KcarsError(f"{where}: {f'lacks {lacking}' if lacking else first_fault(error)}; {remedy}") from None
+        raise KcarsError(f"{where}: {_key_and_fault(error)}; {remedy}") from None
     except RecursionError:
         raise KcarsError(f"{where}: is nested too deeply; {remedy}") from None
+
+
+def _key_and_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ascii(".".join(map(str, first["loc"])))[1:-1]
+    if first["type"] == "missing":
+        return f"lacks {key}"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return f"{key} is {_short(first['input'])}: {message}" if key else message
 
 
 def checked(schema: Any, content: Any, path: Path, remedy: str) -> Any:
