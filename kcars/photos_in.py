@@ -12,6 +12,7 @@ import numpy as np
 from kcars import onnx_file
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
+from kcars.files import real_path
 from kcars.images.decode import full_size, named, photo_bytes
 from kcars.images.video import frames as video_frames
 from kcars.limits import limits
@@ -42,13 +43,13 @@ def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Pho
     What holds none gives a Photo whose `fault` says so.
     """
     for name in names:
-        if name.is_dir():
+        if os.path.isdir(name):
             found = walk(name)
             if not found:
                 fault = KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
                 yield Photo(shown(name), name, fault=fault)
             yield from (Photo(shown(name / path), name / path) for path in found)
-        elif name.suffix.lower() in VIDEO_ENDINGS and name.is_file():
+        elif name.suffix.lower() in VIDEO_ENDINGS and os.path.isfile(name):
             yield from frames(name, every_seconds)
         else:
             yield Photo(shown(name), name)
@@ -64,7 +65,7 @@ def count_of(names: Iterable[Path]) -> int | None:
     names = list(names)
     if any(name.suffix.lower() in VIDEO_ENDINGS for name in names):
         return None
-    return sum(len(walk(name)) if name.is_dir() else 1 for name in names)
+    return sum(len(walk(name)) if os.path.isdir(name) else 1 for name in names)
 
 
 def frames(video: Path, every_seconds: float) -> Iterator[Photo]:
@@ -94,7 +95,7 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
                     raise KcarsError(
                         f"{where}: names no photo, or has too many cells; path,left,top,right,bottom is needed"
                     )
-                boxes.setdefault((file.parent / line["path"]).resolve(), []).append(
+                boxes.setdefault(real_path(file.parent / line["path"]), []).append(
                     box_of([line[name] for name in BOX_COLUMNS], where)
                 )
     except (OSError, ValueError, csv.Error) as error:
@@ -121,7 +122,7 @@ def box_of(texts: list[str | None], where: str) -> Box:
 def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[Photo]:
     """Each photo once for each of its boxes, or whole where it has none."""
     for photo in photos:
-        own = boxes.get(photo.source.resolve(), []) if isinstance(photo.source, Path) else []
+        own = boxes.get(real_path(photo.source), []) if isinstance(photo.source, Path) else []
         yield from (replace(photo, box=box) for box in own or [None])
 
 

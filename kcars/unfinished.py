@@ -107,7 +107,7 @@ def _leftovers(folder: str) -> dict[str, list[str]]:
 
 def _remove_unless_held(place: str) -> None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RecursionError):  # A stranger's folder may hold folders a thousand deep.
         handle = os.open(place, flags)
         try:
             status = os.fstat(handle)

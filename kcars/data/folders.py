@@ -1,6 +1,6 @@
 """Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/` and `test/` above."""
 
-import sys
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -10,6 +10,7 @@ from kcars.data.index import Dataset
 from kcars.data.own import SPLITS, Photo, dataset
 from kcars.data.photos import walk
 from kcars.errors import KcarsError
+from kcars.plain_text import warn
 from kcars.settings import DataSettings
 
 
@@ -20,7 +21,7 @@ def read(root: Path, task: str, data: DataSettings) -> Dataset:
 
 def described(root: Path, tell: bool = True) -> list[Photo]:
     """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
@@ -61,7 +62,7 @@ def _warn_of_loose(root: str, count: int, first: str) -> None:
         if count == 1
         else f"{count} photos lie beside the class folders and are"
     )
-    print(f"warning: {root}: {what} left out, such as {first}", file=sys.stderr)
+    warn(f"warning: {root}: {what} left out, such as {first}")
 
 
 def _is_split(paths: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kcars.errors import KcarsError
-from kcars.files import sha256, writable_folder, write_json
+from kcars.files import real_path, sha256, writable_folder, write_json
 from kcars.gallery import open_set
 from kcars.gallery.index_schema import PHOTOS, VECTORS, Index, Lists
 from kcars.gallery.names import Names
@@ -196,7 +196,7 @@ def _facts(card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dic
     return {
         "format": FORMAT,
         "model": {
-            "place": str(Path(card["place"]).resolve()),
+            "place": str(real_path(card["place"])),
             "fingerprint": fingerprint_of(card),
             "strategy": card["strategy"],
             "target": target,

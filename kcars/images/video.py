@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kcars.data.photos import refuse_undecodable
 from kcars.errors import KcarsError
 from kcars.images import formats
 from kcars.limits import limits
@@ -25,8 +26,10 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
 
     Raises KcarsError for a file that is no video, or has frames of more than `photo_megapixels`.
     """
+    place = os.path.abspath(video)
+    refuse_undecodable(place, ())  # OpenCV crashes at such a name.
     with opened(video):  # A pipe or a device may never end.
-        capture = _capture(video)
+        capture = _capture(place)
     try:
         rate = capture.get(cv2.CAP_PROP_FPS) if capture.isOpened() else 0.0
         if rate > 0:
@@ -47,10 +50,10 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
         capture.release()
 
 
-def _capture(video: Path) -> cv2.VideoCapture:
+def _capture(video: str) -> cv2.VideoCapture:
     """The video opened by FFmpeg alone: OpenCV's other readers take single pictures for videos."""
     with _options():
-        return cv2.VideoCapture(os.path.abspath(video), cv2.CAP_FFMPEG)
+        return cv2.VideoCapture(video, cv2.CAP_FFMPEG)
 
 
 @contextlib.contextmanager
