@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,13 +46,23 @@ class _Commands(click.Group):
             context.exit(128 + stop.signal)
         except MemoryError as error:  # Whatever was being read is not to blame.
             told = str(error) or "memory is too short"
-            click.echo(f"kcars: {told}; end other programs, or raise the limit on memory", err=True)
+            warn(f"kcars: {told}; end other programs, or raise the limit on memory")
+            context.exit(2)
+        except RecursionError:
+            warn("kcars: what was given is nested too deeply, such as folders a thousand deep")
             context.exit(2)
         except OSError as error:
-            if error.errno != errno.ENOSPC or error.filename is not None:
+            if error.filename is not None:
+                warn(f"kcars: {_place(error.filename)}: cannot be read or written ({error.strerror})")
+            elif error.errno == errno.ENOSPC:
+                warn(f"kcars: standard output: cannot be written ({error.strerror})")
+            else:
                 raise
-            warn(f"kcars: standard output: cannot be written ({error.strerror})")
             context.exit(2)
+
+
+def _place(name: str | bytes | int) -> str:
+    return os.fsdecode(name) if isinstance(name, bytes) else str(name)
 
 
 def _refuse(error: click.UsageError, context: click.Context) -> None:

@@ -1,5 +1,6 @@
 """`kcars explain`: where a run looked. Everything heavy is imported inside the command."""
 
+import os
 from pathlib import Path
 
 import click
@@ -78,7 +79,9 @@ def _refuse(photos: tuple[Path, ...], out: Path | None, name: str | None, as_jso
         raise KcarsError("--out: is missing; name a PNG file for the picture, or ask for numbers with --json")
     if out is not None and out.suffix.lower() != ".png":
         raise KcarsError(f"--out {out}: is no PNG file by its name; such as why.png is")
-    if out is not None and any(photo.exists() and out.exists() and photo.samefile(out) for photo in photos):
+    if out is not None and any(
+        os.path.exists(photo) and os.path.exists(out) and photo.samefile(out) for photo in photos
+    ):
         raise KcarsError(f"--out {out}: is the photo itself; name another file")
 
 

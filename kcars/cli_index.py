@@ -1,5 +1,6 @@
 """The `kcars index` commands: photos to search among, to name by, to group. Everything heavy is imported inside one."""
 
+import os
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def build(folder, place, out, boxes, no_names, exact, force):
     from kcars.predict import load
 
     check_place(out, force)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise KcarsError(f"{folder}: there is no such folder")
     listed = _listed([folder], not no_names)
     model = load(place or newest("verify"))
@@ -166,7 +167,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
     from kcars.gallery.search import json_line, lines, search_each
     from kcars.gallery.store import Gallery, read_facts
 
-    if photo.is_dir():
+    if os.path.isdir(photo):
         raise KcarsError(f"{photo}: is a folder; name one photo")
     wanted, _ = photos_given([photo], 1.0, box, boxes, detector, detector_classes)
     read_facts(index)
@@ -240,7 +241,7 @@ def _listed(places, names: bool) -> list:
 
 def _refuse_missing(places) -> None:
     for place in places:
-        if not place.exists():
+        if not os.path.exists(place):
             raise KcarsError(f"{place}: there is no such file or folder")
 
 

@@ -64,8 +64,15 @@ def folder_written_whole(folder: Path, what: str = "--out"):
 
 
 def refuse_filled(folder: Path, what: str = "--out") -> None:
-    """KcarsError where a folder that is to be written is there, and not an empty folder."""
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    """KcarsError where a folder that is to be written is there, and not an empty folder; or cannot be there."""
+    try:
+        os.lstat(folder)
+        filled = not folder.is_dir() or any(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise KcarsError(f"{what} {folder}: cannot be written ({error.strerror})") from None
+    if filled:
         raise KcarsError(f"{what} {folder}: holds something already; name another folder")
 
 
@@ -88,6 +95,11 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def real_path(path: Path | str) -> Path:
+    """The absolute path with its links followed, as far as they lead; `Path.resolve` fails at links that go in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def umask() -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from kcars import learned
 from kcars.data.index import model_names
 from kcars.errors import KcarsError
+from kcars.files import real_path
 from kcars.plain_text import warn
 from kcars.restore import scored_network
 from kcars.run import WEIGHTS, Run
@@ -56,8 +57,8 @@ def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
             )
     copy_weights(scored_network(run).get_layer(settings.backbone), backbone, run.folder)
     return {
-        "run": str(run.folder.resolve()),
-        "file": str(run.best_weights.resolve()),
+        "run": str(real_path(run.folder)),
+        "file": str(real_path(run.best_weights)),
         "sha256": run.files.sha256(WEIGHTS),
     }
 

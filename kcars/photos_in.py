@@ -14,6 +14,7 @@ from kcars.csv_files import delimiter, restored
 from kcars.data.photos import walk
 from kcars.data.spelling import Disk
 from kcars.errors import KcarsError
+from kcars.files import real_path
 from kcars.images import video
 from kcars.images.decode import full_size, named, photo_bytes
 from kcars.limits import limits
@@ -44,7 +45,7 @@ def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Pho
     What holds none gives a Photo whose `fault` says so.
     """
     for name in names:
-        if name.is_dir():
+        if os.path.isdir(name):
             found = walk(name, VIDEO_ENDINGS)
             if not found:
                 fault = KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
@@ -56,7 +57,7 @@ def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Pho
 
 
 def _of_file(name: Path, every_seconds: float) -> Iterator[Photo]:
-    if is_video(name) and name.is_file():
+    if is_video(name) and os.path.isfile(name):
         yield from frames(name, every_seconds)
     else:
         yield Photo(shown(name), name)
@@ -74,7 +75,7 @@ def shown(path: Path | str) -> str:
 
 def count_of(names: Iterable[Path]) -> int | None:
     """How many photos `photos_of` gives, None where a video is among them."""
-    found = [path for name in names for path in (walk(name, VIDEO_ENDINGS) if name.is_dir() else [name])]
+    found = [path for name in names for path in (walk(name, VIDEO_ENDINGS) if os.path.isdir(name) else [name])]
     return None if any(map(is_video, found)) else len(found)
 
 
@@ -113,7 +114,7 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
                     )
                 path = restored(line["path"])
                 path = path if os.path.lexists(file.parent / path) else disk.path_of(path.strip())
-                boxes.setdefault((file.parent / path).resolve(), []).append(
+                boxes.setdefault(real_path(file.parent / path), []).append(
                     box_of([line[name] for name in BOX_COLUMNS], where)
                 )
     except (OSError, ValueError, csv.Error) as error:
@@ -139,7 +140,7 @@ def box_of(texts: list[str | None], where: str) -> Box:
 def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[Photo]:
     """Each photo once for each of its boxes, or whole where it has none."""
     for photo in photos:
-        own = boxes.get(photo.source.resolve(), []) if isinstance(photo.source, Path) else []
+        own = boxes.get(real_path(photo.source), []) if isinstance(photo.source, Path) else []
         yield from (replace(photo, box=box) for box in own or [None])
 
 

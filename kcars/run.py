@@ -13,7 +13,7 @@ from kcars.csv_files import csv_text
 from kcars.curves import FALSE_POSITIVE_RATES
 from kcars.data.index import Classes, Dataset
 from kcars.errors import KcarsError
-from kcars.files import writable_folder
+from kcars.files import real_path, writable_folder
 from kcars.machine import machine, versions
 from kcars.run_contents import STATES, empty, own_files, refuse_foreign
 from kcars.run_folder import BACK, DIGESTS, LOCK, RunFolder
@@ -277,7 +277,7 @@ def _facts(plan: Plan, name: str) -> dict:
         "finished": False,
         "settings": plan.strategy.model_dump(),
         "data": {
-            "source": str(Path(dataset.source).resolve()),
+            "source": str(real_path(dataset.source)),
             "fingerprint": dataset.fingerprint(),
             "split": dataset.split,
             "missing_photos": len(dataset.missing),

@@ -6,6 +6,7 @@ from signal import SIGINT
 from kcars import learned, resume
 from kcars.data.index import Dataset
 from kcars.errors import Interrupted, KcarsError, NoWayOn
+from kcars.files import real_path
 from kcars.initial_weights import begin, earlier_run, refuse_tested
 from kcars.plain_text import echo
 from kcars.run import Run
@@ -22,7 +23,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
     Run.check_place(out, force)
     earlier = earlier_run(strategy)
-    if earlier and earlier.folder.resolve() == Path(out).resolve():
+    if earlier and real_path(earlier.folder) == real_path(out):
         raise KcarsError(f"--out {out}: is the run that model.weights names; choose another folder")
     store, plan, folds = _prepare(strategy, dataset)
     from kcars.cost import fit_to_minutes

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def _card(fault: Fault, roots: Sequence[Path]) -> str:
 def _picture(path: str, roots: Sequence[Path]) -> str:
     """An inlined thumbnail; an empty frame for what cannot be shown."""
     for root in roots:
-        small = thumbnail(root / path, *THUMBNAIL_PX) if (root / path).is_file() else None  # It may be a pipe.
+        small = thumbnail(root / path, *THUMBNAIL_PX) if os.path.isfile(root / path) else None  # It may be a pipe.
         if small is None:
             continue
         content = io.BytesIO()

@@ -192,8 +192,15 @@ def _ids(path: str) -> tuple[int, int] | None:
     parts = path.split("/")
     if len(parts) != 4 or ".." in parts:
         return None
-    numbers = [int(part) for part in parts[:2] if part.isascii() and part.isdecimal() and len(part) < 11]
-    return (numbers[0], numbers[1]) if len(numbers) == 2 and max(numbers) <= LARGEST_ID else None
+    make, model = id_of(parts[0]), id_of(parts[1])
+    return None if make is None or model is None else (make, model)
+
+
+def id_of(text: str) -> int | None:
+    """The number that names a folder of a make or model; None where it is none, or more than an id may be."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 11):
+        return None
+    return number if (number := int(text)) <= LARGEST_ID else None
 
 
 def _read_all_pairs(folder: Path) -> dict[str, list[tuple[str, str, int]]]:

@@ -1,5 +1,6 @@
 """Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/`, `val/` and `test/` above."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -22,7 +23,7 @@ def read(root: Path, task: str, data: DataSettings) -> Dataset:
 
 def described(root: Path, tell: bool = True) -> list[Photo]:
     """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:

@@ -5,7 +5,6 @@ overwritten in place does not: `kcars data check` reads every file itself.
 """
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import numpy as np
 
 from kcars.data.index import Index
 from kcars.errors import KcarsError
-from kcars.files import cache_place, fingerprint, kept_in_cache, written_whole
+from kcars.files import cache_place, fingerprint, kept_in_cache, real_path, written_whole
 from kcars.unfinished import forget_all_leftovers
+from kcars.untrusted import read_arrays
 
 FORMAT = 1  # Raise it when readers give other columns for the same files.
 _COLUMNS = ("make", "model", "box", "viewpoint", "year", "bytes")
@@ -26,7 +26,7 @@ def kept_index(root: Path, names: dict[str, dict[int, str]], depth: int, read: C
     names: as in Index, read by the caller; depth: how many levels of folders lie above the photos.
     """
     stamps = [stamp for folder in ("image", "label") for stamp in _folders(f"{root}/{folder}", depth)]
-    key = fingerprint(FORMAT, str(root.resolve()), stamps)
+    key = fingerprint(FORMAT, str(real_path(root)), stamps)
     file = cache_place() / "indexes" / f"{key}.npz"
     kept = _load(file)
     if kept is None:
@@ -57,9 +57,8 @@ def _folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
 
 def _load(file: Path) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            return {name: kept[name] for name in ("paths", *_COLUMNS)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return read_arrays(file, ("paths", *_COLUMNS))
+    except KcarsError:  # It is not there, or was damaged.
         return None
 
 

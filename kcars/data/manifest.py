@@ -132,7 +132,7 @@ def _box(edges: list[str], where: str) -> tuple[int, int, int, int]:
 
 
 def _viewpoint(text: str, where: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= 5:
+    if len(text) == 1 and text in "12345":
         return int(text)
     if text not in _VIEWPOINTS:
         raise one_of(f"{where}, viewpoint", text, [name for name in _VIEWPOINTS if name])

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from kcars.errors import KcarsError
-from kcars.files import cache_place, kept_in_cache, write_json
+from kcars.files import cache_place, fingerprint, kept_in_cache, write_json
 from kcars.limits import limits
 from kcars.untrusted import MIB, read_bytes
 
@@ -30,13 +30,20 @@ def read_cells(file: Path, variable: str) -> list[list[str]]:
     content = read_bytes(file, limits().matlab_mib * MIB)
     key = hashlib.sha256(content[HEADER_BYTES:]).hexdigest()[:16]
     kept = cache_place() / "matlab" / f"{variable}-{key}.json"
-    try:
-        return json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # It is not there, or was damaged.
-        pass
-    cells = _in_own_process(file, content, variable)
-    kept_in_cache(kept, lambda place: write_json(place, cells))
+    cells = _kept_cells(kept)
+    if cells is None:
+        cells = _in_own_process(file, content, variable)
+        kept_in_cache(kept, lambda place: write_json(place, {"cells": cells, "fingerprint": fingerprint(cells)}))
     return cells
+
+
+def _kept_cells(file: Path) -> list[list[str]] | None:
+    """Cells from the cache folder; None where they are not there, or not as they were written."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return kept["cells"] if fingerprint(kept["cells"]) == kept["fingerprint"] else None
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        return None
 
 
 @lru_cache(maxsize=8)  # Where the cache folder cannot be written, too, a process is started once.

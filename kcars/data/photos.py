@@ -151,7 +151,7 @@ def shortened(text: str, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
-def refuse_undecodable(root: Path, paths: Sequence[str]) -> None:
+def refuse_undecodable(root: Path | str, paths: Sequence[str]) -> None:
     """KcarsError where a path is not UTF-8: what a run writes, and its tables, could not name the photo."""
     for path in ("", *paths):
         place = os.path.join(root, path) if path else str(root)

@@ -11,7 +11,7 @@ from kcars.data.index import Dataset
 from kcars.data.photos import refuse_undecodable
 from kcars.data.synthetic import draw
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, cache_place
+from kcars.files import cache_folder, cache_place, real_path
 from kcars.settings import TASKS, DataSettings
 
 DRAWN_VERSION = 3  # Raise it when the generator draws other photos.
@@ -29,7 +29,7 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     surveillance part, or photos in class folders.
     """
     drawn = drawn_folder()
-    if path is None or Path(path).resolve() == drawn.resolve():
+    if path is None or real_path(path) == real_path(drawn):
         if not drawn.is_dir():
             with FileLock(cache_folder() / f"{drawn.name}.lock"):  # A second process waits, and finds them drawn.
                 if not drawn.is_dir():
@@ -37,9 +37,9 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
         path = drawn
     path = Path(path)
     refuse_undecodable(path, ())
-    if path.is_file() or path.suffix == ".csv":
+    if os.path.isfile(path) or path.suffix == ".csv":
         return manifest.read(path, task, data)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise KcarsError(f"dataset {path}: there is no such folder; name one with --data or KCARS_DATA")
     if os.path.lexists(path / manifest.PHOTOS):
         return manifest.read(path / manifest.PHOTOS, task, data)

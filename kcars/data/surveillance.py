@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.data.compcars import numbered_lines
+from kcars.data.compcars import LARGEST_ID, id_of, numbered_lines
 from kcars.data.index import NO_BOX, Dataset, Index
 from kcars.data.matlab import read_cells
 from kcars.data.photos import file_bytes
@@ -96,7 +96,10 @@ def _colours(file: Path) -> dict[str, int]:
     if not os.path.lexists(file):
         return {}
     try:
-        return {path: int(colour) for path, colour in read_cells(file, "color_list")}
+        colours = {path: int(colour) for path, colour in read_cells(file, "color_list")}
+        if any(abs(colour) > LARGEST_ID for colour in colours.values()):
+            raise ValueError
+        return colours
     except ValueError:
         raise KcarsError(f"{file}: color_list is no list of photo and colour number") from None
 
@@ -105,7 +108,8 @@ def _read_list(file: Path) -> list[str]:
     paths = []
     for number, line in numbered_lines(file):
         parts = line.split("/")
-        if len(parts) != 2 or not (parts[0].isascii() and parts[0].isdecimal()) or parts[1] in ("", ".", ".."):
+        model = id_of(parts[0])
+        if len(parts) != 2 or model is None or parts[1] in ("", ".", ".."):
             raise KcarsError(f"{file}:{number}: {line!r} is no photo path; expected sv_id/name.jpg")
-        paths.append(f"{int(parts[0])}/{parts[1]}")
+        paths.append(f"{model}/{parts[1]}")
     return paths

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from kcars.errors import KcarsError
+from kcars.files import real_path
 from kcars.limits import limits
 from kcars.untrusted import MIB
 
@@ -111,7 +112,7 @@ def _file_name(name: str) -> str:
 @contextlib.contextmanager
 def own_folder() -> Iterator[Folder]:
     """A new Folder, deleted at the end; folders that killed pages left are deleted first. KcarsError where none can be made."""
-    base = Path(tempfile.gettempdir()).resolve() / f"kcars-demo-{getattr(os, 'getuid', lambda: 'pages')()}"
+    base = real_path(tempfile.gettempdir()) / f"kcars-demo-{getattr(os, 'getuid', lambda: 'pages')()}"
     try:
         _make_private(base)
         with FileLock(

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 import socket
-import sys
 import threading
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from kcars.demo.hosts import Hosts, is_name
 from kcars.demo.models import Models
 from kcars.errors import KcarsError
 from kcars.limits import limits
+from kcars.plain_text import warn
 from kcars.untrusted import MIB
 
 FIRST_PORT, PORTS = 7860, 100
@@ -88,7 +88,7 @@ def _stop_at_last(folder: Folder, number: int) -> threading.Timer:
 
     def stop() -> None:
         shutil.rmtree(folder.root, ignore_errors=True)
-        print("kcars: stopped while a question was answered", file=sys.stderr, flush=True)
+        warn("kcars: stopped while a question was answered")
         os._exit(128 + number)
 
     timer = threading.Timer(STOP_S, stop)

@@ -10,7 +10,7 @@ from kcars.errors import KcarsError, one_of
 from kcars.export.checks import Check, compared, told
 from kcars.export.model_card import markdown
 from kcars.export.place import LITERT, README, check_place, new_folder, recover
-from kcars.files import folder_sha256, writable_folder, write_json, write_text
+from kcars.files import folder_sha256, real_path, writable_folder, write_json, write_text
 from kcars.plain_text import echo
 from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
@@ -31,7 +31,7 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     _check_formats(formats)
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
         raise KcarsError(f"KERAS_BACKEND={backend}: exports are made by TensorFlow; leave it out for kcars export")
-    out = Path(out).resolve()
+    out = real_path(out)
     recover(out)
     check_place(out, force)
     card = cards.of_run(run)

@@ -11,6 +11,7 @@ from kcars.data.index import NO_BOX, Index
 from kcars.data.photos import walk
 from kcars.data.spelling import Disk
 from kcars.errors import KcarsError
+from kcars.files import real_path
 from kcars.photos_in import VIDEO_ENDINGS, Photo, read_boxes, shown
 from kcars.settings import DataSettings
 
@@ -28,7 +29,7 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
 
     Raises KcarsError where there is no such folder, it holds no photo, or describes itself wrongly.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise KcarsError(f"{folder}: there is no such folder")
     root = compcars.find_root(folder) or (compcars.find_root(folder.parent) if folder.name == "image" else None)
     if os.path.lexists(folder / manifest.PHOTOS):
@@ -60,7 +61,7 @@ def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named]
     """
     found, told = [], []
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             photos, unnamed = described(place, boxes)
             told += [f"no names are read off {place}: {unnamed}"] if unnamed and names else []
             found += photos if names else [Named(one.photo) for one in photos]
@@ -96,5 +97,5 @@ def in_boxes(photos: Iterable[Named], file: Path) -> list[Named]:
     return [
         one._replace(photo=replace(one.photo, box=box))
         for one in photos
-        for box in boxes.get(one.photo.source.resolve(), [one.photo.box])
+        for box in boxes.get(real_path(one.photo.source), [one.photo.box])
     ]

@@ -200,7 +200,7 @@ def _written(folder: Path, model: dict, decision: dict, photos: Sequence[Kept], 
 
 def _model(card: dict) -> dict:
     return {
-        "place": str(Path(card["place"]).resolve()),
+        "place": str(real_path(card["place"])),
         "fingerprint": fingerprint_of(card),
         "strategy": card.get("strategy", ""),
         "target": card["target"],

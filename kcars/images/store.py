@@ -1,7 +1,6 @@
 """The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
 
 import errno
-import json
 import os
 import shutil
 import time
@@ -16,11 +15,13 @@ from tqdm import tqdm
 
 from kcars.data.index import Index
 from kcars.errors import KcarsError
-from kcars.files import cache_folder, fingerprint, writable_folder, write_json, written_whole
+from kcars.files import cache_folder, fingerprint, real_path, writable_folder, write_json, written_whole
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.images.pixels import empty_photos
+from kcars.plain_text import warn
 from kcars.settings import DataSettings
 from kcars.unfinished import forget_all_leftovers
+from kcars.untrusted import array_in, read_bytes, read_json
 
 NONE_BAD = np.zeros(0, np.int64)
 _FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
@@ -63,15 +64,20 @@ class OnDisk:
 
     def __init__(self, file: Path, size_px: int, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
         self.file, self.size_px, self.checksums, self.bad = file, size_px, checksums, bad
+        self._unread = checksums != 0  # What is bad has none.
         self._handle = os.open(file, os.O_RDONLY)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order; compared with their checksums the first time."""
         out = empty_photos(len(rows), self.size_px)
         each = out[0].nbytes if len(rows) else 0
         for place, row in enumerate(rows):
             if os.preadv(self._handle, [out[place]], int(row) * each) != each:
                 raise KcarsError(f"{self.file}: ends too early; delete it, and it is built again")
+            if self._unread[row]:
+                if _checksum(out[place]) != self.checksums[row]:
+                    raise KcarsError(f"{self.file}: is damaged; delete it, and it is built again")
+                self._unread[row] = False
         return out
 
     def __del__(self):
@@ -102,16 +108,45 @@ def open_store(index: Index, data: DataSettings, progress: bool = True):
         return Decoded(index, data, np.array([_stamp_sum(index, row) for row in range(len(index))], np.uint32))
     decoded, file = Decoded(index, data), store_file(index, data)
     with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
-        if not (file.is_file() and _sums(file).is_file()):
+        kept = _kept(file, decoded)
+        if kept is None:
             _build(decoded, file, progress)
+            kept = _kept(file, decoded)
+        if kept is None:
+            raise KcarsError(f"{file}: cannot be read back; set KCARS_CACHE to another disk")
         os.utime(file)  # Tells which stores are in use.
-        bad = json.loads(_bad_list(file).read_text()) if _bad_list(file).is_file() else {}
+        sums, bad = kept
         if bad and data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(index))
-        stored = OnDisk(file, data.size_px, np.load(_sums(file)), np.array([int(row) for row in bad], np.int64))
+        stored = OnDisk(file, data.size_px, sums, np.array(list(bad), np.int64))
     if data.cache == "disk":
         return stored
     return InMemory(stored.read(np.arange(len(index))), stored.checksums, stored.bad)
+
+
+def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | None:
+    """Checksums and bad photos by row of a store; None where there is none, or a damaged one, which is then deleted."""
+    if not (file.is_file() and _sums(file).is_file()):
+        return None
+    try:
+        sums = array_in(read_bytes(_sums(file), 4 * len(decoded.index) + 4096), _sums(file))
+        bad = read_json(_bad_list(file)) if os.path.lexists(_bad_list(file)) else {}
+        if (
+            file.stat().st_size == store_bytes(len(decoded.index), decoded.data)
+            and (sums.shape, sums.dtype) == ((len(decoded.index),), np.uint32)
+            and list(bad) == [str(row) for row in np.flatnonzero(sums == 0)]
+        ):
+            return sums, {int(row): str(reason) for row, reason in bad.items()}
+    except (KcarsError, TypeError, AttributeError):
+        pass
+    warn(f"warning: {file}: is damaged, and is built again")
+    _forget(file)
+    return None
+
+
+def _checksum(pixels: np.ndarray | bytes) -> int:
+    """Of one photo's pixels; never 0, which stands for a photo that is not there."""
+    return zlib.crc32(pixels) or 1
 
 
 def _bad_list(file: Path) -> Path:
@@ -141,7 +176,7 @@ def store_file(index: Index, data: DataSettings) -> Path:
     photos = [_stamp(index, row) for row in range(len(index))]
     boxes = index.box.tolist() if data.crop == "box" else None
     settings = [data.size_px, data.crop, data.padding if data.crop == "box" else 0, DECODE_VERSION]
-    key = fingerprint(str(index.root.resolve()), photos, boxes, settings)
+    key = fingerprint(str(real_path(index.root)), photos, boxes, settings)
     return writable_folder(cache_folder() / "stores", "cache folder (KCARS_CACHE)") / f"{data.size_px}px-{key}.pixels"
 
 
@@ -231,10 +266,14 @@ def _forget_old_stores(folder: Path, coming: int) -> None:
         if total + coming <= limit:
             return
         total -= file.stat().st_size
-        file.unlink()  # A run that reads it goes on: its file stays until it is closed.
+        _forget(file)
         _partial_sums(file).unlink(missing_ok=True)
-        _bad_list(file).unlink(missing_ok=True)
-        _sums(file).unlink(missing_ok=True)
+
+
+def _forget(file: Path) -> None:
+    """Delete a store. A run that reads it goes on: its file stays until it is closed."""
+    for one in (file, _bad_list(file), _sums(file)):
+        one.unlink(missing_ok=True)
 
 
 def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool) -> dict[int, str]:
@@ -245,7 +284,7 @@ def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool)
     each = store_bytes(1, decoded.data)
 
     def write(row: int) -> KcarsError | None:
-        if sums[row] and zlib.crc32(os.pread(handle, each, row * each)) == sums[row]:
+        if sums[row] and _checksum(os.pread(handle, each, row * each)) == sums[row]:
             return None
         try:
             pixels = decoded.photo(row)
@@ -254,7 +293,7 @@ def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool)
             return error
         if os.pwrite(handle, pixels.tobytes(), row * each) != each:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        sums[row] = zlib.crc32(pixels)
+        sums[row] = _checksum(pixels)
         return None
 
     count = len(decoded.index)

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kcars.data.photos import refuse_undecodable
 from kcars.errors import KcarsError
 from kcars.images import formats
 from kcars.limits import limits
@@ -35,8 +36,10 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
     Damaged frames are passed over. Raises KcarsError for a file that is no video, or has frames of more than
     `photo_megapixels`; and behind the last frame where some were lost.
     """
+    place = os.path.abspath(video)
+    refuse_undecodable(place, ())  # OpenCV crashes at such a name.
     with opened(video):  # A pipe or a device may never end.
-        capture = _capture(video)
+        capture = _capture(place)
     times = _Times()
     try:
         if capture.isOpened() and capture.get(cv2.CAP_PROP_FPS) > 0:
@@ -127,10 +130,10 @@ def _grabbed(capture: cv2.VideoCapture) -> Iterator[None]:
             failed += 1
 
 
-def _capture(video: Path) -> cv2.VideoCapture:
+def _capture(video: str) -> cv2.VideoCapture:
     """The video opened by FFmpeg alone: OpenCV's other readers take single pictures for videos."""
     with _options():
-        return cv2.VideoCapture(os.path.abspath(video), cv2.CAP_FFMPEG)
+        return cv2.VideoCapture(video, cv2.CAP_FFMPEG)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kcars.errors import KcarsError
-from kcars.files import sha256
+from kcars.files import real_path, sha256
 from kcars.models import weight_files
 from kcars.models.applications import APPLICATIONS, stable_names
 from kcars.models.backbones import NORMALIZATIONS
@@ -54,7 +54,7 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
 
 
 def _facts(path: Path) -> dict[str, str]:
-    return {"file": str(path.resolve()), "sha256": sha256(path)}
+    return {"file": str(real_path(path)), "sha256": sha256(path)}
 
 
 def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray | None]]:

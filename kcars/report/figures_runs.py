@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from kcars.files import real_path
 from kcars.published import Published, published
 from kcars.report.read import Reported
 
@@ -99,13 +100,13 @@ def paper_row(run: Reported) -> Published | None:
 
 def names(runs: list[Reported]) -> dict[Reported, str]:
     """The shortest ends of the runs' paths that tell them apart."""
-    found = {run: run.folder.resolve().name for run in runs}
-    longest = max((len(run.folder.resolve().parts) for run in runs), default=1)
+    found = {run: real_path(run.folder).name for run in runs}
+    longest = max((len(real_path(run.folder).parts) for run in runs), default=1)
     for depth in range(2, longest + 1):
         taken = Counter(found.values())
         for run, name in found.items():
             if taken[name] > 1:
-                found[run] = "/".join(run.folder.resolve().parts[-depth:])
+                found[run] = "/".join(real_path(run.folder).parts[-depth:])
     return found
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from kcars import adjusted_head
 from kcars.data.index import with_make
 from kcars.errors import KcarsError
-from kcars.files import write_text
+from kcars.files import real_path, write_text
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
 from kcars.limits import limits
@@ -44,7 +44,7 @@ KINDS = {
 def write_page(folders: Sequence[Path], out: Path) -> None:
     """Write the page of the runs in `folders`; KcarsError where one is no scored run."""
     runs = [Reported(folder) for folder in folders]
-    if len({run.folder.resolve() for run in runs}) < len(runs):
+    if len({real_path(run.folder) for run in runs}) < len(runs):
         raise KcarsError("report: a run is named twice")
     for run in runs:
         _refuse_lacking(run)

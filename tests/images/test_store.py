@@ -79,9 +79,10 @@ def test_skipped_photos_are_told_and_a_later_stop_stops(index):
 
 
 def test_a_store_that_was_cut_short_is_told(index):
-    os.truncate(open_store(index, DATA, progress=False).file, 100)
+    store = open_store(index, DATA, progress=False)
+    os.truncate(store.file, 100)
     with pytest.raises(KcarsError, match="ends too early; delete it"):
-        open_store(index, DATA, progress=False).read(np.array([0]))
+        store.read(np.array([0]))
 
 
 def test_the_store_read_longest_ago_makes_room(index, monkeypatch, tmp_path):

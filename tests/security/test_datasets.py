@@ -153,14 +153,11 @@ def test_a_matlab_file_is_read_in_the_default_limit(tmp_path):
         "v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
     ],
 )
-def test_a_list_that_is_called_a_video_opens_nothing(tmp_path, monkeypatch, text):
+def test_a_list_that_is_called_a_video_is_none(tmp_path, text):
     """FFmpeg goes by the content: it would read other files, and addresses."""
-    import cv2
-
-    monkeypatch.setattr(cv2, "VideoCapture", None)  # It is not asked at all.
     (tmp_path / "gate.mp4").write_text(text.format(secret=tmp_path / "secret.mp4"))
     (photo,) = photos_of([tmp_path / "gate.mp4"])
-    assert "no video; MP4" in str(photo.fault)
+    assert "no video that can be decoded; MP4" in str(photo.fault)
 
 
 # ---- folders ----
@@ -267,6 +264,41 @@ def test_trees_that_are_deep_and_folders_that_are_many(cars, removed):
     for number in range(3000):
         (cars / f"empty{number}").mkdir()
     assert len(walk(cars)) == 8
+    subprocess.run(["rm", "-rf", cars], check=True)  # pytest could not.
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "6", "0", "-1", "²"])
+def test_a_viewpoint_is_one_of_five(cars, number):
+    (cars / "photos.csv").write_text(f"path,model,viewpoint\na/0.jpg,a,{number}\n")
+    with pytest.raises(KcarsError, match=r"photos\.csv:2, viewpoint"):
+        source.load(cars, "classify", DATA)
+
+
+@pytest.fixture
+def surveyed(tmp_path):
+    """The surveillance part with a photo of one model."""
+    root = tmp_path / "sv_data"
+    write_photo(root / "image/1/a.jpg")
+    savemat(root / surveillance.NAMES, {"sv_make_model_name": np.array([["Audi", "A4", "1"]], object)})
+    for name in (surveillance.TRAIN, surveillance.TEST):
+        (root / name).write_text("1/a.jpg\n")
+    return root
+
+
+@pytest.mark.parametrize("number", ["9" * 11, "9" * 5000, str(2**31), "²"])
+def test_a_model_of_surveillance_is_a_number_that_fits(surveyed, number):
+    if len(number) < 20:
+        write_photo(surveyed / "image" / number / "a.jpg")
+    (surveyed / surveillance.TRAIN).write_text(f"1/a.jpg\n{number}/a.jpg\n")
+    with pytest.raises(KcarsError, match=r"txt:2: .* is no photo path"):
+        surveillance.read(surveyed, "classify", DATA)
+
+
+@pytest.mark.parametrize("colour", [10**12, -(10**12), "9" * 5000, "red"])
+def test_a_colour_is_a_number_that_fits(surveyed, colour):
+    savemat(surveyed / surveillance.COLOURS, {"color_list": np.array([["1/a.jpg", colour]], object)})
+    with pytest.raises(KcarsError, match="color_list is no list of photo and colour number"):
+        surveillance.read(surveyed, "classify", DATA)
 
 
 def test_names_of_the_largest_length(tmp_path, monkeypatch):

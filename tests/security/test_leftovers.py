@@ -97,6 +97,23 @@ def test_links_in_a_folder_that_was_left_are_not_followed(tmp_path):
     assert (tmp_path / "private" / "file").read_text() == "mine"
 
 
+def test_a_folder_that_is_too_deep_to_be_deleted_is_no_hindrance(tmp_path):
+    """Python 3.11 and 3.12 delete by functions that call themselves. A stranger's dataset may have such a folder."""
+    (tmp_path / ".out.json.1f3a5b7c").mkdir()
+    place = os.open(tmp_path / ".out.json.1f3a5b7c", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=place)
+        below = os.open("d", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    try:
+        write_text(tmp_path / "out.json", "{}")
+        assert (tmp_path / "out.json").read_text() == "{}"
+    finally:
+        subprocess.run(["rm", "-rf", tmp_path / ".out.json.1f3a5b7c"], check=True)  # pytest could not.
+
+
 def test_where_there_are_no_locks_age_tells(tmp_path, monkeypatch):
     monkeypatch.setattr(unfinished, "fcntl", None)
     for name, age in ((".a.1f3a5b7c", 0), (".a.1f3a5b7d", 2 * unfinished.FORSAKEN_SECONDS)):

@@ -93,6 +93,27 @@ def test_commands_on_a_hostile_dataset(tmp_path, monkeypatch, command):
     assert "\\u202e" in out
 
 
+def test_hostile_photos_beside_the_class_folders(tmp_path):
+    cars = hostile_cars(tmp_path / "cars")
+    write_photo(tmp_path / "0.jpg")
+    (tmp_path / "0.jpg").rename(cars / f"0{HOSTILE}.jpg")
+    code, out, err = run("data", "stats", "--data", cars)
+    assert code == 0
+    assert_shown(out + err)
+    assert "1 photo lies beside the class folders" in err
+
+
+def test_a_hostile_photo_for_which_memory_is_short(tmp_path, monkeypatch):
+    def short(*_):
+        raise MemoryError(f"{tmp_path / HOSTILE}: memory is too short to decode it")
+
+    monkeypatch.setattr("kcars.data.stats.pixel_statistics", short)
+    code, out, err = run("data", "stats", "--pixels", "--data", hostile_cars(tmp_path / "cars"))
+    assert code == 2
+    assert_shown(out + err)
+    assert "end other programs" in err
+
+
 def test_a_mistake_in_a_hostile_dataset_is_one_line(tmp_path):
     cars = hostile_cars(tmp_path / "cars")
     write_photo(tmp_path / "0.jpg")
