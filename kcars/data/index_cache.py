@@ -5,7 +5,6 @@ overwritten in place does not: `kcars data check` reads every file itself.
 """
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from kcars.data.index import Index
 from kcars.errors import KcarsError
 from kcars.files import cache_place, fingerprint, kept_in_cache, written_whole
 from kcars.unfinished import forget_all_leftovers
+from kcars.untrusted import PACKING_ERRORS
 
 FORMAT = 1  # Raise it when readers give other columns for the same files.
 _COLUMNS = ("make", "model", "box", "viewpoint", "year", "bytes")
@@ -59,7 +59,7 @@ def _load(file: Path) -> dict[str, np.ndarray] | None:
     try:
         with np.load(file, allow_pickle=False) as kept:
             return {name: kept[name] for name in ("paths", *_COLUMNS)}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (*PACKING_ERRORS, KeyError):
         return None
 
 

@@ -99,6 +99,10 @@ def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
             f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
             f"mean nothing; name that one ({facts['model']['place']}), or build the index anew"
         )
+    if facts["dimensions"] != card["embedding"]:
+        raise KcarsError(
+            f"index {folder}: has vectors of {facts['dimensions']} numbers, its model {card['place']} gives {card['embedding']}; {REMEDY}"
+        )
 
 
 def fingerprint_of(card: dict) -> str:
@@ -171,6 +175,7 @@ def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: Vector
     number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
     facts = _facts(card, photos, vector_index) | {"generation": number, "files": files}
+    parsed(Index, sealed(facts), f"index {folder}: nothing was written, as it could not be read", REMEDY)
     try:
         vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)
