@@ -56,7 +56,8 @@ class Answers:
         self._least = self._least_confidence(risk)
         makes = card["classes"]["makes"]
         self._makes = sorted(set(makes))
-        self._member = np.array([[make == one for one in self._makes] for make in makes], np.float64)
+        places = {make: place for place, make in enumerate(self._makes)}
+        self._make_of = np.array([places[make] for make in makes], np.int64)
 
     def _least_confidence(self, risk: float | None) -> float:
         if risk is None:
@@ -76,9 +77,13 @@ class Answers:
         """Of one photo's logits (classes,)."""
         probability = probabilities(logits[None], self._decision["temperature"])[0]
         names = _best(probability, self._card["classes"]["names"], top)
-        makes = _best(probability @ self._member, self._makes, top) if self._makes else ()
+        makes = _best(self._by_make(probability), self._makes, top) if self._makes else ()
         known = bool(names[0][1] >= self._least)
         return Prediction(photo, names, makes, names[0][0] if known else UNKNOWN, box, known)
+
+    def _by_make(self, probability: np.ndarray) -> np.ndarray:
+        """The sum over the models of each make, (makes,), of (classes,)."""
+        return np.bincount(self._make_of, probability, minlength=len(self._makes))
 
     def nearest_name(
         self, photo: str, names, distances: np.ndarray, top: int, threshold: float, box=None

@@ -118,6 +118,7 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
         refuse_unsafe(content, operations)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = joblib.cpu_count()
+        options.log_severity_level = 4  # Errors are raised, and told by whoever asked.
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
         )  # No other format that these bytes could be, too.

@@ -196,7 +196,8 @@ class Detector:
         if self._type is not np.uint8:
             batch = (batch.astype(np.float32) / 255).astype(self._type)
         try:
-            found = np.asarray(self._session.run(None, {self._name: batch})[0], np.float32)
+            with np.errstate(over="ignore"):  # Beyond float32 is infinite, and left out below.
+                found = np.asarray(self._session.run(None, {self._name: batch})[0], np.float32)
         except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
             told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise KcarsError(f"--detector {self.file}: fails at a photo of {batch.shape} ({told})") from None
@@ -217,7 +218,7 @@ class Detector:
         found = self._found(canvas)
         found = found[found[:, 4] >= self.least_score]
         if self.classes:
-            found = found[np.isin(found[:, 5].round().astype(int), list(self.classes))]
+            found = found[np.isin(found[:, 5].round(), list(self.classes))]
         found = found[np.argsort(-found[:, 4], kind="stable")][: limits().detector_boxes]
         corners = (found[:, :4] - [left, top, left, top]) / scale
         corners = np.clip(corners, 0, [width, height, width, height])

@@ -196,8 +196,11 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
         if name not in runners:
             raise one_of(f"model {folder}", name, runners)
     network = runners[name](card, folder / name, "logits" if card["task"] == "classify" else "embedding")
-    _refuse_other_network(card, network, folder / name)
-    return Predictor(card, network)
+    size_px = card["input"]["size_px"]
+    output = _fitting(card, network, folder / name, np.zeros((1, size_px, size_px, 3), np.uint8))
+    if not np.isfinite(output).all():
+        raise KcarsError(f"{folder / name}: is damaged: it gives numbers that are not finite; {REMEDY}")
+    return Predictor(card, lambda pixels: _fitting(card, network, folder / name, pixels))
 
 
 def _width(card: dict) -> int:
@@ -205,20 +208,21 @@ def _width(card: dict) -> int:
     return len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
 
 
-def _refuse_other_network(card: dict, network: Callable, file: Path) -> None:
-    """KcarsError where a model does not answer a photo as its card says."""
+def _fitting(card: dict, network: Callable, file: Path, pixels: np.ndarray) -> np.ndarray:
+    """What a model gives of photos (n, s, s, 3); KcarsError where it fails, or does not answer as its card says."""
     wanted = _width(card)
-    size_px = card["input"]["size_px"]
+    photos = "a photo" if len(pixels) == 1 else f"{len(pixels)} photos"
     try:
-        output = network(np.zeros((1, size_px, size_px, 3), np.uint8))
-        fits = output.shape == (1, wanted) and output.dtype == np.float32
-        found = f"{output.dtype} of shape {output.shape} for a photo"
+        output = network(pixels)
+        fits = output.shape == (len(pixels), wanted) and output.dtype == np.float32
+        found = f"{output.dtype} of shape {output.shape} for {photos}"
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  Each runtime has errors of its own.
-        fits, found = False, (str(error).splitlines() or [type(error).__name__])[0][:120]
+        fits, found = False, f"an error for {photos} ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
     if not fits:
         raise KcarsError(f"{file}: does not fit its {CARD}: gives {found}, not {wanted} numbers a photo; {REMEDY}")
-    if not np.isfinite(output).all():
-        raise KcarsError(f"{file}: is damaged: it gives numbers that are not finite; {REMEDY}")
+    return output
 
 
 def _read_card(folder: Path) -> dict:

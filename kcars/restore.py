@@ -1,11 +1,13 @@
 """A run's network with the weights of its best epoch, rebuilt from the run folder alone."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from kcars.adjusted_head import FILE, AdjustedHead
 from kcars.errors import KcarsError
+from kcars.models.weight_files import array_bytes
 from kcars.run import Run
 from kcars.run_folder import RunFolder
 from kcars.tasks import task_module
@@ -47,8 +49,9 @@ def load_best(network, path: Path) -> None:
     again = f"kcars train --resume {path.parent} writes it anew"
     try:
         _refuse_more_than(sum(array.nbytes for array in network.get_weights()), path)
-        network.load_weights(path)
-    except (ValueError, OSError, KeyError, RuntimeError, TypeError) as error:
+        with warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
+            network.load_weights(path)
+    except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         told = str(error).splitlines()[0].partition(" (")[0]
         raise KcarsError(f"{path}: damaged ({told}); {again}") from None
     for weight, array in zip(network.weights, network.get_weights(), strict=True):
@@ -58,18 +61,5 @@ def load_best(network, path: Path) -> None:
 
 def _refuse_more_than(size: int, path: Path) -> None:
     """ValueError where a file of weights holds more bytes than its network has, or data that lie elsewhere."""
-    import h5py
-
-    found = 0
-
-    def add(_, item) -> None:
-        nonlocal found
-        if isinstance(item, h5py.Dataset):
-            found += item.nbytes
-            if item.external or item.is_virtual:
-                raise ValueError("a part of it is a link to another file")
-
-    with h5py.File(path) as file:
-        file.visititems(add)
-    if found > size + MARGIN:
+    if (found := array_bytes(path)) > size + MARGIN:
         raise ValueError(f"holds {found:,} bytes of weights, its network has {size:,}")

@@ -36,8 +36,16 @@ SAVER = named(
 )
 SAVER_NAMES = re.compile(r"__inference__traced_(save|restore)_\d+")
 GRAPH_NODES = named("Const NoOp Placeholder ReadVariableOp StatefulPartitionedCall VarHandleOp")
-OBJECTS = frozenset({"user_object", "variable", "bare_concrete_function"})
-USER_OBJECTS = frozenset({"_generic_user_object", "trackable_list_wrapper", "signature_map"})
+# Others, such as api_implements, let TensorFlow run another function in its place.
+FUNCTION_ATTRIBUTES = named("_XlaMustCompile _construction_context _input_shapes _noinline")
+GRADIENT = re.compile("CustomGradient-[0-9]+")  # Of EfficientNet's activation: stored, and run in training alone.
+OBJECTS = frozenset({"user_object", "variable", "bare_concrete_function", "captured_tensor"})
+# Kinds of objects, and what their children are called: any other name may take the place of a method that TensorFlow's loader calls.
+USER_OBJECTS = {
+    "_generic_user_object": re.compile("weights|signatures"),
+    "trackable_list_wrapper": re.compile("[0-9]+"),
+    "signature_map": re.compile("[a-z][a-z_]*"),
+}
 
 
 def load(tf, folder: Path, remedy: str) -> Callable:
@@ -95,6 +103,11 @@ def _refuse_unsafe(graph) -> None:
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     if len(functions) != len(graph.graph_def.library.function):
         raise _Refused("has two functions of one name")
+    for function in functions.values():
+        _refuse_hidden_calls(function)
+    for gradient in graph.graph_def.library.registered_gradients:
+        if gradient.gradient_func not in functions or SAVER_NAMES.fullmatch(gradient.gradient_func):
+            raise _Refused(f"has a gradient {gradient.gradient_func[:80]!r}, which no export has")
     _refuse_operations("its graph", graph.graph_def.node, GRAPH_NODES)
     for name, function in functions.items():
         _refuse_operations(f"function {name[:80]}", function.node_def, SAVER if SAVER_NAMES.fullmatch(name) else JPEG)
@@ -107,24 +120,49 @@ def _refuse_parts(graph) -> None:
     objects = graph.object_graph_def
     if not graph.HasField("object_graph_def") or not objects.nodes:
         raise _Refused("has no objects, as exports have")
-    if graph.asset_file_def or graph.graph_def.library.gradient or graph.graph_def.library.registered_gradients:
+    gradients = graph.graph_def.library.registered_gradients
+    named = all(GRADIENT.fullmatch(one.registered_op_type) for one in gradients)
+    if graph.asset_file_def or graph.graph_def.library.gradient or not named:
         raise _Refused("has assets or gradients of its own, which no export has")
     if graph.meta_info_def.HasField("any_info") or any(
         collection.HasField("any_list") for collection in graph.collection_def.values()
     ):
         raise _Refused("holds messages of any type, which no export has")
     for node in objects.nodes:
-        kind = node.WhichOneof("kind")
-        if kind not in OBJECTS or (kind == "user_object" and node.user_object.identifier not in USER_OBJECTS):
-            named = node.user_object.identifier if kind == "user_object" else kind
-            raise _Refused(f"holds an object {str(named)[:80]!r}, which no export has")
-        if (
-            node.registered_name
-            or node.registered_saver
-            or node.saveable_objects
-            or node.HasField("serialized_user_proto")
-        ):
-            raise _Refused("has an object that is loaded by a function of its own, which no export has")
+        _refuse_object(node)
+
+
+def _refuse_object(node) -> None:
+    """_Refused for an object that no export holds, or that loading would ask to do something."""
+    kind = node.WhichOneof("kind")
+    if kind not in OBJECTS or (kind == "user_object" and node.user_object.identifier not in USER_OBJECTS):
+        named = node.user_object.identifier if kind == "user_object" else kind
+        raise _Refused(f"holds an object {str(named)[:80]!r}, which no export has")
+    if node.registered_name or node.registered_saver or node.saveable_objects or node.HasField("serialized_user_proto"):
+        raise _Refused("has an object that is loaded by a function of its own, which no export has")
+    if node.dependencies or node.slot_variables:
+        raise _Refused("has an object that depends on another, which no export has")
+    allowed = USER_OBJECTS[node.user_object.identifier] if kind == "user_object" else None
+    for child in node.children:
+        if allowed is None or not allowed.fullmatch(child.local_name):
+            raise _Refused(f"has an object with a part {child.local_name[:80]!r}, which no export has")
+    if SAVER_NAMES.fullmatch(node.bare_concrete_function.concrete_function_name):
+        raise _Refused("holds a function that stores variables, which no export does")
+
+
+def _refuse_hidden_calls(function) -> None:
+    """_Refused for a function that could be run without being called by its name, or that calls what stores variables."""
+    name = function.signature.name[:80]
+    if function.signature.name in JPEG | SAVER | GRAPH_NODES:  # Every operation of that name would be a call of it.
+        raise _Refused(f"has a function with the name of an operation, {name}")
+    if others := set(function.attr) - FUNCTION_ATTRIBUTES:
+        raise _Refused(f"function {name} has the attribute {min(others)[:80]!r}, which no export has")
+    for node in function.node_def:
+        for attribute in node.attr.values():
+            if attribute.HasField("placeholder") or any(called.attr for called in _named_functions(attribute)):
+                raise _Refused(f"function {name} takes a function, or gives one to another, which no export does")
+    if saver := next((called for called in _called(function.node_def) if SAVER_NAMES.fullmatch(called)), None):
+        raise _Refused(f"function {name} calls {saver[:80]}, which stores variables and which no export calls")
 
 
 def _refuse_operations(where: str, nodes, allowed: frozenset[str]) -> None:
@@ -143,7 +181,7 @@ def _called_by_signature(graph, functions: dict) -> list[str]:
         if name not in functions:
             raise _Refused(f"calls a function {name[:80]!r} that it does not hold")
         wanted[name] = True
-        coming += _named_functions(functions[name].node_def)
+        coming += _called(functions[name].node_def)
     return list(wanted)
 
 
@@ -158,13 +196,16 @@ def _signature_function(objects) -> str:
     return objects.nodes[found[0]].bare_concrete_function.concrete_function_name
 
 
-def _named_functions(nodes) -> Iterable[str]:
-    """Functions in the attributes of nodes."""
-    for node in nodes:
-        for attribute in node.attr.values():
-            if attribute.HasField("func"):
-                yield attribute.func.name
-            yield from (function.name for function in attribute.list.func)
+def _called(nodes) -> Iterable[str]:
+    """Names of the functions in the attributes of nodes."""
+    return (called.name for node in nodes for attribute in node.attr.values() for called in _named_functions(attribute))
+
+
+def _named_functions(attribute) -> Iterable:
+    """Functions in one attribute, each with its name and what it is given."""
+    if attribute.HasField("func"):
+        yield attribute.func
+    yield from attribute.list.func
 
 
 def _refuse_variables(tf, folder: Path) -> None:

@@ -6,10 +6,12 @@ Every function raises KcarsError, which names the file and what is wrong with it
 import contextlib
 import io
 import json
+import lzma
 import math
 import os
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -18,6 +20,8 @@ from kcars.errors import KcarsError
 from kcars.limits import limits
 
 MIB = 2**20
+# What `zipfile` raises of a damaged archive: each way of packing has errors of its own.
+PACKING_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 # Without O_NONBLOCK, opening a named pipe waits for a writer.
 FOR_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -173,7 +177,7 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
                 _refuse_other_size(np, content)
                 found[name] = np.lib.format.read_array(content, allow_pickle=False)
             return found
-    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except PACKING_ERRORS as error:
         told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise KcarsError(f"{path}: cannot be read ({told})") from None
 

@@ -16,6 +16,7 @@ from kcars.predict import CARD, ONNX, SAVED_MODEL
 from kcars.run import Run
 from kcars.runtime import start
 from kcars.sealed import sealed
+from kcars.untrusted import refuse_links
 
 FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
 NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
@@ -31,6 +32,9 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     _check_formats(formats)
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
         raise KcarsError(f"KERAS_BACKEND={backend}: exports are made by TensorFlow; leave it out for kcars export")
+    out, folder = Path(out).absolute(), run.folder.absolute()
+    if out.is_relative_to(folder):  # Whoever made the run may have put a link there.
+        refuse_links(folder, out)
     out = real_path(out)
     recover(out)
     check_place(out, force)

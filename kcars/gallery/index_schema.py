@@ -7,7 +7,7 @@ from pydantic import Field
 from kcars.schemas import Number, Part, Sha256, Share, Text
 
 MOST_PHOTOS, MOST_DIMENSIONS = 1_000_000_000, 65_536
-VECTORS, PHOTOS = r"vectors-\d{1,200}\.faiss", r"photos-\d{1,200}\.csv"
+VECTORS, PHOTOS = r"vectors-[0-9]{1,18}\.faiss", r"photos-[0-9]{1,18}\.csv"
 
 
 class Model(Part):

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from kcars.errors import KcarsError
-from kcars.files import sha256, writable_folder, write_json
+from kcars.files import real_path, sha256, writable_folder, write_json
 from kcars.gallery import open_set
 from kcars.gallery.index_schema import PHOTOS, VECTORS, Index, Lists
 from kcars.gallery.names import Names
@@ -99,6 +99,10 @@ def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
             f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
             f"mean nothing; name that one ({facts['model']['place']}), or build the index anew"
         )
+    if facts["dimensions"] != card["embedding"]:
+        raise KcarsError(
+            f"index {folder}: has vectors of {facts['dimensions']} numbers, its model {card['place']} gives {card['embedding']}; {REMEDY}"
+        )
 
 
 def fingerprint_of(card: dict) -> str:
@@ -182,6 +186,7 @@ def _written(folder: Path, model: dict, decision: dict, photos: Sequence[Kept], 
     number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
     facts = _facts(model, decision, photos, vector_index) | {"generation": number, "files": files}
+    parsed(Index, sealed(facts), f"index {folder}: nothing was written, as it could not be read", REMEDY)
     try:
         vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)

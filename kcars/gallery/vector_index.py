@@ -19,6 +19,7 @@ EXACT, LISTS = "exact", "ivf_flat"
 EXACT_UP_TO = 100_000  # Of 256 numbers each, which one core compares with a photo in about 10 ms.
 RECALL_WANTED, RECALL_K, RECALL_QUERIES = 0.98, 10, 500
 CHUNK = 65_536  # Vectors that are looked at together.
+LARGEST = 1e15  # Of a number; FAISS takes squares of differences, which stay finite up to there.
 PHOTOS_A_LIST = 40  # From which k-means learns a list's centre; it warns below 39.
 
 
@@ -169,15 +170,25 @@ def _loaded(faiss, content: BinaryIO, lists: int, facts: dict):
         index.nprobe = facts["probes"]
         index.set_direct_map_type(faiss.DirectMap.NoMap)  # That of the file may point anywhere.
         index.make_direct_map()
-    if not (_finite(index) and (not lists or _finite(index.quantizer))):
-        raise ValueError("holds a number that is not finite")
+    if not (_bounded(index) and (not lists or _bounded(index.quantizer))):
+        raise ValueError(f"holds a number that is not finite, or beyond {LARGEST:g}")
     return index
 
 
-def _finite(index) -> bool:
+def _bounded(index) -> bool:
     parts = range(0, index.ntotal, CHUNK)
-    return all(np.isfinite(index.reconstruct_n(at, min(CHUNK, index.ntotal - at))).all() for at in parts)
+    return all(_within(index.reconstruct_n(at, min(CHUNK, index.ntotal - at))) for at in parts)
+
+
+def _within(vectors: np.ndarray) -> bool:
+    return bool((np.abs(vectors) <= LARGEST).all())  # NaN is not.
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(vectors, np.float32)
+    """As FAISS takes them; KcarsError for numbers whose distances it cannot tell."""
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if not _within(vectors):
+        raise KcarsError(
+            f"vectors: the model gives numbers beyond {LARGEST:g}, whose distances mean nothing; train anew"
+        )
+    return vectors

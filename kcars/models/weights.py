@@ -64,8 +64,10 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
 
     try:
         tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise KcarsError(f"{path}: cannot be read as safetensors ({str(error).splitlines()[0]})") from None
+    except (SafetensorError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        # Of the last three are those of a type of numbers that NumPy does not have.
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise KcarsError(f"{path}: cannot be read as safetensors ({told})") from None
     if is_torch_resnet(tensors):
 
         def find(layer: str, weight: str):
@@ -121,14 +123,19 @@ def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
             raise KcarsError(
                 f"{path}: {backbone.name}'s layer {layer} needs {tuple(weight.shape)}; {name} is {tuple(array.shape)}"
             )
-        _refuse_not_finite(array, name, path)
-        found.append(array)
+        found.append(_as_float32(array, name, path))
     backbone.set_weights(found)
 
 
-def _refuse_not_finite(array: np.ndarray, name: str, path: Path) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+def _as_float32(array: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """As a network has it; KcarsError for what is no number, or none that float32 holds."""
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
+        raise KcarsError(f"{path}: {name} holds {array.dtype}, which are no weights")
+    with np.errstate(over="ignore"):
+        numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
         raise KcarsError(f"{path}: is damaged: {name} is not finite")
+    return numbers
 
 
 def _load_h5(backbone: keras.Model, path: Path) -> None:
@@ -139,7 +146,7 @@ def _load_h5(backbone: keras.Model, path: Path) -> None:
         with h5py.File(path), warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
             backbone.load_weights(path)
         for weight in backbone.weights:
-            _refuse_not_finite(np.asarray(weight), _place(weight), path)
+            _as_float32(np.asarray(weight), _place(weight), path)
     except KcarsError:
         backbone.set_weights(before)
         raise

@@ -1,0 +1,159 @@
+"""HDF5, ZIP and safetensors files that a stranger made to hang, to end in a traceback, or to bring numbers that float32 does not hold."""
+
+import io
+import json
+import shutil
+import signal
+import struct
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from kcars.errors import KcarsError
+from kcars.models import weight_files
+from kcars.models.weights import load
+from kcars.restore import load_best
+from kcars.untrusted import read_arrays
+
+
+@pytest.fixture(autouse=True)
+def _hangs_never():
+    def ring(*_):
+        raise AssertionError("it does not end")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def itself(file):
+    file["again"] = file["/"]
+
+
+def one_in_itself(file):
+    group = file.create_group("a")
+    group["b"] = group
+
+
+def doubled(file):
+    """Of 40 groups, 2^40 paths."""
+    group = file.create_group("0")
+    for number in range(1, 40):
+        outer = file.create_group(str(number))
+        outer["left"] = outer["right"] = group
+        group = outer
+
+
+def kind_of_numbers(file):
+    file["kind"] = np.dtype("f4")
+
+
+HDF5 = {
+    itself: "lies in two places",
+    one_in_itself: "lies in two places",
+    doubled: "lies in two places",
+    kind_of_numbers: "is no array",
+}
+
+
+@pytest.mark.parametrize("attack", HDF5)
+def test_what_an_hdf5_file_holds_is_looked_at_once(tmp_path, attack):
+    with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+        attack(file)
+    with pytest.raises(KcarsError, match=HDF5[attack]):
+        weight_files.check(tmp_path / "a.weights.h5")
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write(tmp_path / "a.weights.h5", "model.weights.h5")
+    with pytest.raises(KcarsError, match=HDF5[attack]):
+        weight_files.check(tmp_path / "a.keras")
+
+
+def test_the_weights_of_a_run_follow_no_link_and_end(tmp_path, capfd):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="head")])
+    network.save_weights(tmp_path / "best.weights.h5")
+    whole = tmp_path / "whole"
+    shutil.copy(tmp_path / "best.weights.h5", whole)
+    load_best(network, tmp_path / "best.weights.h5")
+
+    def linked(file):
+        del file["layers/dense/vars"]
+        file["layers/dense/vars"] = h5py.ExternalLink(str(whole), "/layers/dense/vars")
+
+    def without_size(file):
+        del file["layers/dense/vars/0"]
+        file["layers/dense/vars"].create_dataset("0", data=h5py.Empty("f4"))
+
+    for attack in (*HDF5, linked, without_size):
+        shutil.copy(whole, tmp_path / "best.weights.h5")
+        with h5py.File(tmp_path / "best.weights.h5", "r+") as file:
+            attack(file)
+        with pytest.raises(KcarsError, match="best.weights.h5: damaged") as error:
+            load_best(network, tmp_path / "best.weights.h5")
+        assert "\n" not in str(error.value)
+    assert "warn" not in capfd.readouterr().err.lower()
+
+
+def damaged(packing: int, name: str, content: bytes) -> bytes:
+    """An archive whose first entry does not unpack."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", packing) as file:
+        file.writestr(name, content)
+    whole = bytearray(archive.getvalue())
+    start = 30 + len(name) + (4 if packing == zipfile.ZIP_LZMA else 0)
+    whole[start : start + 40] = b"\xff" * 40
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_that_does_not_unpack_is_one_line(tmp_path, packing):
+    (tmp_path / "a.keras").write_bytes(damaged(packing, "config.json", json.dumps(list(range(999))).encode()))
+    with pytest.raises(KcarsError, match="cannot be read as .keras"):
+        weight_files.check(tmp_path / "a.keras")
+    array = io.BytesIO()
+    np.save(array, np.random.default_rng(0).normal(size=999))
+    filled = b"\0" * 20_000 + damaged(packing, "a.npy", array.getvalue())  # A file that is not smaller than its arrays.
+    (tmp_path / "a.npz").write_bytes(filled)
+    with pytest.raises(KcarsError, match="a.npz: cannot be read"):
+        read_arrays(tmp_path / "a.npz")
+
+
+def tensors(file, kind: str, content: bytes, shape) -> None:
+    head = json.dumps({"head/kernel": {"dtype": kind, "shape": shape, "data_offsets": [0, len(content)]}}).encode()
+    file.write_bytes(struct.pack("<Q", len(head)) + head + content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "told"),
+    [
+        ("F64", struct.pack("<d", 1e300), "head/kernel is not finite"),
+        ("BF16", b"\xc0\x7f", "head/kernel is not finite"),
+        ("F8_E4M3", b"\x00", "cannot be read as safetensors"),
+        ("F8_E5M2", b"\x00", "cannot be read as safetensors"),
+        ("C64", b"\0" * 8, "which are no weights"),
+        ("BOOL", b"\x01", "which are no weights"),
+    ],
+)
+def test_numbers_that_float32_does_not_hold_are_refused(tmp_path, kind, number, told):
+    inputs = keras.Input((2,))
+    outputs = keras.layers.Dense(2, use_bias=False, name="head")(inputs)
+    network = keras.Model(inputs, outputs, name="small")
+    tensors(tmp_path / "a.safetensors", kind, number * 4, [2, 2])
+    before = network.get_weights()[0]
+    with pytest.raises(KcarsError, match=told):
+        load(network, str(tmp_path / "a.safetensors"))
+    assert (network.get_weights()[0] == before).all()
+
+
+def test_numbers_of_other_sizes_that_float32_holds_are_weights(tmp_path):
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(2, use_bias=False, name="head")(inputs), name="small")
+    for kind, number in {"F64": struct.pack("<d", 1.5), "BF16": b"\xc0\x3f", "F16": struct.pack("<e", 1.5)}.items():
+        tensors(tmp_path / "a.safetensors", kind, number * 4, [2, 2])
+        load(network, str(tmp_path / "a.safetensors"))
+        assert (network.get_weights()[0] == 1.5).all()
