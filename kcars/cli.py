@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +49,16 @@ class _Commands(click.Group):
             click.echo(f"kcars: {told}; end other programs, or raise the limit on memory", err=True)
             context.exit(2)
         except OSError as error:
-            if error.errno != errno.ENOSPC or error.filename is not None:
+            if not error.filename and error.errno != errno.ENOSPC:
                 raise
-            warn(f"kcars: standard output: cannot be written ({error.strerror})")
+            what = f"{_named(error)}: cannot be used" if error.filename else "standard output: cannot be written"
+            warn(f"kcars: {what} ({error.strerror})")
             context.exit(2)
+
+
+def _named(error: OSError) -> str:
+    """The file or folder that an error is about, such as one whose name is too long, or which may not be looked at."""
+    return os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
 
 
 def _refuse(error: click.UsageError, context: click.Context) -> None:

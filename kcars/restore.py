@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.adjusted_head import FILE, AdjustedHead
+from kcars.adjusted_head import AdjustedHead
+from kcars.beside_scores import file_of
 from kcars.errors import KcarsError
+from kcars.models.weight_files import weights_in
 from kcars.run import Run
 from kcars.run_folder import RunFolder
 from kcars.tasks import task_module
@@ -26,12 +28,13 @@ def answering_network(run: Run):
 
     Raises KcarsError also where the run is unscored, or that head is missing or damaged.
     """
-    head = AdjustedHead.chosen(run.scores().get("adjusted"), run.folder)
+    scores = run.scores()
+    head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, name := file_of("head", scores))
     network, target = scored_network(run), run.strategy().target
     if head is None:
         return network
     if not head.fits(network.get_layer(target).input.shape[-1], network.get_layer(target).output.shape[-1]):
-        raise KcarsError(f"{run.folder / FILE}: does not fit the network; {run.files.remedy(FILE)}")
+        raise KcarsError(f"{run.folder / name}: does not fit the network; {run.files.remedy(name)}")
     return head.on(network, target)
 
 
@@ -57,19 +60,6 @@ def load_best(network, path: Path) -> None:
 
 
 def _refuse_more_than(size: int, path: Path) -> None:
-    """ValueError where a file of weights holds more bytes than its network has, or data that lie elsewhere."""
-    import h5py
-
-    found = 0
-
-    def add(_, item) -> None:
-        nonlocal found
-        if isinstance(item, h5py.Dataset):
-            found += item.nbytes
-            if item.external or item.is_virtual:
-                raise ValueError("a part of it is a link to another file")
-
-    with h5py.File(path) as file:
-        file.visititems(add)
-    if found > size + MARGIN:
+    """ValueError where a file of weights holds more bytes than its network has, or links."""
+    if (found := weights_in(path)) > size + MARGIN:
         raise ValueError(f"holds {found:,} bytes of weights, its network has {size:,}")

@@ -29,6 +29,7 @@ FLOORS = [
         "onnx_file",
         "run_folder",
         "run_contents",
+        "beside_scores",
     ],
     [
         "settings",

@@ -14,7 +14,7 @@ KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that hold code, which Keras' own safe mode refuses too.
 CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
 MODULES = ("keras", "builtins", "kcars")
-MOST_DATASETS = 100_000
+MOST_DATASETS, DEEPEST = 100_000, 64  # With groups; of groups within groups.
 
 
 class Refused(ValueError):
@@ -28,7 +28,7 @@ def check(path: Path) -> None:
             if path.suffix == ".keras":
                 _keras(file)
             elif path.suffix == ".h5":
-                _h5(file)
+                weights_in(file)
         except Refused as error:
             raise KcarsError(f"{path}: {error}") from None
         except (OSError, ValueError, KeyError, RuntimeError, RecursionError, zipfile.BadZipFile) as error:
@@ -50,7 +50,7 @@ def _keras(file: BinaryIO) -> None:
         if archive.getinfo("config.json").file_size > limits().json_mib * MIB:
             raise Refused(f"its config.json is larger than {limits().json_mib} MiB (json_mib)")
         _refuse_code(json.loads(archive.read("config.json")))
-        _h5(io.BytesIO(archive.read("model.weights.h5")))
+        weights_in(io.BytesIO(archive.read("model.weights.h5")))
 
 
 def _refuse_code(config) -> None:
@@ -71,28 +71,40 @@ def _refuse_code(config) -> None:
             coming += part
 
 
-def _h5(file) -> None:
+def weights_in(file) -> int:
+    """Bytes of all arrays of an HDF5 file, a path or an open file; Refused where it has links, or more than the limits allow."""
     import h5py
 
-    numbers, most, coming = 0, limits().model_mib * MIB, []
+    numbers, seen, most, groups = 0, 0, limits().model_mib * MIB, set()
     with h5py.File(file, "r") as content:
-        coming.append(content)
-        seen = 0
+        coming = [(content, 0)]
         while coming:
-            group = coming.pop()
+            group, depth = coming.pop()
+            if (place := h5py.h5o.get_info(group.id).addr) in groups or depth > DEEPEST:
+                raise Refused(f"its {group.name[:80]!r} stands twice, or deeper than {DEEPEST} groups")
+            groups.add(place)
             for name in group:
                 seen += 1
-                link = group.get(name, getlink=True)
-                if not isinstance(link, h5py.HardLink):
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise Refused(f"its {name[:80]!r} is a link, which is not followed")
                 found = group[name]
                 if isinstance(found, h5py.Group):
-                    coming.append(found)
-                    continue
-                if found.external or found.is_virtual:
-                    raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
-                numbers += found.size * found.dtype.itemsize
+                    coming.append((found, depth + 1))
+                else:
+                    numbers += _size(name, found)
                 if numbers > most or seen > MOST_DATASETS:
                     raise Refused(
                         f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
                     )
+    return numbers
+
+
+def _size(name: str, found) -> int:
+    """Bytes of an array; Refused for what is none, or not of real numbers, or lies elsewhere."""
+    import h5py
+
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind == "c":
+        raise Refused(f"its {name[:80]!r} is no array of weights")
+    if found.external or found.is_virtual:
+        raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
+    return found.size * found.dtype.itemsize
