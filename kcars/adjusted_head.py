@@ -15,7 +15,7 @@ from kcars.metrics import balanced_accuracy, confusion_matrix
 from kcars.rare_classes import log_frequencies
 from kcars.run_folder import RunFolder
 
-FILE = "head.npz"
+FILE = "head.npz"  # Or as scores.json says (`beside_scores`).
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
 DIGITS = 9  # Of balanced accuracies that count as equal: sums of the same recalls round otherwise.
 SCALE = 16.0  # Of class means' logits, which are cosines times this; temperature is fitted afterwards.
@@ -85,19 +85,23 @@ class AdjustedHead:
             means[label], bias[label] = directions[labels == label].mean(0, dtype=np.float64), 0
         return cls("class_means", None, (SCALE * _at_length_1(means).T).astype(np.float32), bias, centre)
 
-    def save(self, folder: Path) -> None:
+    def content(self) -> bytes:
+        """What its file holds; equal for equal heads."""
         arrays = {"kernel": self.kernel, "bias": self.bias}
         content = io.BytesIO()
         np.savez(content, **arrays if self.centre is None else arrays | {"centre": self.centre})
-        RunFolder(folder).write_bytes(FILE, content.getvalue())
+        return content.getvalue()
+
+    def save(self, folder: Path) -> None:
+        RunFolder(folder).write_bytes(FILE, self.content())
 
     @classmethod
-    def chosen(cls, adjusted: dict | None, folder: Path) -> "AdjustedHead | None":
+    def chosen(cls, adjusted: dict | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
         """That of a run's folder, where its scores say that they are by one; KcarsError where it is missing or damaged."""
         if not adjusted:
             return None
         names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")
-        return cls(adjusted["kind"], adjusted["tau"], **RunFolder(folder).read_arrays(FILE, names))
+        return cls(adjusted["kind"], adjusted["tau"], **RunFolder(folder).read_arrays(name, names))
 
     def fits(self, features: int, classes: int) -> bool:
         """Whether it makes logits of so many classes, of so many features."""

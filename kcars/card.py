@@ -1,9 +1,10 @@
 """The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
 
-from kcars import adjusted_head, card_schema
+from kcars import card_schema
+from kcars.beside_scores import file_of
 from kcars.errors import KcarsError
 from kcars.files import fingerprint
-from kcars.linear_metric import FILE, LinearMetric
+from kcars.linear_metric import LinearMetric
 from kcars.run import WEIGHTS, Run
 
 FORMAT = 1
@@ -73,7 +74,7 @@ def _model_fingerprint(run: Run) -> str | None:
     if not run.files.has(WEIGHTS):
         return None
     scores, views = run.scores(), views_of(run)
-    metric, head = metric_of(run), adjusted_head.FILE
+    metric, head = metric_of(run), file_of("head", scores)
     parts = [run.files.sha256(WEIGHTS), metric and metric.fingerprint()]
     parts += [run.files.sha256(head)] if scores.get("adjusted") and run.files.has(head) else []
     return fingerprint(parts, scores["metric"], views["mirror"], views["shift"])
@@ -93,10 +94,11 @@ def _unit_length(run: Run) -> bool:
 
 def metric_of(run: Run) -> LinearMetric | None:
     """That which a scored run's distances are taken by, None where it has none."""
-    found = LinearMetric.chosen(run.scores().get("metric"), run.folder)
+    scores = run.scores()
+    found = LinearMetric.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
     if found and len(found.mean) != (wanted := run.strategy().model.embedding):
         raise KcarsError(
-            f"{run.folder / FILE}: is of vectors of {len(found.mean)} numbers, the run gives {wanted}; {run.files.remedy(FILE)}"
+            f"{run.folder / name}: is of vectors of {len(found.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"
         )
     return found
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from kcars import beside_scores
 from kcars.data.index import Dataset, Index
 from kcars.embed import Outputs, network_outputs
+from kcars.errors import KcarsError
 from kcars.grad_cam import GradCam, why_no_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.picks import shown_photos
@@ -61,12 +63,18 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         run, result, plan, store, outputs, network, head, metric
     )  # Takes long: an earlier scoring stands meanwhile.
     write_tables(run, "", result, plan.dataset.index, store)
-    if metric:
-        metric.save(run.folder)
-    if head:
-        head.save(run.folder)
-    run.files.write_json("scores.json", found)
+    _replace_scores(run, found, {"metric": metric, "head": head})
     return found
+
+
+def _replace_scores(run: Run, found: dict, fitted: dict) -> None:
+    """Write scores.json, and what answers are taken by: killed on the way, the earlier scoring stands as it was."""
+    try:
+        before = run.scores() if run.files.has("scores.json") else None
+    except KcarsError:  # Damaged, and written anew now.
+        before = None
+    contents = {kind: part.content() for kind, part in fitted.items() if part}
+    beside_scores.replace(run.files, found, contents, before)
 
 
 def _tell_what_is_not_used(strategy: Strategy, metric) -> None:

@@ -57,6 +57,7 @@ class Limits(BaseModel):
     detector_boxes: PositiveInt = Field(1_000, description="vehicles that a detector may find in a photo")
     head_mib: PositiveInt = Field(1_024, description="size of a run's metric.npz or head.npz")
     table_mib: PositiveInt = Field(512, description="size of a CSV file in a run folder")
+    event_mib: PositiveInt = Field(64, description="size of a picture in TensorBoard's file of a run")
     thumbnail_kib: PositiveInt = Field(256, description="size of a thumbnail in a run folder")
 
     @classmethod

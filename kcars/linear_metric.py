@@ -11,7 +11,7 @@ from kcars.errors import KcarsError
 from kcars.files import fingerprint
 from kcars.run_folder import RunFolder
 
-FILE = "metric.npz"
+FILE = "metric.npz"  # Or as scores.json says (`beside_scores`).
 MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
 
 
@@ -49,24 +49,28 @@ class LinearMetric:
         parts = [self.mean, self.projection, self.weights]
         return fingerprint([fingerprint_array(np.rint(1000 * part / (np.abs(part).max() or 1.0))) for part in parts])
 
-    def save(self, folder: Path) -> None:
+    def content(self) -> bytes:
+        """What its file holds; equal for equal metrics."""
         content = io.BytesIO()
         np.savez(content, mean=self.mean, projection=self.projection, weights=self.weights)
-        RunFolder(folder).write_bytes(FILE, content.getvalue())
+        return content.getvalue()
+
+    def save(self, folder: Path) -> None:
+        RunFolder(folder).write_bytes(FILE, self.content())
 
     @classmethod
-    def chosen(cls, kind: str | None, folder: Path) -> "LinearMetric | None":
+    def chosen(cls, kind: str | None, folder: Path, name: str = FILE) -> "LinearMetric | None":
         """That of a run's folder, where its scores say that they are by one of METRICS."""
-        return cls.read(folder) if kind in METRICS else None
+        return cls.read(folder, name) if kind in METRICS else None
 
     @classmethod
-    def read(cls, folder: Path) -> "LinearMetric":
+    def read(cls, folder: Path, name: str = FILE) -> "LinearMetric":
         """That of a run folder; KcarsError where it is missing or damaged."""
         files = RunFolder(folder)
-        found = cls(**files.read_arrays(FILE, ("mean", "projection", "weights")))
+        found = cls(**files.read_arrays(name, ("mean", "projection", "weights")))
         sizes = [part.shape for part in (found.mean, found.projection, found.weights)]
         if sizes[1:] != [(*sizes[0], *sizes[2]), sizes[2]] or len(sizes[1]) != 2 or 0 in sizes[1]:
-            raise KcarsError(f"{folder / FILE}: holds arrays that do not fit each other; {files.remedy(FILE)}")
+            raise KcarsError(f"{folder / name}: holds arrays that do not fit each other; {files.remedy(name)}")
         return found
 
 

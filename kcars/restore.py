@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.adjusted_head import FILE, AdjustedHead
+from kcars.adjusted_head import AdjustedHead
+from kcars.beside_scores import file_of
 from kcars.errors import KcarsError
 from kcars.models.weight_files import array_bytes
 from kcars.run import Run
@@ -28,12 +29,13 @@ def answering_network(run: Run):
 
     Raises KcarsError also where the run is unscored, or that head is missing or damaged.
     """
-    head = AdjustedHead.chosen(run.scores().get("adjusted"), run.folder)
+    scores = run.scores()
+    head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, name := file_of("head", scores))
     network, target = scored_network(run), run.strategy().target
     if head is None:
         return network
     if not head.fits(network.get_layer(target).input.shape[-1], network.get_layer(target).output.shape[-1]):
-        raise KcarsError(f"{run.folder / FILE}: does not fit the network; {run.files.remedy(FILE)}")
+        raise KcarsError(f"{run.folder / name}: does not fit the network; {run.files.remedy(name)}")
     return head.on(network, target)
 
 

@@ -26,6 +26,7 @@ from kcars.strategy import check, parse_yaml, to_yaml
 from kcars.tasks.plan import Plan
 
 FORMAT = 2
+WORK = ("photos", "seconds", "train_seconds")  # Columns of history.csv that costs are told by.
 CHECKSUMS, WEIGHTS = "photo_checksums.npy", "best.weights.h5"
 
 
@@ -231,6 +232,9 @@ class Run:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*numbers, strict=True)]
         if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1 on); {again}")
+        for name in WORK:
+            if not all(0 <= row.get(name, -1) < 1e15 for row in rows):
+                raise KcarsError(f"{path}: is damaged ({name} is missing, or no number from 0 on); {again}")
         return rows
 
     def kept(self, column: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ _TABLES = "photos|classes|pairs|tested_photos|reliability|coverage|maps"
 _AT_ONCE = rf"({_TABLES})\.csv|scores\.json"  # Of a scoring, in the run folder and below on-...
 _RUN = (
     rf"{_AT_ONCE}|run\.json|settings\.yaml|classes\.json|history\.csv|class_recall\.csv|roc\.csv|learned_photos\.csv"
-    r"|photo_checksums\.npy|learning_rate\.png|best\.weights\.h5|metric\.npz|head\.npz|report\.html"
+    r"|photo_checksums\.npy|learning_rate\.png|best\.weights\.h5|(metric|head)(\.other)?\.npz|report\.html"
     rf"|{re.escape(DIGESTS)}|{'|'.join(map(re.escape, STATES))}|{re.escape(LOCK)}"
 )
 _THUMBNAILS = {"thumbnails": (THUMBNAIL, {})}

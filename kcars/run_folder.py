@@ -32,7 +32,9 @@ REMEDIES = {
     "scores.json": EVALUATE,
     "best.weights.h5": RESUME,
     "metric.npz": EVALUATE,
+    "metric.other.npz": EVALUATE,
     "head.npz": EVALUATE,
+    "head.other.npz": EVALUATE,
     "learned_photos.csv": BACK,
     "photo_checksums.npy": BACK,
 }

@@ -14,6 +14,8 @@ from kcars.settings import LOSS_SETTINGS, Strategy
 from kcars.strategy_yaml import TooMuch, load_yaml
 from kcars.untrusted import read_bytes
 
+SHOWN = 200  # So many characters of a value in a message.
+
 
 def json_schema() -> str:
     """The JSON schema of strategy files, as shipped in configs/strategy.schema.json."""
@@ -158,11 +160,11 @@ def _explain(error: dict[str, Any]) -> str:
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
         # A second loss has fewer than all.
         allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
-        return f"{place}.name: {found!r} is not known; choose one of {allowed}"
+        return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
     taken = _field(error["loc"])
     unset = f"; --set {place}=null unsets it" if taken is not None and taken.default is None else ""
     if error["type"] in ("model_type", "model_attributes_type"):
-        given, found = error["input"], "nothing" if error["input"] is None else repr(error["input"])
+        given, found = error["input"], "nothing" if error["input"] is None else _shown(error["input"])
         example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSS_SETTINGS else "NAME")
         such = f", such as {example}" if example else ""
         return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
@@ -173,7 +175,16 @@ def _explain(error: dict[str, Any]) -> str:
             )
         return f"""{place}: takes a text (found nothing); the empty one is "", as in --set '{place}=""'"""
     message = error["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (found {error['input']!r}){unset}" if place else message
+    return f"{place}: {message} (found {_shown(error['input'])}){unset}" if place else message
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # A whole number of thousands of digits.
+        return "a long number"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 # Of sections that are taken for single values, what they look like.

@@ -91,5 +91,13 @@ def load_yaml(text: str):
     loader = _Loader(text)
     try:
         return loader.get_single_data()
+    except (
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        TypeError,
+    ) as error:  # PyYAML's, of a tag or escape that lies.
+        told = f"a value is not what it says that it is ({error})"
+        raise yaml.constructor.ConstructorError(None, None, told, loader.get_mark()) from None
     finally:
         loader.dispose()

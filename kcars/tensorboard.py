@@ -2,16 +2,20 @@
 
 import contextlib
 import importlib.util
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from kcars.errors import KcarsError
+from kcars.limits import limits
 from kcars.run_contents import EVENTS
 from kcars.run_folder import RunFolder
+from kcars.untrusted import MIB, opened
 
 WORK = ("step", "photos", "seconds", "train_seconds")
+_AROUND = 16  # Bytes of a record beside its content: 8 of its length, and two checksums of 4.
 
 
 def board_of(folder: Path) -> "Board | NoBoard":
@@ -120,11 +124,31 @@ def tag(column: str) -> str:
 def _pictures(files: list[Path]) -> Iterator[tuple]:
     """(step, summary value) of every picture in event files, up to where a killed process left one broken."""
     import tensorflow as tf
+    from google.protobuf.message import DecodeError
 
     for file in files:
-        with contextlib.suppress(tf.errors.DataLossError):
-            for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        records = tf.data.TFRecordDataset(str(file)).take(_whole_records(file))
+        with contextlib.suppress(tf.errors.DataLossError, DecodeError):
+            for record in records.as_numpy_iterator():
                 event = tf.compat.v1.Event.FromString(record)
                 for value in event.summary.value:
                     if value.metadata.plugin_data.plugin_name == "images":
                         yield event.step, value
+
+
+def _whole_records(file: Path) -> int:
+    """How many records from the first on are no longer than a picture may be, and than what is left of the file.
+
+    TensorFlow takes memory for as many bytes as a record says that it has, before it reads them.
+    """
+    count, most = 0, limits().event_mib * MIB
+    with opened(file) as content:
+        left = os.fstat(content.fileno()).st_size
+        while len(size := content.read(8)) == 8:
+            length = int.from_bytes(size, "little")
+            left -= length + _AROUND
+            if length > most or left < 0:
+                break
+            content.seek(length + _AROUND - len(size), os.SEEK_CUR)
+            count += 1
+    return count

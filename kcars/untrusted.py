@@ -9,6 +9,7 @@ import json
 import lzma
 import math
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -88,7 +89,10 @@ def _kind(mode: int) -> str:
 def read_bytes(path: Path, most_bytes: int, root: Path | None = None) -> bytes:
     """A file's content, of at most so many bytes."""
     with opened(path, most_bytes, root) as file:
-        content = file.read(most_bytes + 1)  # It may grow meanwhile.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # Memory is taken for as many bytes as are asked for.
+        while len(content) > size and len(content) <= most_bytes and (more := file.read(MIB)):  # It grows meanwhile.
+            content += more
     if len(content) > most_bytes:
         raise KcarsError(f"{path}: has more than {most_bytes:,} bytes, of which no more are read")
     return content
@@ -168,14 +172,14 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
                 raise KcarsError(f"{path}: unpacks to {total:,} bytes; at most {most:,} are read (arrays_mib)")
             if total > (size := file.seek(0, io.SEEK_END)):  # kcars packs nothing: arrays lie in the file as they are.
                 raise KcarsError(f"{path}: unpacks to {total:,} bytes, of a file of {size:,}; kcars wrote no such file")
+            if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
+                raise KcarsError(f"{path}: {packed[0][:80]!r} is packed; kcars wrote no such file")
             wanted = entries if names is None else names
             if missing := [name for name in wanted if name not in entries]:
                 raise KcarsError(f"{path}: has no array {missing[0]}")
             found = {}
             for name in wanted:
-                content = io.BytesIO(archive.read(entries[name]))
-                _refuse_other_size(np, content)
-                found[name] = np.lib.format.read_array(content, allow_pickle=False)
+                found[name] = _array(np, archive.read(entries[name]))
             return found
     except PACKING_ERRORS as error:
         told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
@@ -187,19 +191,37 @@ def array_in(content: bytes, path: Path):
     import numpy as np
 
     try:
-        _refuse_other_size(np, file := io.BytesIO(content))
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        return _array(np, content)
+    except ValueError as error:
         raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
 
 
-def _refuse_other_size(np, content: io.BytesIO) -> None:
-    """ValueError where an array's header asks for more numbers than follow it: memory would be taken for all of them."""
-    version = np.lib.format.read_magic(content)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        raise ValueError(f"an array in format {version}")
-    shape, _, dtype = readers[version](content)
-    if math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+def _array(np, content: bytes):
+    """The array of an .npy file as `np.save` writes one; ValueError for any other.
+
+    NumPy reads a header as a Python expression, and takes memory for as many numbers as it claims; this reads plain types,
+    and shapes that the file has the numbers for.
+    """
+    found = _HEADER.match(content)
+    if not found:
+        raise ValueError("no array as kcars writes it")
+    begin = found.end("before") + int.from_bytes(found["size"], "little")
+    if not found.end() <= begin <= len(content) or content[found.end() : begin].strip():
+        raise ValueError("no array as kcars writes it")
+    try:
+        dtype = np.dtype(found["type"].decode())
+    except TypeError:
+        raise ValueError(f"an array of no type, {found['type'].decode()}") from None
+    shape = tuple(map(int, re.findall(rb"\d+", found["shape"])))
+    if math.prod(shape) * dtype.itemsize != len(content) - begin or not dtype.itemsize:
         raise ValueError("an array of another size than its header says")
-    content.seek(0)
+    order = "F" if found["columns"] == b"True" else "C"
+    return np.frombuffer(content, dtype, offset=begin).reshape(shape, order=order).copy(order)
+
+
+# Version 1.0: two bytes of size, then a dictionary. Types are numbers, truth values (b), and plain bytes (V), which bfloat16 becomes.
+_HEADER = re.compile(
+    rb"(?P<before>\x93NUMPY\x01\x00(?P<size>..))\{'descr': '(?P<type>[<>|][bifuV]\d{1,2})', "
+    rb"'fortran_order': (?P<columns>True|False), 'shape': \((?P<shape>(?:\d{1,12}, )*(?:\d{1,12},?)?)\), \}",
+    re.DOTALL,
+)

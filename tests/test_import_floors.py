@@ -30,6 +30,7 @@ FLOORS = [
         "onnx_file",
         "run_folder",
         "run_contents",
+        "beside_scores",
     ],
     [
         "settings",

@@ -15,6 +15,7 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would ask the packa
 
 # The settings that hold a chain, with what sets their draws apart.
 SETTINGS = {"data.augment": 0, "balance.augment": 1}
+MOST_OPERATIONS = 100
 _BORDERS = {"black": 0, "replicate": 1, "reflect": 4}  # OpenCV's border numbers
 
 
@@ -125,7 +126,10 @@ OPERATIONS = {
 
 def parse(text: str, setting: str = "data.augment") -> list[tuple[str, list, dict]]:
     """Operations of a chain as (name, positional values, named values); KcarsError for anything but literals."""
-    return [_parse_one(part.strip(), text, setting) for part in text.split("|") if part.strip()]
+    parts = [part.strip() for part in text.split("|") if part.strip()]
+    if len(parts) > MOST_OPERATIONS:
+        raise KcarsError(f"{setting}: {len(parts):,} operations; a chain has at most {MOST_OPERATIONS}")
+    return [_parse_one(part, text, setting) for part in parts]
 
 
 def _parse_one(part: str, text: str, setting: str) -> tuple[str, list, dict]:
@@ -175,8 +179,11 @@ class Augment:
             chain = self._idle.pop()
         except IndexError:
             chain = self._chain()
-        for row, (sample, chance) in enumerate(zip(samples, chances, strict=True)):
-            out[row] = chain(photos[row], self._key | int(sample), chance)
+        try:
+            for row, (sample, chance) in enumerate(zip(samples, chances, strict=True)):
+                out[row] = chain(photos[row], self._key | int(sample), chance)
+        except (ArithmeticError, ValueError) as error:
+            raise self._refusal(error) from None
         self._idle.append(chain)
         return out
 
@@ -185,6 +192,10 @@ class Augment:
 
         try:
             return Chain([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
-        except (TypeError, ValueError) as error:
-            reason = str(error).split("\n")[0]
-            raise KcarsError(f"{self.setting}: {self.text!r}: {reason}") from None
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: Exception) -> KcarsError:
+        """For a chain whose options no photo can be changed by."""
+        reason = str(error).split("\n")[0]
+        return KcarsError(f"{self.setting}: {self.text!r}: {reason}")

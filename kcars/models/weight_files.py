@@ -14,7 +14,7 @@ KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that hold code, which Keras' own safe mode refuses too.
 CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
 MODULES = ("keras", "builtins", "kcars")
-MOST_DATASETS = 100_000
+MOST_DATASETS, DEEPEST = 100_000, 64  # With groups; of groups within groups.
 
 
 class Refused(ValueError):
@@ -74,40 +74,39 @@ def _refuse_code(config) -> None:
 
 
 def array_bytes(file) -> int:
-    """Size of what an HDF5 file holds, a path or an open file; Refused for links, parts in other files, what is no array, and too much."""
+    """Bytes of all arrays of an HDF5 file, a path or an open file; Refused where it has links, or more than the limits allow."""
     import h5py
 
-    numbers, most, coming = 0, limits().model_mib * MIB, []
+    numbers, seen, most, groups = 0, 0, limits().model_mib * MIB, set()
     with h5py.File(file, "r") as content:
-        coming.append(content)
-        seen, places = 0, {_place(content)}
+        coming = [(content, 0)]
         while coming:
-            group = coming.pop()
+            group, depth = coming.pop()
+            if (place := h5py.h5o.get_info(group.id).addr) in groups or depth > DEEPEST:
+                raise Refused(f"its {group.name[:80]!r} stands twice, or deeper than {DEEPEST} groups")
+            groups.add(place)
             for name in group:
-                if (seen := seen + 1) > MOST_DATASETS:
-                    raise Refused(f"holds more than {MOST_DATASETS:,} groups and arrays, which are not read")
-                link = group.get(name, getlink=True)
-                if not isinstance(link, h5py.HardLink):
+                seen += 1
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise Refused(f"its {name[:80]!r} is a link, which is not followed")
                 found = group[name]
                 if isinstance(found, h5py.Group):
-                    if _place(found) in places:  # One may hold itself, or others many times over.
-                        raise Refused(f"its group {name[:80]!r} lies in two places")
-                    places.add(_place(found))
-                    coming.append(found)
-                    continue
-                if not isinstance(found, h5py.Dataset):
-                    raise Refused(f"its {name[:80]!r} is no array")
-                if found.external or found.is_virtual:
-                    raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
-                numbers += (found.size or 0) * found.dtype.itemsize  # An array without a shape has no size.
-                if numbers > most:
-                    raise Refused(f"unpacks to more than {most:,} bytes, which are not read (model_mib)")
+                    coming.append((found, depth + 1))
+                else:
+                    numbers += _size(name, found)
+                if numbers > most or seen > MOST_DATASETS:
+                    raise Refused(
+                        f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
+                    )
     return numbers
 
 
-def _place(group) -> int:
-    """Where in its file a group lies."""
+def _size(name: str, found) -> int:
+    """Bytes of an array; Refused for what is none, or not of real numbers, or lies elsewhere."""
     import h5py
 
-    return h5py.h5o.get_info(group.id).addr
+    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind == "c":
+        raise Refused(f"its {name[:80]!r} is no array of weights")
+    if found.external or found.is_virtual:
+        raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
+    return found.size * found.dtype.itemsize

@@ -1,15 +1,24 @@
 """run.json: what a run is."""
 
-from pydantic import InstanceOf, NonNegativeInt, PositiveInt
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, InstanceOf, NonNegativeInt, PositiveInt
 
 from kcars.schemas import Part
 
-Place = InstanceOf[str]  # Of a file: a name may hold what is no UTF-8.
+
+def _no_zero_byte(place: str) -> str:
+    if "\0" in place:
+        raise ValueError("no file has such a name")
+    return place
+
+
+Place = Annotated[InstanceOf[str], AfterValidator(_no_zero_byte)]  # Of a file: a name may hold what is no UTF-8.
 
 
 class Planned(Part):
-    epochs: PositiveInt
-    steps_per_epoch: PositiveInt
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    steps_per_epoch: Annotated[int, Field(ge=1, le=2**32)]
 
 
 class Data(Part):

@@ -3,9 +3,9 @@
 `null` stands for a number that is undefined, such as a score of pairs that are all of one kind.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from kcars.schemas import Part, Share
 
@@ -63,6 +63,13 @@ class Adjusted(Part):
         return self
 
 
+class Files(Part):
+    """Names of what answers are taken by, as `beside_scores` chooses them."""
+
+    metric: Literal["metric.npz", "metric.other.npz"] = "metric.npz"
+    head: Literal["head.npz", "head.other.npz"] = "head.npz"
+
+
 class Counts(Part):
     test_photos: NonNegativeInt
     test_photos_of_unknown_classes: NonNegativeInt
@@ -72,7 +79,7 @@ class Counts(Part):
 
 class Cost(Part):
     size_px: PositiveInt
-    parameters: NonNegativeInt
+    parameters: Annotated[int, Field(ge=0, le=10**15)]  # What is computed with it stays finite.
     multiply_adds: NonNegativeFloat
     photos_per_epoch: NonNegativeInt
     seconds_per_epoch: NonNegativeFloat
@@ -92,6 +99,7 @@ class ScoresFile(Part):
     deciding: Difficulty | None = None
     metric: Literal["euclidean", "whitened", "lda", "weighted_lda"] | None = None
     adjusted: Adjusted | None = None
+    files: Files = Files()
     data_fingerprint: str
     best_epoch: PositiveInt
     folds: NonNegativeInt = 0

@@ -28,6 +28,7 @@ class DataSettings(Settings):
     mix_alpha: float = Field(
         0.2,
         gt=0,
+        le=1_000,
         description="of the beta distribution that the second photo's share is drawn from, of mixup and of cutmix; "
         "1, as cutmix's paper has it: uniform",
     )
@@ -39,7 +40,7 @@ class DataSettings(Settings):
         description="verification, order plain or pk: what losses and batches take for classes, the target's or models; by "
         "models makes are told apart better",
     )
-    photos_per_class: int = Field(4, ge=2, description="K of order pk; P is train.batch / K")
+    photos_per_class: int = Field(4, ge=2, le=100_000, description="K of order pk; P is train.batch / K")
     classes_per_make: int = Field(
         1, ge=1, description="order pk: models of one make that share a batch, where a make has so many; 1: by chance"
     )
@@ -57,6 +58,9 @@ class DataSettings(Settings):
         "stop", description="photos that cannot be decoded end a run with their names, or are left out and recorded"
     )
     workers: int = Field(
-        0, ge=0, description="threads that read and augment; 0: two, or one a core where photos are decoded anew"
+        0,
+        ge=0,
+        le=256,
+        description="threads that read and augment; 0: two, or one a core where photos are decoded anew",
     )
-    prefetch: int = Field(4, ge=1, description="batches made ahead of the network")
+    prefetch: int = Field(4, ge=1, le=1_000, description="batches made ahead of the network")

@@ -30,7 +30,7 @@ class EvaluateSettings(Settings):
         le=0.25,
         description="average them also over the photo moved left, right, up and down by this share of its side; 0: not",
     )
-    batch: int = Field(128, ge=1)
+    batch: int = Field(128, ge=1, le=100_000)
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
     validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
     folds: int | None = Field(
@@ -39,5 +39,5 @@ class EvaluateSettings(Settings):
         le=20,
         description="verification: folds by make instead; 4 where fewer than 60 models train; 0: none",
     )
-    validation_pairs: int = Field(3000, ge=10, description="pairs drawn for each difficulty")
-    resamples: int = Field(1000, ge=100, description="bootstrap resamples behind each 95 % interval")
+    validation_pairs: int = Field(3000, ge=10, le=10_000_000, description="pairs drawn for each difficulty")
+    resamples: int = Field(1000, ge=100, le=1_000_000, description="bootstrap resamples behind each 95 % interval")

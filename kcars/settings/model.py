@@ -54,7 +54,7 @@ class ModelSettings(Settings):
         description="target model, or data.classes model: weight of the loss of its make, learned beside it; 0: not learned; verification: with "
         "a loss of cosines",
     )
-    embedding: int = Field(512, ge=2, description="dimensions of the vector (verification)")
+    embedding: int = Field(512, ge=2, le=65_536, description="dimensions of the vector (verification)")
     head: Literal["neck", "two_layers", "linear"] = Field(
         "neck",
         description="verification: batch normalization, linear layer, unit length; that with a hidden layer before; "

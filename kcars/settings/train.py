@@ -29,10 +29,13 @@ class FineTuneSettings(Settings):
 
 
 class TrainSettings(Settings):
-    epochs: int = Field(ge=1)
-    batch: int = Field(ge=2, description="photos a step (pairs a step with order pairs)")
+    epochs: int = Field(ge=1, le=1_000_000)
+    batch: int = Field(ge=2, le=100_000, description="photos a step (pairs a step with order pairs)")
     gradient_accumulation: int = Field(
-        1, ge=1, description="parts of a batch that pass one after the other, for less memory, before weights change"
+        1,
+        ge=1,
+        le=100_000,
+        description="parts of a batch that pass one after the other, for less memory, before weights change",
     )
     learning_rate: float = Field(gt=0, description="base rate of AdamW; one_cycle rises to ten times it")
     weight_decay: float = Field(2e-5, ge=0)
@@ -52,9 +55,11 @@ class TrainSettings(Settings):
         "float32", description="auto: the fastest that the machine has units for, which the run then records"
     )
     seed: int = Field(0, ge=0, lt=2**32)
-    max_minutes: float | None = Field(None, gt=0, description="the schedule is fitted to this much training")
+    max_minutes: float | None = Field(
+        None, gt=0, le=10_000_000, description="the schedule is fitted to this much training"
+    )
     save_minutes: float = Field(
-        10.0, gt=0, description="within an epoch, everything is saved this often; at its end always"
+        10.0, gt=0, le=10_000_000, description="within an epoch, everything is saved this often; at its end always"
     )
     deterministic: Literal["auto", "on", "off"] = Field(
         "auto", description="the same bits in every run on one machine; auto: on a CPU"
