@@ -66,12 +66,14 @@ def spread_out(data):
     ends = [number for number, at in enumerate(markers) if data[at + 1] == 0xD9]
     markers = markers[: ends[0] + 1] if ends else []
     progressive, colours = frame[0] == 0xC2, frame[8]
-    several, given = progressive or head[2] < colours, 0
+    several, given = progressive or head[2] < colours, set()
     for scan in (head, *(data[at + 2 : at + 2 + 520] + bytes(520) for at in markers if data[at + 1] == 0xDA)):
-        first, last, bits = scan[3 + 2 * scan[2] :][:3]
-        given += scan[2] * (max(0, last - first + 1) * (bits % 16 == 0) if progressive else 64)
+        count = scan[2]
+        first, last, bits = scan[3 + 2 * count :][:3] if progressive else (0, 63, 0)
+        coefficients = range(first, min(last, 63) + 1) if bits % 16 == 0 else ()
+        given |= {(scan[3 + 2 * number], one) for number in range(count) for one in coefficients}
     own = {*range(0xD0, 0xD8), 0xD9} | ({0xC4, 0xDA, 0xDB, 0xDD} if several else set())
-    if not markers or any(data[at + 1] not in own for at in markers) or (several and given < 64 * colours):
+    if not markers or any(data[at + 1] not in own for at in markers) or (several and len(given) < 64 * colours):
         raise ValueError(DAMAGED)
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
     return BETWEEN.join(parts)

@@ -118,12 +118,17 @@ def whole(file: File, markers):
     """Whether the scans, of which the markers (k,) are given, end where the image does and give all coefficients."""
     kinds = file.number(markers + 1)
     scans = tf.concat([file.scan[None], tf.boolean_mask(markers, kinds == _START_OF_SCAN)], 0)
-    colours = file.number(scans + 4)
-    first, last, bits = (file.number(scans + place + 2 * colours) for place in (5, 6, 7))
-    given = tf.where(
-        file.progressive, tf.maximum(last - first + 1, 0) * tf.cast(bits % 16 == 0, tf.int64), COEFFICIENTS
-    )
-    complete = tf.reduce_sum(given * colours) >= COEFFICIENTS * file.colours
+    count = file.number(scans + 4)
+    first, last, bits = (file.number(scans + place + 2 * count) for place in (5, 6, 7))
+    coefficients = tf.range(COEFFICIENTS, dtype=tf.int64)
+    given = (coefficients >= first[:, None]) & (coefficients <= last[:, None]) & (
+        bits[:, None] % 16 == 0
+    ) | ~file.progressive
+    parts = tf.range(4, dtype=tf.int64)
+    colours = file.number(scans[:, None] + 5 + 2 * parts)
+    of_frame = file.number(file.frame + 10 + 3 * tf.range(file.colours))
+    named = (colours[..., None] == of_frame) & (parts < count[:, None])[..., None]
+    complete = tf.reduce_all(tf.reduce_any(named[..., None] & given[:, None, None], (0, 1)))
     foreign = tf.where(file.several_scans, tf.gather(_FOREIGN[1], kinds), tf.gather(_FOREIGN[0], kinds))
     ended = tf.reduce_any(kinds == _END_OF_IMAGE)
     return ended & ~tf.reduce_any(foreign) & (complete | ~file.several_scans)

@@ -106,21 +106,21 @@ def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: boo
         if data[place - 1] in (_START_OF_IMAGE, _END_OF_IMAGE):
             break
         if data[place - 1] == _START_OF_SCAN:
-            scans, complete = scans + 1, complete + _completed(data, place - 2, progressive)
+            scans, complete = scans + 1, complete | _completed(data, place - 2, progressive)
         if scans > bounds.jpeg_scans:
             break
     else:
         raise too_many_segments()
-    return first._replace(scans=scans, whole=complete >= COEFFICIENTS * first.components)
+    return first._replace(scans=scans, whole=len(complete) >= COEFFICIENTS * first.components)
 
 
-def _completed(data: bytes, scan: int, progressive: bool) -> int:
-    """How many coefficients, over all its colours, the scan at a place gives to their last bit."""
-    colours = int.from_bytes(data[scan + 4 : scan + 5])
-    if not progressive:
-        return COEFFICIENTS * colours
-    first, last, bits = (data[scan + 5 + 2 * colours :][:3] + bytes(3))[:3]
-    return colours * max(0, last - first + 1) if bits & 15 == 0 else 0
+def _completed(data: bytes, scan: int, progressive: bool) -> set[tuple[int, int]]:
+    """(colour's number in the file, coefficient) of each that the scan at a place gives to its last bit."""
+    count = int.from_bytes(data[scan + 4 : scan + 5])
+    colours = [data[place] for place in range(scan + 5, scan + 5 + 2 * count, 2) if place < len(data)]
+    first, last, bits = (data[scan + 5 + 2 * count :][:3] + bytes(3))[:3] if progressive else (0, COEFFICIENTS - 1, 0)
+    coefficients = range(first, min(last + 1, COEFFICIENTS)) if bits & 15 == 0 else ()
+    return {(colour, coefficient) for colour in colours for coefficient in coefficients}
 
 
 def without_metadata(data: bytes, bounds: Limits) -> bytes:
