@@ -163,7 +163,7 @@ def _cost(run: Run, strategy: Strategy, network) -> dict:
     """What the scores were paid with: size of network and photos, work a photo, time an epoch as this machine took."""
     from kcars.models.work import multiply_adds
 
-    history = run.history()
+    history = run.costs()
     return {
         "size_px": strategy.data.size_px,
         "parameters": network.scored.count_params(),

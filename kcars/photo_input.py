@@ -167,7 +167,7 @@ def _box(given, name: str) -> Box | None:
         return None
     try:
         box = tuple(float(edge) for edge in given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         box = ()
     if len(box) != 4 or not np.isfinite(box).all():
         raise KcarsError(f"{name}: {given!r} is no box; four numbers are: left, top, right, bottom in pixels")

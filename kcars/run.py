@@ -232,9 +232,15 @@ class Run:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*numbers, strict=True)]
         if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1 on); {again}")
+        return rows
+
+    def costs(self) -> list[dict[str, float]]:
+        """The history, where every epoch says what it cost; KcarsError where one does not."""
+        rows = self.history()
         for name in WORK:
             if not all(0 <= row.get(name, -1) < 1e15 for row in rows):
-                raise KcarsError(f"{path}: is damaged ({name} is missing, or no number from 0 on); {again}")
+                told = f"is damaged ({name} is missing, or no number from 0 on)"
+                raise KcarsError(f"{self.folder / 'history.csv'}: {told}; {self.files.remedy('history.csv')}")
         return rows
 
     def kept(self, column: str) -> dict[str, float]:

@@ -132,7 +132,7 @@ def _bring(record: Record, trial: Trial, dataset: Dataset, title: str, tell: Cal
         trial.state, trial.why = "failed", f"{record.leading} is undefined"
         return
     trial.state, trial.score = "complete", score
-    trial.seconds = round(sum(row["seconds"] for part in _parts(run) for row in part.history()), 3)
+    trial.seconds = round(sum(row["seconds"] for part in _parts(run) for row in part.costs()), 3)
 
 
 def _trained(strategy: Strategy, dataset: Dataset, folder: Path, title: str, tell: Callable) -> Run:

@@ -139,6 +139,7 @@ def unreadable(tmp_path):
         "a box of three": (Photo("a", b"abc", (1, 2, 3)), r"a: \(1, 2, 3\) is no box; four numbers are"),
         "a box of words": (Photo("a", b"abc", ("left", 2, 3, 4)), "is no box"),
         "a box without end": (Photo("a", b"abc", (0, 0, float("inf"), 4)), "is no box"),
+        "a box beyond all numbers": (Photo("a", b"abc", (0, 0, 10**400, 4)), "is no box"),
         "a Photo of nothing": (Photo("a", None), "a: is NoneType"),
     }
 

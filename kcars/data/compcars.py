@@ -173,8 +173,9 @@ def _read_list(file: Path) -> list[str]:
 
 def numbered_lines(file: Path) -> list[tuple[int, str]]:
     """Lines of a list file that hold something, with their numbers."""
+    most = limits().list_mib * MIB
     try:
-        text = read_bytes(file, limits().list_mib * MIB).decode("utf-8", "replace")
+        text = read_bytes(file, most).decode("utf-8", "replace")
     except KcarsError as error:
         raise KcarsError(f"{error}; the CompCars lists are needed") from None
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

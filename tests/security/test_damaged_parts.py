@@ -223,13 +223,13 @@ def test_options_that_no_photo_can_be_changed_by_are_one_line(chain):
 def test_a_history_without_its_costs_is_refused_before_scores_are_replaced(tmp_path, row):
     (tmp_path / "history.csv").write_text(f"epoch,step,photos,train_seconds,seconds\n{row}\n")
     with pytest.raises(KcarsError, match=r"history.csv: is damaged \((photos|train_seconds) .*kcars train --resume"):
-        Run(tmp_path).history()
+        Run(tmp_path).costs()
 
 
 def test_a_history_without_a_column_is_refused(tmp_path):
     (tmp_path / "history.csv").write_text("epoch,val_balanced_accuracy\n1,0.5\n")
     with pytest.raises(KcarsError, match=r"history.csv: is damaged \(photos is missing"):
-        Run(tmp_path).history()
+        Run(tmp_path).costs()
 
 
 @pytest.mark.parametrize(("schema", "content"), [
@@ -246,7 +246,7 @@ def test_impossible_facts_are_refused(schema, content):
 
 @pytest.mark.parametrize("words", [
     ["table", "{}"], ["report", "{}"], ["evaluate", "{}"], ["export", "{}"], ["train", "--resume", "{}"], ["train", "--strategy", "{}.yaml"],
-    ["strategies", "show", "{}.yaml"], ["data", "check", "--data", "{}"],
+    ["strategies", "show", "{}.yaml"],
 ])  # fmt: skip
 def test_a_name_that_is_too_long_is_one_line(words):
     result = CliRunner().invoke(main, [word.format("x" * 300) for word in words], prog_name="kcars")
