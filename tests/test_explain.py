@@ -14,6 +14,7 @@ from kcars.evaluate import keep_maps
 from kcars.explain import class_called, load
 from kcars.images.heat import from_text
 from kcars.picks import shown_alone, shown_pairs
+from kcars.run_folder import RunFolder
 from kcars.shown_maps import read_maps, write_maps
 
 
@@ -143,7 +144,7 @@ def test_keras_on_another_library_explains_nothing_and_says_so(small_runs, photo
 
 
 def test_scored_on_another_library_a_run_has_no_maps_left_and_that_is_told(tmp_path, monkeypatch, capsys):
-    run = SimpleNamespace(folder=tmp_path)
+    run = SimpleNamespace(folder=tmp_path, files=RunFolder(tmp_path))
     (tmp_path / "maps.csv").write_text("of an earlier scoring")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     for _ in range(2):

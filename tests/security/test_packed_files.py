@@ -54,9 +54,9 @@ def kind_of_numbers(file):
 
 
 HDF5 = {
-    itself: "lies in two places",
-    one_in_itself: "lies in two places",
-    doubled: "lies in two places",
+    itself: "stands twice",
+    one_in_itself: "stands twice",
+    doubled: "stands twice",
     kind_of_numbers: "is no array",
 }
 
@@ -119,7 +119,7 @@ def test_an_archive_that_does_not_unpack_is_one_line(tmp_path, packing):
     np.save(array, np.random.default_rng(0).normal(size=999))
     filled = b"\0" * 20_000 + damaged(packing, "a.npy", array.getvalue())  # A file that is not smaller than its arrays.
     (tmp_path / "a.npz").write_bytes(filled)
-    with pytest.raises(KcarsError, match="a.npz: cannot be read"):
+    with pytest.raises(KcarsError, match="a.npz: (cannot be read|.a. is packed)"):
         read_arrays(tmp_path / "a.npz")
 
 
