@@ -74,7 +74,7 @@ def test_a_box_changes_what_is_seen(exports, photos):
 
 
 def test_a_box_outside_of_its_photo_is_told(exports, photos):
-    with pytest.raises(KcarsError, match="the box lies outside of the photo"):
+    with pytest.raises(KcarsError, match="holds no pixel of the photo"):
         load(exports["classify"]).predict([Photo("far", photos[0], (5000, 5000, 6000, 6000))])
 
 
