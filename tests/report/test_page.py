@@ -260,6 +260,7 @@ def test_the_last_epoch_is_not_called_the_best(small_runs, tmp_path):
         keeps = facts["settings"]["train"]["keep"]
         facts["settings"]["train"]["keep"] = {"best": "last", "last": "best"}[keeps]
         (run / "run.json").write_text(json.dumps(facts))
+        (run / "digests.json").unlink()
         scores = json.loads((run / "scores.json").read_text())
         del scores["kept"]  # As an earlier kcars wrote it.
         (run / "scores.json").write_text(json.dumps(scores))
