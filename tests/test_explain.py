@@ -85,7 +85,7 @@ def test_a_photo_that_lies_on_its_side_is_set_upright(small_runs, photos, tmp_pa
         ("verify", 2, ["--box", "1,1,9,9"], "--box: is for a single photo; give --left-box, --right-box"),
         ("classify", 1, ["--left-box", "1,1,9,9"], "--left-box: is for two photos; give --box"),
         ("classify", 1, ["--box", "1,1"], "--box: '1,1' is no box"),
-        ("classify", 1, ["--box", "9000,9000,9009,9009"], "the box lies outside of the photo"),
+        ("classify", 1, ["--box", "9000,9000,9009,9009"], "holds no pixel of the photo, which is 240 x 160 pixels"),
         ("classify", 1, ["--class", "no such car"], "is none of the 16 classes; the most alike are "),
     ],
 )

@@ -90,7 +90,7 @@ def first_pass(name: str, dataset, strategy):
 
 
 def decoder(name: str, data):
-    from kcars.images import decode
+    from kcars.images import boxes, decode
 
     if name == "kcars":
         return lambda path, box: decode.read_photo(path, box, data.size_px, data.crop, data.padding)
@@ -99,10 +99,11 @@ def decoder(name: str, data):
     def plain(path, box):
         content = path.read_bytes()
         height, width, *_ = simplejpeg.decode_jpeg_header(content)
-        scale = decode.decoding_scale(box, height, width, data.size_px)
+        scale = boxes.decoding_scale(box, height, width, data.size_px)
         smallest = {"min_height": height // scale, "min_width": width // scale, "min_factor": scale}
         photo = simplejpeg.decode_jpeg(content, **(smallest if scale > 1 else {}))
-        return decode.resized(decode.cut(photo, box, data.padding, scale), data.size_px)
+        left, top, right, bottom = boxes.part_of(height, width, box, data.padding, photo.shape[:2], scale)
+        return decode.resized(photo[top:bottom, left:right], data.size_px)
 
     return plain
 

@@ -18,21 +18,20 @@ def clipped(box: Box | None, height: int, width: int) -> tuple[float, float, flo
     """The edges of a box within a photo of height x width pixels, as 32-bit numbers; ValueError where nothing is left."""
     if box is None:
         return 0.0, 0.0, float(width), float(height)
-    left, top, right, bottom = (float(np.float32(edge)) for edge in box)
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise _nothing_inside(box, height, width)
-    left, right = max(0.0, left), min(float(width), right)
-    top, bottom = max(0.0, top), min(float(height), bottom)
-    if right <= left or bottom <= top:
-        raise _nothing_inside(box, height, width)
-    return left, top, right, bottom
+    left, top, right, bottom = edges = np.asarray(box, np.float32).tolist()
+    if math.isfinite(sum(edges)):
+        left, right = max(0.0, left), min(float(width), right)
+        top, bottom = max(0.0, top), min(float(height), bottom)
+        if right > left and bottom > top:
+            return left, top, right, bottom
+    raise _nothing_inside(box, height, width)
 
 
 def decoding_scale(box: Box | None, height: int, width: int, size_px: int) -> int:
     """By how much a photo may be decoded smaller: what is cut out then still has twice the side that it is resized to."""
     left, top, right, bottom = clipped(box, height, width)
     side = min(right - left, bottom - top)
-    return max(scale for scale in SCALES if scale == 1 or side >= 2 * scale * size_px)
+    return max([scale for scale in SCALES if scale == 1 or side >= 2 * scale * size_px])
 
 
 def part_of(
@@ -47,8 +46,11 @@ def part_of(
         return 0, 0, columns, rows
     left, top, right, bottom = (edge / scale for edge in clipped(box, height, width))
     wider, higher = (right - left) * padding, (bottom - top) * padding
-    left, top = (min(max(0, round(near)), side - 1) for near, side in ((left - wider, columns), (top - higher, rows)))
-    return left, top, max(left + 1, min(columns, round(right + wider))), max(top + 1, min(rows, round(bottom + higher)))
+    first_column = min(max(0, round(left - wider)), columns - 1)
+    first_row = min(max(0, round(top - higher)), rows - 1)
+    end_column = max(first_column + 1, min(columns, round(right + wider)))
+    end_row = max(first_row + 1, min(rows, round(bottom + higher)))
+    return first_column, first_row, end_column, end_row
 
 
 def _nothing_inside(box: Box, height: int, width: int) -> ValueError:

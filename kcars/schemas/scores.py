@@ -86,6 +86,13 @@ class Cost(Part):
     epochs: PositiveInt
 
 
+class Views(Part):
+    """Of each photo, whose outputs the mean was taken over."""
+
+    mirror: bool
+    shift: Annotated[float, Field(ge=0, lt=1)]
+
+
 class ScoresFile(Part):
     """The latest keys are optional, as runs that were scored before lack them."""
 
@@ -100,8 +107,10 @@ class ScoresFile(Part):
     metric: Literal["euclidean", "whitened", "lda", "weighted_lda"] | None = None
     adjusted: Adjusted | None = None
     files: Files = Files()
+    views: Views | None = None
     data_fingerprint: str
     best_epoch: PositiveInt
+    kept: Literal["best", "last"] | None = None
     folds: NonNegativeInt = 0
     decision: Decision
     validation: dict[str, float | None] = {}

@@ -5,6 +5,7 @@ import csv
 from click.testing import CliRunner
 
 from kcars.cli import main
+from kcars.csv_files import restored
 
 SMALL = [
     "data.size_px=32",
@@ -31,6 +32,6 @@ def small(*more) -> list[str]:
 
 
 def rows(path) -> list[dict[str, str]]:
-    """The rows of a CSV file by column."""
-    with path.open() as file:
-        return list(csv.DictReader(file))
+    """The rows of a CSV file by column, with the texts as they were before they were written."""
+    with path.open(newline="") as file:
+        return [{name: restored(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
