@@ -12,6 +12,7 @@ import click
 from kcars import __version__, cli_demo, cli_explain, cli_index, cli_limits, cli_report, cli_tune, cli_use
 from kcars.cli_data import data, data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
+from kcars.cli_types import PATH, GivenPath
 from kcars.errors import Interrupted, KcarsError
 from kcars.interrupt import terminate
 from kcars.plain_text import echo, echo_lines, prepare_streams, warn
@@ -146,11 +147,11 @@ def schema():
     metavar="KEY=VALUE",
     help="Change a setting (=null unsets it); may stand often.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: the next free one in runs/]")
+@click.option("--out", type=PATH, help="Run folder.  [default: the next free one in runs/]")
 @click.option("--force", is_flag=True, help="Replace an earlier run in --out.")
 @click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk; train nothing.")
 @click.option(
-    "--resume", metavar="RUN", type=click.Path(path_type=Path),
+    "--resume", metavar="RUN", type=PATH,
     help="Go on with a run that was stopped, with its own settings; --set train.epochs=... extends it.",
 )  # fmt: skip
 @click.pass_context
@@ -206,12 +207,10 @@ def _given(context, name: str) -> bool:
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
+@click.option("--data", "folder", type=PATH, help="Where the dataset of the run lies now, if it moved.")
 @click.option(
-    "--data", "folder", type=click.Path(path_type=Path), help="Where the dataset of the run lies now, if it moved."
-)
-@click.option(
-    "--on", metavar="DATA", type=click.Path(exists=True, path_type=Path),
+    "--on", metavar="DATA", type=GivenPath(exists=True, path_type=Path),
     help="Test on another dataset instead, whose classes are told by their names.",
 )  # fmt: skip
 def evaluate(run, folder, on):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from kcars.cli_types import PATH, GivenPath
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_lines, warn
 
@@ -24,13 +25,13 @@ def _place(context, option, value: str | None) -> Path | None:
 
 
 data_option = click.option(
-    "--data", "folder", envvar="KCARS_DATA", type=click.Path(), callback=_place,
+    "--data", "folder", envvar="KCARS_DATA", type=GivenPath(), callback=_place,
     help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
 )  # fmt: skip
 
 
 @data.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @click.option("--makes", default=12, show_default=True)
 @click.option("--models-per-make", default=7, show_default=True)
 @click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
@@ -55,7 +56,7 @@ def synth(folder, **settings):
 
 
 @data.command()
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=PATH)
 @data_option
 @click.option(
     "--task", default="classify", show_default=True, type=click.Choice(["classify", "verify"]),
@@ -81,7 +82,7 @@ def sample(out, folder, task, photos):
 
 
 @data.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 def init(folder):
     """Write FOLDER/photos.csv, a line for every photo below FOLDER, for you to complete.
 
@@ -99,9 +100,7 @@ def init(folder):
 
 @data.command()
 @data_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), default="kcars-check", show_default=True, help="Folder for both files."
-)
+@click.option("--out", type=PATH, default="kcars-check", show_default=True, help="Folder for both files.")
 @click.pass_context
 def check(context, folder, out):
     """Decode every photo once, compare the lists, and tell what is wrong.
@@ -137,8 +136,8 @@ def check(context, folder, out):
 @data_option
 @click.option("--all", "every", is_flag=True, help="Every photo of a CompCars release, not only the listed ones.")
 @click.option("--pixels", is_flag=True, help="Decode up to 2,000 training photos for their mean and deviation.")
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write a contact sheet of twelve models (.png or .jpg).")
-@click.option("--out", type=click.Path(path_type=Path), help="Write makes.csv and models.csv into this folder.")
+@click.option("--sheet", type=PATH, help="Write a contact sheet of twelve models (.png or .jpg).")
+@click.option("--out", type=PATH, help="Write makes.csv and models.csv into this folder.")
 def stats(folder, every, pixels, sheet, out):
     """Count photos per make, model, viewpoint and split.
 

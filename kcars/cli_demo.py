@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from kcars.cli_photos import newest
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, warn
 
 
 @click.command()
-@click.argument("places", type=click.Path(path_type=Path), nargs=-1, metavar="[RUN|EXPORT]...")
-@click.option("--index", type=click.Path(path_type=Path), help="An index to search in; brings the model that built it.")
+@click.argument("places", type=PATH, nargs=-1, metavar="[RUN|EXPORT]...")
+@click.option("--index", type=PATH, help="An index to search in; brings the model that built it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
 @click.option(
     "--allow-host",

@@ -6,16 +6,15 @@ from pathlib import Path
 import click
 
 from kcars.cli_photos import warn_of_scenes
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_exact, json_line
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PHOTO [PHOTO2]")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PICTURE.png", help="The picture: photos, maps, answer."
-)
+@click.argument("run", type=PATH)
+@click.argument("photos", type=PATH, nargs=-1, required=True, metavar="PHOTO [PHOTO2]")
+@click.option("--out", type=PATH, metavar="PICTURE.png", help="The picture: photos, maps, answer.")
 @click.option("--class", "name", metavar="NAME", help="What speaks for this class.  [default: the one it answers]")
 @click.option("--box", metavar="L,T,R,B", help="Where the car is in a single photo, in pixels.")
 @click.option("--left-box", metavar="L,T,R,B", help="Where the car is in the first of two photos.")

@@ -6,19 +6,18 @@ from pathlib import Path
 import click
 
 from kcars.cli_photos import box_options, model_of_index, model_option, newest, photos_given, warn_of_scenes
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_exact, warn
 
-index_argument = click.argument("index", type=click.Path(path_type=Path))
-photos_argument = click.argument(
-    "photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="FOLDER|PHOTOS..."
-)
+index_argument = click.argument("index", type=PATH)
+photos_argument = click.argument("photos", type=PATH, nargs=-1, required=True, metavar="FOLDER|PHOTOS...")
 built_by_option = click.option(
-    "--model", "place", metavar="RUN|EXPORT", type=click.Path(path_type=Path),
+    "--model", "place", metavar="RUN|EXPORT", type=PATH,
     help="Where the model of the index, or an export of it, lies now.  [default: where it lay]",
 )  # fmt: skip
 boxes_option = click.option(
-    "--boxes", type=click.Path(path_type=Path),
+    "--boxes", type=PATH,
     help="CSV of path, left, top, right, bottom, in place of what the layout tells; paths are below its folder.",
 )  # fmt: skip
 names_option = click.option("--no-names", is_flag=True, help="Take no names from the layout.")
@@ -30,9 +29,9 @@ def index_group():
 
 
 @index_group.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 @model_option
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the index.")
+@click.option("--out", required=True, type=PATH, help="The folder of the index.")
 @boxes_option
 @names_option
 @click.option("--exact", is_flag=True, help="Compare with every photo, however many there are.")
@@ -104,7 +103,7 @@ def enroll(index, name, photos, place, boxes):
 
 @index_group.command()
 @index_argument
-@click.argument("photos", type=click.Path(path_type=Path), nargs=-1, metavar="[FOLDER|PHOTOS...]")
+@click.argument("photos", type=PATH, nargs=-1, metavar="[FOLDER|PHOTOS...]")
 @click.option("--stale", is_flag=True, help="Also all whose files are gone, moved or overwritten.")
 def remove(index, photos, stale):
     """Forget the photos of folders, or single ones, which need not be there any more. No file but INDEX is changed.
@@ -123,7 +122,7 @@ def remove(index, photos, stale):
 
 @index_group.command()
 @index_argument
-@click.argument("folders", type=click.Path(path_type=Path), nargs=-1, metavar="[FOLDER...]")
+@click.argument("folders", type=PATH, nargs=-1, metavar="[FOLDER...]")
 @click.pass_context
 def check(context, index, folders):
     """Compare the photos of INDEX with their files, and tell which are gone, moved or overwritten.
@@ -152,7 +151,7 @@ def check(context, index, folders):
 
 @index_group.command()
 @index_argument
-@click.argument("photo", type=click.Path(path_type=Path))
+@click.argument("photo", type=PATH)
 @click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many photos.")
 @built_by_option
 @box_options
@@ -181,9 +180,7 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
 
 @index_group.command()
 @index_argument
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="A new folder for the table and the sheets."
-)
+@click.option("--out", required=True, type=PATH, help="A new folder for the table and the sheets.")
 @click.option(
     "--sure", default=0.8, show_default=True, metavar="PROBABILITY",
     help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes smaller and purer ones.",

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import warn
 
 LONGEST_SECONDS = 1e6
 model_option = click.option(
-    "--model", "place", metavar="RUN|EXPORT", type=click.Path(path_type=Path),
+    "--model", "place", metavar="RUN|EXPORT", type=PATH,
     help="A run folder, an export, or a model in it.  [default: the newest fitting run in runs/]",
 )  # fmt: skip
 risk_option = click.option(
@@ -20,11 +21,11 @@ risk_option = click.option(
 _BOXES = (
     click.option("--box", metavar="L,T,R,B", help="Where the car is, in pixels; for every photo named."),
     click.option(
-        "--boxes", type=click.Path(path_type=Path),
+        "--boxes", type=PATH,
         help="CSV of path, left, top, right, bottom; paths are below its folder.",
     ),
     click.option(
-        "--detector", type=click.Path(path_type=Path),
+        "--detector", type=PATH,
         help="Your own ONNX detector: (1, 3, h, w) RGB 0..1 to (1, n, 6) left, top, right, bottom, score, class.",
     ),
     click.option(

@@ -6,6 +6,7 @@ import click
 
 from kcars.cli_data import data_option
 from kcars.cli_load import load_told
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_lines, warn
 
@@ -34,7 +35,7 @@ def scored(folders: tuple[Path, ...]) -> list[Path]:
 
 
 @click.command()
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("runs", type=PATH, nargs=-1, required=True)
 def table(runs):
     """Compare scored RUNS, a line each: what each cost and what it gave.
 
@@ -50,8 +51,8 @@ def table(runs):
 
 
 @click.command()
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the figures.")
+@click.argument("runs", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, required=True, help="Folder for the figures.")
 def figures(runs, out):
     """Draw the paper's Figures 2 to 8 from scored RUNS, each as SVG, PDF and PNG.
 
@@ -68,8 +69,8 @@ def figures(runs, out):
 
 
 @click.command()
-@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The file.  [default: report.html in the first of RUNS]")
+@click.argument("runs", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, help="The file.  [default: report.html in the first of RUNS]")
 def report(runs, out):
     """Write one HTML page of scored RUNS: scores, curves, confusions, pairs, and differences beyond chance.
 
@@ -93,7 +94,7 @@ def report(runs, out):
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of each strategy's own: a shorter look.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
 @click.option("--protocol", type=click.Choice(["honest", "paper", "both"]), default="both", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for runs and table.  [default: runs/TABLE]")
+@click.option("--out", type=PATH, help="Folder for runs and table.  [default: runs/TABLE]")
 def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
     """Train and score every strategy of one of the paper's tables, and write the table with the paper's figures.
 

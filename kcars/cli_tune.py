@@ -9,6 +9,7 @@ import click
 from kcars.bounds import bounds
 from kcars.cli_data import data_option
 from kcars.cli_load import chosen_strategy, load_told, stem
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_lines
 
@@ -32,7 +33,7 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
     metavar="KEY=VALUE",
     help="Change a setting (=null unsets it); may stand often.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The folder.  [default: runs/tune-STRATEGY]")
+@click.option("--out", type=PATH, help="The folder.  [default: runs/tune-STRATEGY]")
 @click.option("--rates", metavar="LOW..HIGH", help=f"Learning rates to test.  [default: {RATES}]")
 @click.option("--steps", type=int, help=f"In how many steps the rate rises.  [default: {STEPS}]")
 @click.option(

@@ -1,7 +1,5 @@
 """The `kcars` commands that take a trained model to photos, or out of the house. Everything heavy is imported inside one."""
 
-from pathlib import Path
-
 import click
 
 from kcars.cli_photos import (
@@ -14,21 +12,20 @@ from kcars.cli_photos import (
     risk_option,
     warn_of_scenes,
 )
+from kcars.cli_types import PATH
 from kcars.errors import KcarsError
 from kcars.plain_text import echo, echo_exact, warn
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PATH)
 @click.option(
     "--format", "formats", default="saved_model,onnx,litert", show_default=True, metavar="A,B",
     help="saved_model, onnx, litert.",
 )  # fmt: skip
-@click.option("--out", type=click.Path(path_type=Path), help="The folder.  [default: RUN/export]")
+@click.option("--out", type=PATH, help="The folder.  [default: RUN/export]")
 @click.option("--force", is_flag=True, help="Replace an earlier export in --out.")
-@click.option(
-    "--data", "folder", type=click.Path(path_type=Path), help="Where the dataset of the run lies now, if it moved."
-)
+@click.option("--data", "folder", type=PATH, help="Where the dataset of the run lies now, if it moved.")
 @click.option("--photos", default=256, show_default=True, type=click.IntRange(min=2), help="Test photos to compare on.")
 def export(run, formats, out, force, folder, photos):
     """Write RUN as SavedModel, ONNX and LiteRT, with a model card; each is loaded again and compared before success.
@@ -52,10 +49,10 @@ def export(run, formats, out, force, folder, photos):
 
 
 @click.command()
-@click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PHOTOS|FOLDER|VIDEO...")
+@click.argument("photos", type=PATH, nargs=-1, required=True, metavar="PHOTOS|FOLDER|VIDEO...")
 @model_option
 @click.option(
-    "--index", type=click.Path(path_type=Path),
+    "--index", type=PATH,
     help="Name by the photos of an index, by a verifier; --model is then the one that built it.",
 )  # fmt: skip
 @click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many names.")
@@ -129,8 +126,8 @@ def _answers(photos, place, index, top, risk) -> tuple:
 
 
 @click.command()
-@click.argument("left", type=click.Path(path_type=Path))
-@click.argument("right", type=click.Path(path_type=Path))
+@click.argument("left", type=PATH)
+@click.argument("right", type=PATH)
 @model_option
 @risk_option
 @click.option("--left-box", metavar="L,T,R,B", help="Where the car is in LEFT, in pixels.")

@@ -63,6 +63,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         run, result, plan, store, outputs, network, head, metric
     )  # Takes long: an earlier scoring stands meanwhile.
     write_tables(run, "", result, plan.dataset.index, store)
+    found["tables"] = {name: run.files.sha256(name) for name in (*result.tables, MAPS) if run.files.has(name)}
     _replace_scores(run, found, {"metric": metric, "head": head})
     return found
 

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from kcars import growth, state
-from kcars.files import sha256
 from kcars.fine_tune import FineTuning
 from kcars.initial_weights import begin
 from kcars.optimizer import adamw
@@ -48,10 +46,8 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
     data, board = strategy.data, board_of(run.files.place("tensorboard"))
     with plain_errors(), Interruption() as interruption:
         callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
-        weights = _digest(run.best_weights)
-        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs)
-        if done < epochs * steps and _digest(run.best_weights) != weights:  # An earlier state than the newest was read.
-            changes()
+        older = partial(_change_unfinished, epochs * steps, changes)
+        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs, older)
         callbacks.insert(1, FirstChange(changes))  # Behind what stops at numbers that are not finite.
         pictures.begin(board, run, plan, stream)
         if done:
@@ -74,8 +70,10 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
     project(run, plan, network, store, kept)
 
 
-def _digest(file: Path) -> str:
-    return sha256(file) if file.is_file() else ""
+def _change_unfinished(steps: int, changes: Callable[[], None], step: int) -> None:
+    """Before the weights of an earlier state come back: what is left to learn from there makes others."""
+    if step < steps:
+        changes()
 
 
 def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None:

@@ -202,11 +202,14 @@ class RunFolder:
             if not os.path.lexists(place):  # Another process replaces the run.
                 return {}
             raise
-        return checked(DigestsFile, json_in(text.decode(errors="replace"), place), place, again)
+        digests = checked(DigestsFile, json_in(text.decode(errors="replace"), place), place, again)
+        if digests.pop(DIGESTS, own := _own_digest(digests)) != own:
+            raise KcarsError(f"{place}: has changed since it was written; {again}")
+        return digests
 
     def _write_digests(self, digests: DigestsFile) -> None:
         with written_whole(self.place(DIGESTS)) as file:
-            file.write(json.dumps(digests, indent=1) + "\n")
+            file.write(json.dumps(digests | {DIGESTS: _own_digest(digests)}, indent=1) + "\n")
 
     def _accepts(self, name: str, digest: str) -> bool:
         if name not in REMEDIES:
@@ -237,3 +240,9 @@ class RunFolder:
             raise KcarsError(f"{self.path / name}: cannot be read ({where}); {self.remedy(name)}") from None
         except KcarsError as error:
             raise KcarsError(f"{error}; {self.remedy(name)}") from None
+
+
+def _own_digest(digests: DigestsFile) -> list[str]:
+    """Of digests.json, which is recorded in itself: else its own change would be blamed on the file that it is about."""
+    others = {name: found for name, found in digests.items() if name != DIGESTS}
+    return [hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()]

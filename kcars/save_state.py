@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,28 +102,29 @@ class SaveState(Counting):
         }
 
     def restore_newest(
-        self, example: Callable, warn: Callable, epochs: int, begins: Callable[[], None] = lambda: None
+        self, example: Callable, warn: Callable, epochs: int, older: Callable[[int], None] = lambda step: None
     ) -> int:
         """Bring model, optimizer, metrics and callbacks to the newest state on disk, where there is one.
 
         Returns the steps done.
 
-        example: gives one batch, from which metrics are built; epochs: that the run is planned for; begins: called once
-        it is known that the run can go on, before anything is changed. Raises NoWayOn where there should be a state and none
-        can be used.
+        example: gives one batch, from which metrics are built; epochs: that the run is planned for; older: called with the
+        step before anything is changed, where the run can go on, but not from the newest state that was written. Raises
+        NoWayOn where there should be a state and none can be used.
         """
-        fits = partial(refuse_misfit, callbacks=self.remembering, steps_per_epoch=self.steps_per_epoch, epochs=epochs)
-        found = state.read(self.folder, warn, self.identity, fits)
-        if found is None:
+        if not state.exists(self.folder):
             self._refuse_to_forget()
-            begins()
             return 0
         _build(self.trained, *example())
-        for group, variables in self._variables().items():
-            _refuse_others(variables, _group(found, group), self.folder)
-        for name, wanted in self._kept(found).items():
-            _refuse_others(wanted, _group(found, name), self.folder)
-        begins()
+
+        def fits(found: state.State) -> None:
+            refuse_misfit(found, self.remembering, self.steps_per_epoch, epochs)
+            for group, variables in self._variables().items():
+                _refuse_others(variables, _group(found, group), self.folder)
+            for name, wanted in self._kept(found).items():
+                _refuse_others(wanted, _group(found, name), self.folder)
+
+        found = state.read(self.folder, warn, self.identity, fits, older)
         for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})

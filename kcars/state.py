@@ -74,13 +74,18 @@ def exists(folder: Path) -> bool:
 
 
 def read(
-    folder: Path, warn, identity: str | None = None, fits: Callable[[State], None] = lambda state: None
+    folder: Path,
+    warn: Callable[[str], None],
+    identity: str | None = None,
+    fits: Callable[[State], None] = lambda state: None,
+    older: Callable[[int], None] = lambda step: None,
 ) -> State | None:
     """The newest generation that can be read; None where none was written.
 
     A newest one that cannot be used is laid aside, so that no later writing makes it the previous one.
     warn: is told of it in a line, or that it is gone; identity: what `facts` must say where it is given; fits: raises
-    ValueError for a state that cannot be of this run. Raises NoWayOn where all are damaged, or of other runs.
+    ValueError for a state that cannot be of this run; older: called with the step of one that is not the newest written,
+    while that is still seen. Raises NoWayOn where all are damaged, or of other runs.
     """
     damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is gone"]
     for name in (NEWEST, PREVIOUS):
@@ -96,6 +101,7 @@ def read(
             damaged.append(f"{path}: cannot be used ({error})")
             continue
         if damaged:
+            older(state.step)
             warn(f"{damaged[0]}; going on from the one before, step {state.step}")
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / NEWEST, folder / UNUSABLE)

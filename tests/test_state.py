@@ -91,6 +91,26 @@ def test_what_cannot_be_used_never_becomes_the_state_before(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [NEWEST, "state.unusable.npz"]
 
 
+def test_the_step_of_an_earlier_state_is_told_while_the_newest_still_says_that_it_is_none(tmp_path):
+    """Killed in what is called with it, the next reading calls it again."""
+    told = []
+
+    def older(step: int) -> None:
+        told.append(step)
+        if len(told) == 1:
+            raise InterruptedError
+
+    write(tmp_path, numbered(1))
+    write(tmp_path, numbered(2))
+    assert read(tmp_path, pytest.fail, older=older).step == 2
+    assert not told
+    os.truncate(tmp_path / NEWEST, 99)
+    with pytest.raises(InterruptedError):
+        read(tmp_path, list, older=older)
+    assert read(tmp_path, list, older=older).step == 1
+    assert told == [1, 1]
+
+
 def test_nothing_left_to_read_is_one_line(tmp_path):
     for name in (NEWEST, PREVIOUS):
         (tmp_path / name).write_bytes(b"half")

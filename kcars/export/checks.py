@@ -150,13 +150,15 @@ def _quiet() -> dict[str, str]:
 
 
 def _named(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
-    """Logits and probabilities, and the likeliest name of each photo."""
+    """Logits by their largest where that is above 1, probabilities, and the likeliest name of each photo."""
     wanted = check.wanted[places]
     ours, names = probabilities(wanted, check.card["decision"]["temperature"]), check.card["classes"]["names"]
     best = np.sort(ours, 1)[:, ::-1]
     near = best[:, 0] - best[:, min(1, best.shape[1] - 1)] <= TOLERANCE
     theirs = own["logits"].argmax(1)
-    differences = [np.abs(own["logits"] - wanted).max(initial=0)]
+    # Logits of a thousand have three digits fewer behind the point.
+    scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+    differences = [np.abs(own["logits"] - wanted).max(initial=0) / scale]
     if "names" in own:
         shown = best[:, : own["probabilities"].shape[1]]
         differences.append(np.abs(own["probabilities"] - shown).max(initial=0))

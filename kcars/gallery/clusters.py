@@ -55,6 +55,8 @@ def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
 def rows_to_cluster(gallery: Gallery, unnamed: bool) -> np.ndarray:
     """All rows, or those without a name; KcarsError where there are none, or too many."""
     rows = np.array([row for row, name in enumerate(gallery.names()) if not (unnamed and name)], np.int64)
+    if not len(gallery.photos):
+        raise KcarsError(f"index {gallery.folder}: holds no photos")
     if not len(rows):
         raise KcarsError(f"--unnamed: every photo in index {gallery.folder} has a name")
     if len(rows) > MOST:

@@ -1,6 +1,7 @@
 """The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
 
 import errno
+import math
 import os
 import shutil
 import time
@@ -258,7 +259,9 @@ def _forget_old_stores(folder: Path, coming: int) -> None:
     try:
         limit = float(asked) * 2**30
     except ValueError:
-        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB") from None
+        limit = math.nan
+    if not limit >= 0:
+        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB; one from 0 on is expected")
     halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
     stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in stores)

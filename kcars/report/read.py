@@ -1,5 +1,6 @@
 """A scored run as the report reads it: its files, column by column."""
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -40,9 +41,16 @@ class Reported:
         return {name: np.array([row.get(name, np.nan) for row in rows]) for name in rows[0]}
 
     def table(self, name: str) -> dict[str, list[str]]:
-        """Columns of a CSV file of the run; empty where it has none."""
+        """Columns of a CSV file of the run; empty where it has none. KcarsError for one that is not of these scores."""
         files = self.run.files
-        return columns_in(files.read_text(name), self.folder / name, files.remedy(name)) if files.has(name) else {}
+        if not files.has(name):
+            return {}
+        text, recorded = files.read_text(name), self.scores.get("tables", {})
+        found = hashlib.sha256(text.encode()).hexdigest()
+        if recorded.get(name, found) != found:
+            told = "has changed since the run was scored, or a new scoring was stopped"
+            raise KcarsError(f"{self.folder / name}: {told}; {files.remedy(name)}")
+        return columns_in(text, self.folder / name, files.remedy(name))
 
     @cached_property
     def photos(self) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from kcars.schemas import Part, Share
+from kcars.schemas import Part, Sha256, Share
 
 Difficulty = Literal["easy", "medium", "hard"]
 
@@ -108,6 +108,7 @@ class ScoresFile(Part):
     adjusted: Adjusted | None = None
     files: Files = Files()
     views: Views | None = None
+    tables: dict[str, Sha256] = {}
     data_fingerprint: str
     best_epoch: PositiveInt
     kept: Literal["best", "last"] | None = None

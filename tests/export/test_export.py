@@ -183,6 +183,16 @@ def test_decisions_are_counted_equal_changed_or_too_near_to_tell(exports):
     assert (found["decisions"], found["near"], found["changed"]) == (2, 1, 2)
 
 
+@pytest.mark.parametrize(("logit", "difference"), [(0.5, 0.05), (1.0, 0.05), (1000.0, 0.00005)])
+def test_large_logits_are_compared_by_their_size(logit, difference):
+    classifier = {"task": "classify", "decision": {"temperature": 1.0}, "classes": {"names": ["a", "b"]}}
+    wanted = np.array([[logit, 0.0]])
+    check = checks.Check(classifier, "", None, None, wanted)
+    own = {"logits": wanted - 0.05, "probabilities": checks.probabilities(wanted, 1.0)}
+    found = checks._named(check, own, np.arange(1), {})
+    assert found["largest_difference"] == pytest.approx(difference)
+
+
 def test_a_failing_export_leaves_nothing_and_keeps_the_earlier_one(small_runs, tmp_path, monkeypatch):
     run, out = Run.open(small_runs["classify"]), tmp_path / "export"
 

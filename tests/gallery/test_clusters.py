@@ -136,6 +136,10 @@ def test_only_unnamed_photos_and_not_too_many(gallery, monkeypatch):
     gallery.photos = [gallery.photos[0]] * 6
     with pytest.raises(KcarsError, match="has a name"):
         rows_to_cluster(gallery, unnamed=True)
+    gallery.photos = []
+    for unnamed in (False, True):
+        with pytest.raises(KcarsError, match="index: holds no photos"):
+            rows_to_cluster(gallery, unnamed)
 
 
 def test_sizes_noise_and_known_names_are_told():

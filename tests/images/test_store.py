@@ -93,9 +93,11 @@ def test_the_store_read_longest_ago_makes_room(index, monkeypatch, tmp_path):
     monkeypatch.setenv("KCARS_CACHE_GIB", str((files[0].stat().st_size + store_bytes(24, sizes[2])) / 2**30))
     third = open_store(index, sizes[2], progress=False)
     assert [file.is_file() for file in (*files, third.file)] == [True, False, True]
-    monkeypatch.setenv("KCARS_CACHE_GIB", "much")
-    with pytest.raises(KcarsError, match="KCARS_CACHE_GIB: 'much' is no number"):
-        open_store(index, sizes[1], progress=False)
+    for text in ("much", "nan", "-1"):
+        monkeypatch.setenv("KCARS_CACHE_GIB", text)
+        with pytest.raises(KcarsError, match=f"KCARS_CACHE_GIB: '{text}' is no number of GiB; one from 0 on"):
+            open_store(index, sizes[1], progress=False)
+    assert files[0].is_file() and third.file.is_file()
 
 
 def test_no_room_is_said_before_anything_is_written(index, monkeypatch):

@@ -288,7 +288,7 @@ def test_an_older_run_and_edited_settings_are_read(runs):
     (run / "run.json").write_text(json.dumps(facts))
     of_run(Run.open(run))
     Run(run).note(more=1)
-    assert list(json.loads((run / DIGESTS).read_text())) == ["run.json"]
+    assert list(json.loads((run / DIGESTS).read_text())) == ["run.json", DIGESTS]
     with (run / "settings.yaml").open("a") as file:
         file.write("# mine\n")
     assert Run.open(run).settings_file() == Run.open(run).strategy()
@@ -408,6 +408,7 @@ def test_no_edit_of_a_json_file_ends_in_a_traceback(runs, tmp_path, name, task):
 def test_no_edit_of_a_table_ends_in_a_traceback(runs, tmp_path, task):
     run, chance, refused = runs[task], random.Random(task), 0
     (run / DIGESTS).unlink()
+    without(run, "tables")
     for file in sorted(run.glob("*.csv")):
         text = file.read_text()
         for number in range(8):
@@ -420,6 +421,34 @@ def test_no_edit_of_a_table_ends_in_a_traceback(runs, tmp_path, task):
                     refused += 1
         file.write_text(text)
     assert refused > 10
+
+
+def without(run: Path, key: str) -> None:
+    """scores.json as an earlier kcars wrote it, which did not record this."""
+    scores = json.loads((run / "scores.json").read_text())
+    del scores[key]
+    (run / "scores.json").write_text(json.dumps(scores))
+
+
+@pytest.mark.parametrize(("task", "table"), [("classify", "photos.csv"), ("verify", "pairs.csv")])
+def test_tables_of_a_scoring_that_was_stopped_are_in_no_report_beside_earlier_scores(runs, tmp_path, task, table):
+    run = runs[task]
+    lines = (run / table).read_text().splitlines(keepends=True)
+    (run / table).write_text("".join(lines[:-1]))
+    told = kcars("report", run, "--out", tmp_path / "page.html", code=2)
+    assert f"{table}: has changed since the run was scored, or a new scoring was stopped; kcars evaluate {run}" in told
+    assert not list(tmp_path.glob("page*"))
+    kcars("evaluate", run)
+    kcars("report", run, "--out", tmp_path / "page.html")
+
+
+def test_a_change_of_the_digests_is_blamed_on_no_other_file(runs):
+    run = runs["classify"]
+    recorded = json.loads((run / DIGESTS).read_text())
+    recorded["best.weights.h5"] = ["0" * 64]
+    (run / DIGESTS).write_text(json.dumps(recorded))
+    with pytest.raises(KcarsError, match=r"digests\.json: has changed since it was written; put it back, or delete it"):
+        of_run(Run.open(run))
 
 
 def remembered(step: int, rows: int, **more) -> State:
@@ -506,7 +535,7 @@ def test_a_state_beyond_the_plan_loses_no_scores(runs):
 def test_what_is_recorded_is_what_answers_depend_on(runs):
     for run in runs.values():
         held = {name for name in REMEDIES if (run / name).exists()}
-        assert set(json.loads((run / DIGESTS).read_text())) == held
+        assert set(json.loads((run / DIGESTS).read_text())) == held | {DIGESTS}
 
 
 def test_a_lock_of_another_process_still_holds(tmp_path):
