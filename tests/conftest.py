@@ -6,16 +6,14 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-import scipy.io
 from filelock import FileLock
+from support.compcars_tree import Tree, write_photo
+from support.threads import THREADS
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As kcars sets it, for tests that import TensorFlow first.
-THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 if "PYTEST_XDIST_WORKER" in os.environ:  # Workers share the cores: more threads than those only wait for one another.
     threads = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
     for name in THREADS:
@@ -37,57 +35,6 @@ def _own_cache(tmp_path_factory):
         patch.setenv("KCARS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         patch.delenv("KCARS_DATA", raising=False)
         yield
-
-
-def write_photo(path: Path, colour=(10, 200, 30), size=(60, 90)) -> None:
-    """A JPEG of one RGB colour, height x width."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    photo = np.full((*size, 3), colour[::-1], np.uint8)
-    assert cv2.imwrite(str(path), photo, [cv2.IMWRITE_JPEG_QUALITY, 95])
-
-
-class Tree:
-    """A CompCars tree: makes 3 and 7; models 5 and 9 (make 3), 20 and 21 (make 7) to learn from; 30, 31 (3), 40 (7)."""
-
-    models = {5: 3, 9: 3, 20: 7, 21: 7, 30: 3, 31: 3, 40: 7}
-    photos_per_model = 6
-
-    def __init__(self, root: Path):
-        self.root = root
-        for model, make in self.models.items():
-            for number in range(self.photos_per_model):
-                self.photo(make, model, number, viewpoint=number % 5 + 1)
-        self.write_lists()
-        names = np.array([[f"Make {k}"] for k in range(1, 9)], object)
-        models = np.array([[f"Model {k}" if k in self.models else ""] for k in range(1, 51)], object)
-        (root / "misc").mkdir()
-        scipy.io.savemat(root / "misc/make_model_name.mat", {"make_names": names, "model_names": models})
-
-    def photo(self, make, model, number, viewpoint=1, box="11 6 80 55") -> str:
-        name = f"{make}/{model}/2010/{number:03d}"
-        write_photo(self.root / "image" / f"{name}.jpg", colour=(model * 5, number * 20, 90))
-        label = self.root / "label" / f"{name}.txt"
-        label.parent.mkdir(parents=True, exist_ok=True)
-        label.write_text(f"{viewpoint}\n1\n{box}\n")
-        return f"{name}.jpg"
-
-    def paths(self, *models) -> list[str]:
-        return [f"{self.models[m]}/{m}/2010/{k:03d}.jpg" for m in models for k in range(self.photos_per_model)]
-
-    def write_lists(self):
-        lists = self.root / "train_test_split"
-        (lists / "classification").mkdir(parents=True, exist_ok=True)
-        (lists / "verification").mkdir(parents=True, exist_ok=True)
-        learned = self.paths(5, 9, 20, 21)
-        (lists / "classification/train.txt").write_text("\n".join(p for p in learned if p[-5] not in "45") + "\n")
-        (lists / "classification/test.txt").write_text("\n".join(p for p in learned if p[-5] in "45") + "\n")
-        (lists / "verification/verification_train.txt").write_text("\n".join(learned) + "\n")
-        a, b, c = self.paths(30), self.paths(31), self.paths(40)
-        same = [f"{x[i]} {x[i + 1]} 1" for x in (a, b, c) for i in range(4)]
-        other = {"hard": zip(a, b, strict=True), "easy": zip(a, c, strict=True), "medium": zip(b, c, strict=True)}
-        for name, pairs in other.items():
-            lines = same + [f"{left} {right} 0" for left, right in pairs]
-            (lists / f"verification/verification_pairs_{name}.txt").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -114,7 +61,7 @@ def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
 @pytest.fixture
 def colour_verifier(tmp_path):
     """A verifier that is at once there: a photo's vector is its mean colour."""
-    from colours import colour_model
+    from support.colours import colour_model
 
     (tmp_path / "colours").mkdir()
     return colour_model(place=str(tmp_path / "colours"))
@@ -134,7 +81,7 @@ def coloured_cars(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory) -> Path:
     """Drawn cars of 4 makes: 16 models to learn from, 8 unseen ones, about 12 photos each; not to be changed by a test."""
-    from kcars.data.synthetic import DrawnCars, draw
+    from kcars.drawn.synthetic import DrawnCars, draw
 
     cars = DrawnCars(makes=4, models_per_make=6, photos_per_model=12)
     return made_once(tmp_path_factory, "drawn", lambda folder: draw(folder, cars, progress=False))
@@ -237,7 +184,7 @@ def at_step(monkeypatch):
 
         monkeypatch.setattr(SaveState, "on_train_batch_begin", on_train_batch_begin)
 
-    from kcars.save_state import SaveState
+    from kcars.training.callbacks.save_state import SaveState
 
     return arrange
 

@@ -5,13 +5,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-from kcars.strategy import strategy_files
-
-ROOT = Path(__file__).parent.parent
+from kcars.settings.strategy import strategy_files
 
 
 @pytest.mark.slow

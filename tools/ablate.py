@@ -21,8 +21,8 @@ import ablation_study
 import ablation_table
 from ablation_plan import DRAWN, Planner, Trial
 
-from kcars.errors import Interrupted, KcarsError, one_of
-from kcars.files import writable_folder, write_text
+from kcars.core.errors import Interrupted, KcarsError, one_of
+from kcars.core.files import writable_folder, write_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,10 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from kcars.data.compcars import find_root
-from kcars.errors import KcarsError
-from kcars.files import umask, writable_folder
-from kcars.keys import generator
+from kcars.core.errors import KcarsError
+from kcars.core.files import umask, writable_folder
+from kcars.core.rng import generator
+from kcars.data.readers.compcars import find_root
 
 LISTS = Path("train_test_split")
 TRAINING = {"classify": "classification/train.txt", "verify": "verification/verification_train.txt"}

@@ -8,14 +8,14 @@ import ablation_lists
 import numpy as np
 from ablation_study import Study, slug
 
-from kcars.data.index import Dataset
+from kcars.core.errors import KcarsError
+from kcars.core.files import fingerprint
+from kcars.data.photo_table import Dataset
 from kcars.data.source import load
-from kcars.errors import KcarsError
-from kcars.files import fingerprint
-from kcars.growth import sizes_by_epoch
-from kcars.runtime import start
+from kcars.input.progressive_resizing import sizes_by_epoch
+from kcars.runs.keras_setup import start
 from kcars.settings import Strategy
-from kcars.strategy import load_strategy
+from kcars.settings.strategy import load_strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
 
@@ -165,7 +165,7 @@ class Planner:
         key = fingerprint(strategy.task, strategy.model.model_dump(), len(plan.classes), size_px)
         if key not in self._costs:
             start(strategy.train, "float32")
-            from kcars.models.work import multiply_adds
+            from kcars.models.flops import multiply_adds
 
             data = strategy.data.model_copy(update={"size_px": size_px, "first_px": None})
             sized = replace(plan, strategy=strategy.model_copy(update={"data": data}))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ablation_plan import Planner, Trial
 
-from kcars.errors import Interrupted, KcarsError
-from kcars.files import write_json
-from kcars.resume import FEEDING, differences
-from kcars.run import Run
-from kcars.runtime import settled
-from kcars.search import kept
+from kcars.core.errors import Interrupted, KcarsError
+from kcars.core.files import write_json
+from kcars.runs.keras_setup import settled
+from kcars.runs.resume import FEEDING, differences
+from kcars.runs.run import Run
 from kcars.tasks import task_module
+from kcars.tuning.search import kept
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 
-from kcars.errors import KcarsError
-from kcars.resume import FREE
+from kcars.core.errors import KcarsError
+from kcars.runs.resume import FREE
 from kcars.settings import Settings
-from kcars.strategy import read_yaml
+from kcars.settings.strategy import read_yaml
 
 SCORING = sorted(key for key in FREE if key.startswith("evaluate."))
 SETTLED = {

@@ -11,7 +11,7 @@ from ablation_plan import Planner, Trial
 from ablation_runs import failure, histories, scored, validation_score
 from contest import line
 
-from kcars.csv_files import csv_text
+from kcars.core.csv_files import csv_text
 from kcars.report.compare import difference
 from kcars.report.read import Reported
 

@@ -56,7 +56,7 @@ def child_seconds(what: str, cache: str, common: list[str]) -> float:
 def child(what: str, name: str, folder: str, *changes: str) -> None:
     """Print the seconds of an epoch, of training or of its input alone."""
     from kcars.data.source import load
-    from kcars.strategy import load_strategy
+    from kcars.settings.strategy import load_strategy
 
     strategy = load_strategy(name, changes)
     dataset = load(Path(folder) if folder else None, strategy.task, strategy.data)
@@ -64,7 +64,7 @@ def child(what: str, name: str, folder: str, *changes: str) -> None:
 
 
 def trained(strategy, dataset) -> float:
-    from kcars.train import train
+    from kcars.training.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         history = train(strategy, dataset, Path(folder) / "run", "bench").history()
@@ -73,10 +73,10 @@ def trained(strategy, dataset) -> float:
 
 def fed(strategy, dataset) -> float:
     """Seconds of an epoch's batches, from the second batch on: the first starts the threads."""
-    from kcars.images.store import open_store
-    from kcars.runtime import start
+    from kcars.images.pixel_store import open_store
+    from kcars.input.tf_data import training_dataset
+    from kcars.runs.keras_setup import start
     from kcars.tasks import task_module
-    from kcars.tf_data import training_dataset
 
     start(strategy.train)
     task = task_module(strategy.task)

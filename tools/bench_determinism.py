@@ -38,8 +38,8 @@ def main() -> None:
 
 
 def draw(folder: Path) -> None:
-    from kcars.data.synthetic import DrawnCars
-    from kcars.data.synthetic import draw as draw_cars
+    from kcars.drawn.synthetic import DrawnCars
+    from kcars.drawn.synthetic import draw as draw_cars
 
     draw_cars(folder, DrawnCars(makes=4, models_per_make=6, photos_per_model=12), progress=False)
 
@@ -51,12 +51,12 @@ def seconds(deterministic: str, strategy: str, cars: Path) -> float:
 
 def child(deterministic: str, name: str, cars: str) -> None:
     """Print the seconds of a step."""
-    from kcars import cost
     from kcars.data.source import load
-    from kcars.images.store import open_store
-    from kcars.runtime import start
-    from kcars.strategy import load_strategy
+    from kcars.images.pixel_store import open_store
+    from kcars.runs.keras_setup import start
+    from kcars.settings.strategy import load_strategy
     from kcars.tasks import task_module
+    from kcars.training import cost
 
     strategy = load_strategy(name, (f"train.deterministic={deterministic}", "evaluate.folds=0", *SMALLER))
     start(strategy.train)
@@ -68,15 +68,15 @@ def child(deterministic: str, name: str, cars: str) -> None:
 
 def saving(folder: Path, rounds: int) -> tuple[int, float]:
     """(bytes, seconds) of writing a state of four times ResNet18's weights."""
-    from kcars import state
+    from kcars.runs import state_file
 
     arrays = {f"model/{number}": np.ones(11_200_000, np.float32) for number in range(4)}
     took = []
     for _ in range(rounds):
         begun = time.monotonic()
-        state.write(folder, state.State(1, {}, arrays))
+        state_file.write(folder, state_file.State(1, {}, arrays))
         took.append(time.monotonic() - begun)
-    return (folder / state.NEWEST).stat().st_size, median(took)
+    return (folder / state_file.NEWEST).stat().st_size, median(took)
 
 
 if __name__ == "__main__":

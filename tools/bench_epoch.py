@@ -34,17 +34,17 @@ def main() -> None:
 
 def rival(name: str, folder: str, what: str) -> None:
     from kcars.data.source import load
-    from kcars.runtime import settled, start
-    from kcars.strategy import load_strategy
+    from kcars.runs.keras_setup import settled, start
+    from kcars.settings.strategy import load_strategy
 
     strategy = settled(load_strategy(name, ["train.precision=auto", "model.weights=none"]))
     dataset = load(Path(folder) if folder else None, strategy.task, strategy.data)
     start(strategy.train)
-    from kcars.fine_tune import FineTuning
-    from kcars.images.store import open_store
-    from kcars.learn import compile_
-    from kcars.schedules import build_schedule
+    from kcars.images.pixel_store import open_store
+    from kcars.objectives.schedules import build_schedule
     from kcars.tasks import task_module
+    from kcars.training.fine_tune import FineTuning
+    from kcars.training.fit import compile_
 
     task = task_module(strategy.task)
     plan = task.plan(dataset, strategy)
@@ -60,10 +60,10 @@ def rival(name: str, folder: str, what: str) -> None:
 def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
     import keras
 
-    from kcars import callbacks
-    from kcars.balanced import BalancedMetrics
-    from kcars.history import History, Progress
-    from kcars.tf_data import training_dataset
+    from kcars.input.tf_data import training_dataset
+    from kcars.objectives.confusion import BalancedMetrics
+    from kcars.training.callbacks import basic
+    from kcars.training.callbacks.history import History, Progress
 
     class Serve(keras.callbacks.Callback):
         """An epoch each time that one is asked for; its seconds are those of its steps, as the run's history counts them."""
@@ -84,9 +84,9 @@ def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
     data, epochs = strategy.data, 1000
     batches = training_dataset(stream, 0, epochs * steps, data.workers, data.prefetch)
     beside = [
-        callbacks.StopOnNaN(),
+        basic.StopOnNaN(),
         BalancedMetrics(lambda _: None),
-        callbacks.OneCycle(schedule, epochs * steps),
+        basic.OneCycle(schedule, epochs * steps),
         History(lambda _: None, strategy.train.batch),
         Progress(epochs, steps, "loss"),
     ]
@@ -94,7 +94,7 @@ def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
 
 
 def bare_steps(model, strategy, schedule, stream, steps: int) -> None:
-    from kcars.tf_data import training_dataset
+    from kcars.input.tf_data import training_dataset
 
     class Made:
         """The stream's first epoch, again and again."""

@@ -43,13 +43,13 @@ def main() -> None:
 
 def prepared(folder: str):
     from kcars.data.source import load
-    from kcars.runtime import start
-    from kcars.strategy import load_strategy
+    from kcars.runs.keras_setup import start
+    from kcars.settings.strategy import load_strategy
 
     strategy = load_strategy(STRATEGY)
     dataset = load(Path(folder) if folder else None, strategy.task, strategy.data)
     start(strategy.train, "float32")
-    from kcars.images.store import open_store
+    from kcars.images.pixel_store import open_store
     from kcars.tasks import task_module
 
     store = open_store(dataset.index, strategy.data, progress=False)
@@ -79,7 +79,7 @@ def rival(name: str, folder: str) -> None:
 
 
 def once(strategy, store, task, plan, embedder):
-    from kcars.embed import network_outputs
+    from kcars.models.outputs import network_outputs
 
     def run() -> None:
         outputs = network_outputs(embedder, store, strategy.evaluate.batch, mirror=False)

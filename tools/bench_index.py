@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kcars.data import compcars
+from kcars.data.readers import compcars
 from kcars.settings import DataSettings
 
 LISTED = 31_000

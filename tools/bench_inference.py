@@ -54,8 +54,8 @@ def rival(name: str, size: str, batch: str, batches: str) -> None:
 
 
 def by_kcars(photos, precision: str):
-    from kcars.runtime import start
-    from kcars.strategy import load_strategy
+    from kcars.runs.keras_setup import start
+    from kcars.settings.strategy import load_strategy
 
     start(load_strategy("start/classify").train, "float32" if precision == "float32" else "mixed_bfloat16")
     from kcars.models.backbones import build_backbone

@@ -59,7 +59,7 @@ def main() -> None:
 
 def loaded(folder: str):
     from kcars.data.source import load
-    from kcars.strategy import load_strategy
+    from kcars.settings.strategy import load_strategy
 
     strategy = load_strategy(STRATEGY, ["model.weights=none", f"data.size_px={SIZE}", f"train.batch={BATCH}"])
     return load(Path(folder) if folder else None, strategy.task, strategy.data), strategy
@@ -109,10 +109,10 @@ def decoder(name: str, data):
 
 
 def kcars_epoch(name: str, dataset, strategy):
-    from kcars.images.store import open_store
-    from kcars.runtime import start
+    from kcars.images.pixel_store import open_store
+    from kcars.input.tf_data import training_dataset
+    from kcars.runs.keras_setup import start
     from kcars.tasks import task_module
-    from kcars.tf_data import training_dataset
 
     start(strategy.train)
     task = task_module(strategy.task)

@@ -73,9 +73,9 @@ def child(task: str, place: str) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     from kcars.data.source import load
-    from kcars.evaluate import evaluate
-    from kcars.strategy import load_strategy
-    from kcars.train import train
+    from kcars.evaluation.evaluate import evaluate
+    from kcars.settings.strategy import load_strategy
+    from kcars.training.train import train
 
     strategy = load_strategy(f"start/{task}", [*SETTINGS, "evaluate.folds=0"])
     dataset = load(Path(place) / "cars", task, strategy.data)

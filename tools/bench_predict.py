@@ -73,7 +73,7 @@ def link(options, place: Path) -> list[Path]:
         files = [file for file in sorted(options.data.rglob("*")) if file.suffix.lower() in (".jpg", ".jpeg", ".png")]
     else:
         from kcars.data.source import load
-        from kcars.run import Run
+        from kcars.runs.run import Run
 
         run = Run.open(options.model)
         dataset = load(Path(run.facts()["data"]["source"]), "classify", run.strategy().data)
@@ -107,7 +107,7 @@ def anonymous_mib(process: int) -> float:
 
 def decoding(model: Path, files: list[Path]) -> float:
     from kcars.images.decode import read_photo
-    from kcars.predict import load
+    from kcars.inference.predictor import load
 
     size_px = load(model).card["input"]["size_px"]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

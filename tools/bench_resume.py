@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def drawn(folder: Path) -> Path:
-    from kcars.data.synthetic import DrawnCars, draw
+    from kcars.drawn.synthetic import DrawnCars, draw
 
     if not folder.exists():
         draw(folder, DrawnCars(makes=4, models_per_make=6, photos_per_model=16), progress=False)
@@ -152,7 +152,8 @@ def kcars(arguments: list, kill_after: int, delay: float) -> subprocess.Complete
 
 def child(kill_after: int, delay: float, arguments: list[str]) -> None:
     """kcars itself, killed so many seconds after so many steps; 0: never."""
-    from kcars import cli, save_state
+    from kcars.cli import main
+    from kcars.training.callbacks import save_state
 
     seen, unchanged = 0, save_state.SaveState.on_train_batch_begin
 
@@ -164,15 +165,15 @@ def child(kill_after: int, delay: float, arguments: list[str]) -> None:
         unchanged(self, batch, logs)
 
     save_state.SaveState.on_train_batch_begin = counted
-    cli.main(arguments)
+    main(arguments)
 
 
 def broken_within_epoch(run: Path) -> bool:
     """Whether the training that the run stands in goes on in the middle of an epoch."""
-    from kcars import state
+    from kcars.runs import state_file
 
     at_work = [*sorted(run.glob("fold-*"), reverse=True), run]
-    found = next((found for folder in reversed(at_work) if (found := state.read(folder, print))), None)
+    found = next((found for folder in reversed(at_work) if (found := state_file.read(folder, print))), None)
     steps = json.loads((run / "run.json").read_text())["planned"]["steps_per_epoch"]
     return found is not None and found.step % steps > 0
 

@@ -75,7 +75,7 @@ def compared(options) -> list[list[str]]:
 
 
 def trained(options, task: str, precision: str, seed: int) -> dict:
-    from kcars.run import Run
+    from kcars.runs.run import Run
 
     place = folder(options, task, precision, seed)
     if not (place / "scores.json").is_file():

@@ -59,15 +59,15 @@ def noise(size: int, batch: int):
 
 
 def kcars_steps(backbone: str, size: int, batch: int, steps: int, precision: str):
-    from kcars.runtime import settled, start
-    from kcars.strategy import load_strategy
+    from kcars.runs.keras_setup import settled, start
+    from kcars.settings.strategy import load_strategy
 
     changes = [f"model.backbone={backbone}", "model.width=1", "model.stem=standard", f"data.size_px={size}"]
     strategy = settled(load_strategy("start/classify", [*changes, f"train.precision={precision}"]))
     start(strategy.train)
     from kcars.models.backbones import build_backbone
     from kcars.models.networks import classifier, uncompiled_stays
-    from kcars.optimizer import adamw
+    from kcars.objectives.optimizer import adamw
 
     model = uncompiled_stays(classifier(build_backbone(backbone, size), {"target": CLASSES}))
     return fitting(model, adamw(strategy.train, 1e-4), size, batch, steps)
@@ -75,8 +75,8 @@ def kcars_steps(backbone: str, size: int, batch: int, steps: int, precision: str
 
 def keras_steps(backbone: str, size: int, batch: int, steps: int, precision: str):
     """Keras as it comes: its own batch normalization, its applications unchanged."""
-    from kcars.runtime import start
-    from kcars.strategy import load_strategy
+    from kcars.runs.keras_setup import start
+    from kcars.settings.strategy import load_strategy
 
     start(load_strategy("start/classify").train, precision)
     import keras

@@ -51,13 +51,13 @@ def fresh(folder: Path, package: str) -> Path:
 
 
 def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[list[str]]:
-    from kcars import card as cards
     from kcars.export import FILES, export
     from kcars.export.check_photos import test_photos
     from kcars.export.checks import Check
     from kcars.export.checks import compared as compare
-    from kcars.restore import answering_network
-    from kcars.run import Run
+    from kcars.runs import model_card as cards
+    from kcars.runs.checkpoint import answering_network
+    from kcars.runs.run import Run
 
     opened = Run.open(run)
     photos = test_photos(opened, options.data, options.photos)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from kcars.machine import processor, processor_units
+from kcars.core.environment import processor, processor_units
 
 ROUNDS = 9
 

@@ -19,11 +19,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from contest import line
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.rng import generator
 from kcars.gallery import open_set
 from kcars.gallery.names import Names, mean_odds_distances
-from kcars.intervals import query_intervals
-from kcars.keys import generator
+from kcars.metrics.bootstrap import query_intervals
 
 
 def main() -> None:
@@ -51,12 +51,12 @@ def main() -> None:
 def test_vectors(folder: Path, data: Path | None) -> tuple[dict, np.ndarray, float]:
     """By name the vectors (n, d) of the run's test photos and the scale of their sigmoid; the models (n,) they show; the threshold on scores."""
     from kcars.data.source import load
-    from kcars.embed import network_outputs
-    from kcars.images.store import open_store
-    from kcars.linear_metric import LinearMetric
-    from kcars.restore import answering_network
-    from kcars.run import Run
-    from kcars.runtime import start
+    from kcars.images.pixel_store import open_store
+    from kcars.models.outputs import network_outputs
+    from kcars.posthoc.distance_transform import LinearMetric
+    from kcars.runs.checkpoint import answering_network
+    from kcars.runs.keras_setup import start
+    from kcars.runs.run import Run
     from kcars.tasks import verify
 
     run = Run.open(folder)

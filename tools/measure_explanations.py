@@ -2,7 +2,7 @@
 
     python tools/measure_explanations.py runs/demo-classify --data DATA --photos 100
 
-The hottest places of a photo are taken away step by step, and the area under what is left of the answer is told (`kcars/deletion.py`): the
+The hottest places of a photo are taken away step by step, and the area under what is left of the answer is told (`kcars/inference/deletion.py`): the
 probability of the answered class, or of a pair being the same while its other photo stays whole, of pairs that were taken for
 the same. Less is more faithful. Rivals are Grad-CAM of the network's last grid, random maps as coarse as that of `kcars explain`, and the middle of the photo. Each photo, or pair, is
 drawn once; no photo stands in two pairs. Intervals resample photos or pairs, the same for all maps.
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.calibration import probabilities, same_probability
+from kcars.core.rng import generator
 from kcars.data.source import load as load_data
-from kcars.deletion import REPLACED, centre, deletion_areas
-from kcars.explain import Explainer, load
-from kcars.grad_cam import GradCam
-from kcars.images.store import open_store
-from kcars.intervals import PERCENTILES
-from kcars.keys import generator
+from kcars.images.pixel_store import open_store
+from kcars.inference.deletion import REPLACED, centre, deletion_areas
+from kcars.inference.explain import Explainer, load
+from kcars.metrics.bootstrap import PERCENTILES
+from kcars.metrics.calibration import probabilities, same_probability
+from kcars.models.grad_cam import GradCam
 from kcars.report.read import Reported
 
 RIVALS, OURS, RESAMPLES = ("last grid", "centre", "random"), "map", 2000

@@ -13,10 +13,10 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from kcars.errors import KcarsError
-from kcars.files import cache_place, fingerprint, kept_in_cache, write_json
-from kcars.limits import limits
-from kcars.untrusted import MIB, read_bytes
+from kcars.core.errors import KcarsError
+from kcars.core.files import cache_place, fingerprint, kept_in_cache, write_json
+from kcars.core.limits import limits
+from kcars.untrusted.reading import MIB, read_bytes
 
 HEADER_BYTES = 128  # Holds the time of writing; what follows is the content.
 SECONDS = 60

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from kcars.data import compcars, folders, manifest, surveillance
+from kcars.core.errors import KcarsError
+from kcars.core.files import cache_folder, cache_place, real_path
 from kcars.data.faults import Fault
-from kcars.data.index import Dataset
-from kcars.data.photos import refuse_undecodable
-from kcars.data.synthetic import draw
-from kcars.errors import KcarsError
-from kcars.files import cache_folder, cache_place, real_path
+from kcars.data.photo_files import refuse_undecodable
+from kcars.data.photo_table import Dataset
+from kcars.data.readers import compcars, folders, manifest, surveillance
+from kcars.drawn.synthetic import draw
 from kcars.settings import TASKS, DataSettings
 
 DRAWN_VERSION = 3  # Raise it when the generator draws other photos.

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
 
-from kcars.errors import KcarsError
-from kcars.plain_text import warn
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import warn
 
 Label = tuple[str, str]  # Make and model, "" where there is none.
 _NAMED = 3  # So many names in a message, no more.

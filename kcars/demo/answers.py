@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from kcars.answers import Comparison, Prediction
 from kcars.demo.models import Model, Models
-from kcars.explain import NAMES, HeatMap
 from kcars.gallery.search import SearchResult, nearest
-from kcars.photos_in import Photo
+from kcars.inference.explain import NAMES, HeatMap
+from kcars.inference.photo_source import Photo
+from kcars.inference.predictions import Comparison, Prediction
 
 
 @dataclass(frozen=True)

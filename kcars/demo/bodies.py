@@ -10,10 +10,10 @@ from pathlib import Path
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.demo.folder import Folder, Incoming
-from kcars.errors import KcarsError
-from kcars.limits import limits
-from kcars.untrusted import MIB
+from kcars.untrusted.reading import MIB
 
 PART_HEADER_BYTES, FORM_BYTES = 4096, 8192  # Of what stands around the one photo of an upload.
 MALFORMED = "The photo was not sent as a form with one file."

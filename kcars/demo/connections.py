@@ -3,7 +3,7 @@
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from kcars.limits import limits
+from kcars.core.limits import limits
 
 
 class Connection(H11Protocol):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from kcars.data.drawn_cabin import car_mesh
-from kcars.data.drawn_lists import DrawnModel
-from kcars.data.drawn_photo import FRONT_SIDE, REAR_SIDE, SIDE, draw_photo
-from kcars.data.synthetic import DrawnCars, drawn_models
+from kcars.core.rng import generator
+from kcars.drawn.cabin import car_mesh
+from kcars.drawn.lists import DrawnModel
+from kcars.drawn.photo import FRONT_SIDE, REAR_SIDE, SIDE, draw_photo
+from kcars.drawn.synthetic import DrawnCars, drawn_models
 from kcars.images.decode import cut
-from kcars.keys import generator
 
 WIDTH_PX, HEIGHT_PX = 480, 320
 SINGLE = 6

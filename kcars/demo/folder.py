@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from kcars.errors import KcarsError
-from kcars.files import real_path
-from kcars.limits import limits
-from kcars.untrusted import MIB
+from kcars.core.errors import KcarsError
+from kcars.core.files import real_path
+from kcars.core.limits import limits
+from kcars.untrusted.reading import MIB
 
 LOCK = ".lock"
 NAME = re.compile(r"[\w-][\w.-]{0,79}", re.ASCII)  # Of a photo's file; what `_file_name` makes.

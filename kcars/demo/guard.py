@@ -11,14 +11,14 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from pathlib import Path
 
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.core.plain_text import warn
 from kcars.demo.bodies import Gone, Refused, json_of, photo_of
 from kcars.demo.folder import Folder
 from kcars.demo.hosts import Hosts
 from kcars.demo.questions import Questions, Turns
-from kcars.errors import KcarsError
-from kcars.limits import limits
-from kcars.plain_text import warn
-from kcars.untrusted import MIB, opened
+from kcars.untrusted.reading import MIB, opened
 
 API = "/gradio_api"
 FILE, UPLOAD, PROGRESS, ASK = f"{API}/file=", f"{API}/upload", f"{API}/upload_progress", f"{API}/run/predict"

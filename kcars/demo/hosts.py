@@ -8,7 +8,7 @@ import ipaddress
 import re
 import socket
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9._-]{1,253}", re.ASCII)

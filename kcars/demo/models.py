@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kcars import explain, predict
-from kcars.errors import KcarsError
-from kcars.explain import Explainer
+from kcars.core.errors import KcarsError
 from kcars.gallery.naming import Namer
 from kcars.gallery.store import Gallery, model_place, read_facts
-from kcars.grad_cam import why_no_maps
-from kcars.predict import Predictor
+from kcars.inference import explain
+from kcars.inference import predictor as predict
+from kcars.inference.explain import Explainer
+from kcars.inference.predictor import Predictor
+from kcars.models.grad_cam import why_no_maps
 
 WORK = {"classify": "names cars", "verify": "compares photos"}
 
@@ -49,7 +50,7 @@ class Models:
 
 
 def load(place: Path) -> Model:
-    """The Model of a run folder or an export; KcarsError as of `kcars.predict.load`."""
+    """The Model of a run folder or an export; KcarsError as of `kcars.inference.predictor.load`."""
     if not (place / "run.json").is_file():
         told = "An export has no gradients, so that no heat map shows where it looked; the run that it was made of shows one."
         return Model(predict.load(place), no_maps=told)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import gradio as gr
 
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.core.plain_text import tell_error
 from kcars.demo import answers, shown
 from kcars.demo.examples import Examples
 from kcars.demo.folder import Folder
 from kcars.demo.models import Models
 from kcars.demo.uploads import KNOWN, photo_in
-from kcars.errors import KcarsError
-from kcars.limits import limits
-from kcars.plain_text import tell_error
 
 TITLE = "kcars: vehicle recognition"
 MISSING = {

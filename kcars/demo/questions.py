@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from kcars.core.limits import limits
 from kcars.demo.bodies import Gone, Refused
 from kcars.demo.folder import Folder
-from kcars.limits import limits
 
 UNKNOWN = "The page does not ask that."
 BUSY = "Too many questions are waiting on this page; please try again in a minute."

@@ -8,13 +8,13 @@ import socket
 import threading
 from collections.abc import Callable
 
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.core.plain_text import warn
 from kcars.demo.folder import Folder, own_folder
 from kcars.demo.hosts import Hosts, is_name
 from kcars.demo.models import Models
-from kcars.errors import KcarsError
-from kcars.limits import limits
-from kcars.plain_text import warn
-from kcars.untrusted import MIB
+from kcars.untrusted.reading import MIB
 
 FIRST_PORT, PORTS = 7860, 100
 LAST_WORDS_S, STOP_S = 2, 6  # After Ctrl-C: for answers under way; until the process ends whatever it does.

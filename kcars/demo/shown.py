@@ -8,17 +8,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kcars import answers
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import printable
 from kcars.demo.answers import Compared, Found, Named
 from kcars.demo.models import Model
-from kcars.errors import KcarsError
-from kcars.explain import HeatMap
 from kcars.gallery.photos import Kept, content_of
 from kcars.gallery.search import Match
 from kcars.images.decode import cut, full_size
 from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
-from kcars.plain_text import printable
+from kcars.inference import predictions
+from kcars.inference.explain import HeatMap
 
 MAP_PX, MATCH_PX = 560, 320
 
@@ -141,7 +141,7 @@ def _in_page(value: object) -> object:
 def percent(share: float) -> str:
     """A share as text that does not break, "> 99 %"."""
     space = "\N{NO-BREAK SPACE}"
-    return answers.percent(share).replace("%", f"{space}%").replace("<", f"<{space}").replace(">", f">{space}")
+    return predictions.percent(share).replace("%", f"{space}%").replace("<", f"<{space}").replace(">", f">{space}")
 
 
 def _render(template: str, **values) -> str:

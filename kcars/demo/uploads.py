@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.images import formats
-from kcars.limits import limits
-from kcars.photos_in import Photo
-from kcars.untrusted import MIB, opened
+from kcars.inference.photo_source import Photo
+from kcars.untrusted.reading import MIB, opened
 
 KNOWN = "JPEG, PNG, WebP and BMP can be read"
 GONE = "This photo is not there any more; please give it once more."

@@ -5,18 +5,18 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kcars import card as cards
-from kcars.errors import KcarsError, one_of
+from kcars.core.errors import KcarsError, one_of
+from kcars.core.files import folder_sha256, real_path, writable_folder, write_json, write_text
+from kcars.core.plain_text import echo
 from kcars.export.checks import Check, compared, told
 from kcars.export.model_card import markdown
 from kcars.export.place import LITERT, README, check_place, new_folder, recover
-from kcars.files import folder_sha256, real_path, writable_folder, write_json, write_text
-from kcars.plain_text import echo
-from kcars.predict import CARD, ONNX, SAVED_MODEL
-from kcars.run import Run
-from kcars.runtime import start
-from kcars.sealed import sealed
-from kcars.untrusted import refuse_links
+from kcars.inference.predictor import CARD, ONNX, SAVED_MODEL
+from kcars.runs import model_card as cards
+from kcars.runs.keras_setup import start
+from kcars.runs.run import Run
+from kcars.untrusted.reading import refuse_links
+from kcars.untrusted.sealed import sealed
 
 FILES = {"saved_model": SAVED_MODEL, "onnx": ONNX, "litert": LITERT}
 NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
@@ -42,7 +42,7 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
     with Run.locked(run.folder):
         start(run.strategy().train, "float32")
         from kcars.export.graphs import Graphs
-        from kcars.restore import answering_network
+        from kcars.runs.checkpoint import answering_network
 
         network = answering_network(run)
         metric = cards.metric_of(run)

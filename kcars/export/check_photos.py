@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.images.boxes import Box
 from kcars.images.decode import photo_bytes
-from kcars.limits import limits
-from kcars.run import Run
-from kcars.run_contents import THUMBNAIL
+from kcars.runs.contents import THUMBNAIL
+from kcars.runs.run import Run
 
 
 class CheckPhoto(NamedTuple):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.calibration import probabilities, same_probability
-from kcars.embed import batch_outputs
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import warn
+from kcars.core.unfinished import temporary_folder
 from kcars.export.check_photos import CheckPhoto
 from kcars.images import formats
 from kcars.images.decode import decode
-from kcars.plain_text import warn
-from kcars.predict import finished
-from kcars.unfinished import temporary_folder
+from kcars.inference.predictor import finished
+from kcars.metrics.calibration import probabilities, same_probability
+from kcars.models.outputs import batch_outputs
 
 TOLERANCE = 1e-4
 RELOAD = Path(__file__).with_name("reload.py")

@@ -1,3 +1,5 @@
+"""The pixels that the model takes: a photo decoded, cut and resized as in training."""
+
 import re
 
 import cv2

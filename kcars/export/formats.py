@@ -7,9 +7,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from kcars.core.unfinished import temporary_folder
 from kcars.export.graphs import Graphs
-from kcars.runtime import native_stderr_held
-from kcars.unfinished import temporary_folder
+from kcars.runs.keras_setup import native_stderr_held
 
 OPSET = 17
 

@@ -3,9 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from kcars.embed import views
 from kcars.export import jpeg_graph
-from kcars.linear_metric import LinearMetric
+from kcars.models.outputs import views
+from kcars.posthoc.distance_transform import LinearMetric
 
 TOP = 5
 _JPEG = tf.TensorSpec([None], tf.string)
@@ -15,7 +15,7 @@ _BOXES = tf.TensorSpec([None, 4], tf.float32)
 class Graphs:
     """The signatures of one network.
 
-    network: a float32 Keras model of pixels; card: as `kcars.card` makes it; metric: of the run, None where it has none.
+    network: a float32 Keras model of pixels; card: as `kcars.runs.model_card` makes it; metric: of the run, None where it has none.
     `held`, a tf.Module, holds each weight once, which the model itself would not.
     """
 
@@ -108,7 +108,7 @@ class Graphs:
         return answers
 
     def _embedded(self, vectors) -> dict:
-        """As `predict.finished` has them."""
+        """As `predictor.finished` has them."""
         if metric := self._metric:
             vectors = _unit_length((_unit_length(vectors) - metric.mean) @ metric.projection) * metric.weights
         elif self._card["input"]["unit"]:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from kcars.core.limits import limits
 from kcars.images.jpeg_damage import FOREIGN_TO_ONE, FOREIGN_TO_SEVERAL, PADDING
 from kcars.images.jpeg_header import COEFFICIENTS
-from kcars.limits import limits
 
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112

@@ -6,11 +6,11 @@ pixel that is rounded otherwise may already move a score by more than an export 
 
 import tensorflow as tf
 
+from kcars.core.limits import limits
 from kcars.export import jpeg_file
 from kcars.images.boxes import SCALES
 from kcars.images.formats import MILLION
 from kcars.images.jpeg_damage import GREY
-from kcars.limits import limits
 
 WHOLE = (-1.0, -1.0, -1.0, -1.0)  # The box of a whole photo, among boxes of others.
 _COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in whole numbers.

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kcars import adjusted_head
-from kcars import card as cards
-from kcars.embed import views
-from kcars.linear_metric import TOLD
-from kcars.table import COLUMNS, HEADS, kept, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.evaluation.score_table import COLUMNS, HEADS, kept, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.models.outputs import views
+from kcars.posthoc import adjusted_head
+from kcars.posthoc.distance_transform import TOLD
+from kcars.runs import model_card as cards
 
 LICENCES = (
     "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kcars import saved_model
-from kcars.errors import KcarsError
-from kcars.files import umask
-from kcars.predict import CARD, ONNX, SAVED_MODEL
+from kcars.core.errors import KcarsError
+from kcars.core.files import umask
+from kcars.inference.predictor import CARD, ONNX, SAVED_MODEL
+from kcars.untrusted import saved_model
 
 LITERT, README = "model.tflite", "README.md"
 FORSAKEN_SECONDS = 3600

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.csv_files import csv_text
-from kcars.errors import KcarsError
-from kcars.files import folder_written_whole, write_text
+from kcars.core.csv_files import csv_text
+from kcars.core.errors import KcarsError
+from kcars.core.files import folder_written_whole, write_text
 from kcars.gallery.contact_sheet import write_sheet
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery
-from kcars.photos_in import shown
+from kcars.inference.photo_source import shown
 
 MOST = 20_000  # Their distances take 1.6 GB.
 TABLE, NOISE = "clusters.csv", -1

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from kcars.errors import KcarsError
-from kcars.files import written_whole
+from kcars.core.errors import KcarsError
+from kcars.core.files import written_whole
+from kcars.core.plain_text import printable
 from kcars.gallery.photos import Kept, content_of
 from kcars.images.decode import cut, full_size
-from kcars.plain_text import printable
 
 COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 6, 48, (180, 120), 26, (200, 200, 200)
 

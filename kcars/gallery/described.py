@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from kcars.data import compcars, folders, manifest, surveillance
-from kcars.data.index import NO_BOX, Index
-from kcars.data.photos import walk
+from kcars.core.errors import KcarsError
+from kcars.core.files import real_path
+from kcars.data.photo_files import walk
+from kcars.data.photo_table import NO_BOX, Index
+from kcars.data.readers import compcars, folders, manifest, surveillance
 from kcars.data.spelling import Disk
-from kcars.errors import KcarsError
-from kcars.files import real_path
-from kcars.photos_in import VIDEO_ENDINGS, Photo, read_boxes, shown
+from kcars.inference.photo_source import VIDEO_ENDINGS, Photo, read_boxes, shown
 from kcars.settings import DataSettings
 
 

@@ -11,25 +11,17 @@ from unicodedata import normalize
 import numpy as np
 from tqdm import tqdm
 
-from kcars.answers import UNKNOWN
-from kcars.data.index import with_make
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import with_make
 from kcars.data.spelling import plain
-from kcars.errors import KcarsError
 from kcars.gallery.described import Named
 from kcars.gallery.photos import MOST_NAME, Kept, content_of, digest
-from kcars.gallery.store import (
-    Gallery,
-    check_place,
-    fingerprint_of,
-    locked,
-    read_facts,
-    refuse_other_model,
-    write,
-)
+from kcars.gallery.store import Gallery, check_place, fingerprint_of, locked, read_facts, refuse_other_model, write
 from kcars.gallery.vector_index import VectorIndex, faiss_module
 from kcars.images.decode import photo_bytes
-from kcars.photos_in import Photo
-from kcars.predict import Predictor
+from kcars.inference.photo_source import Photo
+from kcars.inference.predictions import UNKNOWN
+from kcars.inference.predictor import Predictor
 
 Tell = Callable[[str], None]
 MOST_TOLD = 20  # Copies of photos that are named one by one.

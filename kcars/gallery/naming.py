@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from kcars.answers import Answers, Prediction
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery.names import Names
 from kcars.gallery.store import Gallery
-from kcars.photos_in import Photo
-from kcars.predict import Predictor
+from kcars.inference.photo_source import Photo
+from kcars.inference.predictions import Answers, Prediction
+from kcars.inference.predictor import Predictor
 
 
 class Namer:

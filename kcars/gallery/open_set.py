@@ -7,8 +7,8 @@ refused 80 % (docs/results.md). With fewer than LEAST_NAMES names the model's wa
 
 import numpy as np
 
+from kcars.core.rng import generator
 from kcars.gallery.names import Names
-from kcars.keys import generator
 
 LEAST_NAMES, PHOTOS_A_NAME, MOST_PHOTOS = 5, 5, 500
 

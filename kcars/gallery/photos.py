@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.csv_files import csv_text
-from kcars.data.index import with_make
-from kcars.errors import KcarsError
-from kcars.files import written_whole
+from kcars.core.csv_files import csv_text
+from kcars.core.errors import KcarsError
+from kcars.core.files import written_whole
+from kcars.data.photo_table import with_make
 from kcars.images.decode import photo_bytes
-from kcars.photos_in import Box
-from kcars.untrusted import opened
+from kcars.inference.photo_source import Box
+from kcars.untrusted.reading import opened
 
 COLUMNS = ("path", "digest", "make", "model", "left", "top", "right", "bottom")
 MOST_PATH, MOST_NAME, MOST_LINE_BYTES = 4096, 4096, 2**16

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kcars import plain_text
-from kcars.answers import percent
-from kcars.calibration import same_probability
-from kcars.errors import KcarsError
+from kcars.core import plain_text
+from kcars.core.errors import KcarsError
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery
-from kcars.photos_in import Box, Photo, shown
-from kcars.predict import Predictor
+from kcars.inference.photo_source import Box, Photo, shown
+from kcars.inference.predictions import percent
+from kcars.inference.predictor import Predictor
+from kcars.metrics.calibration import same_probability
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from kcars.errors import KcarsError
-from kcars.files import real_path, sha256, writable_folder, write_json
+from kcars.core.errors import KcarsError
+from kcars.core.files import real_path, sha256, writable_folder, write_json
 from kcars.gallery import open_set
-from kcars.gallery.index_schema import PHOTOS, VECTORS, Index, Lists
 from kcars.gallery.names import Names
 from kcars.gallery.photos import Kept, read_photos, write_photos
 from kcars.gallery.vector_index import LISTS, VectorIndex
 from kcars.schemas import parsed
-from kcars.sealed import refuse_changed, sealed
-from kcars.untrusted import read_json
+from kcars.schemas.gallery import PHOTOS, VECTORS, Index, Lists
+from kcars.untrusted.reading import read_json
+from kcars.untrusted.sealed import refuse_changed, sealed
 
 FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
 OWN = rf"{VECTORS}|{PHOTOS}"
@@ -215,7 +215,7 @@ def _model(card: dict) -> dict:
 
 
 def _facts(model: dict, decision: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
-    from kcars.machine import versions
+    from kcars.core.environment import versions
 
     named = [photo.name(model["target"]) for photo in photos]
     names = Names.of(named, vector_index, decision["scale"])

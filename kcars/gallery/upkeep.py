@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.data.photos import walk
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.data.photo_files import walk
 from kcars.gallery.photos import Kept, content_of, digest
 from kcars.gallery.store import Gallery, locked, read_facts, rewrite
 from kcars.images.decode import photo_bytes

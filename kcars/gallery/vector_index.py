@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from kcars.errors import KcarsError
-from kcars.files import written_whole
+from kcars.core.errors import KcarsError
+from kcars.core.files import written_whole
+from kcars.core.limits import limits
+from kcars.core.rng import generator
 from kcars.gallery import faiss_file
-from kcars.keys import generator
-from kcars.limits import limits
-from kcars.untrusted import MIB, opened
+from kcars.untrusted.reading import MIB, opened
 
 EXACT, LISTS = "exact", "ivf_flat"
 EXACT_UP_TO = 100_000  # Of 256 numbers each, which one core compares with a photo in about 10 ms.

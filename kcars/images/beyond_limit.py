@@ -1,6 +1,6 @@
 """The error of a photo that asks for more than a limit allows."""
 
-from kcars.limits import limits
+from kcars.core.limits import limits
 
 
 class BeyondLimit(ValueError):

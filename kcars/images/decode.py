@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.images import formats, jpeg_damage, png_header
 from kcars.images.boxes import Box, decoding_scale, part_of
 from kcars.images.formats import Header
-from kcars.images.room import within_memory
-from kcars.limits import limits
-from kcars.untrusted import FOR_READING, MIB, refuse_irregular, unreadable
+from kcars.images.memory import within_memory
+from kcars.untrusted.reading import FOR_READING, MIB, refuse_irregular, unreadable
 
 cv2.setNumThreads(0)  # The callers' threads already fill the cores.
 
@@ -42,7 +42,7 @@ def read_photo(path: Path, box: Box | None, size_px: int, crop: str, padding: fl
 def photo_bytes(path: Path) -> bytes:
     """A photo file's content; KcarsError where there is none, or more than `photo_mib`."""
     most = limits().photo_mib
-    try:  # As `untrusted.opened`, in half of its time.
+    try:  # As `reading.opened`, in half of its time.
         handle = os.open(path, FOR_READING)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None

@@ -1,7 +1,7 @@
 """What a photo file is and what decoding it costs, read from its headers alone: the only way to a decoder.
 
 OpenCV and Pillow choose among dozens of readers by a file's first bytes. Here four formats are known, and what a header asks
-for is compared with `kcars.limits` before any decoder sees the file.
+for is compared with `kcars.core.limits` before any decoder sees the file.
 """
 
 import io
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from kcars.core.limits import Limits, limits
 from kcars.images import jpeg_header, png_header
 from kcars.images.beyond_limit import BeyondLimit, TooManyPixels, too_many_segments
-from kcars.limits import Limits, limits
 
 NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
 DAMAGED = "ends too early or is damaged"

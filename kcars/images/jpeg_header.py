@@ -6,8 +6,8 @@ ITU T.81, appendix B. Between segments, libjpeg passes over whatever is no marke
 import re
 from typing import NamedTuple
 
+from kcars.core.limits import Limits
 from kcars.images.beyond_limit import too_many_segments
-from kcars.limits import Limits
 
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Within compressed data: no stuffed byte and no restart. What lies below 0xc0 has no length that libjpeg would skip.

@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from kcars.core.limits import Limits
 from kcars.images.beyond_limit import BeyondLimit, too_many_segments
-from kcars.limits import Limits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By colour type.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.images.decode import photo_bytes, small
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from kcars.data.photos import refuse_undecodable
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.data.photo_files import refuse_undecodable
 from kcars.images import formats
-from kcars.limits import limits
-from kcars.untrusted import opened
+from kcars.untrusted.reading import opened
 
 ENDINGS = (
     ".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".mpg", ".mpeg",

@@ -5,7 +5,7 @@ import re
 import keras
 from keras import layers
 
-from kcars.models.norm import BatchNormalization
+from kcars.models.fused_batch_norm import BatchNormalization
 from kcars.models.swish import Swish
 
 # name -> (Keras application, smallest side of a photo, its layer whose grid an auxiliary head may look at)

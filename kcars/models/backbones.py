@@ -4,7 +4,7 @@ from functools import partial
 
 import keras
 
-from kcars.errors import KcarsError, one_of
+from kcars.core.errors import KcarsError, one_of
 from kcars.models.applications import APPLICATIONS, application
 from kcars.models.layers import PixelScaling
 from kcars.models.residual import STEMS, pooled, residual_grid

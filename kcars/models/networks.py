@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kcars.errors import one_of
+from kcars.core.errors import one_of
 from kcars.models.applications import auxiliary_head
 from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
 from kcars.models.residual import batch_norm

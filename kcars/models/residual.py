@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from kcars.models.fused_batch_norm import BatchNormalization
 from kcars.models.layers import GeneralizedMean, StochasticDepth
-from kcars.models.norm import BatchNormalization
 
 
 def residual_network(

@@ -8,12 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kcars.errors import KcarsError
-from kcars.files import real_path, sha256
-from kcars.models import weight_files
+from kcars.core.errors import KcarsError
+from kcars.core.files import real_path, sha256
 from kcars.models.applications import APPLICATIONS, stable_names
 from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
+from kcars.untrusted import weight_files
 
 IMAGENET_RESNET18 = ("timm/resnet18.tv_in1k", "model.safetensors")
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kcars import metrics
+from kcars.metrics import scores as metrics
 from kcars.report.read import Reported, numbers
 
 CURVE_POINTS, BINS = 200, 40

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kcars.intervals import paired_difference, paired_recall_difference
+from kcars.evaluation.score_table import COLUMNS, HEADS
+from kcars.metrics.bootstrap import paired_difference, paired_recall_difference
 from kcars.report.read import Reported, numbers
-from kcars.table import COLUMNS, HEADS
 
 RESAMPLES = 1000
 

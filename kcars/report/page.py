@@ -8,22 +8,30 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from kcars import adjusted_head
-from kcars.data.index import with_make
-from kcars.errors import KcarsError
-from kcars.files import real_path, write_text
+from kcars.core.errors import KcarsError
+from kcars.core.files import real_path, write_text
+from kcars.core.limits import limits
+from kcars.core.plain_text import printable
+from kcars.data.photo_table import with_make
+from kcars.evaluation.examples import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
+from kcars.evaluation.score_table import (
+    COLUMNS,
+    EXPLAINED,
+    HEADS,
+    labelled_by,
+    retrieval_head,
+    retrieval_keys,
+    splits,
+)
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
-from kcars.limits import limits
-from kcars.linear_metric import TOLD
-from kcars.picks import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
-from kcars.plain_text import printable
+from kcars.posthoc import adjusted_head
+from kcars.posthoc.distance_transform import TOLD
 from kcars.report import charts
 from kcars.report.compare import differences
 from kcars.report.read import Reported
-from kcars.run_folder import BACK
-from kcars.strategy import to_yaml
-from kcars.table import COLUMNS, EXPLAINED, HEADS, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.settings.strategy import to_yaml
+from kcars.untrusted.run_folder import BACK
 
 ASSETS = Path(__file__).parent / "assets"
 TOLD_OF = {

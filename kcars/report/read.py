@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.errors import KcarsError
-from kcars.run import Run
+from kcars.core.errors import KcarsError
+from kcars.evaluation.heat_maps import MAPS, read_maps
+from kcars.evaluation.score_table import lacking
+from kcars.runs.run import Run
 from kcars.schemas.tables import columns_in
 from kcars.settings import Strategy
-from kcars.shown_maps import MAPS, read_maps
-from kcars.table import lacking
 
 
 class Reported:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 
 SHOWN = 60  # So much of a value in a message, no more.
 Share = Annotated[float, Field(ge=0, le=1)]

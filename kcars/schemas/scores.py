@@ -64,7 +64,7 @@ class Adjusted(Part):
 
 
 class Files(Part):
-    """Names of what answers are taken by, as `beside_scores` chooses them."""
+    """Names of what answers are taken by, as `score_files` chooses them."""
 
     metric: Literal["metric.npz", "metric.other.npz"] = "metric.npz"
     head: Literal["head.npz", "head.other.npz"] = "head.npz"

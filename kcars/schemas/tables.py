@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from kcars.csv_files import restored
-from kcars.errors import KcarsError
+from kcars.core.csv_files import restored
+from kcars.core.errors import KcarsError
 from kcars.schemas import Part, checked
 
 CELL_CHARACTERS = 2**20  # Of a cell; a map has about 300.

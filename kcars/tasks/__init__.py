@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from kcars.errors import one_of
+from kcars.core.errors import one_of
 from kcars.settings import TASKS
 
 

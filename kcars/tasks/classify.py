@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from kcars import calibration, intervals, metrics
-from kcars.adjusted_head import AdjustedHead
-from kcars.baselines import BASELINES, class_similarity, stored_features
-from kcars.data.index import Classes, Dataset
-from kcars.data.split import stratified_share
-from kcars.embed import Outputs
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Classes, Dataset
+from kcars.data.splits import stratified_share
+from kcars.metrics import bootstrap, calibration
+from kcars.metrics import scores as metrics
+from kcars.metrics.baselines import BASELINES, class_similarity, stored_features
+from kcars.models.outputs import Outputs
+from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.settings import Strategy
 from kcars.tasks.classify_losses import plain_loss, validation_loss
 from kcars.tasks.plan import (
@@ -149,7 +150,7 @@ def vectors(plan: Plan, network: Network):
 
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
-    from kcars.balanced import balanced_metrics
+    from kcars.objectives.confusion import balanced_metrics
 
     target, model = plan.strategy.target, plan.strategy.model
     losses, weights = {target: training_loss(plan)}, {target: 1.0}
@@ -227,7 +228,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         result.curves["confusion"] = metrics.confusion_matrix(labels, logits.argmax(1), classes)
         return result
     if resamples:
-        bounds = intervals.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)
+        bounds = bootstrap.photo_intervals(logits, labels, classes, resamples, plan.strategy.train.seed)
         result.intervals = {f"{split}/{name}": value for name, value in bounds.items()}
     temperature = decision.get("temperature", 1.0)
     result.tables["photos.csv"] = _photo_table(plan, rows, labels, logits, temperature)
@@ -260,7 +261,7 @@ def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, la
     """Scores that `measured` gives for weights of the photos, with intervals where there are resamples."""
     result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
     if resamples:
-        bounds = intervals.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
+        bounds = bootstrap.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
         result.intervals |= {f"{split}/{name}": value for name, value in bounds.items()}
 
 

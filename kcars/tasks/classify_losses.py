@@ -5,7 +5,7 @@ from kcars.tasks.plan import Plan, training_loss
 
 def plain_loss(plan: Plan):
     """Cross entropy, of makes beside models too: no offset, margin or weight for rare classes; with the label smoothing of the strategy's loss, where it has some."""
-    from kcars.losses import build_loss
+    from kcars.objectives.losses import build_loss
 
     return build_loss("cross_entropy", label_smoothing=getattr(plan.strategy.loss, "label_smoothing", 0.0))
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kcars.data.index import Classes, Dataset, Pairs
-from kcars.errors import KcarsError
-from kcars.images.augment import Augment
-from kcars.images.mix import Mix
-from kcars.rare_classes import effective_number, inverse_frequency, log_frequencies, rare_margins
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Classes, Dataset, Pairs
+from kcars.input.augment.chain import Augment
+from kcars.input.augment.mix import Mix
+from kcars.input.stream import Stream
+from kcars.metrics.class_weights import effective_number, inverse_frequency, log_frequencies, rare_margins
 from kcars.settings import MARGIN_LOSSES, Strategy
-from kcars.stream import Stream
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Network:
 class Result:
     """What a task found on a split: scores and 95 % intervals by `split/name`; tables: file name -> columns.
 
-    curves, of validation: `roc/<difficulty>` and `distances/<difficulty>`, as `kcars.curves` gives them, of each
+    curves, of validation: `roc/<difficulty>` and `distances/<difficulty>`, as `kcars.metrics.curves` gives them, of each
     difficulty with same and different pairs; or `confusion`, counts (classes, classes), row = label.
     """
 
@@ -153,7 +153,7 @@ def _mix(plan: Plan) -> Mix | None:
 
 def training_loss(plan: Plan):
     """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
-    from kcars.losses import build_loss
+    from kcars.objectives.losses import build_loss
 
     settings = plan.strategy.loss.model_dump()
     if "alpha" in settings:

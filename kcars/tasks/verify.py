@@ -7,14 +7,15 @@ from functools import partial
 
 import numpy as np
 
-from kcars import calibration, curves, intervals, metrics
-from kcars.baselines import BASELINES, stored_features
-from kcars.data.index import Classes, Pairs
-from kcars.embed import Outputs
-from kcars.linear_metric import LinearMetric, unit_length
-from kcars.retrieval import mean_score, query_scores
+from kcars.data.photo_table import Classes, Pairs
+from kcars.metrics import bootstrap, calibration, curves
+from kcars.metrics import scores as metrics
+from kcars.metrics.baselines import BASELINES, stored_features
+from kcars.metrics.retrieval import mean_score, query_scores
+from kcars.models.outputs import Outputs
+from kcars.posthoc.distance_transform import LinearMetric, unit_length
 from kcars.settings import Strategy
-from kcars.tasks import verify_rows
+from kcars.tasks import verify_split
 from kcars.tasks.plan import (
     Network,
     Plan,
@@ -51,7 +52,7 @@ def decision_of(chosen: dict) -> dict:
     return {name: chosen[name] for name in DECISION if name in chosen}
 
 
-plan, folds, elsewhere, stream = verify_rows.plan, verify_rows.folds, verify_rows.elsewhere, training_stream
+plan, folds, elsewhere, stream = verify_split.plan, verify_split.folds, verify_split.elsewhere, training_stream
 
 
 def leading(strategy: Strategy) -> str:
@@ -87,8 +88,8 @@ def vectors(plan: Plan, network: Network):
 
 def objective(plan: Plan) -> dict:
     """Arguments of `compile`: loss and metrics by output."""
-    from kcars.balanced import balanced_metrics
-    from kcars.losses import build_loss
+    from kcars.objectives.confusion import balanced_metrics
+    from kcars.objectives.losses import build_loss
 
     if plan.strategy.data.order == "pairs":
         return {"loss": {"same": training_loss(plan)}}
@@ -215,7 +216,7 @@ def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.nda
     for key, values in query_scores(vectors, ids).items():
         result.scores[f"retrieval/{key}"] = mean_score(values)
         if resamples:
-            bounds = intervals.query_intervals(values, ids, resamples, plan.strategy.train.seed)
+            bounds = bootstrap.query_intervals(values, ids, resamples, plan.strategy.train.seed)
             result.intervals[f"retrieval/{key}"] = bounds
 
 
@@ -247,7 +248,7 @@ def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
 def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:
     """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
     group = plan.dataset.index.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
-    return intervals.pair_intervals(
+    return bootstrap.pair_intervals(
         pairs.same,
         found,
         group[pairs.left],

@@ -9,18 +9,18 @@ import random
 
 import numpy as np
 import pytest
-from conftest import Tree, write_photo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
+from support.compcars_tree import Tree, write_photo
 
-from kcars.data import compcars, folders, manifest, surveillance
-from kcars.errors import KcarsError
-from kcars.images.augment import Augment
+from kcars.core.errors import KcarsError
+from kcars.data.readers import compcars, folders, manifest, surveillance
+from kcars.doctor.examine import examine
 from kcars.images.decode import decode
-from kcars.images.examine import examine
+from kcars.input.augment.chain import Augment
 from kcars.settings import DataSettings
-from kcars.strategy import load_strategy
+from kcars.settings.strategy import load_strategy
 
 DATA = DataSettings(size_px=32)
 EXAMPLES = settings(

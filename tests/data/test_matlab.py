@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from kcars.core.errors import KcarsError
 from kcars.data import matlab
-from kcars.errors import KcarsError
 
 
 def saved(tmp_path, **variables):

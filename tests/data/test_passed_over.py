@@ -6,14 +6,15 @@ from unicodedata import normalize
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import write_photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.compcars_tree import write_photo
 
 from kcars.cli import main
-from kcars.data import folders, manifest, source
-from kcars.data.photos import PHOTO_ENDINGS, walked
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
+from kcars.data import source
+from kcars.data.photo_files import PHOTO_ENDINGS, walked
+from kcars.data.readers import folders, manifest
 from kcars.settings import DataSettings
 
 EXAMPLES = int(os.environ.get("KCARS_EXAMPLES", "60"))
@@ -123,7 +124,7 @@ def test_the_usual_names_of_splits(tmp_path, train, validation, test):
 
 
 def plan(root, task, *settings_):
-    from kcars.strategy import load_strategy
+    from kcars.settings.strategy import load_strategy
     from kcars.tasks import task_module
 
     strategy = load_strategy(f"start/{task}", settings_, task=task)
@@ -234,7 +235,7 @@ def test_files_are_found_in_either_unicode_form(tmp_path, form):
     pairs = manifest.read(tmp_path / "photos.csv", "verify", DATA).pairs
     assert len(pairs["medium"]) == 2
     from kcars.gallery.described import described
-    from kcars.photos_in import in_boxes, photos_of, read_boxes
+    from kcars.inference.photo_source import in_boxes, photos_of, read_boxes
 
     assert all(one.photo.source.is_file() for one in described(tmp_path, True)[0])
     (tmp_path / "boxes.csv").write_text(
@@ -260,8 +261,8 @@ def test_what_a_list_means_is_said(tmp_path, listed, told, capsys):
     (tmp_path / "photos.csv").write_text(
         f"path,make\n{listed},a\n" + "".join(f"{m}/{n}.jpg,{m}\n" for m in "ab" for n in (1, 2, 3))
     )
-    from kcars.cli_load import load_told
-    from kcars.strategy import load_strategy
+    from kcars.cli.load import load_told
+    from kcars.settings.strategy import load_strategy
 
     dataset = load_told(tmp_path, load_strategy("start/classify", ()))
     assert dataset.missing == (listed,) and told in capsys.readouterr().err

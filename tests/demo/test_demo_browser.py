@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browser import QUIET, binary
+from support.browser import QUIET, binary
 from support.commands import kcars
 
 from kcars.demo.shown import percent

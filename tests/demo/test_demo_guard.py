@@ -7,9 +7,9 @@ import time
 import pytest
 from support.commands import kcars
 
+from kcars.core.errors import KcarsError
 from kcars.demo.folder import Folder, own_folder
 from kcars.demo.hosts import Hosts
-from kcars.errors import KcarsError
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
+from kcars.core.errors import KcarsError
 from kcars.demo import answers
 from kcars.demo.models import load_all
-from kcars.errors import KcarsError
-from kcars.photos_in import Photo
+from kcars.inference.photo_source import Photo
 
 
 @pytest.fixture(scope="module")

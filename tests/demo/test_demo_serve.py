@@ -7,8 +7,8 @@ import sys
 import pytest
 from support.commands import kcars
 
+from kcars.core.errors import KcarsError
 from kcars.demo.serve import FIRST_PORT, PORTS, address_of, open_port
-from kcars.errors import KcarsError
 
 
 def test_a_taken_port_is_told_and_without_one_the_next_is_taken():

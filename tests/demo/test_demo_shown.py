@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import write_photo
+from support.compcars_tree import write_photo
 
-from kcars.answers import Comparison, Prediction
 from kcars.demo import shown
 from kcars.demo.answers import Compared, Found, Named
-from kcars.explain import HeatMap
 from kcars.gallery.photos import Kept
 from kcars.gallery.search import Match, SearchResult
+from kcars.inference.explain import HeatMap
+from kcars.inference.predictions import Comparison, Prediction
 
 MODEL = SimpleNamespace(card={"decision": {"threshold": -1.0}, "target": "model"}, no_maps="")
 NO_MAPS = SimpleNamespace(card=MODEL.card, no_maps="No map.")

@@ -5,11 +5,11 @@ import struct
 import zlib
 
 import pytest
-from conftest import write_photo
 from PIL import Image
+from support.compcars_tree import write_photo
 
+from kcars.core.errors import KcarsError
 from kcars.demo.uploads import photo_in
-from kcars.errors import KcarsError
 
 
 def test_a_photo_comes_with_its_bytes_and_name(tmp_path):

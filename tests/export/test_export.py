@@ -13,14 +13,14 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from support.commands import kcars
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.export import checks, export
 from kcars.export import place as places
 from kcars.export.check_photos import test_photos as photos_to_check
 from kcars.export.model_card import markdown
 from kcars.export.reload import BATCH
-from kcars.predict import load
-from kcars.run import Run
+from kcars.inference.predictor import load
+from kcars.runs.run import Run
 
 SIGNATURES = {
     "classify": {"serving_default", "jpeg", "jpeg_in_box", "pixels"},

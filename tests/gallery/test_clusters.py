@@ -6,17 +6,17 @@ import math
 import cv2
 import numpy as np
 import pytest
-from colours import DECISION
-from conftest import write_photo
+from support.colours import DECISION
+from support.compcars_tree import write_photo
 
-from kcars.calibration import same_probability
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery.cluster_summary import summary
 from kcars.gallery.clusters import NOISE, cluster_numbers, cut_distance, rows_to_cluster, write_clusters
 from kcars.gallery.contact_sheet import COLUMNS, GREY, MOST, TILE_PX, TITLE_PX
 from kcars.gallery.photos import Kept, digest
 from kcars.gallery.store import Gallery, write
 from kcars.gallery.vector_index import VectorIndex
+from kcars.metrics.calibration import same_probability
 
 
 def on_a_line(*places):

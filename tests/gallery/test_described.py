@@ -1,9 +1,9 @@
 """Names and boxes off the layouts that the readers know."""
 
 import pytest
-from conftest import write_photo
+from support.compcars_tree import write_photo
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery.described import described, given, in_boxes
 
 

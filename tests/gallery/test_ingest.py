@@ -4,14 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
-from colours import colour_model
-from conftest import write_photo
+from support.colours import colour_model
+from support.compcars_tree import write_photo
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery import ingest
 from kcars.gallery.described import Named, given
 from kcars.gallery.store import Gallery
-from kcars.photos_in import Photo
+from kcars.inference.photo_source import Photo
 
 
 @pytest.fixture

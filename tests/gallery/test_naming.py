@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from colours import DECISION, colour_model
+from support.colours import DECISION, colour_model
 
-from kcars.answers import Answers
-from kcars.calibration import same_probability
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery.names import Names
 from kcars.gallery.naming import name_each
 from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery, write
 from kcars.gallery.vector_index import VectorIndex
+from kcars.inference.predictions import Answers
+from kcars.metrics.calibration import same_probability
 
 
 def on_a_line(*places):

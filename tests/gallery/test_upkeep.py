@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_photo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.commands import kcars
+from support.compcars_tree import write_photo
 
+from kcars.core.errors import KcarsError
 from kcars.demo import shown
-from kcars.errors import KcarsError
 from kcars.gallery import described, ingest, upkeep
 from kcars.gallery.contact_sheet import GREY, write_sheet
 from kcars.gallery.photos import Kept, digest

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery import vector_index
 from kcars.gallery.vector_index import VectorIndex
 
@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_no_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kcars.files.os.fsync", full)
+    monkeypatch.setattr("kcars.core.files.os.fsync", full)
     with pytest.raises(KcarsError, match="No space left"):
         VectorIndex.build(clustered(100)).write(tmp_path / "v.faiss")
     assert not list(tmp_path.iterdir())

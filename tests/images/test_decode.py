@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.images import boxes, formats
 from kcars.images import decode as module
 from kcars.images.decode import cut, decode, read_photo

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.images import video
-from kcars.photos_in import count_of, frames, photos_of
+from kcars.inference.photo_source import count_of, frames, photos_of
 
 EXAMPLES = max(10, int(os.environ.get("KCARS_EXAMPLES", "60")) // 4)
 RATE = 25  # MPEG-1 knows few rates.

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.errors import KcarsError
-from kcars.losses import build_loss
+from kcars.core.errors import KcarsError
 from kcars.models.applications import APPLICATIONS, application
 from kcars.models.backbones import build_backbone
 from kcars.models.networks import embedder, siamese, with_auxiliary
+from kcars.objectives.losses import build_loss
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3)).astype(np.uint8)
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kcars.losses import build_loss
 from kcars.models import networks
 from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize, MakeLogits, PixelScaling
 from kcars.models.residual import pooled, residual_grid
+from kcars.objectives.losses import build_loss
 
 CLASSES = {"model": 5, "make": 3}
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("uint8")

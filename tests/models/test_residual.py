@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.models.backbones import BACKBONES, NORMALIZATIONS, build_backbone, scaled_width
 from kcars.models.networks import classifier, embedder
 from kcars.models.residual import convolution, residual_network

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.models import weights as module
 from kcars.models.backbones import build_backbone
 from kcars.models.networks import classifier
@@ -19,7 +19,7 @@ BACKBONES = ["resnet18", "simple_resnet_large", "inception_v3", "resnet50", "eff
 
 
 def tool():
-    path = HERE.parent.parent / "tools" / "make_resnet18_oracle.py"
+    path = HERE.parents[1] / "tools" / "make_resnet18_oracle.py"
     spec = importlib.util.spec_from_file_location("make_resnet18_oracle", path)
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)

@@ -8,7 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from browser import AXE, VALIDATOR, dom, with_script
+from support.browser import AXE, VALIDATOR, dom, with_script
 from support.commands import kcars, rows, small
 from support.runs import shallow_networks
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from kcars.data import compcars, index_cache, matlab
-from kcars.errors import KcarsError
-from kcars.files import cache_place
-from kcars.images.store import open_store
+from kcars.core.errors import KcarsError
+from kcars.core.files import cache_place
+from kcars.data import matlab, photo_table_cache
+from kcars.data.readers import compcars
+from kcars.images.pixel_store import open_store
 from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
@@ -115,14 +116,14 @@ def test_an_index_of_a_release_that_is_damaged_is_read_anew(tree, tmp_path, monk
     monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
     compcars.every_photo(tree.root)
     (file,) = (cache_place() / "indexes").iterdir()
-    good, content = index_cache._load(file), file.read_bytes()
+    good, content = photo_table_cache._load(file), file.read_bytes()
     generator = np.random.default_rng(0)
     for place in [*generator.integers(0, len(content), 300), *range(len(content) - 500, len(content))]:
         bad = bytearray(content)
         bad[place] ^= 1 << generator.integers(8)
         file.write_bytes(bad)
-        found = index_cache._load(file)
+        found = photo_table_cache._load(file)
         assert found is None or all(np.array_equal(found[name], good[name]) for name in good)
     for end in (0, 1, 100, len(content) // 2, len(content) - 1):
         file.write_bytes(content[:end])
-        assert index_cache._load(file) is None
+        assert photo_table_cache._load(file) is None

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from kcars import evaluate
-from kcars.beside_scores import file_of
 from kcars.cli import main
-from kcars.errors import KcarsError
-from kcars.images.augment import Augment
-from kcars.linear_metric import LinearMetric
-from kcars.run import Run
-from kcars.run_folder import RunFolder
+from kcars.core.errors import KcarsError
+from kcars.evaluation import evaluate
+from kcars.input.augment.chain import Augment
+from kcars.posthoc.distance_transform import LinearMetric
+from kcars.runs.run import Run
+from kcars.runs.score_files import file_of
 from kcars.schemas import checked
 from kcars.schemas.facts import Place, Planned
 from kcars.schemas.scores import Cost, Files
-from kcars.strategy import load_strategy
-from kcars.untrusted import array_in, arrays_in, read_bytes
+from kcars.settings.strategy import load_strategy
+from kcars.untrusted.reading import array_in, arrays_in, read_bytes
+from kcars.untrusted.run_folder import RunFolder
 
 
 @pytest.fixture(autouse=True)
@@ -140,8 +140,8 @@ def _a_type(h5py, file) -> None:
 def test_weights_are_looked_through_before_keras_reads_them(tmp_path, edit):
     import keras
 
-    from kcars.models.weight_files import check
-    from kcars.restore import load_best
+    from kcars.runs.checkpoint import load_best
+    from kcars.untrusted.weight_files import check
 
     path = weights(tmp_path, edit)
     with pytest.raises(KcarsError, match=r"best.weights.h5: (its|unpacks)"):
@@ -165,7 +165,7 @@ def _record(content: bytes, length: int | None = None) -> bytes:
 def test_a_record_that_lies_ends_the_pictures(tmp_path, kind):
     import tensorflow as tf
 
-    from kcars.tensorboard import _pictures
+    from kcars.training.tensorboard.board import _pictures
 
     event = tf.compat.v1.Event(step=1)
     picture = event.summary.value.add()

@@ -6,15 +6,16 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import write_photo
 from scipy.io import savemat
-from test_names import assert_shown, run
+from support.compcars_tree import write_photo
+from support.hostile_names import assert_shown, run
 
-from kcars.data import compcars, folders, manifest, matlab, source, surveillance
-from kcars.data.photos import walk
-from kcars.errors import KcarsError
-from kcars.files import cache_place
-from kcars.photos_in import photos_of, read_boxes
+from kcars.core.errors import KcarsError
+from kcars.core.files import cache_place
+from kcars.data import matlab, source
+from kcars.data.photo_files import walk
+from kcars.data.readers import compcars, folders, manifest, surveillance
+from kcars.inference.photo_source import photos_of, read_boxes
 from kcars.settings import DataSettings
 
 DATA = DataSettings(size_px=32)
@@ -342,7 +343,7 @@ def test_a_cache_that_cannot_be_written_stops_no_reading(tree, tmp_path, monkeyp
 def test_a_full_disk_of_temporary_files_is_blamed_and_no_other_place(tmp_path, monkeypatch):
     import tempfile
 
-    from kcars.unfinished import temporary_folder
+    from kcars.core.unfinished import temporary_folder
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(KcarsError, match=r"temporary folder .*none \(TMPDIR\): cannot be written"), temporary_folder():
@@ -356,7 +357,7 @@ def test_a_full_disk_of_temporary_files_is_blamed_and_no_other_place(tmp_path, m
 def test_starting_tensorflow_needs_no_temporary_file(tmp_path, monkeypatch):
     import tempfile
 
-    from kcars.runtime import native_stderr_held
+    from kcars.runs.keras_setup import native_stderr_held
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with native_stderr_held():

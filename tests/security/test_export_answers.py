@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from small_exports import SIZE, card, write_card
+from support.small_exports import SIZE, card, write_card
 
-from kcars.answers import Answers
-from kcars.errors import KcarsError
-from kcars.predict import load
+from kcars.core.errors import KcarsError
+from kcars.inference.predictions import Answers
+from kcars.inference.predictor import load
 
 PHOTOS = [np.full((SIZE, SIZE, 3), value, np.uint8) for value in (10, 200)]
 
@@ -88,7 +88,7 @@ def test_as_many_makes_as_names_take_no_time():
 def test_numbers_of_a_detector_that_are_no_class_or_no_size_are_left_out_quietly(tmp_path):
     import warnings
 
-    from kcars.photos_in import Detector
+    from kcars.inference.photo_source import Detector
 
     rows = np.array([[[5, 5, 50, 50, 0.9, 1e30], [5, 5, 50, 50, 0.9, 2], [1e300, 5, 50, 50, 0.9, 2]]])
     graph = helper.make_graph(
@@ -108,7 +108,7 @@ def test_an_export_into_a_run_follows_no_link_there(small_runs, tmp_path):
     import shutil
 
     from kcars.export import export as write
-    from kcars.run import Run
+    from kcars.runs.run import Run
 
     run = shutil.copytree(small_runs["classify"], tmp_path / "run")
     (run / "export").symlink_to(tmp_path / "elsewhere")

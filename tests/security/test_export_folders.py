@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.export import place as places
 from kcars.export.place import check_place, exchange, new_folder, recover
 

@@ -7,10 +7,10 @@ import struct
 import numpy as np
 import pytest
 from onnx import TensorProto, external_data_helper, helper
-from small_exports import NAMES, SIZE, WEIGHTS, card, onnx_export, onnx_model, saved_export, write_card
+from support.small_exports import NAMES, SIZE, WEIGHTS, card, onnx_export, onnx_model, saved_export, write_card
 
-from kcars.errors import KcarsError
-from kcars.predict import load
+from kcars.core.errors import KcarsError
+from kcars.inference.predictor import load
 
 PHOTO = np.full((SIZE, SIZE, 3), 200, np.uint8)
 
@@ -43,9 +43,9 @@ def test_what_kcars_exports_passes(exports, task):
 @pytest.mark.parametrize("name", ["resnet18", "inception_v3", "resnet50", "efficientnet_b0"])
 def test_graphs_of_every_backbone_are_of_operations_that_are_allowed(name):
     """With a generalized mean, a metric and moved copies: what an export's signature can hold."""
-    from kcars import saved_model
     from kcars.export.graphs import Graphs
     from kcars.models.backbones import build_backbone
+    from kcars.untrusted import saved_model
 
     decision = {"temperature": 1.0, "threshold": -1.0, "scale": 1.0, "offset": 1.0}
     size = 80 if name == "inception_v3" else 32
@@ -388,7 +388,7 @@ def detector(file, width: int, values, more=()):
 
 
 def test_a_detector_is_bounded_and_reads_no_other_file(tmp_path, monkeypatch):
-    from kcars.photos_in import Detector
+    from kcars.inference.photo_source import Detector
 
     row = [1, 2, 30, 40, 0.9, 0]
     with pytest.raises(KcarsError, match="takes 100000 x 100000 pixels; up to 16 million"):

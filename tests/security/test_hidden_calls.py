@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from small_exports import SIZE, saved_export, write_card
+from support.small_exports import SIZE, saved_export, write_card
 
-from kcars.errors import KcarsError
-from kcars.predict import load
+from kcars.core.errors import KcarsError
+from kcars.inference.predictor import load
 
 SAVER = "__inference__traced_save_1"
 

@@ -4,16 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from colours import colour_model
+from support.colours import colour_model
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery import ingest
 from kcars.gallery.described import Named
 from kcars.gallery.photos import Kept
 from kcars.gallery.search import search_each
 from kcars.gallery.store import Gallery, write
 from kcars.gallery.vector_index import VectorIndex, faiss_module
-from kcars.photos_in import Photo
+from kcars.inference.photo_source import Photo
 
 MODEL = colour_model()
 RED = Photo("red", np.full((9, 9, 3), (200, 0, 0), np.uint8))

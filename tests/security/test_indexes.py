@@ -8,16 +8,16 @@ import struct
 import faiss
 import numpy as np
 import pytest
-from colours import colour_model
+from support.colours import colour_model
 
-from kcars.errors import KcarsError
+from kcars.core.errors import KcarsError
 from kcars.gallery import ingest, vector_index
 from kcars.gallery.described import Named
 from kcars.gallery.photos import Kept
 from kcars.gallery.search import nearest
 from kcars.gallery.store import Gallery, check_place, locked, model_place, read_facts, write
 from kcars.gallery.vector_index import VectorIndex
-from kcars.photos_in import Photo
+from kcars.inference.photo_source import Photo
 
 CARD, COUNT = colour_model().card, 60
 VECTORS = np.random.default_rng(0).normal(size=(COUNT, 3)).astype(np.float32)

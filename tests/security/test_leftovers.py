@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-from kcars import cli, unfinished
-from kcars.errors import KcarsError
-from kcars.files import folder_written_whole, write_text, written_whole
-from kcars.unfinished import forget_all_leftovers
+from kcars.cli import run_names
+from kcars.core import unfinished
+from kcars.core.errors import KcarsError
+from kcars.core.files import folder_written_whole, write_text, written_whole
+from kcars.core.unfinished import forget_all_leftovers
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 60  # Seconds that a loaded machine may take for what takes one.
 
 
@@ -37,7 +38,7 @@ def killed(process: subprocess.Popen) -> None:
 WRITES = """
 import sys, time
 from pathlib import Path
-from kcars.files import {how} as how
+from kcars.core.files import {how} as how
 with how(Path(sys.argv[1])):
     print("begun", flush=True)
     time.sleep(600)
@@ -153,8 +154,8 @@ def test_a_name_of_the_largest_length_can_be_written(tmp_path):
 
 CLAIM = """
 import sys
-from kcars.cli import _next_run
-with _next_run("demo/verify") as folder:
+from kcars.cli.run_names import next_run
+with next_run("demo/verify") as folder:
     (folder / "run.json").touch()
     print(folder, flush=True)
 """
@@ -172,14 +173,14 @@ def test_trainings_that_begin_at_once_take_folders_of_their_own(tmp_path):
 
 def test_a_training_that_is_refused_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(KcarsError, match="refused"), cli._next_run("demo/verify") as folder:
+    with pytest.raises(KcarsError, match="refused"), run_names.next_run("demo/verify") as folder:
         assert folder.is_dir()
         raise KcarsError("refused")
     assert os.listdir(tmp_path) == []
     (tmp_path / "runs").symlink_to("nowhere")
     with (
         pytest.raises(KcarsError, match=r"runs: no run can be made there .*; name another folder with --out"),
-        cli._next_run("demo/verify"),
+        run_names.next_run("demo/verify"),
     ):
         pass
 
@@ -188,7 +189,7 @@ def test_a_training_that_is_refused_leaves_no_folder(tmp_path, monkeypatch):
 
 WORKS = """
 import os, time
-from kcars.workers import each
+from kcars.core.workers import each
 print(*set(each(work, [(number,) for number in range(4)], 2)), flush=True)
 time.sleep(600)
 """
@@ -222,6 +223,6 @@ def _lives(process: str) -> bool:
 
 
 def test_one_worker_works_too():
-    from kcars.workers import each
+    from kcars.core.workers import each
 
     assert list(each(abs, [(-1,), (-2,)], 1)) == [1, 2]

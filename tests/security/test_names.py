@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from conftest import write_photo
+from support.compcars_tree import write_photo
+from support.hostile_names import HOSTILE, assert_shown, run
 
 import kcars
-from kcars import drawings
-from kcars.cli import main
-from kcars.plain_text import echo, echo_lines, in_figure, json_line, printable
+from kcars.core.plain_text import echo, echo_lines, in_figure, json_line, printable
+from kcars.training.tensorboard import drawings
 
-HOSTILE = "\x1b[2J\x1b]52;c;cm0=\x07\x9b1A\r\u202e\u2066\x7f\nFORGED"
 CLASSES = (f"make{HOSTILE}", "$\\frac$")
 
 
@@ -27,18 +25,6 @@ def hostile_cars(root: Path) -> Path:
             (root / make / f"model{HOSTILE}").mkdir(parents=True, exist_ok=True)
             plain.rename(root / make / f"model{HOSTILE}" / f"{number}{HOSTILE}.jpg")
     return root
-
-
-def run(*arguments) -> tuple[int, str, str]:
-    """(exit code, standard output, standard error) of a command."""
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments], catch_exceptions=False)
-    return done.exit_code, done.stdout, done.stderr
-
-
-def assert_shown(text: str):
-    """No character but line ends moves a cursor, and no name has begun a line."""
-    assert [character for character in text if printable(character) != character and character != "\n"] == []
-    assert not any(line.startswith("FORGED") for line in text.splitlines())
 
 
 def test_controls_are_shown_and_letters_stay():
@@ -107,7 +93,7 @@ def test_a_hostile_photo_for_which_memory_is_short(tmp_path, monkeypatch):
     def short(*_):
         raise MemoryError(f"{tmp_path / HOSTILE}: memory is too short to decode it")
 
-    monkeypatch.setattr("kcars.data.stats.pixel_statistics", short)
+    monkeypatch.setattr("kcars.doctor.stats.pixel_statistics", short)
     code, out, err = run("data", "stats", "--pixels", "--data", hostile_cars(tmp_path / "cars"))
     assert code == 2
     assert_shown(out + err)
@@ -140,8 +126,8 @@ def test_a_manifest_that_is_written_names_the_same_files(tmp_path):
     code, out, _ = run("data", "init", cars)
     assert code == 0
     assert_shown(out)
-    from kcars.data import manifest
-    from kcars.data.photos import walk
+    from kcars.data.photo_files import walk
+    from kcars.data.readers import manifest
 
     assert sorted(photo.path for photo in manifest.described(cars / "photos.csv")) == walk(cars)
 
@@ -253,7 +239,7 @@ def test_a_model_answers_about_photos_of_such_names(small_runs, latin_cars, tmp_
 
 def test_a_folder_of_such_a_name_can_be_written_to(tmp_path):
     """What names it, such as run.json, holds an escape that JSON reads back."""
-    from kcars.files import write_json
+    from kcars.core.files import write_json
 
     place = os.fsdecode(b"caf\xe9")
     write_json(tmp_path / "a.json", {"place": place})

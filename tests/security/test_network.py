@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.paths import ROOT
 
-HERE = Path(__file__).parent
+SUPPORT = ROOT / "tests/support"
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     found["LOOKED_UP"] = str(folder / "hosts.txt")
     if compiler := shutil.which("cc") or shutil.which("gcc"):
         library = folder / "looked_up.so"
-        command = [compiler, "-shared", "-fPIC", "-O1", str(HERE / "looked_up.c"), "-o", str(library), "-ldl"]
+        command = [compiler, "-shared", "-fPIC", "-O1", str(SUPPORT / "looked_up.c"), "-o", str(library), "-ldl"]
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
             found["LD_PRELOAD"] = str(library)
     return found
@@ -44,10 +45,10 @@ def test_a_look_up_would_be_noted(environment, how):
     if how == "c" and "LD_PRELOAD" not in environment:
         pytest.skip("no C compiler: what libraries in C and C++ look up cannot be noted")
     look_up = {
-        "python": "from commands_noted import note; sys.addaudithook(note); socket.getaddrinfo('example.invalid', 80)",
+        "python": "from support.commands_noted import note; sys.addaudithook(note); socket.getaddrinfo('example.invalid', 80)",
         "c": "ctypes.CDLL(None).getaddrinfo(b'example.invalid', None, None, ctypes.byref(ctypes.c_void_p()))",
     }[how]
-    program = f"import ctypes, socket, sys; sys.path.insert(0, {str(HERE)!r}); {look_up}"
+    program = f"import ctypes, socket, sys; sys.path.insert(0, {str(SUPPORT.parent)!r}); {look_up}"
     subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
     assert "example.invalid" in hosts(environment)
 
@@ -103,7 +104,7 @@ def test_no_command_looks_up_a_host(environment, small_runs, exports, drawn, tmp
     (tmp_path / "commands.json").write_text(json.dumps(commands(runs, exports, drawn, tmp_path), default=str))
     program = [
         sys.executable,
-        str(HERE / "commands_noted.py"),
+        str(SUPPORT / "commands_noted.py"),
         str(tmp_path / "commands.json"),
         str(tmp_path / "answers.json"),
     ]

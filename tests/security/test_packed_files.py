@@ -12,11 +12,11 @@ import keras
 import numpy as np
 import pytest
 
-from kcars.errors import KcarsError
-from kcars.models import weight_files
+from kcars.core.errors import KcarsError
 from kcars.models.weights import load
-from kcars.restore import load_best
-from kcars.untrusted import read_arrays
+from kcars.runs.checkpoint import load_best
+from kcars.untrusted import weight_files
+from kcars.untrusted.reading import read_arrays
 
 
 @pytest.fixture(autouse=True)

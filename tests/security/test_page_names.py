@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from kcars.answers import Prediction
+from kcars.core.errors import KcarsError
 from kcars.demo import shown
 from kcars.demo.answers import Found, Named
 from kcars.demo.guard import SECURITY, Guard
 from kcars.demo.hosts import Hosts
 from kcars.demo.serve import open_port
-from kcars.errors import KcarsError
 from kcars.gallery.photos import Kept
 from kcars.gallery.search import Match, SearchResult
+from kcars.inference.predictions import Prediction
 
 BAD = "Fiat \udcff\x1b[31m\u202e<b>"
 TOLD = "Fiat \\xff\\x1b[31m\\u202e&lt;b&gt;"

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.paths import ROOT
 
 pytest.importorskip("gradio")
 
-SERVER = Path(__file__).parent / "page_server.py"
+SERVER = ROOT / "tests/support/page_server.py"
 API = "/gradio_api"
 LIMITS = "page_head_seconds=2 page_stall_seconds=3 upload_mib=1 uploads=4 uploads_total_mib=3 page_connections_per_visitor=12"
 FORM = {"Content-Type": "multipart/form-data; boundary=xx"}

@@ -11,23 +11,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import photo_attacks as attacks
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support import photo_attacks as attacks
 
+from kcars.core.errors import KcarsError
 from kcars.demo.uploads import photo_in
-from kcars.errors import KcarsError
+from kcars.doctor.examine import examine
 from kcars.gallery.contact_sheet import GREY, TILE_PX, _tile
 from kcars.gallery.photos import Kept
-from kcars.images import room
+from kcars.images import memory
 from kcars.images.decode import decode, full_size, read_photo
-from kcars.images.examine import examine
 from kcars.images.thumbnail import thumbnail
-from kcars.photo_input import as_photo
-from kcars.photos_in import Detector, Photo, detected
-from kcars.predict import Predictor
+from kcars.inference.photo_input import as_photo
+from kcars.inference.photo_source import Detector, Photo, detected
+from kcars.inference.predictor import Predictor
 
 SOON_S = (
     5  # A refusal takes milliseconds; a decoder that is not kept from a bomb takes longer than this, or all memory.
@@ -193,7 +193,7 @@ def test_no_photo_starts_another_program(tmp_path):
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     path.write_bytes(attacks.EPS)
     script = (
-        "import sys; from pathlib import Path; from kcars.images.thumbnail import thumbnail; from kcars.images.examine import examine;"
+        "import sys; from pathlib import Path; from kcars.images.thumbnail import thumbnail; from kcars.doctor.examine import examine;"
         "path = Path(sys.argv[1]); thumbnail(path, 64, 64); examine(path, None)"
     )
     environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
@@ -243,15 +243,15 @@ def test_what_fails_for_want_of_memory_is_read_again_alone():
             raise answer
         return answer
 
-    assert room.within_memory(read, 1000) == "pixels"
+    assert memory.within_memory(read, 1000) == "pixels"
 
     def damaged():
         raise ValueError("damaged")
 
     with pytest.raises(ValueError, match="damaged"):
-        room.within_memory(damaged, 1000)
+        memory.within_memory(damaged, 1000)
     with pytest.raises(MemoryError, match="too short"):
-        room.within_memory(damaged, 2**60)
+        memory.within_memory(damaged, 2**60)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit on addresses is Linux's")
@@ -280,7 +280,7 @@ from pathlib import Path
 
 from kcars.cli import main
 from kcars.data.source import load
-from kcars.images.store import open_store
+from kcars.images.pixel_store import open_store
 from kcars.settings import DataSettings
 
 data = DataSettings(size_px=1024, on_bad_photo="skip")
@@ -297,7 +297,7 @@ main(["build"])
 
 
 def test_photos_are_decoded_within_one_sum_of_memory():
-    gate, most, seen, lock = room.Room(), 100, [], threading.Lock()
+    gate, most, seen, lock = memory.Room(), 100, [], threading.Lock()
     used = [0]
 
     def hold(size):

@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import write_photo
-from test_names import assert_shown, run
+from support.compcars_tree import write_photo
+from support.hostile_names import assert_shown, run
 
-from kcars.errors import KcarsError
-from kcars.files import refuse_filled
-from kcars.photos_in import Photo, count_of, frames, in_boxes, photos_of, read_boxes
+from kcars.core.errors import KcarsError
+from kcars.core.files import refuse_filled
+from kcars.inference.photo_source import Photo, count_of, frames, in_boxes, photos_of, read_boxes
 
 LONG = "n" * 300
 

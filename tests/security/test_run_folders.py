@@ -12,21 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from run_mutations import edited, edited_table, readers
 from support.commands import kcars
+from support.run_mutations import edited, edited_table, readers
 
-from kcars import run_folder, state
-from kcars.adjusted_head import AdjustedHead
-from kcars.card import metric_of, of_run
-from kcars.errors import KcarsError, NoWayOn
-from kcars.files import sha256
-from kcars.linear_metric import LinearMetric
-from kcars.run import Run
-from kcars.run_contents import empty, own_files, refuse_odd
-from kcars.run_folder import DIGESTS, REMEDIES, RunFolder
+from kcars.core.errors import KcarsError, NoWayOn
+from kcars.core.files import sha256
+from kcars.posthoc.adjusted_head import AdjustedHead
+from kcars.posthoc.distance_transform import LinearMetric
+from kcars.runs import state_file
+from kcars.runs.contents import empty, own_files, refuse_odd
+from kcars.runs.model_card import metric_of, of_run
+from kcars.runs.run import Run
+from kcars.runs.state_checks import refuse_misfit
+from kcars.runs.state_file import State
 from kcars.schemas.state import CALLBACKS
-from kcars.state import State
-from kcars.state_fits import refuse_misfit
+from kcars.untrusted import run_folder
+from kcars.untrusted.run_folder import DIGESTS, REMEDIES, RunFolder
 
 SECRET = b"a private key"
 TASKS = ("classify", "verify")
@@ -118,7 +119,7 @@ def test_a_lock_that_is_a_link_empties_nothing(tmp_path, outside):
 def test_half_written_names_that_are_links_are_not_written_through(tmp_path, outside):
     import keras
 
-    from kcars.keep_best import _save_weights
+    from kcars.training.callbacks.checkpoint import _save_weights
 
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     (tmp_path / ".best.weights.h5").symlink_to(outside / "id_rsa")
@@ -215,9 +216,9 @@ def test_a_state_that_is_a_bomb_is_not_unpacked(tmp_path):
     bomb(tmp_path / "state.npz", ("facts", "model/0"))
     with (tmp_path / "state.npz").open("ab") as file:
         content = (tmp_path / "state.npz").read_bytes()
-        file.write(state._digest(content))
+        file.write(state_file._digest(content))
     with pytest.raises(NoWayOn, match="state.npz: cannot be used .unpacks to"):
-        state.read(tmp_path, pytest.fail)
+        state_file.read(tmp_path, pytest.fail)
 
 
 @pytest.mark.parametrize("arrays", [
@@ -489,19 +490,21 @@ def test_states_that_no_training_comes_to_are_refused(found):
 
 @pytest.mark.parametrize("step", [-1, 3.5, "7", True, None, 10**30])
 def test_an_impossible_step_is_not_gone_on_from(tmp_path, step):
-    state.write(tmp_path, State(step, {"identity": "mine"}, {}))
+    state_file.write(tmp_path, State(step, {"identity": "mine"}, {}))
 
     def fits(found):
         refuse_misfit(found, [], 5, 4)
 
     with pytest.raises(NoWayOn, match="state.npz: cannot be used.*train anew"):
-        state.read(tmp_path, pytest.fail, "mine", fits)
+        state_file.read(tmp_path, pytest.fail, "mine", fits)
 
 
 def test_every_callback_that_remembers_has_a_schema():
-    from kcars import average, balanced, callbacks, history, keep_best, pictures, save_state
+    from kcars.objectives import confusion
+    from kcars.training.callbacks import average, basic, checkpoint, history, save_state
+    from kcars.training.tensorboard import pictures
 
-    modules = (average, balanced, callbacks, history, keep_best, pictures, save_state)
+    modules = (average, confusion, basic, history, checkpoint, pictures, save_state)
     found = {
         name for module in modules for name, one in vars(module).items() if "restore" in getattr(one, "__dict__", {})
     }
@@ -511,14 +514,14 @@ def test_every_callback_that_remembers_has_a_schema():
 def edit_state(run: Path, change) -> None:
     """Change the facts of both generations."""
     for name in ("state.npz", "state.previous.npz"):
-        found = state._read(run / name)
+        found = state_file._read(run / name)
         facts = {"format": 1, "step": found.step, **found.facts}
         change(facts)
         step = facts.pop("step")
         facts.pop("format")
         (run / name).unlink()
         (run / "other").mkdir()
-        state.write(run / "other", State(step, facts, found.arrays))
+        state_file.write(run / "other", State(step, facts, found.arrays))
         (run / "other/state.npz").rename(run / name)
         (run / "other").rmdir()
 

@@ -7,12 +7,12 @@ import time
 
 import pytest
 import yaml
-from run_mutations import DEEP, VALUES
-from test_strategy import MINIMAL, written
+from support.run_mutations import DEEP, VALUES
+from support.strategies import MINIMAL, written
 
-from kcars.errors import KcarsError
-from kcars.strategy import check, load_strategy, strategy_files, value_of
-from kcars.strategy_yaml import load_yaml
+from kcars.core.errors import KcarsError
+from kcars.settings.strategy import check, load_strategy, strategy_files, value_of
+from kcars.settings.strategy_yaml import load_yaml
 
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{number + 1}: &a{number + 1} [{', '.join([f'*a{number}'] * 10)}]\n" for number in range(12)

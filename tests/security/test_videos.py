@@ -8,12 +8,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import photo_attacks as attacks
 import pytest
 from PIL import Image
+from support import photo_attacks as attacks
 
-from kcars.errors import KcarsError
-from kcars.photos_in import Detector, frames
+from kcars.core.errors import KcarsError
+from kcars.inference.photo_source import Detector, frames
 
 
 def video(path):

@@ -5,7 +5,7 @@ import csv
 from click.testing import CliRunner
 
 from kcars.cli import main
-from kcars.csv_files import restored
+from kcars.core.csv_files import restored
 
 SMALL = [
     "data.size_px=32",

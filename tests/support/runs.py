@@ -4,11 +4,11 @@ import importlib.util
 import json
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[2] / "tools"
+from support.paths import TOOLS
+
 SAME = (0, 0, 0)
 
 
@@ -59,7 +59,8 @@ def shallow_networks():
 @contextmanager
 def without_pictures():
     """Training draws nothing for TensorBoard and its projector, scoring makes no heat maps; all numbers stay the same."""
-    from kcars import evaluate, pictures, projector
+    from kcars.evaluation import evaluate
+    from kcars.training.tensorboard import pictures, projector
 
     with pytest.MonkeyPatch.context() as patch:
         _replace(patch, pictures, "begin", lambda *_: None)

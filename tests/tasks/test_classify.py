@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from kcars.data import compcars
-from kcars.errors import KcarsError
-from kcars.images.store import Decoded
-from kcars.strategy import load_strategy
+from kcars.core.errors import KcarsError
+from kcars.data.readers import compcars
+from kcars.images.pixel_store import Decoded
+from kcars.settings.strategy import load_strategy
 from kcars.tasks import classify
 
 

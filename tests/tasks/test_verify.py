@@ -3,10 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kcars.data import compcars
-from kcars.data.index import Pairs
-from kcars.errors import KcarsError
-from kcars.strategy import load_strategy
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Pairs
+from kcars.data.readers import compcars
+from kcars.settings.strategy import load_strategy
 from kcars.tasks import verify
 
 

@@ -1,0 +1,63 @@
+"""`kcars demo`: a page to try runs with. Everything heavy is imported inside the command."""
+
+from pathlib import Path
+
+import click
+
+from kcars.cli.photos import newest
+from kcars.cli.types import PATH
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import echo, warn
+
+
+@click.command()
+@click.argument("places", type=PATH, nargs=-1, metavar="[RUN|EXPORT]...")
+@click.option("--index", type=PATH, help="An index to search in; brings the model that built it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option(
+    "--allow-host",
+    "allowed",
+    metavar="NAME",
+    multiple=True,
+    help="A further name that the page may be asked for by, such as a proxy's; may be repeated.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), help="0 for any.  [default: the first free one from 7860]")
+def demo(places, index, host, allowed, port):
+    """Show a page where RUN names cars, compares photos or searches in an index; photos are dropped, pasted or taken.
+
+    One run that names and one that compares may be given; without any, the newest of each in runs/ are shown.
+    Nothing is sent to, or loaded from, any other machine.
+
+    \b
+    Examples:
+      kcars demo runs/demo-classify
+      kcars demo runs/demo-classify runs/demo-verify --index cars.index
+    """
+    from kcars.demo.hosts import Hosts, is_loopback
+    from kcars.demo.serve import address_of, open_port, require_gradio, serve
+
+    require_gradio()
+    from kcars.demo.models import load_all
+
+    hosts = Hosts(host, allowed)
+    if not places and index is None:
+        places = _newest_of_each()
+    with open_port(host, port) as opened:
+        models = load_all(places, index)
+        if not is_loopback(host):
+            warn(
+                "whoever reaches this machine may use the page; browsers lend their camera to other machines' pages over https only"
+            )
+        serve(models, opened, lambda: echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C ends it)"), hosts)
+
+
+def _newest_of_each() -> list[Path]:
+    found = []
+    for task in ("classify", "verify"):
+        try:
+            found.append(newest(task))
+        except KcarsError:
+            continue
+    if not found:
+        raise KcarsError("demo: no run is named, and runs/ holds no scored one; name a run or an export")
+    return found

@@ -1,0 +1,97 @@
+"""`kcars explain`: where a run looked. Everything heavy is imported inside the command."""
+
+import os
+from pathlib import Path
+
+import click
+
+from kcars.cli.photos import warn_of_scenes
+from kcars.cli.types import PATH
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import echo, echo_exact, json_line
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.argument("photos", type=PATH, nargs=-1, required=True, metavar="PHOTO [PHOTO2]")
+@click.option("--out", type=PATH, metavar="PICTURE.png", help="The picture: photos, maps, answer.")
+@click.option("--class", "name", metavar="NAME", help="What speaks for this class.  [default: the one it answers]")
+@click.option("--box", metavar="L,T,R,B", help="Where the car is in a single photo, in pixels.")
+@click.option("--left-box", metavar="L,T,R,B", help="Where the car is in the first of two photos.")
+@click.option("--right-box", metavar="L,T,R,B", help="Where the car is in the second.")
+@click.option("--json", "as_json", is_flag=True, help="The answer and the map as numbers, a JSON object.")
+def explain(run, photos, out, name, box, left_box, right_box, as_json):
+    """Show where RUN looked: in a PHOTO that it names, or in two that it compares.
+
+    \b
+    Examples:
+      kcars explain runs/demo-classify car.jpg --out why.png
+      kcars explain runs/demo-verify gate.jpg exit.jpg --out why.png
+    """
+    asked = _asked(photos, {"--box": box, "--left-box": left_box, "--right-box": right_box})
+    _refuse(photos, out, name, as_json)
+
+    from kcars.inference.explain import load
+
+    explainer = load(run)
+    task, count = explainer.card["task"], {"classify": 1, "verify": 2}
+    if len(photos) != count[task]:
+        what = (
+            "names photos: one explains its answer" if task == "classify" else "compares photos: two explain its answer"
+        )
+        raise KcarsError(f"{run}: {what}, not {len(photos)}")
+    if name is not None and task == "verify":
+        raise KcarsError(f"--class: {run} compares photos and knows no classes; leave it out")
+    figure, facts = _found(explainer, asked, name)
+    boxes = "--box" if task == "classify" else "--left-box, --right-box"
+    warn_of_scenes(explainer.predictor, task, all(photo.box for photo in asked), boxes)
+    if out:
+        from kcars.core.files import written_whole
+
+        with written_whole(out, "wb") as file:
+            figure().savefig(file, dpi=150, format="png")
+    if as_json:
+        echo_exact(json_line(facts))
+    else:
+        echo(out)
+
+
+def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:
+    """The photos with their boxes; KcarsError where a box belongs to no photo."""
+    from kcars.inference.photo_source import Photo, box_of, shown
+
+    options = ["--box"] if len(photos) == 1 else ["--left-box", "--right-box"]
+    for option, box in boxes.items():
+        if box is not None and option not in options:
+            raise KcarsError(
+                f"{option}: is for {'two photos' if len(photos) == 1 else 'a single photo'}; give {', '.join(options)}"
+            )
+    return [
+        Photo(shown(path), path, None if boxes[option] is None else box_of(boxes[option].split(","), option))
+        for path, option in zip(photos, options, strict=False)  # How many photos there may be, the run will tell.
+    ]
+
+
+def _refuse(photos: tuple[Path, ...], out: Path | None, name: str | None, as_json: bool) -> None:
+    """KcarsError where nothing is asked for, or the picture cannot be one."""
+    if out is None and not as_json:
+        raise KcarsError("--out: is missing; name a PNG file for the picture, or ask for numbers with --json")
+    if out is not None and out.suffix.lower() != ".png":
+        raise KcarsError(f"--out {out}: is no PNG file by its name; such as why.png is")
+    if out is not None and any(
+        os.path.exists(photo) and os.path.exists(out) and photo.samefile(out) for photo in photos
+    ):
+        raise KcarsError(f"--out {out}: is the photo itself; name another file")
+
+
+def _found(explainer, photos: list, name: str | None) -> tuple:
+    """(a function that draws the figure, what JSON tells)."""
+    from functools import partial
+
+    from kcars.inference import explain
+
+    if explainer.card["task"] == "classify":
+        why = explainer.name(*photos, name)
+        return partial(explain.name_figure, why), explain.name_facts(why)
+    why = explainer.pair(*photos)
+    return partial(explain.pair_figure, why, explainer.card), explain.pair_facts(why, explainer.card)

@@ -1,0 +1,119 @@
+"""`kcars tune`: which learning rate, which settings. Everything heavy is imported inside a function."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import click
+
+from kcars.cli.data import data_option
+from kcars.cli.load import chosen_strategy, load_told, stem
+from kcars.cli.types import PATH
+from kcars.core.errors import KcarsError
+from kcars.core.number_range import bounds
+from kcars.core.plain_text import echo, echo_lines
+
+RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
+
+
+@click.command()
+@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name it, or compare two photos.")
+@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is learned.  [default: model]")
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "medium", "hard"]),
+    help="verify: whose validation score is searched for.",
+)
+@data_option
+@click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a setting (=null unsets it); may stand often.",
+)
+@click.option("--out", type=PATH, help="The folder.  [default: runs/tune-STRATEGY]")
+@click.option("--rates", metavar="LOW..HIGH", help=f"Learning rates to test.  [default: {RATES}]")
+@click.option("--steps", type=int, help=f"In how many steps the rate rises.  [default: {STEPS}]")
+@click.option(
+    "--search", "searched", multiple=True, metavar="KEY=LOW..HIGH|A,B",
+    help="Try values of a setting, by runs; may stand often. LOW..HIGH:log and :linear choose the scale.",
+)  # fmt: skip
+@click.option("--trials", type=int, help=f"With --search: how many runs in all.  [default: {TRIALS}]")
+@click.option("--minutes", type=float, help="With --search: begin no further run after so many minutes.")
+def tune(task, target, difficulty, folder, name, overrides, out, rates, steps, searched, trials, minutes):
+    """Find a learning rate by a range test; or with --search, settings by runs that validation judges.
+
+    The range test trains a network that is thrown away. A search never scores the test; the same command goes on after
+    a stop. Both leave what they found in --out.
+
+    \b
+    Examples:
+      kcars tune --task verify --data CompCars
+      kcars tune --task classify --search train.learning_rate=1e-4..1e-2 --search train.batch=32,64 --trials 10
+    """
+    _refuse_mixed(searched, {"--rates": rates, "--steps": steps}, {"--trials": trials, "--minutes": minutes})
+    if not searched:
+        from kcars.tuning.rate_test import rising_rates
+
+        tested = rising_rates(*bounds(rates or RATES, "--rates"), STEPS if steps is None else steps)
+    chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
+    out = out or Path("runs") / f"tune-{stem(chosen)}"
+    if searched:
+        _search(strategy, folder, searched, TRIALS if trials is None else trials, minutes, out, title)
+    else:
+        _test_rates(strategy, folder, tested, out, title)
+
+
+def _refuse_mixed(searched: tuple[str, ...], of_test: dict, of_search: dict) -> None:
+    wrong, told = (of_test, "does not go with") if searched else (of_search, "goes with")
+    for option, value in wrong.items():
+        if value is not None:
+            raise KcarsError(f"{option}: {told} --search")
+
+
+def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
+    from kcars.tuning.rate_curve import suggest
+    from kcars.tuning.rate_test import PICTURE, TABLE, rate_test, told
+
+    if (out / "run.json").exists():
+        raise KcarsError(f"--out {out}: is a run; choose another folder")
+    dataset = load_told(folder, strategy)
+    echo(f"strategy: {title}")
+    curve = rate_test(strategy, dataset, rates, out, title)
+    echo_lines("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
+    for file in (TABLE, PICTURE):
+        echo(f"  {out / file}")
+
+
+def _search(strategy, folder, searched, trials: int, minutes: float | None, out: Path, title: str) -> None:
+    from kcars.tuning.search_space import parse
+
+    if trials < 1:
+        raise KcarsError(f"--trials {trials}: is too few; 1 or more can be run")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise KcarsError(f"--minutes {minutes:g}: is no time to search in; minutes above 0 are")
+    space = parse(searched, strategy)
+    if importlib.util.find_spec("optuna") is None:
+        raise KcarsError("--search: needs Optuna, which is not installed; run: pip install 'kcars[tune]'")
+    from kcars.tasks import task_module
+    from kcars.tuning.search import refuse_paper, search
+    from kcars.tuning.search_record import BEST, TABLE, Record
+
+    refuse_paper(strategy)
+    dataset = load_told(folder, strategy)
+    echo(f"strategy: {title}")
+    record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).leading(strategy))
+    changed = f"{title} (searched: {', '.join(one.key for one in space)})"
+    try:
+        search(record, dataset, changed, trials, minutes, echo)
+    finally:
+        if record.ended:
+            echo_lines("\n" + record.best_table() + "\n")
+    if not record.ranked:
+        raise KcarsError(f"--search: no trial succeeded; see {out / TABLE} why")
+    for file in (TABLE, BEST):
+        echo(f"  {out / file}")
+    echo()
+    echo(f"kcars train --strategy {out / BEST}{f' --data {folder}' if folder else ''}  trains and scores it")

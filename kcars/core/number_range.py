@@ -1,0 +1,19 @@
+"""`LOW..HIGH`, as options take a range of numbers."""
+
+import math
+
+from kcars.core.errors import KcarsError
+
+BETWEEN = ".."
+
+
+def bounds(text: str, where: str) -> tuple[float, float]:
+    """Both ends of `LOW..HIGH`; KcarsError `where: ...` for another text, and where the first is not below the second."""
+    low, _, high = text.partition(BETWEEN)
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        raise KcarsError(f"{where}: {text!r} is no range; expected LOW..HIGH, such as 1e-5..1e-1") from None
+    if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+        raise KcarsError(f"{where}: {low} is not below {high}; expected LOW..HIGH, such as 1e-5..1e-1")
+    return ends

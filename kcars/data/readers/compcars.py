@@ -1,0 +1,259 @@
+"""Reader of the CompCars release: lists, labels, names. Layout and quirks: Yang et al., CVPR 2015, its README."""
+
+import errno
+import os
+import re
+import stat
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.core.files import sha256
+from kcars.core.limits import limits
+from kcars.data.faults import Fault
+from kcars.data.matlab import read_cells
+from kcars.data.photo_files import file_bytes, refuse_undecodable, walk
+from kcars.data.photo_table import NO_BOX, Dataset, Index, Pairs
+from kcars.data.photo_table_cache import kept_index
+from kcars.data.splits import automatic_split, test_pairs
+from kcars.settings import DIFFICULTIES, DataSettings
+from kcars.untrusted.reading import MIB, read_bytes
+
+SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
+
+LARGEST_ID = 2**31 - 1  # What int32 holds.
+
+
+def find_root(folder: Path) -> Path | None:
+    """The folder that holds image/ and train_test_split/: the one named, or one or two `data/` below it; or None."""
+    folder = Path(folder)
+    for candidate in (folder, folder / "data", folder / "data" / "data"):
+        if (candidate / "image").is_dir() and (candidate / "train_test_split").is_dir():
+            return candidate
+    return None
+
+
+def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
+    """The Dataset of a task from a CompCars tree; photos that are listed and missing are named in `missing`.
+
+    `data.split: all` reads every photo of the release, listed or not, and splits them by seed.
+    """
+    root = find_root(folder)
+    if root is None:
+        raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
+    if data is not None and data.split == "all":
+        return _read_all(root, task, data)
+    lists = root / "train_test_split"
+    train_file, test_file = (
+        (lists / "classification/train.txt", lists / f"classification/{data.test_list if data else 'test'}.txt")
+        if task == "classify"
+        else (lists / "verification/verification_train.txt", None)
+    )
+    train = _read_list(train_file)
+    test = _read_list(test_file) if test_file else []
+    pairs = _read_all_pairs(lists / "verification") if task == "verify" else {}
+    paired = (path for rows in pairs.values() for left, right, _ in rows for path in (left, right))
+    index, missing = _index(root, sorted({*train, *test, *paired}))
+    row = {path: number for number, path in enumerate(index.paths)}
+    dataset = Dataset(
+        index=index,
+        train=_rows(train, row),
+        test=_rows(test, row),
+        pairs={name: Pairs.of_paths(rows, row) for name, rows in pairs.items()},
+        source=str(root),
+        missing=missing,
+    )
+    if not len(dataset.train):
+        raise KcarsError(f"{train_file}: none of its {len(train)} photos exists under {root / 'image'}")
+    return dataset
+
+
+def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
+    """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
+    index = every_photo(root)
+    refuse_undecodable(index.root, index.paths)
+    train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
+    twin = _twins(index)
+    train = train[~np.isin(twin[train], twin[test])]
+    pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
+    return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+
+
+def every_photo(root: Path) -> Index:
+    """The Index of every photo of a release, listed or not; KcarsError where there is none."""
+    names = read_names(root / "misc" / "make_model_name.mat")
+    return kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
+
+
+def _twins(index: Index) -> np.ndarray:
+    """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models."""
+    keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(index.paths, index.bytes.tolist(), strict=True)]
+    _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    for row in np.flatnonzero(counts[numbers] > 1):
+        keys[row] += sha256(index.root / index.paths[row])
+    return np.unique(keys, return_inverse=True)[1]
+
+
+def _every_photo(folder: Path) -> list[str]:
+    paths = [path for path in walk(folder) if _ids(path) is not None]
+    if not paths:
+        raise KcarsError(f"{folder}: holds no photo make_id/model_id/year/name.jpg")
+    return paths
+
+
+def listed_faults(folder: Path) -> list[Fault]:
+    """What the release's lists and label files hold that reading passes over, for the doctor."""
+    root = find_root(folder)
+    lists = root / "train_test_split"
+    faults, photos, pairs = [], set(), {}
+    for name in ("classification/train", "classification/test", "verification/verification_train"):
+        paths = _read_list(lists / f"{name}.txt") if (lists / f"{name}.txt").exists() else []
+        faults += [Fault("listed_twice", path, name) for path, count in Counter(paths).items() if count > 1]
+        photos.update(paths)
+    for difficulty in DIFFICULTIES:
+        file = lists / f"verification/verification_pairs_{difficulty}.txt"
+        pairs[difficulty] = _read_pairs(file) if file.exists() else []
+        photos.update(path for left, right, _ in pairs[difficulty] for path in (left, right))
+    listed = sorted(photos)
+    there = {path for path, size in zip(listed, file_bytes(root / "image", listed), strict=True) if size >= 0}
+    for difficulty, rows in pairs.items():
+        gone = [(left, right) for left, right, _ in rows if not {left, right} <= there]
+        faults += [Fault("pair_of_missing_photo", left, difficulty, right) for left, right in gone]
+    return faults + [fault for path in sorted(there) if (fault := _label_fault(root, path))]
+
+
+def _label_fault(root: Path, path: str) -> Fault | None:
+    try:
+        text = _first_bytes(f"{root}/label/{path[: path.rindex('.')]}.txt").decode("ascii", "replace")
+        viewpoint, _, box = text.split("\n")[:3]
+        numbers = [int(viewpoint), *map(int, box.split())]
+    except (OSError, ValueError):
+        numbers = []
+    if len(numbers) != 5:
+        return Fault("unreadable_label", path)
+    return Fault("degenerate_box", path, box.strip()) if _read_label(f"{root}/label/{path}")[1] == NO_BOX else None
+
+
+def _rows(paths: list[str], row: dict[str, int]) -> np.ndarray:
+    return np.array(list(dict.fromkeys(row[path] for path in paths if path in row)), np.int64)
+
+
+def _index(root: Path, paths: list[str]) -> tuple[Index, tuple[str, ...]]:
+    """The Index of those of the paths that exist, and the others."""
+    sizes = file_bytes(root / "image", paths)
+    missing = tuple(path for path, size in zip(paths, sizes, strict=True) if size < 0)
+    paths = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
+    labels = [_read_label(f"{root}/label/{path}") for path in paths]
+    ids = np.array([_ids(path) for path in paths], np.int32).reshape(-1, 2)
+    index = Index(
+        root=root / "image",
+        paths=np.array(paths, dtype=object),
+        ids={"make": ids[:, 0], "model": ids[:, 1]},
+        box=np.array([box for _, box in labels], np.int32).reshape(-1, 4),
+        viewpoint=np.array([viewpoint for viewpoint, _ in labels], np.int8),
+        year=np.array([_year(path) for path in paths], np.int16),
+        bytes=sizes[sizes >= 0],
+        names=read_names(root / "misc" / "make_model_name.mat"),
+    )
+    return index, missing
+
+
+def _year(path: str) -> int:
+    """The year folder's number; -1 for the release's `unknown` and `5008`, which are none."""
+    year = path.split("/")[2]
+    return int(year) if re.fullmatch("(19|20)[0-9]{2}", year) else -1
+
+
+def _read_list(file: Path) -> list[str]:
+    """Image paths, one a line; KcarsError `file:line` on anything else."""
+    return [_photo_path(text, f"{file}:{number}") for number, text in numbered_lines(file)]
+
+
+def numbered_lines(file: Path) -> list[tuple[int, str]]:
+    """Lines of a list file that hold something, with their numbers."""
+    most = limits().list_mib * MIB
+    try:
+        text = read_bytes(file, most).decode("utf-8", "replace")
+    except KcarsError as error:
+        raise KcarsError(f"{error}; the CompCars lists are needed") from None
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _photo_path(text: str, where: str) -> str:
+    path = "/".join(part for part in text.split("/") if part not in ("", "."))  # One spelling for one photo.
+    if text.startswith("/") or _ids(path) is None:
+        raise KcarsError(f"{where}: {text!r} is no photo path; expected make_id/model_id/year/name.jpg")
+    return path
+
+
+def _ids(path: str) -> tuple[int, int] | None:
+    """make_id and model_id of a photo's path; None where it is no such path."""
+    parts = path.split("/")
+    if len(parts) != 4 or ".." in parts:
+        return None
+    make, model = id_of(parts[0]), id_of(parts[1])
+    return None if make is None or model is None else (make, model)
+
+
+def id_of(text: str) -> int | None:
+    """The number that names a folder of a make or model; None where it is none, or more than an id may be."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 11):
+        return None
+    return number if (number := int(text)) <= LARGEST_ID else None
+
+
+def _read_all_pairs(folder: Path) -> dict[str, list[tuple[str, str, int]]]:
+    return {name: _read_pairs(folder / f"verification_pairs_{name}.txt") for name in DIFFICULTIES}
+
+
+def _read_pairs(file: Path) -> list[tuple[str, str, int]]:
+    pairs = []
+    for number, line in numbered_lines(file):
+        words = line.split()
+        where = f"{file}:{number}"
+        if len(words) != 3 or words[2] not in ("0", "1"):
+            raise KcarsError(f"{where}: {line!r} is no pair; expected two photo paths and 0 or 1")
+        pairs.append((_photo_path(words[0], where), _photo_path(words[1], where), int(words[2])))
+    return pairs
+
+
+def _read_label(photo: str) -> tuple[int, tuple[int, int, int, int]]:
+    """Viewpoint and box of a photo's label file; unknown and whole photo where the file is missing or unusable."""
+    try:
+        lines = _first_bytes(photo[: photo.rindex(".")] + ".txt").split(b"\n")
+        viewpoint = int(lines[0])
+        left, top, right, bottom = map(int, lines[2].split())
+    except (OSError, ValueError, IndexError):
+        return -1, NO_BOX
+    box = (left - 1, top - 1, right, bottom)  # 1-based inclusive -> 0-based half-open
+    usable = min(box[2] - box[0], box[3] - box[1]) >= SMALLEST_BOX_PX and min(box) >= 0 and max(box) <= LARGEST_ID
+    return viewpoint if viewpoint in (1, 2, 3, 4, 5) else -1, box if usable else NO_BOX
+
+
+def _first_bytes(path: str, most: int = 256) -> bytes:
+    """The start of a small file by the system's own calls: a hundred thousand labels are read this way.
+
+    OSError where it is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # Opening a pipe would wait for its writer.
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        return os.read(handle, most)
+    finally:
+        os.close(handle)
+
+
+def read_names(file: Path) -> dict[str, dict[int, str]]:
+    """Display names by target and id from make_model_name.mat; empty where the file is missing."""
+    if not os.path.lexists(file):
+        return {"make": {}, "model": {}}
+    return {target: _cell_names(read_cells(file, f"{target}_names")) for target in ("make", "model")}
+
+
+def _cell_names(cells: list[list[str]]) -> dict[int, str]:
+    """Names by id, which is the cell's number from 1; empty cells are ids that are not used."""
+    names = enumerate((text for row in cells for text in row), 1)
+    return {number: name for number, name in names if name not in ("", "[]")}

@@ -1,0 +1,104 @@
+"""Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/`, `val/` and `test/` above."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from kcars.core.errors import KcarsError
+from kcars.core.plain_text import warn
+from kcars.data.faults import Fault
+from kcars.data.photo_files import walk, walked
+from kcars.data.photo_table import Dataset
+from kcars.data.readers.own import Photo, dataset, split_of
+from kcars.data.spelling import one_spelling
+from kcars.settings import DataSettings
+
+
+def read(root: Path, task: str, data: DataSettings) -> Dataset:
+    """The Dataset of a folder of class folders; KcarsError where photos stand too high, too deep, or not at all."""
+    return dataset(root, described(root), task, data, str(root))
+
+
+def described(root: Path, tell: bool = True) -> list[Photo]:
+    """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
+    if not os.path.isdir(root):
+        raise KcarsError(f"dataset {root}: there is no such folder")
+    paths = walk(root)
+    if not paths:
+        raise KcarsError(f"dataset {root}: holds no photo; expected make/model/*.jpg, a CSV, or CompCars' layout")
+    if loose := without_class(paths):
+        if tell:
+            _warn_of_loose(str(root), len(loose), loose[0])
+        paths = sorted(set(paths) - set(loose))
+    _refuse_ambiguous(paths, root)
+    split = _is_split(paths)
+    photos = [_photo(path, split, root) for path in paths]
+    if len({photo.make != "" for photo in photos}) > 1:
+        one = next(photo.path for photo in photos if not photo.make)
+        two = next(photo.path for photo in photos if photo.make)
+        raise KcarsError(
+            f"dataset {root}: {one} stands one folder deep and {two} two; use make/model/photo or class/photo, not both"
+        )
+    labels = one_spelling([(photo.make, photo.model) for photo in photos], str(root))
+    return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
+
+
+def without_class(paths: Sequence[str]) -> list[str]:
+    """Of the photos below a folder those that lie beside its class folders, and so are of none; without class folders none."""
+    in_folders = [path for path in paths if "/" in path]
+    depth = 2 if _is_split(in_folders) else 1
+    loose = [path for path in paths if path.count("/") < depth]
+    return loose if len(loose) < len(paths) else []
+
+
+def listed_faults(root: Path) -> list[Fault]:
+    """A Fault for each photo, other file and linked folder that reading passes over."""
+    found = walked(root)
+    kinds = {"no_class": without_class(found.photos), "not_read": found.others, "linked_folder": found.linked}
+    return [Fault(kind, path) for kind, paths in kinds.items() for path in paths]
+
+
+@lru_cache(maxsize=64)
+def _warn_of_loose(root: str, count: int, first: str) -> None:
+    """Once for a folder, however often it is read."""
+    what = (
+        "1 photo lies beside the class folders and is"
+        if count == 1
+        else f"{count} photos lie beside the class folders and are"
+    )
+    warn(f"warning: {root}: {what} left out, such as {first}")
+
+
+def _is_split(paths: Sequence[str]) -> bool:
+    return bool(paths) and all(split_of(path.split("/")[0]) for path in paths)
+
+
+def _refuse_ambiguous(paths: Sequence[str], root: Path) -> None:
+    """KcarsError where folders such as train/ and test/ stand beside class folders, or below them."""
+    parts = [PurePosixPath(path).parts[:-1] for path in paths]
+    top = {folders[0] for folders in parts if folders}
+    splits = sorted(name for name in top if split_of(name))
+    if splits and len(splits) < len(top):
+        raise KcarsError(
+            f"dataset {root}: {splits[0]} reads as a split and stands beside class folders such as "
+            f"{min(top - set(splits))}; put all class folders below train/, val/ and test/, or write a photos.csv "
+            "(kcars data init) where it is the name of a class"
+        )
+    below = {split_of(name): name for folders in parts for name in folders[1:] if split_of(name)}
+    if "train" in below or len(below) > 1:
+        raise KcarsError(
+            f"dataset {root}: {min(below.values())} reads as a split and stands below a class folder; put train/, val/ and "
+            "test/ on top, class folders below them, or write a photos.csv (kcars data init) where it is the name of a class"
+        )
+
+
+def _photo(path: str, split: bool, root: Path) -> Photo:
+    first, *labels = PurePosixPath(path).parts[:-1] if split else ("", *PurePosixPath(path).parts[:-1])
+    if len(labels) not in (1, 2):
+        raise KcarsError(
+            f"dataset {root}: {path} stands {len(labels)} class folders deep; expected make/model/photo or class/photo"
+        )
+    *make, model = labels
+    return Photo(path, "".join(make), model, split_of(first))

@@ -1,0 +1,172 @@
+"""A user's own photos, from a CSV or from folders: labels to ids, and splits where none are given."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.data.photo_files import file_bytes, refuse_undecodable
+from kcars.data.photo_table import NO_BOX, Dataset, Index, Pairs, with_make
+from kcars.data.spelling import Disk, plain, why_missing
+from kcars.data.splits import apart, automatic_split, test_pairs
+from kcars.settings import DIFFICULTIES, DataSettings
+
+SPLITS = ("train", "validation", "test")
+_SPLIT_NAMES = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
+
+
+def split_of(name: str) -> str:
+    """The split that a name stands for, in any case, also `val`, `valid`, `training` and `testing`; "" for any other."""
+    found = plain(name)
+    return found if found in SPLITS else _SPLIT_NAMES.get(found, "")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo as its owner describes it: path below the root, names, and what else is known of it.
+
+    split: one of SPLITS, or "" where it is left to us; box: as in Index; viewpoint: 1..5 or -1; year: or -1; group:
+    any text, "" where the photo stands for itself.
+    """
+
+    path: str
+    make: str
+    model: str
+    split: str = ""
+    box: tuple[int, int, int, int] = NO_BOX
+    viewpoint: int = -1
+    year: int = -1
+    group: str = ""
+
+
+def dataset(
+    root: Path,
+    photos: Sequence[Photo],
+    task: str,
+    data: DataSettings,
+    source: str,
+    pairs: Sequence[tuple[str, str, int, str]] = (),
+) -> Dataset:
+    """The Dataset of a task from described photos; missing ones are left out and named.
+
+    pairs: (left path, right path, same, difficulty or "") where the owner gives them. Splits are taken as given; without
+    one the models that stand in the pairs are tested on, and without pairs a share by seed: for task verify, of the
+    models. Raises KcarsError for a split that parts a group.
+    """
+    refuse_undecodable(root, [photo.path for photo in photos])
+    photos, pairs = _as_on_disk(root, photos, pairs, source)
+    sizes = file_bytes(root, [photo.path for photo in photos])
+    missing = tuple(photo.path for photo, size in zip(photos, sizes, strict=True) if size < 0)
+    photos = [photo for photo, size in zip(photos, sizes, strict=True) if size >= 0]
+    if not photos:
+        why = why_missing(root, missing)
+        raise KcarsError(
+            f"{source}: none of its {len(missing)} photos exists below {root}" + (f"; {why}" if why else "")
+        )
+    index = _index(root, photos, sizes[sizes >= 0])
+    tested = _given(index, pairs) if pairs and data.split == "listed" else {}
+    train, test, split = _split(index, photos, task, data, tested, source)
+    given = data.split == "listed" and any(photo.split == "validation" for photo in photos)
+    validation = _rows_of(photos, "validation") if given else None
+    if task == "classify":
+        return Dataset(index, train, test, {}, source, missing, split, validation=validation)
+    tested = tested or test_pairs(index, test, data.split_seed)
+    return Dataset(index, train, test[:0], tested, source, missing, split, validation=validation)
+
+
+def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:
+    """Photos, sorted by path, and pairs; a path that no file has is that of the one file that it spells in another Unicode form."""
+    disk, found = Disk(root), {}
+    for photo, size in zip(photos, file_bytes(root, [photo.path for photo in photos]), strict=True):
+        found[photo.path] = photo.path if size >= 0 else disk.spelled(photo.path) or photo.path
+    if len(set(found.values())) < len(found):
+        twice = Counter(found.values()).most_common(1)[0][0]
+        raise KcarsError(f"{source}: names {twice!r} in two Unicode forms; once is allowed")
+    named = [replace(photo, path=found[photo.path]) for photo in photos]
+    pairs = [(found.get(left, left), found.get(right, right), *more) for left, right, *more in pairs]
+    return sorted(named, key=lambda photo: photo.path), pairs
+
+
+def _rows_of(photos: Sequence[Photo], split: str) -> np.ndarray:
+    return np.flatnonzero([photo.split == split for photo in photos])
+
+
+def _split(index: Index, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str):
+    """(training rows, test rows, how in words)."""
+    if data.split == "listed" and any(photo.split for photo in photos):
+        train, validation, test = (_rows_of(photos, split) for split in SPLITS)
+        for one, other, names in (
+            (train, test, "training and the test"),
+            (train, validation, "training and the validation"),
+            (validation, test, "validation and the test"),
+        ):
+            refuse_parted_groups(index, one, other, source, names)
+        return train, test, "as given"
+    if tested:
+        model = index.ids["model"]
+        paired = np.isin(model, model[np.concatenate([pairs.rows() for pairs in tested.values()])])
+        test = np.flatnonzero(paired)
+        return apart(index, np.flatnonzero(~paired), test), test, "the models of the given pairs to test on"
+    return automatic_split(index, np.arange(len(photos)), task, data.test_share, data.split_seed)
+
+
+def _index(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> Index:
+    make, makes = _numbered([photo.make or photo.model for photo in photos])
+    model, models = _numbered([(photo.make, photo.model or photo.make) for photo in photos])
+    group, _ = _numbered([photo.group or (photo.path,) for photo in photos], key=str)
+    return Index(
+        root=root,
+        paths=np.array([photo.path for photo in photos], object),
+        ids={"make": make, "model": model},
+        box=np.array([photo.box for photo in photos], np.int32).reshape(-1, 4),
+        viewpoint=np.array([photo.viewpoint for photo in photos], np.int8),
+        year=np.array([photo.year for photo in photos], np.int16),
+        bytes=sizes,
+        names={
+            "make": makes,
+            "model": {id_: with_make(*name) for id_, name in models.items()},
+        },
+        group=group.astype(np.int64) if any(photo.group for photo in photos) else None,
+    )
+
+
+def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
+    """Ids from 1 in the values' order, and the value of each id."""
+    ids = {value: number for number, value in enumerate(sorted(set(values), key=key), 1)}
+    return np.array([ids[value] for value in values], np.int32), {number: value for value, number in ids.items()}
+
+
+def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
+    """KcarsError where photos of one group stand on both sides of a given split."""
+    if index.group is None:
+        return
+    shared = np.isin(index.group[test], index.group[train])
+    if shared.any():
+        row = test[shared][0]
+        twin = train[index.group[train] == index.group[row]][0]
+        raise KcarsError(
+            f"{source}: {len(np.unique(index.group[test[shared]]))} groups stand in the {splits} split, "
+            f"such as that of {index.paths[twin]} and {index.paths[row]}; a group (one car, camera or clip) goes to one"
+        )
+
+
+def _given(index: Index, pairs: Sequence[tuple[str, str, int, str]]) -> dict[str, Pairs]:
+    """Given pairs by difficulty; one without is medium, and easy or hard too where its labels make it so."""
+    row = {path: number for number, path in enumerate(index.paths)}
+    chosen: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
+    for left, right, same, difficulty in pairs:
+        if left in row and right in row:
+            for name in [difficulty] if difficulty else _difficulties(index, row[left], row[right], same):
+                chosen[name].append((left, right, same))
+    return {name: Pairs.of_paths(given, row) for name, given in chosen.items()}
+
+
+def _difficulties(index: Index, left: int, right: int, same: int) -> list[str]:
+    """As CompCars draws them: hard negatives are of one make; easy ones of two, and easy pairs of one viewpoint."""
+    one_make = index.ids["make"][left] == index.ids["make"][right]
+    one_view = index.viewpoint[left] == index.viewpoint[right]
+    found = {"easy": one_view and (same or not one_make), "medium": True, "hard": same or one_make}
+    return [name for name, holds in found.items() if holds]

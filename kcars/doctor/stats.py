@@ -1,0 +1,117 @@
+"""What a dataset is made of: photos per make, model, viewpoint and split, imbalance, boxes, pixels, a contact sheet."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from kcars.core.errors import KcarsError
+from kcars.core.rng import generator
+from kcars.data.photo_table import Dataset, Index
+from kcars.images.thumbnail import thumbnail
+
+VIEWPOINTS = {-1: "unknown", 1: "front", 2: "rear", 3: "side", 4: "front-side", 5: "rear-side"}
+SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
+
+
+def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[Index, np.ndarray]]:
+    """Index and rows of each split: `classify train`, `classify validation` where it is given, `classify test`, and of verify, with `pairs`."""
+    found = {}
+    for task, dataset in datasets.items():
+        found[f"{task} train"] = dataset.index, dataset.train
+        if dataset.validation is not None:
+            found[f"{task} validation"] = dataset.index, dataset.validation
+        found[f"{task} {'test' if task == 'classify' else 'pairs'}"] = dataset.index, dataset.test_rows()
+    return found
+
+
+def class_counts(datasets: dict[str, Dataset], target: str) -> dict[str, list]:
+    """A line a make or model: id, name, photos of each split, and in all (photos of several splits count once)."""
+    parts = splits(datasets)
+    ids = np.unique(np.concatenate([index.ids[target] for index, _ in parts.values()]))
+    names = {id_: name for dataset in datasets.values() for id_, name in dataset.index.names[target].items()}
+    columns: dict[str, list] = {"id": ids.tolist(), "name": [names.get(id_, str(id_)) for id_ in ids.tolist()]}
+    for split, (index, rows) in parts.items():
+        columns[split] = _counts(index.ids[target][rows], ids).tolist()
+    whole = {path: id_ for dataset in datasets.values() for path, id_ in _labelled(dataset.index, target)}
+    columns["photos"] = _counts(np.array(list(whole.values())), ids).tolist()
+    return columns
+
+
+def _labelled(index: Index, target: str):
+    return zip(index.paths, index.ids[target].tolist(), strict=True)
+
+
+def _counts(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    return np.bincount(np.searchsorted(ids, values), minlength=len(ids))
+
+
+def summary(datasets: dict[str, Dataset]) -> str:
+    """The text of `kcars data stats`: a line a split; least, median, most: photos a model."""
+    heads = [
+        "",
+        "photos",
+        "makes",
+        "models",
+        "least, median, most",
+        "imbalance",
+        *VIEWPOINTS.values(),
+        "boxes",
+        "median box",
+    ]
+    rows = [heads, *(_split_row(name, index, rows) for name, (index, rows) in splits(datasets).items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _split_row(name: str, index: Index, rows: np.ndarray) -> list[str]:
+    """least, median, most: photos a model; imbalance: most over least; boxes: photos that have a usable one."""
+    if not len(rows):
+        return [name, "0", *["-"] * (len(VIEWPOINTS) + 6)]
+    photos = np.unique(index.ids["model"][rows], return_counts=True)[1]
+    boxed = index.box[rows][index.box[rows, 0] >= 0]
+    sides = np.median(boxed[:, 2:] - boxed[:, :2], axis=0) if len(boxed) else None
+    views = [str(int((index.viewpoint[rows] == number).sum())) for number in VIEWPOINTS]
+    return [
+        name,
+        str(len(rows)),
+        str(len(np.unique(index.ids["make"][rows]))),
+        str(len(photos)),
+        f"{photos.min()}, {np.median(photos):g}, {photos.max()}",
+        f"{photos.max() / photos.min():.1f}",
+        *views,
+        str(len(boxed)),
+        "-" if sides is None else f"{sides[0]:.0f} x {sides[1]:.0f}",
+    ]
+
+
+def pixel_statistics(store, rows: np.ndarray, most: int = 2000) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and standard deviation (3,) of RGB / 255 over up to `most` photos of the rows, and how many those were."""
+    if not len(rows):
+        raise KcarsError("pixel statistics: there are no photos to learn from")
+    chosen = np.sort(generator(0, "pixel statistics", 0).permutation(rows)[:most])
+    total, squares, count = np.zeros(3), np.zeros(3), 0
+    for start in range(0, len(chosen), 64):
+        pixels = store.read(chosen[start : start + 64]).reshape(-1, 3) / 255
+        total, squares, count = total + pixels.sum(0), squares + (pixels**2).sum(0), count + len(pixels)
+    mean = total / count
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), len(chosen)
+
+
+def contact_sheet(index: Index, rows: np.ndarray, models: int = 12) -> Image.Image:
+    """Eight photos of each of up to `models` models, named: a row a model, neighbours of one make."""
+    draw = generator(0, "contact sheet", 0)
+    labels = index.ids["model"][rows]
+    chosen = draw.permutation(np.unique(labels))[:models].tolist()
+    chosen.sort(key=lambda id_: (index.ids["make"][rows][labels == id_][0], id_))
+    sheet = Image.new("RGB", (SHEET_COLUMNS * TILE_PX[0], (TILE_PX[1] + CAPTION_PX) * len(chosen)), "white")
+    for line, id_ in enumerate(chosen):
+        top = line * (TILE_PX[1] + CAPTION_PX)
+        for column, row in enumerate(draw.permutation(rows[labels == id_])[:SHEET_COLUMNS]):
+            if photo := thumbnail(index.root / index.paths[row], *TILE_PX):
+                sheet.paste(photo, (column * TILE_PX[0], top))
+        ImageDraw.Draw(sheet).text((2, top + TILE_PX[1]), _plain(index.name("model", id_)), "black")
+    return sheet
+
+
+def _plain(text: str) -> str:
+    """What Pillow's own font can draw."""
+    return text.encode("latin-1", "replace").decode("latin-1")

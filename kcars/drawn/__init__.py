@@ -1,0 +1,1 @@
+"""Drawn cars: photos and lists of a dataset that needs no download."""

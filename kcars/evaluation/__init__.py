@@ -1,0 +1,1 @@
+"""Scores of a run on a test split, and their tables."""

@@ -1,0 +1,84 @@
+"""A model that was trained on one dataset, tested on another: classes are told by their names, never by their numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Dataset
+from kcars.data.splits import test_pairs
+from kcars.evaluation.evaluate import entries, write_tables
+from kcars.models.outputs import network_outputs
+from kcars.runs import provenance
+from kcars.runs.checkpoint import answering_network
+from kcars.runs.contents import refuse_odd
+from kcars.runs.keras_setup import start
+from kcars.runs.model_card import metric_of, views_of
+from kcars.runs.run import Run
+from kcars.tasks import task_module
+
+
+def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
+    """Scores of the epoch that the run keeps on another dataset, written into the run folder, `on-` and its fingerprint.
+
+    What its lists give to test on is tested; a dataset without lists is tested whole. Nothing is chosen there: epoch and
+    threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
+    shares no class name.
+    """
+    refuse_odd(run.folder)
+    strategy, task, own = run.strategy(), task_module(run.strategy().task), run.scores()
+    fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
+    known = provenance.read(run)
+    _refuse_learned(run, known, dataset)
+    task.elsewhere(dataset, strategy, run.classes(), known.models)  # What cannot be tested is told before decoding.
+    start(strategy.train, "float32")
+    from kcars.images.pixel_store import open_store
+
+    store = open_store(dataset.index, strategy.data, progress)
+    plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
+    evaluate, bar = strategy.evaluate, "scoring" if progress else ""
+    views = views_of(run)
+    outputs = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
+    outputs, _ = task.with_metric(plan, outputs, metric_of(run))
+    result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
+    tested = plan.dataset.test_rows()
+    found = {
+        **own,
+        "on": dataset.source,
+        "left_out": left_out,
+        "data_fingerprint": fingerprint,
+        "counts": {
+            "test_photos": len(tested) - left_out.get("photos", 0),
+            "test_photos_of_unknown_classes": 0,
+            "missing_photos": len(dataset.missing),
+            "bad_photos": list(plan.dataset.bad),
+        },
+        "scores": entries(result),
+        "baselines": {},
+    }
+    folder = f"on-{fingerprint}"
+    run.files.folder(folder)
+    result.tables.get("classes.csv", {}).pop("training_photos", None)  # They are of the run's own dataset.
+    write_tables(run, f"{folder}/", result, plan.dataset.index, store)
+    run.files.write_json(f"{folder}/scores.json", found)
+    return found
+
+
+def _whole(dataset: Dataset) -> Dataset:
+    """Where no list says what to test on, everything."""
+    if dataset.split == "as listed":
+        return dataset
+    rows = np.arange(len(dataset.index))
+    if not dataset.pairs:
+        return replace(dataset, train=rows[:0], test=rows)
+    return replace(dataset, train=rows[:0], pairs=test_pairs(dataset.index, rows, seed=0))
+
+
+def _refuse_learned(run: Run, known: provenance.Learned, dataset: Dataset) -> None:
+    rows = dataset.test_rows()
+    seen = known.seen(dataset.index, rows)
+    if seen.any():
+        raise KcarsError(
+            f"--on {dataset.source}: run {run.folder} has learned from {seen.sum()} of the {len(rows)} photos that would be "
+            f"tested on, such as {dataset.index.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
+        )

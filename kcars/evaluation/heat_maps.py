@@ -1,0 +1,67 @@
+"""Maps of where a network looked, of the photos and pairs that a report shows: a table in the run folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Index
+from kcars.evaluation.examples import Table, shown_alone, shown_pairs
+from kcars.images.heat import as_text, from_text
+from kcars.models.grad_cam import GradCam
+from kcars.runs.run import Run
+
+MAPS = "maps.csv"
+MOST_PLACES = 512  # A side: networks see photos as a grid of 2 to 16.
+Maps = dict[tuple[str, str], np.ndarray]
+
+
+def write_maps(run: Run, tables: dict[str, Table], index: Index, store, outputs: Callable, cam: GradCam) -> None:
+    """Write photo, photo beside it ("" where it stands alone) and map of each that a report on the tables shows.
+
+    A classifier's speak for the class that it answers, by `outputs`, rows to logits; a verifier's for the two being the same.
+    """
+    row = {path: number for number, path in enumerate(index.paths)}
+    maps = _alone(shown_alone(tables), row, store, outputs, cam) | _paired(shown_pairs(tables), row, store, cam)
+    columns = {"photo": [], "beside": [], "map": []}
+    for (photo, beside), heat in maps.items():
+        for name, cell in zip(columns, (photo, beside, as_text(heat)), strict=True):
+            columns[name].append(cell)
+    run.write_table(MAPS, {name: np.array(cells, object) for name, cells in columns.items()})
+
+
+def read_maps(table: Table, place: Path) -> Maps:
+    """Maps (h, w) by photo and the one beside it, of what `write_maps` has written; none of an empty table."""
+    if not table:
+        return {}
+    try:
+        keys = zip(table["photo"], table["beside"], strict=True)
+        return {key: _map(text) for key, text in zip(keys, table["map"], strict=True)}
+    except (KeyError, ValueError) as error:
+        raise KcarsError(f"{place}: is damaged ({error}); kcars evaluate {place.parent} writes it anew") from None
+
+
+def _map(text: str) -> np.ndarray:
+    heat = from_text(text)
+    if max(heat.shape) > MOST_PLACES or not np.isfinite(heat).all():
+        raise ValueError("a map of too many places, or of numbers that are not finite")
+    return heat
+
+
+def _alone(paths: list[str], row: dict[str, int], store, outputs: Callable, cam: GradCam) -> Maps:
+    if not paths:
+        return {}
+    rows = np.array([row[path] for path in paths])
+    heats = cam.of_classes(store.read(rows), outputs(rows).argmax(1))
+    return {(path, ""): heat for path, heat in zip(paths, heats, strict=True)}
+
+
+def _paired(pairs: list[tuple[str, str]], row: dict[str, int], store, cam: GradCam) -> Maps:
+    if not pairs:
+        return {}
+    left, right = (store.read(np.array([row[path] for path in side])) for side in zip(*pairs, strict=True))
+    maps: Maps = {}
+    for (one, other), first, second in zip(pairs, *cam.of_pairs(left, right), strict=True):
+        maps |= {(one, other): first, (other, one): second}
+    return maps

@@ -1,0 +1,314 @@
+"""The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
+
+import errno
+import math
+import os
+import shutil
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from kcars.core.errors import KcarsError
+from kcars.core.files import cache_folder, fingerprint, real_path, writable_folder, write_json, written_whole
+from kcars.core.plain_text import warn
+from kcars.core.unfinished import forget_all_leftovers
+from kcars.data.photo_table import Index
+from kcars.images.decode import DECODE_VERSION, read_photo
+from kcars.images.pixels import empty_photos
+from kcars.settings import DataSettings
+from kcars.untrusted.reading import array_in, read_bytes, read_json
+
+NONE_BAD = np.zeros(0, np.int64)
+_FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
+
+
+class Decoded:
+    """Photos decoded anew at every read: `data.cache: off`.
+
+    checksums: (n,) uint32 of each file's size and time, where a photo that changes meanwhile is to be refused.
+    """
+
+    bad = NONE_BAD
+    decodes = True
+
+    def __init__(self, index: Index, data: DataSettings, checksums: np.ndarray | None = None):
+        self.index, self.data, self.checksums = index, data, checksums
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        out = empty_photos(len(rows), self.data.size_px)
+        for place, row in enumerate(rows):
+            out[place] = self.photo(row)
+        return out
+
+    def photo(self, row: int) -> np.ndarray:
+        path = self.index.root / str(self.index.paths[row])
+        if self.checksums is not None and _stamp_sum(self.index, row) != self.checksums[row]:
+            raise KcarsError(f"{path}: has changed since the run began; put it back as it was, or begin anew")
+        return read_photo(path, self.index.box_at(row), self.data.size_px, self.data.crop, self.data.padding)
+
+
+class OnDisk:
+    """Photos read from the store's file, row by row: memory stays flat however many there are.
+
+    checksums: (n,) uint32 of each photo's pixels; bad: rows (n,) of photos that could not be decoded and are black
+    here.
+    """
+
+    decodes = False
+
+    def __init__(self, file: Path, size_px: int, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
+        self.file, self.size_px, self.checksums, self.bad = file, size_px, checksums, bad
+        self._unread = checksums != 0  # What is bad has none.
+        self._handle = os.open(file, os.O_RDONLY)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order; compared with their checksums the first time."""
+        out = empty_photos(len(rows), self.size_px)
+        each = out[0].nbytes if len(rows) else 0
+        for place, row in enumerate(rows):
+            if os.preadv(self._handle, [out[place]], int(row) * each) != each:
+                raise KcarsError(f"{self.file}: ends too early; delete it, and it is built again")
+            if self._unread[row]:
+                if _checksum(out[place]) != self.checksums[row]:
+                    raise KcarsError(f"{self.file}: is damaged; delete it, and it is built again")
+                self._unread[row] = False
+        return out
+
+    def __del__(self):
+        if hasattr(self, "_handle"):
+            os.close(self._handle)
+
+
+class InMemory:
+    """The store's whole content in memory: `data.cache: memory`."""
+
+    decodes = False
+
+    def __init__(self, pixels: np.ndarray, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
+        self.pixels, self.checksums, self.bad = pixels, checksums, bad
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        return np.take(self.pixels, rows, axis=0, out=empty_photos(len(rows), self.pixels.shape[1]))
+
+
+def open_store(index: Index, data: DataSettings, progress: bool = True):
+    """The store of an Index under the data settings, built first where it does not exist yet.
+
+    Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
+    decoded, unless they are skipped, and for a disk without room; then nothing is left behind.
+    """
+    if data.cache == "off":
+        return Decoded(index, data, np.array([_stamp_sum(index, row) for row in range(len(index))], np.uint32))
+    decoded, file = Decoded(index, data), store_file(index, data)
+    with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
+        kept = _kept(file, decoded)
+        if kept is None:
+            _build(decoded, file, progress)
+            kept = _kept(file, decoded)
+        if kept is None:
+            raise KcarsError(f"{file}: cannot be read back; set KCARS_CACHE to another disk")
+        os.utime(file)  # Tells which stores are in use.
+        sums, bad = kept
+        if bad and data.on_bad_photo == "stop":
+            raise _bad_photos(list(bad.values()), len(index))
+        stored = OnDisk(file, data.size_px, sums, np.array(list(bad), np.int64))
+    if data.cache == "disk":
+        return stored
+    return InMemory(stored.read(np.arange(len(index))), stored.checksums, stored.bad)
+
+
+def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | None:
+    """Checksums and bad photos by row of a store; None where there is none, or a damaged one, which is then deleted."""
+    if not (file.is_file() and _sums(file).is_file()):
+        return None
+    try:
+        sums = array_in(read_bytes(_sums(file), 4 * len(decoded.index) + 4096), _sums(file))
+        bad = read_json(_bad_list(file)) if os.path.lexists(_bad_list(file)) else {}
+        if (
+            file.stat().st_size == store_bytes(len(decoded.index), decoded.data)
+            and (sums.shape, sums.dtype) == ((len(decoded.index),), np.uint32)
+            and list(bad) == [str(row) for row in np.flatnonzero(sums == 0)]
+        ):
+            return sums, {int(row): str(reason) for row, reason in bad.items()}
+    except (KcarsError, TypeError, AttributeError):
+        pass
+    warn(f"warning: {file}: is damaged, and is built again")
+    _forget(file)
+    return None
+
+
+def _checksum(pixels: np.ndarray | bytes) -> int:
+    """Of one photo's pixels; never 0, which stands for a photo that is not there."""
+    return zlib.crc32(pixels) or 1
+
+
+def _bad_list(file: Path) -> Path:
+    """Beside a store that was built with bad photos skipped: why, by row."""
+    return file.with_suffix(".bad.json")
+
+
+def _sums(file: Path) -> Path:
+    """Beside a store: the checksum of every photo's pixels."""
+    return file.with_suffix(".sums.npy")
+
+
+def _bad_photos(reasons: list[str], photos: int) -> KcarsError:
+    return KcarsError(
+        f"{len(reasons)} of {photos} photos are bad; delete them, or --set data.on_bad_photo=skip leaves them out: "
+        f"{'; '.join(reasons[:3])}"
+    )
+
+
+def store_bytes(photos: int, data: DataSettings) -> int:
+    """Size of the store's file."""
+    return photos * data.size_px**2 * 3
+
+
+def store_file(index: Index, data: DataSettings) -> Path:
+    """Where the store lies: its name is a key of photos (place, size, time), boxes and decoding settings."""
+    photos = [_stamp(index, row) for row in range(len(index))]
+    boxes = index.box.tolist() if data.crop == "box" else None
+    settings = [data.size_px, data.crop, data.padding if data.crop == "box" else 0, DECODE_VERSION]
+    key = fingerprint(str(real_path(index.root)), photos, boxes, settings)
+    return writable_folder(cache_folder() / "stores", "cache folder (KCARS_CACHE)") / f"{data.size_px}px-{key}.pixels"
+
+
+def _stamp(index: Index, row: int) -> tuple:
+    path = index.root / str(index.paths[row])
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
+    return str(index.paths[row]), status.st_size, status.st_mtime_ns
+
+
+def _stamp_sum(index: Index, row: int) -> int:
+    return zlib.crc32(repr(_stamp(index, row)).encode())
+
+
+def _build(decoded: Decoded, file: Path, progress: bool) -> None:
+    total = store_bytes(len(decoded.index), decoded.data)
+    forget_all_leftovers(file.parent)
+    _forget_old_stores(file.parent, total)
+    partial, begun = _partial(file), 0
+    if partial.is_file():
+        begun = partial.stat().st_blocks * 512
+    free = shutil.disk_usage(file.parent).free + begun
+    if total > free:
+        raise KcarsError(
+            f"{file.parent}: {total >> 20} MiB are needed for the pixel store, {free >> 20} MiB are free; "
+            "make room, set KCARS_CACHE to a larger disk, or --set data.cache=off"
+        )
+    try:
+        with open(partial, "r+b" if begun else "w+b") as handle:
+            handle.truncate(total)
+            sums = _sums_so_far(file, len(decoded.index))
+            bad = _decode_all(decoded, handle.fileno(), sums, progress)
+            os.fsync(handle.fileno())
+        if bad and decoded.data.on_bad_photo == "stop":
+            raise _bad_photos(list(bad.values()), len(decoded.index))
+        _bad_list(file).unlink(missing_ok=True)
+        if bad:
+            write_json(_bad_list(file), bad)
+        with written_whole(_sums(file), "wb") as handle:
+            np.save(handle, sums)
+        os.replace(partial, file)
+    except OSError as error:
+        _forget_partial(file)
+        raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
+    except KcarsError:
+        _forget_partial(file)
+        raise
+    _forget_partial(file)  # A build that is killed, or stopped from the keyboard, leaves it for the next.
+
+
+def _partial(file: Path) -> Path:
+    """What a store is called while it is built; one at a time builds it, by its lock."""
+    return file.with_suffix(".partial")
+
+
+def _partial_sums(file: Path) -> Path:
+    """Beside it, the checksums of the pixels that are there."""
+    return file.with_suffix(".partial-sums")
+
+
+def _sums_so_far(file: Path, photos: int) -> np.ndarray:
+    """(photos,) uint32 in a file: the checksums of a build that was stopped, 0 for what it did not come to."""
+    path = _partial_sums(file)
+    if not (path.is_file() and path.stat().st_size == 4 * photos):
+        path.write_bytes(bytes(4 * photos))
+    return np.memmap(path, np.uint32, "r+")
+
+
+def _forget_partial(file: Path) -> None:
+    _partial(file).unlink(missing_ok=True)
+    _partial_sums(file).unlink(missing_ok=True)
+
+
+def _forget_old_stores(folder: Path, coming: int) -> None:
+    """Delete the stores that were read longest ago until a new one fits under KCARS_CACHE_GIB."""
+    asked = os.environ.get("KCARS_CACHE_GIB", "100")
+    try:
+        limit = float(asked) * 2**30
+    except ValueError:
+        limit = math.nan
+    if not limit >= 0:
+        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB; one from 0 on is expected")
+    halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
+    stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
+    total = sum(file.stat().st_size for file in stores)
+    for file in stores:
+        if total + coming <= limit:
+            return
+        total -= file.stat().st_size
+        _forget(file)
+        _partial_sums(file).unlink(missing_ok=True)
+
+
+def _forget(file: Path) -> None:
+    """Delete a store. A run that reads it goes on: its file stays until it is closed."""
+    for one in (file, _bad_list(file), _sums(file)):
+        one.unlink(missing_ok=True)
+
+
+def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool) -> dict[int, str]:
+    """Every photo to its place in the file, on all cores, but for those that are there already by their checksums.
+
+    Writes the checksums of the pixels into `sums`; gives why, by row, for those that cannot be decoded.
+    """
+    each = store_bytes(1, decoded.data)
+
+    def write(row: int) -> KcarsError | None:
+        if sums[row] and _checksum(os.pread(handle, each, row * each)) == sums[row]:
+            return None
+        try:
+            pixels = decoded.photo(row)
+        except KcarsError as error:
+            sums[row] = 0
+            return error
+        if os.pwrite(handle, pixels.tobytes(), row * each) != each:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sums[row] = _checksum(pixels)
+        return None
+
+    count = len(decoded.index)
+    bar = tqdm(total=count, desc="decoding photos once", unit="photo", disable=None if progress else True)
+    bad = {}
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool, bar:
+        try:
+            for row, error in enumerate(pool.map(write, range(count))):
+                if error:
+                    bad[row] = str(error)
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return bad

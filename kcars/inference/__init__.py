@@ -1,0 +1,1 @@
+"""Predictions about new photos."""

@@ -1,0 +1,69 @@
+"""Answers as lines: for people, as JSON, as CSV."""
+
+from collections.abc import Callable, Iterator
+
+from kcars.core.csv_files import csv_row
+from kcars.core.plain_text import json_line
+from kcars.inference.predictions import Comparison, Prediction, percent
+
+CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability", "known")
+
+
+def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
+    """A function from a prediction to its lines: `kind` json, csv (its head first), or None for people."""
+    if kind == "json":
+        return _json
+    if kind == "csv":
+        head = iter([csv_row(CSV_HEAD)])
+        return lambda prediction: (line for part in (head, _rows(prediction)) for line in part)
+    return _told
+
+
+def _json(prediction: Prediction) -> Iterator[str]:
+    named = {
+        key: [{"name": name, "probability": round(probability, 6)} for name, probability in getattr(prediction, key)]
+        for key in ("names", "makes")
+    }
+    yield json_line(
+        {
+            "photo": prediction.photo,
+            "box": prediction.box,
+            "answer": prediction.answer,
+            "known": prediction.known,
+            **named,
+        }
+    )
+
+
+def _rows(prediction: Prediction) -> Iterator[str]:
+    box = prediction.box or ("",) * 4
+    for rank, (name, probability) in enumerate(prediction.names, 1):
+        yield csv_row(
+            (prediction.photo, *box, prediction.answer, rank, name, f"{probability:.6f}", int(prediction.known))
+        )
+
+
+def _told(prediction: Prediction) -> Iterator[str]:
+    where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
+    sure = "" if prediction.known else "  (unknown: not sure enough)"
+    yield f"{prediction.photo}{where}{sure}"
+    for name, probability in prediction.names:
+        yield f"  {percent(probability, 1):>6}  {name}"
+    if prediction.makes:
+        yield "  makes: " + ", ".join(f"{name} {percent(probability, 1)}" for name, probability in prediction.makes[:3])
+
+
+def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
+    """What a comparison found, in one line."""
+    if as_json:
+        facts = {name: getattr(found, name) for name in ("left", "right", "answer", "same", "distance", "probability")}
+        return json_line({**facts, "threshold": -card["decision"]["threshold"]})
+    answer = {
+        "same": f"same {card['target']}",
+        "different": f"different {card['target']}s",
+        "unknown": "unknown: not sure enough",
+    }
+    return (
+        f"{answer[found.answer]}; probability of being the same {percent(found.probability)}, distance {found.distance:.3f}, "
+        f"threshold {-card['decision']['threshold']:.3f}"
+    )

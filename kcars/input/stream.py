@@ -1,0 +1,216 @@
+"""What training sees: batch(step), a pure function of seed and step, in numpy alone."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from kcars.core.rng import generator
+from kcars.images.pixels import resized
+from kcars.input.augment.chain import Augment
+from kcars.input.augment.mix import Mix
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An endless sequence of training batches.
+
+    rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
+    P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size:
+    photos, or pairs with order `pairs`, that weights change by; parts: steps that a batch passes in, each a slice of it;
+    makes: (n,) of the rows, by which P x K batches hold up to `classes_per_make` classes of one make; sizes: (first step,
+    side) of photos that grow, or none;
+    rare_augment: applied after `augment`, to a photo by the chance that `rarity` says; mix: blends the photos of a step with
+    each other, where labels become rows of shares; sampling: of order `plain`, a key of POWERS; class_weights: (classes,)
+    float32 of the key target, None where photos weigh alike; begin_step: number of the first step, parts counted, at which
+    sampling and class_weights count.
+    """
+
+    store: object
+    rows: np.ndarray
+    labels: dict[str, np.ndarray]
+    key_target: str
+    order: str
+    batch_size: int
+    photos_per_class: int
+    seed: int
+    augment: Augment
+    parts: int = 1
+    makes: np.ndarray | None = None
+    classes_per_make: int = 1
+    sizes: tuple[tuple[int, int], ...] = ()
+    rare_augment: Augment | None = None
+    mix: Mix | None = None
+    sampling: str = "natural"
+    class_weights: np.ndarray | None = None
+    begin_step: int = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which about every photo passes once; each batch in all its parts."""
+        return max(1, round(len(self.rows) / self.batch_size)) * self.parts
+
+    @cached_property
+    def groups(self) -> list[np.ndarray]:
+        """Places (positions in `rows`) of each class of the key target."""
+        labels = self.labels[self.key_target]
+        return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
+
+    @cached_property
+    def class_makes(self) -> np.ndarray:
+        """Make (classes,) of each class of the key target."""
+        return np.array([self.makes[group[0]] for group in self.groups])
+
+    @cached_property
+    def by_class(self) -> np.ndarray:
+        """Places of all classes, one class after the other."""
+        return np.concatenate(self.groups)
+
+    @cached_property
+    def rarity(self) -> np.ndarray:
+        """Of each place, 1 less what its class has of the photos that the largest class has."""
+        photos = np.array([len(group) for group in self.groups])
+        return 1 - (photos / photos.max())[self.labels[self.key_target]]
+
+    def batch(self, number: int) -> tuple:
+        """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs.
+
+        With class_weights a third part, {target: weights (n,) float32}, which are 1 before begin_step.
+        """
+        step, part = divmod(number, self.parts)
+        size = self.batch_size // self.parts
+        mine = slice(part * size, (part + 1) * size)
+        samples = step * self.batch_size + np.arange(self.batch_size)[mine]
+        if self.order == "pairs":
+            left, right, same = (column[mine] for column in random_pairs(self, step))
+            samples = 2 * samples
+            inputs = {"left": self._pixels(left, samples, number), "right": self._pixels(right, samples + 1, number)}
+            return inputs, {"same": same}
+        places = ORDERS[self.order](self, step)[mine]
+        photos = self._pixels(places, samples, number)
+        labels = {target: labels[places] for target, labels in self.labels.items()}
+        if self.mix:
+            photos, labels = self.mix(photos, labels, number)
+        if self.class_weights is None:
+            return photos, labels
+        return photos, labels, dict.fromkeys(labels, self._weights(labels[self.key_target], number))
+
+    def _weights(self, labels: np.ndarray, number: int) -> np.ndarray:
+        """Of each photo in the loss (n,) float32; labels: numbers, or rows of shares."""
+        if number < self.begin_step:
+            return np.ones(len(labels), np.float32)
+        found = labels @ self.class_weights if labels.ndim > 1 else self.class_weights[labels]
+        return found.astype(np.float32)
+
+    def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
+        photos = self.store.read(self.rows[places])  # Of this batch alone.
+        side = next((side for first, side in reversed(self.sizes) if step >= first), photos.shape[1])
+        photos = resized(photos, side)
+        photos = self.augment(photos, samples, out=photos)
+        if self.rare_augment:
+            photos = self.rare_augment(photos, samples, out=photos, chances=self.rarity[places])
+        return photos
+
+
+def plain(stream: Stream, step: int) -> np.ndarray:
+    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs.
+
+    From the stream's begin_step on an epoch has as many places, of which each class has the share that `sampling` says.
+    """
+    count, power = len(stream.rows), POWERS[stream.sampling]
+    by_class = power < 1 and step * stream.parts >= stream.begin_step
+    position = step * stream.batch_size + np.arange(stream.batch_size)
+    epochs, places = position // count, position % count
+    out = np.empty(len(position), np.int64)
+    for epoch in np.unique(epochs):
+        mask = epochs == epoch
+        if by_class:
+            photos = tuple(len(group) for group in stream.groups)
+            out[mask] = stream.by_class[_drawn_by_class(stream.seed, int(epoch), photos, power)[places[mask]]]
+        else:
+            out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
+    return out
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "order", epoch).permutation(count)
+
+
+@lru_cache(maxsize=4)
+def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float) -> np.ndarray:
+    """As many places as there are photos, which stand class by class: of each class by its photos to that power.
+
+    A class's whole number lies next to its share, chance saying on which side; a photo repeats only once all of its
+    class have come equally often.
+    """
+    draw, photos = generator(seed, "by class", epoch), np.array(photos)
+    edges = np.cumsum(np.where(photos > 0, photos.astype(float) ** power, 0))
+    edges = edges / edges[-1] * photos.sum()
+    wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(int)  # In all as many: the last edge is whole.
+    first = np.cumsum(photos) - photos
+    chosen = [
+        start + np.concatenate([draw.permutation(count) for _ in range(-(-number // count))])[:number]
+        for start, count, number in zip(first, photos, wanted, strict=True)
+        if number
+    ]
+    return draw.permutation(np.concatenate(chosen))
+
+
+def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
+    """Places of P = batch / K classes, or all where there are fewer, with K photos each, or more to fill the batch.
+
+    A photo repeats only in a class that has too few.
+    """
+    draw = generator(stream.seed, "pk", step)
+    wanted = min(stream.batch_size // stream.photos_per_class, len(stream.groups))
+    chosen = draw.permutation(len(stream.groups))
+    if stream.classes_per_make > 1:
+        portions = by_make(chosen, stream.class_makes, stream.classes_per_make)
+        chosen = np.concatenate([portions[number] for number in draw.permutation(len(portions))])
+    chosen = chosen[:wanted]
+    each = np.full(wanted, stream.batch_size // wanted)
+    each[: stream.batch_size % wanted] += 1
+    groups = [stream.groups[number] for number in chosen]
+    return np.concatenate([draw.choice(g, k, replace=len(g) < k) for g, k in zip(groups, each, strict=True)])
+
+
+def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[int]]:
+    """Classes, as they come in `order`, in portions of up to so many of one make.
+
+    In a batch they are negatives of one make to each other, which are hard to tell apart.
+    """
+    portions: dict[tuple, list[int]] = {}
+    met: dict[int, int] = {}
+    for one in order.tolist():
+        make = makes[one]
+        place = met[make] = met.get(make, -1) + 1
+        portions.setdefault((make, place // together), []).append(one)
+    return list(portions.values())
+
+
+def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The paper's pairs: each photo in turn as anchor, with another of its class or, half the time, of another.
+
+    A class of one photo gives negatives only. Returns places left, right and same (float32).
+    """
+    labels, groups = stream.labels[stream.key_target], stream.groups
+    left = plain(stream, step)
+    draw = generator(stream.seed, "pairs", step)
+    same = draw.random(len(left)) < 0.5
+    right = np.empty_like(left)
+    for place, anchor in enumerate(left):
+        own = groups[labels[anchor]]
+        same[place] &= len(own) > 1
+        if same[place]:
+            other = own[draw.integers(len(own) - 1)]
+            right[place] = own[-1] if other == anchor else other
+        else:
+            label = draw.integers(len(groups) - 1)
+            right[place] = draw.choice(groups[label + (label >= labels[anchor])])
+    return left, right, same.astype(np.float32)
+
+
+ORDERS = {"plain": plain, "pk": classes_times_photos}
+# What a class's number of photos is raised to, for how often it is drawn.
+POWERS = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}

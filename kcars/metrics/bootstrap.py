@@ -1,0 +1,201 @@
+"""95 % percentile bootstrap intervals (Efron 1979) that resample what was drawn independently.
+
+Pairs share photos and models, so models are resampled with all their pairs (vertex bootstrap, Snijders and
+Borgatti 1999), never single pairs. Photos of a test list are resampled within their class: classes are fixed.
+"""
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.core.rng import generator
+from kcars.metrics.scores import (
+    CLASSIFICATION_KEYS,
+    PAIR_KEYS,
+    class_f1,
+    class_scores,
+    label_ranks,
+    pair_scores,
+    ratio,
+    roc_auc,
+)
+
+PERCENTILES = (2.5, 97.5)
+# where more replicates than this are undefined, the rest is no fair sample of what could have been drawn
+UNDEFINED_ALLOWED = 0.1
+# weights held at a time: about ten arrays of this many float64 make 120 MB
+CHUNK_WEIGHTS = 1_500_000
+
+
+def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0, more=None):
+    """Interval (low, high) of each of PAIR_KEYS, for pairs of groups (models; makes for hard pairs).
+
+    more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
+    Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
+    for each draw of it, a pair of two groups once for each combination of their draws.
+    Replicates that leave a score undefined (one kind or no pair left) are left out of that score; (nan, nan)
+    where more than a tenth of them do, and where there are fewer than two groups.
+    """
+    values_of_more = more(np.ones(len(scores))) if more else {}
+    samples = {key: np.full(replicates, np.nan) for key in (*PAIR_KEYS, *values_of_more)}
+    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+        found = pair_scores(same, scores, threshold, weights)
+        for key, values in (found | more(weights) if more else found).items():
+            samples[key][rows] = values
+    for key, value in values_of_more.items():
+        samples[key] = _centred(samples[key], value)
+    return {key: _percentiles(values) for key, values in samples.items()}
+
+
+def paired_difference(same, scores_a, scores_b, left_groups, right_groups, replicates=1000, seed=0):
+    """(difference, low, high) of ROC-AUC, scores_a less scores_b, of two models on the same pairs.
+
+    scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC counts. All
+    are scored on the same resamples of groups: those of `pair_intervals` with the same seed, left out alike. An interval
+    without 0 says that the two differ, on other pairs; how other seeds would come out it does not say.
+    """
+    samples = np.full(replicates, np.nan)
+    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+        samples[rows] = _mean_auc(same, scores_a, weights) - _mean_auc(same, scores_b, weights)
+    return float(_mean_auc(same, scores_a) - _mean_auc(same, scores_b)), *_percentiles(samples)
+
+
+def _mean_auc(same, scores, weights=None):
+    """Mean ROC-AUC of the runs, (replicates,) for weights (replicates, n)."""
+    return np.mean([roc_auc(same, run, weights) for run in np.atleast_2d(scores)], axis=0)
+
+
+def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
+    """(difference, low, high) of balanced accuracy, a less b, of two models on the same photos.
+
+    labels (n,); right_a, right_b: whether each model named the photo, (n,), or (runs, n) of several runs of each, whose
+    mean counts. Photos are drawn with replacement within their class, the same for all. Classes without photos are left
+    out; (nan, nan, nan) where all are.
+    """
+    labels = np.asarray(labels)
+    first, second = (np.atleast_2d(np.asarray(each, float)).mean(axis=0) for each in (right_a, right_b))
+    difference, random = first - second, generator(seed, "resamples", 0)
+    classes, total, samples = np.unique(labels), 0.0, np.zeros(replicates)
+    for label in classes:
+        mine = difference[labels == label]
+        outcomes, counts = np.unique(mine, return_counts=True)
+        draws = random.multinomial(len(mine), counts / len(mine), size=replicates)
+        total += mine.mean()
+        samples += draws @ outcomes / len(mine)
+    if not len(classes):
+        return (float("nan"),) * 3
+    return total / len(classes), *_percentiles(samples / len(classes))
+
+
+def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
+    """Interval (low, high) of each of CLASSIFICATION_KEYS for scores (n, classes) and labels (n,).
+
+    Photos are drawn with replacement within their class. A class of one photo never varies: with few photos a
+    class the intervals are too narrow. Ties as in `kcars.metrics.scores`; (nan, nan) without photos.
+    """
+    scores, labels = class_scores(scores, classes), np.asarray(labels)
+    found = label_ranks(scores, labels) < 5
+    predicted = scores.argmax(axis=1)
+    random = generator(seed, "resamples", 0)
+    photos = np.bincount(labels.astype(np.int64), minlength=classes)
+    hits, predictions = np.zeros((2, replicates, classes))
+    top5 = np.zeros(replicates)
+    for label in np.flatnonzero(photos):
+        mine = labels == label
+        # photos of a class that share prediction and top-5 outcome are alike: counting them is enough
+        outcomes, counts = np.unique(predicted[mine] * 2 + found[mine], return_counts=True)
+        draws = random.multinomial(photos[label], counts / photos[label], size=replicates)
+        for in_top5 in (0, 1):
+            chosen = outcomes % 2 == in_top5
+            predictions[:, outcomes[chosen] // 2] += draws[:, chosen]
+            top5 += in_top5 * draws[:, chosen].sum(axis=1)
+        hits[:, label] = draws[:, outcomes // 2 == label].sum(axis=1)
+    return _photo_percentiles(photos, hits, predictions, top5)
+
+
+def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
+    """Interval (low, high) of each score that `measured` gives by name for weights (replicates, n) of photos.
+
+    Photos are drawn with replacement within their class, as in `photo_intervals`; resamples are centred.
+    """
+    labels, random = np.asarray(labels), generator(seed, "resamples", 0)
+    samples: dict[str, list] = {}
+    size = max(1, CHUNK_WEIGHTS // max(1, len(labels)))
+    for start in range(0, replicates, size):
+        weights = np.zeros((min(size, replicates - start), len(labels)))
+        for label in np.unique(labels):
+            mine = np.flatnonzero(labels == label)
+            weights[:, mine] = random.multinomial(len(mine), np.full(len(mine), 1 / len(mine)), size=len(weights))
+        for key, values in measured(weights).items():
+            samples.setdefault(key, []).append(values)
+    values = measured(np.ones(len(labels)))
+    return {key: _percentiles(_centred(np.concatenate(each), values[key])) for key, each in samples.items()}
+
+
+def query_intervals(values, groups, replicates=1000, seed=0):
+    """Interval (low, high) of the mean of values (n,) of photos that ask for others, nan where one has nothing to find.
+
+    Groups (models) are drawn with replacement, with all their photos as queries; what is searched stays as it is, as a
+    model that is drawn twice would find itself. (nan, nan) for fewer than two groups with values.
+    """
+    values, defined = np.asarray(values, np.float64), np.isfinite(values)
+    _, numbers = np.unique(np.asarray(groups)[defined], return_inverse=True)
+    sums, counts = np.bincount(numbers, values[defined]), np.bincount(numbers)
+    if len(counts) < 2:
+        return float("nan"), float("nan")
+    random = generator(seed, "resamples", 0)
+    drawn = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=replicates)
+    return _percentiles(ratio(drawn @ sums, drawn @ counts))
+
+
+def _centred(samples, value):
+    """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
+
+    What is never below 0 stays so.
+    """
+    if not np.isfinite(samples).any():
+        return samples
+    moved = samples - np.nanmean(samples) + value
+    return np.maximum(moved, 0.0) if np.nanmin(samples) >= 0 else moved
+
+
+def _photo_percentiles(photos, hits, predictions, top5):
+    """Intervals from photos (classes,), hits and predictions (replicates, classes), top5 (replicates,)."""
+    f1 = class_f1(hits, photos, predictions)
+    samples = {
+        "accuracy": ratio(hits.sum(axis=1), photos.sum()),
+        "balanced_accuracy": ratio(np.nansum(ratio(hits, photos), axis=1), np.count_nonzero(photos)),
+        "top5": ratio(top5, photos.sum()),
+        "macro_f1": ratio(np.nansum(f1, axis=1), np.isfinite(f1).sum(axis=1)),
+    }
+    return {key: _percentiles(samples[key]) for key in CLASSIFICATION_KEYS}
+
+
+def _pair_weights(left_groups, right_groups, replicates, seed):
+    """Yields (slice of replicates, their weights (..., pairs) float64); nothing for fewer than two groups."""
+    left_groups, right_groups = np.asarray(left_groups), np.asarray(right_groups)
+    if left_groups.ndim != 1 or left_groups.shape != right_groups.shape:
+        raise KcarsError(
+            f"groups: shapes {left_groups.shape}, {right_groups.shape}; give a left and a right group a pair."
+        )
+    names, numbers = np.unique(np.concatenate([left_groups, right_groups]), return_inverse=True)
+    groups = len(names)
+    if groups < 2:
+        return
+    left, right = numbers.reshape(2, -1)
+    right = np.where(left == right, groups, right)  # the extra column of ones below
+    random = generator(seed, "resamples", 0)
+    size = max(1, CHUNK_WEIGHTS // len(left))
+    for start in range(0, replicates, size):
+        rows = slice(start, min(start + size, replicates))
+        drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=rows.stop - start)
+        counts = np.column_stack([drawn, np.ones(len(drawn))])
+        yield rows, counts[:, left] * counts[:, right]
+
+
+def _percentiles(samples):
+    """(low, high) of the defined samples; (nan, nan) where more than a tenth are undefined."""
+    defined = samples[np.isfinite(samples)]
+    if not len(defined) or len(samples) - len(defined) > UNDEFINED_ALLOWED * len(samples):
+        return float("nan"), float("nan")
+    low, high = np.percentile(defined, PERCENTILES)
+    return float(low), float(high)

@@ -1,0 +1,110 @@
+"""AdamW on the strategy's schedule (Loshchilov and Hutter 2019), with what fine-tuning asks of it."""
+
+from collections.abc import Collection
+
+import keras
+from keras import ops
+
+from kcars.objectives.schedules import EveryFew
+from kcars.settings import TrainSettings
+
+
+def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.optimizers.Optimizer:
+    """The optimizer at a learning rate or schedule of one (`schedules.build_schedule`).
+
+    backbone: variables that learn at `fine_tune.backbone_rate` times the rate.
+    """
+    parts = settings.gradient_accumulation
+    accumulated = {"gradient_accumulation_steps": parts} if parts > 1 else {}
+    if parts > 1 and callable(rate):
+        rate = EveryFew(rate, parts)  # Keras asks it for the rate at every part of a batch.
+    if settings.fine_tune is None and keras.backend.backend() == "torch":
+        # As Keras' own class alone does there, it takes all variables in a few calls.
+        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
+    if settings.fine_tune is None:
+        return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
+    share = settings.fine_tune.backbone_rate
+    return FineTuningAdamW(rate, weight_decay=settings.weight_decay, slow=backbone, share=share, **accumulated)
+
+
+class FusedAdamW(keras.optimizers.AdamW):
+    """AdamW with the update of a variable and its moments in one kernel, where TensorFlow runs; Keras spells it out in ten."""
+
+    def _apply_weight_decay(self, variables):
+        # Keras computes the rate of a schedule anew for each variable, which takes a quarter of a small run's start.
+        rate = self.learning_rate
+        for variable in filter(self._use_weight_decay, variables):
+            self._decay(variable, rate)
+
+    def _decay(self, variable, rate):
+        lost = variable * ops.cast(self.weight_decay, variable.dtype) * ops.cast(rate, variable.dtype)
+        self.assign_sub(variable, lost)
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.backend.backend() != "tensorflow" or self.amsgrad:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        import tensorflow as tf
+
+        index, updates = self._get_variable_index(variable), ops.cast(self.iterations + 1, "float32")
+        variable, first, second = map(_resource, (variable, self._momentums[index], self._velocities[index]))
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable,
+            m=first,
+            v=second,
+            beta1_power=self.beta_1**updates,
+            beta2_power=self.beta_2**updates,
+            lr=ops.cast(learning_rate, "float32"),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=ops.cast(gradient, "float32"),
+        )
+
+
+def _resource(variable):
+    """The handle by which TensorFlow's kernels know a variable, Keras' or its own."""
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+class FineTuningAdamW(FusedAdamW):
+    """AdamW with a rate of its own for some variables, and for variables that begin to learn late.
+
+    Adam's moments are corrected for having begun at 0 by the number of updates. With a frozen variable's count, which
+    is that of the others, its first updates after thawing would be up to six times too large.
+    """
+
+    def __init__(self, *arguments, slow: Collection, share: float, **settings):
+        """slow: variables that learn at this share of the rate."""
+        super().__init__(*arguments, **settings)
+        self.factors = {self._var_key(variable): share for variable in slow}
+
+    def build(self, variables):
+        super().build(variables)
+        self.begun = self.add_variable((len(variables),), initializer=keras.initializers.Constant(-1), dtype="int32")
+
+    def begin(self, variables: Collection) -> None:
+        """Say that these learn from now on; what is said again is passed over."""
+        begun, now = ops.convert_to_numpy(self.begun).copy(), int(self.iterations)
+        for variable in variables:
+            index = self._get_variable_index(variable)
+            begun[index] = now if begun[index] < 0 else begun[index]
+        self.begun.assign(begun)
+
+    def update_step(self, gradient, variable, learning_rate):
+        done = ops.cast(self.iterations, "float32")
+        begun = ops.cast(self.begun[self._get_variable_index(variable)], "float32")
+        own = done - ops.maximum(begun, 0.0)
+        correction = self._of_moments(own) / self._of_moments(done)
+        super().update_step(gradient, variable, learning_rate * self._factor(variable) * correction)
+
+    def _of_moments(self, updates):
+        """What Adam multiplies the rate by after so many updates (Kingma and Ba 2014, section 2)."""
+        return ops.sqrt(1.0 - self.beta_2 ** (updates + 1.0)) / (1.0 - self.beta_1 ** (updates + 1.0))
+
+    def _decay(self, variable, rate):
+        lost = self.weight_decay * rate * self._factor(variable)
+        variable.assign(variable - variable * ops.cast(lost, variable.dtype))
+
+    def _factor(self, variable) -> float:
+        return self.factors.get(self._var_key(variable), 1.0)

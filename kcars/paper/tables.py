@@ -1,0 +1,206 @@
+"""The paper's Tables I to IV with ours beside them: three lines a strategy, what is suspect in the paper's marked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kcars.paper.published import Published, published
+from kcars.paper.suspects import Footnotes, suspects
+from kcars.report.read import Reported
+from kcars.settings import Strategy
+from kcars.settings.strategy import load_strategy, strategy_files
+
+NUMERALS = {"table-1": "I", "table-2": "II", "table-3": "III", "table-4": "IV"}
+CONTENT = {
+    "I": "make classification",
+    "II": "model classification",
+    "III": "verification by four Siamese networks",
+    "IV": "verification by Siamese ResNet18, by target and difficulty",
+}
+HEADS = {
+    "acronym": "Acronym",
+    "source": "Row",
+    "arch": "Arch",
+    "params_m": "Params (M)",
+    "input_px": "Input (px)",
+    "loss": "Loss",
+    "batch": "Batch",
+    "epochs": "Epochs",
+    "best_epoch": "Best Ep",
+    "learning_rate": "LR",
+    "seconds_per_epoch": "Time/Ep [s]",
+}
+SCORE_HEADS = {
+    "classify": {"accuracy": "Acc", "balanced_accuracy": "Bal Acc", "top5": "Top-5", "f1": "F1"},
+    "verify": {
+        "accuracy": "Acc",
+        "balanced_accuracy": "Bal Acc",
+        "roc_auc": "ROC-AUC",
+        "f1": "F1",
+        "precision": "Prec.",
+        "recall": "Recall",
+    },
+}
+OURS = {"accuracy": "accuracy", "f1": "macro_f1"}  # Where classification calls a score of the paper otherwise.
+LOSSES = {"cross_entropy": "CE", "focal": "Focal", "contrastive": "Contr."}
+SOURCES = {"honest": "ours, honest", "paper": "ours, paper protocol", "published": "the paper"}
+NOTES = (
+    "Acc is what the paper calls Val Acc: its validation photos, or pairs, are the test split. F1 of classification is the "
+    "mean over classes.",
+    "Ours, honest: the epoch, and in verification the threshold, are chosen on photos or models held out of the training "
+    "list; the test split is scored once; 95 % intervals in brackets.",
+    "Ours, paper protocol: both are chosen on the test split itself, as in the paper: for comparison with it, no honest "
+    "estimate.",
+    "The paper: on CompCars, by an NVIDIA RTX 3050.",
+    "All scores of a row of ours come from one checkpoint. Params of ours are those of the network that is scored.",
+)
+UNDEFINED = "undefined: all test pairs of that difficulty are of one kind, as hard pairs are by make."
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: texts, 95 % intervals and footnote letters by column; why it has no figures; the folder of its run."""
+
+    texts: dict[str, str]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    missing: str = ""
+    run: str = ""
+    suspect: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        return self.texts["source"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """name: such as table-1; heads: column -> its head; scores: the columns that are scores; footnotes: (letter, text)."""
+
+    name: str
+    heads: dict[str, str]
+    scores: tuple[str, ...]
+    caption: str
+    lines: list[Line]
+    footnotes: list[tuple[str, str]]
+    notes: tuple[str, ...]
+
+
+def rows_of(name: str) -> list[str]:
+    """The strategies of a table of the paper, in its order."""
+    return [strategy for strategy, row in published().items() if row.table == NUMERALS[name]]
+
+
+def build(
+    name: str, wanted: dict[str, dict[str, Path]], reasons: dict[tuple[str, str], str], changed: Sequence[str] = ()
+) -> Table:
+    """The table from what lies in its run folders now.
+
+    wanted: strategy -> protocol -> folder of its run, which may not be there yet; reasons: (strategy, protocol) -> why
+    it has none; changed: `key=value` texts that all its runs were made with.
+    """
+    task = load_strategy(next(iter(wanted))).task
+    scores, notes, runs, lines = SCORE_HEADS[task], Footnotes(), [], []
+    for strategy, folders in wanted.items():
+        for protocol, folder in folders.items():
+            run = _scored(folder)
+            runs += [run] if run else []
+            lines.append(own_line(strategy, protocol, run, reasons.get((strategy, protocol), "not run yet"), scores))
+        lines.append(paper_line(strategy, scores, notes))
+    undefined = any("undefined" in line.texts.values() for line in lines)
+    remarks = (*NOTES, UNDEFINED) if undefined else NOTES
+    return Table(name, HEADS | scores, tuple(scores), _caption(name, runs, changed), lines, notes.lines(), remarks)
+
+
+def _scored(folder: Path) -> Reported | None:
+    return Reported(folder) if (folder / "scores.json").is_file() and (folder / "run.json").is_file() else None
+
+
+def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, scores: dict[str, str]) -> Line:
+    """A run of ours; without one, the line that says why."""
+    begin = {"acronym": strategy, "source": SOURCES[protocol]}
+    if run is None:
+        return Line(begin, missing=missing)
+    # The row is of the difficulty that its strategy names, be its scores undefined.
+    found, split = run.scores, run.strategy.difficulty if run.strategy.task == "verify" else "test"
+    texts = begin | _set(strategy, run.strategy) | {
+        "params_m": f"{found['cost']['parameters'] / 1e6:.1f}",
+        "epochs": str(run.facts["planned"]["epochs"]),
+        "best_epoch": str(found["best_epoch"]) + " (last)" * (found["kept"] == "last"),
+        "learning_rate": rate(run.strategy.train.learning_rate),
+        "seconds_per_epoch": f"{found['cost']['seconds_per_epoch']:.1f}",
+    }  # fmt: skip
+    intervals = {}
+    for name in scores:
+        entry = found["scores"][f"{split}/{OURS.get(name, name) if found['task'] == 'classify' else name}"]
+        texts[name] = "undefined" if entry["value"] is None else f"{entry['value']:.3f}"
+        if entry["low"] is not None:
+            intervals[name] = entry["low"], entry["high"]
+    return Line(texts, intervals, run=str(run.folder))
+
+
+def paper_line(strategy: str, scores: dict[str, str], notes: Footnotes) -> Line:
+    """What the paper gives, with the footnotes of what is suspect in it."""
+    row, settings = published()[strategy], load_strategy(strategy)
+    texts = {"acronym": strategy, "source": SOURCES["published"]} | _set(strategy, settings) | _published(row, settings)
+    texts |= {name: f"{row.scores[name]:.3f}" for name in scores if name in row.scores}
+    return Line(texts, marks=notes.marks(strategy), suspect=tuple(suspects(strategy)))
+
+
+def _published(row: Published, settings: Strategy) -> dict[str, str]:
+    return {
+        "params_m": f"{row.parameters_m:.1f}",
+        "epochs": str(settings.train.epochs),
+        "best_epoch": str(row.best_epoch),
+        "learning_rate": row.learning_rate,
+        "seconds_per_epoch": f"{row.seconds_per_epoch:.1f}",
+    }
+
+
+def _set(strategy: str, settings: Strategy) -> dict[str, str]:
+    """Columns that the settings decide. The acronym's second part is the paper's word for the architecture."""
+    size = settings.data.size_px
+    return {
+        "arch": strategy.split("_")[1],
+        "input_px": f"{size}×{size}",
+        "loss": LOSSES.get(settings.loss.name, settings.loss.name.replace("_", " ")),
+        "batch": str(settings.train.batch),
+    }
+
+
+def rate(value: float) -> str:
+    """A learning rate as the paper's table has it: 1e-3."""
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{float(digits):g}e{int(exponent)}"
+
+
+def _caption(name: str, runs: list[Reported], changed: Sequence[str]) -> str:
+    numeral = NUMERALS[name]
+    parts = [f"Table {numeral} of the paper, {CONTENT[numeral]}, with its reproduction by kcars."]
+    facts = {"Data of ours": _data, "Made with": _machine}
+    parts += [f"{head}: {'; '.join(dict.fromkeys(map(tell, runs)))}." for head, tell in facts.items() if runs]
+    if difficulties := list(dict.fromkeys(run.scores["deciding"] for run in runs if run.scores["deciding"])):
+        parts.append(f"Test pairs of ours: {', '.join(difficulties)}.")
+    if changed:
+        parts.append(f"Changed in every row of ours: {', '.join(changed)}.")
+    if any(map(_without_imagenet, runs)):
+        parts.append("Where the paper began from ImageNet weights, ours did not.")
+    return " ".join(parts)
+
+
+def _data(run: Reported) -> str:
+    data = run.facts["data"]
+    return f"{data['source']}, {run.scores['counts']['test_photos']} test photos, fingerprint {run.scores['data_fingerprint']}"
+
+
+def _machine(run: Reported) -> str:
+    machine, versions = run.facts["machine"], run.facts["versions"]
+    return f"kcars {versions.get('kcars')}, Keras {versions.get('keras', 'unknown')}, {machine.get('processor')}, {machine.get('cores')} cores"
+
+
+def _without_imagenet(run: Reported) -> bool:
+    name = run.facts["strategy"].partition(" (changed")[0]
+    if name not in strategy_files():  # A file's name in somebody's run.json is not opened.
+        return False
+    published_weights = load_strategy(name).model.weights
+    return published_weights == "imagenet" and run.strategy.model.weights != "imagenet"

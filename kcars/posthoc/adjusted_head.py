@@ -1,0 +1,153 @@
+"""A trained classifier's head changed for rare classes; nothing is learned anew.
+
+Kinds `logits` and `tau_norm` change the learned head by as much as validation photos say; `class_means` puts another in its
+place, which goes by the mean of each class's training photos.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kcars.metrics.class_weights import log_frequencies
+from kcars.metrics.scores import balanced_accuracy, confusion_matrix
+from kcars.untrusted.run_folder import RunFolder
+
+FILE = "head.npz"  # Or as scores.json says (`score_files`).
+TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
+DIGITS = 9  # Of balanced accuracies that count as equal: sums of the same recalls round otherwise.
+SCALE = 16.0  # Of class means' logits, which are cosines times this; temperature is fitted afterwards.
+NEVER = -1e4  # The logit of a class without a training photo: below any other, and finite.
+
+
+@dataclass(frozen=True)
+class AdjustedHead:
+    """Logits are features (n, d) times `kernel` (d, classes) plus `bias` (classes,); kind and tau say how they were changed.
+
+    tau: what validation chose; None for kind `class_means`, where it chooses nothing, and features are first seen from
+    `centre` (d,), at length 1.
+    """
+
+    kind: str
+    tau: float | None
+    kernel: np.ndarray
+    bias: np.ndarray
+    centre: np.ndarray | None = None
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        features = features if self.centre is None else _directions(features, self.centre)
+        return features @ self.kernel + self.bias
+
+    def on(self, network, target: str):
+        """The classifier, a Keras model of pixels to {target: logits}, with this head in place of its own."""
+        import keras
+
+        features = network.get_layer(target).input
+        if self.centre is not None:
+            features = keras.layers.Rescaling(1.0, (-self.centre).tolist(), dtype="float32")(features)
+            features = keras.layers.UnitNormalization(dtype="float32")(features)
+        head = keras.layers.Dense(len(self.bias), dtype="float32", name=target)
+        logits = head(features)
+        head.set_weights([self.kernel, self.bias])
+        return keras.Model(network.input, {target: logits}, name=network.name)
+
+    @classmethod
+    def choose(
+        cls,
+        kind: str,
+        head: tuple[np.ndarray, np.ndarray],
+        photos: np.ndarray,
+        features: np.ndarray,
+        labels: np.ndarray,
+    ) -> "AdjustedHead":
+        """The change of a kind whose tau names features (n, d) best, by balanced accuracy; of equally good ones the smallest.
+
+        head: kernel and bias as learned; photos: (classes,) that each class was learned from; labels: (n,).
+        """
+        heads = [cls(kind, float(tau), *CHANGES[kind](*head, photos, tau)) for tau in TAUS[kind]]
+        scores = [_balanced(one.logits(features), labels) for one in heads]
+        return heads[int(np.argmax(scores))]
+
+    @classmethod
+    def of_class_means(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> "AdjustedHead":
+        """The class whose mean has the smallest angle to a photo, all features being seen from their common mean.
+
+        SimpleShot with centred features of length 1 (Wang et al. 2019, arXiv 1911.04623), but means have length 1 too, as for
+        long tails (Kang et al. 2020, arXiv 1910.09217): the mean of a few photos is the longer one by what is of these photos
+        alone, and distances would hold rare classes back for that. features (n, d), labels (n,): of all training photos.
+        """
+        centre = features.mean(0, dtype=np.float64).astype(np.float32)
+        directions = _directions(features, centre)
+        means, bias = np.zeros((classes, features.shape[1])), np.full(classes, NEVER, np.float32)
+        for label in np.unique(labels):
+            means[label], bias[label] = directions[labels == label].mean(0, dtype=np.float64), 0
+        return cls("class_means", None, (SCALE * _at_length_1(means).T).astype(np.float32), bias, centre)
+
+    def content(self) -> bytes:
+        """What its file holds; equal for equal heads."""
+        arrays = {"kernel": self.kernel, "bias": self.bias}
+        content = io.BytesIO()
+        np.savez(content, **arrays if self.centre is None else arrays | {"centre": self.centre})
+        return content.getvalue()
+
+    def save(self, folder: Path) -> None:
+        RunFolder(folder).write_bytes(FILE, self.content())
+
+    @classmethod
+    def chosen(cls, adjusted: dict | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
+        """That of a run's folder, where its scores say that they are by one; KcarsError where it is missing or damaged."""
+        if not adjusted:
+            return None
+        names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")
+        return cls(adjusted["kind"], adjusted["tau"], **RunFolder(folder).read_arrays(name, names))
+
+    def fits(self, features: int, classes: int) -> bool:
+        """Whether it makes logits of so many classes, of so many features."""
+        shapes = (self.kernel.shape, self.bias.shape, None if self.centre is None else self.centre.shape)
+        return shapes == ((features, classes), (classes,), None if self.centre is None else (features,))
+
+    def facts(self) -> dict:
+        """What scores.json says of it."""
+        return {"kind": self.kind, "tau": self.tau}
+
+
+def told(adjusted: dict, protocol: str) -> str:
+    """One line of the facts, for people; by protocol `paper` the test itself validates."""
+    if adjusted["kind"] == "class_means":
+        return "logits: by the angle to each class's mean, as training photos have it"
+    what = {
+        "logits": "logits: less {tau:g} times the logarithm of class frequencies",
+        "tau_norm": "class weights: divided by their norm to the power of {tau:g}",
+    }[adjusted["kind"]]
+    where = "the test" if protocol == "paper" else "validation"
+    return f"{what.format(tau=adjusted['tau'])}, which was chosen on {where}"
+
+
+def _less_frequencies(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):
+    """Post-hoc logit adjustment (Menon et al. 2020, arXiv 2007.07314)."""
+    return kernel, (bias - tau * log_frequencies(photos)).astype(np.float32)
+
+
+def _by_norm(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):
+    """tau-normalized classifier without a bias (Kang et al. 2020, arXiv 1910.09217); tau 0 leaves the head as it is."""
+    if not tau:
+        return kernel, bias
+    norm = np.maximum(np.linalg.norm(kernel, axis=0), 1e-12)
+    return (kernel / norm**tau).astype(np.float32), np.zeros_like(bias)
+
+
+CHANGES: dict[str, Callable] = {"logits": _less_frequencies, "tau_norm": _by_norm}
+
+
+def _directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    return _at_length_1(features - centre)
+
+
+def _at_length_1(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _balanced(logits: np.ndarray, labels: np.ndarray) -> float:
+    return round(balanced_accuracy(confusion_matrix(labels, logits.argmax(1), logits.shape[1])), DIGITS)

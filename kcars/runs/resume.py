@@ -1,0 +1,155 @@
+"""What may change when a run goes on after a stop, and what may not: bits are equal only where everything else is."""
+
+import numpy as np
+
+from kcars.core.environment import machine, versions
+from kcars.core.errors import KcarsError
+from kcars.core.files import fingerprint
+from kcars.core.plain_text import warn
+from kcars.data.photo_table import Dataset
+from kcars.runs import state_file
+from kcars.runs.run import CHECKSUMS, Run
+from kcars.settings import Strategy
+from kcars.settings.strategy import check, override
+
+FREE = {
+    "train.epochs",
+    "train.early_stopping",
+    "train.save_minutes",
+    "data.workers",
+    "data.prefetch",
+    "evaluate.metric",
+    "evaluate.adjust",
+    "evaluate.shift",
+    "evaluate.resamples",
+}
+"""Settings that change no step of training: how long it goes on, how it is fed, what is saved, how it is scored."""
+
+FEEDING = {"data.workers", "data.prefetch", "train.save_minutes"}
+"""Settings that change no figure of a run."""
+
+
+def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
+    """The run's settings with `--set` texts; KcarsError for library versions or settings that have changed."""
+    _refuse_other_versions(run)
+    begun = run.strategy()
+    edited, where = differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}"
+    _refuse(edited, where, "set it back")
+    for key, (stands, found) in edited.items():
+        warn(f"warning: {where}: {key} {found} is not taken over, {stands} stands; use --set")
+    wanted = begun.model_dump()
+    override(wanted, overrides)
+    strategy = check(wanted, f"run {run.folder} with --set")
+    _refuse(differences(begun, strategy), "--set", "leave it out")
+    _refuse_extension(run, begun, strategy)
+    return strategy
+
+
+def planned(run: Run, strategy: Strategy) -> dict[str, int]:
+    """Epochs and steps an epoch to learn in all, when the run goes on with the strategy."""
+    before = run.facts()["planned"]
+    return (
+        before if strategy.train.epochs == run.strategy().train.epochs else {**before, "epochs": strategy.train.epochs}
+    )
+
+
+def differences(old: Strategy, new: Strategy) -> dict[str, tuple]:
+    """Setting -> (old value, new value) where two strategies differ."""
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    pairs = {key: (before.get(key), after.get(key)) for key in [*before, *(after.keys() - before.keys())]}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def identity(run: Run) -> str:
+    """A fingerprint of everything that a state of this run must agree with."""
+    facts = run.facts()
+    settings = {key: value for key, value in _flat(facts["settings"]).items() if key not in FREE}
+    return fingerprint(settings, facts["data"]["fingerprint"], facts["planned"]["steps_per_epoch"])
+
+
+def refuse_other_lists(run: Run, dataset: Dataset) -> None:
+    """KcarsError where the dataset has not as many photos as the run's; which of them changed tells the next check."""
+    before = run.checksums()
+    if before is None or len(before) != len(dataset.index):
+        run.refuse_other_data(dataset)
+
+
+def refuse_other_photos(run: Run, store, paths: np.ndarray) -> None:
+    """KcarsError, with a name, where photos are not those that the run began with."""
+    before = run.checksums()
+    if before is None:  # Killed before they were written, or somebody deleted them.
+        if state_file.exists(run.folder):
+            raise KcarsError(
+                f"{run.folder / CHECKSUMS}: is gone; whether photos have changed cannot be told: train anew"
+            )
+        run.write_checksums(store.checksums)
+        return
+    changed = paths[before != store.checksums]
+    if len(changed):
+        raise KcarsError(
+            f"run {run.folder}: changed photos since it began: {len(changed)}, such as {changed[0]}; put them back as "
+            "they were, or train anew"
+        )
+
+
+def warn_of_other_machine(run: Run) -> None:
+    """Another processor or number of cores may round otherwise: that is told, not refused."""
+    before, now = run.facts()["machine"], machine()
+    for name in ("processor", "cores"):
+        if before.get(name) != now[name]:
+            warn(
+                f"warning: {name}: {before.get(name)} when the run began, {now[name]} now: the last digits of its weights "
+                "may come out otherwise"
+            )
+
+
+def _flat(settings: dict, prefix: str = "") -> dict:
+    found = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def _refuse(changes: dict[str, tuple], where: str, remedy: str) -> None:
+    for key, (before, now) in changes.items():
+        if key not in FREE:
+            raise KcarsError(
+                f"{where}: {key} was {before!r} when the run began and is {now!r}; {remedy}, or train anew; what may change "
+                f"on the way: {', '.join(sorted(FREE))}"
+            )
+
+
+def _refuse_other_versions(run: Run) -> None:
+    before, now = run.facts()["versions"], versions()
+    changes = [
+        f"{name} {before.get(name, 'absent')} is now {now.get(name, 'absent')}"
+        for name in [*before, *(now.keys() - before.keys())]
+        if before.get(name) != now.get(name)
+    ]
+    if changes:
+        raise KcarsError(
+            f"run {run.folder}: {', '.join(changes)}; install the versions that it began with, or train anew"
+        )
+
+
+def _refuse_extension(run: Run, begun: Strategy, strategy: Strategy) -> None:
+    before, epochs = run.facts()["planned"]["epochs"], strategy.train.epochs
+    if epochs == begun.train.epochs:
+        return
+    where = f"--set train.epochs={epochs}"
+    if begun.train.max_minutes:
+        raise KcarsError(
+            f"{where}: the length of this run, {before} epochs, was fitted to train.max_minutes; train anew"
+        )
+    if epochs < before:
+        raise KcarsError(f"{where}: the run is planned for {before} epochs; it can be extended, not shortened")
+    if begun.data.first_px is not None or begun.balance.begin:
+        raise KcarsError(
+            f"{where}: data.first_px and balance.begin go by shares of all epochs, {before}; a longer run differs from its "
+            f"beginning on: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+        )
+    if begun.train.schedule != "constant":
+        raise KcarsError(
+            f"{where}: schedule {begun.train.schedule} falls to its end at epoch {before}; a longer one has another rate "
+            f"from its first step on: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+        )

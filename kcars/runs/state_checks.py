@@ -1,0 +1,43 @@
+"""Whether a state can be one of a run: its steps, and what each callback remembers, must agree with the plan and each other."""
+
+from collections.abc import Collection
+
+from pydantic import ValidationError
+
+from kcars.runs.state_file import State
+from kcars.schemas import first_fault
+from kcars.schemas.state import CALLBACKS
+
+
+def refuse_misfit(state: State, callbacks: Collection[str], steps_per_epoch: int, epochs: int) -> None:
+    """ValueError, which says why, where no run of so many epochs with these callbacks comes to such a state."""
+    if state.step > steps_per_epoch * epochs:
+        raise ValueError(f"of step {state.step}, beyond the {steps_per_epoch * epochs} that are planned")
+    for name in callbacks:
+        if name not in state.facts:
+            raise ValueError(f"without what {name} remembers")
+        if name in CALLBACKS:
+            try:
+                CALLBACKS[name].model_validate(state.facts[name])
+            except ValidationError as error:
+                raise ValueError(f"{name}: {first_fault(error)}") from None
+    _refuse_other_steps(state, callbacks, steps_per_epoch)
+
+
+def _refuse_other_steps(state: State, callbacks: Collection[str], steps_per_epoch: int) -> None:
+    whole = state.step // steps_per_epoch
+    # A limit in minutes ends an epoch before its last step.
+    ended = {whole, whole + (state.step % steps_per_epoch > 0)}
+    facts = {name: state.facts[name] for name in callbacks}
+    for name, found in facts.items():
+        if (step := found.get("step", found.get("steps", state.step))) != state.step:
+            raise ValueError(f"{name} is at step {step}, the state at {state.step}")
+        if "epochs" in found and found["epochs"] not in ended:
+            raise ValueError(f"{name} knows of {found['epochs']} epochs, the state of {whole}")
+        if found.get("best_epoch", 0) > found.get("epochs", 0):
+            raise ValueError(f"{name} keeps epoch {found['best_epoch']} of {found['epochs']}")
+    rows = facts.get("History", {}).get("rows")
+    if rows is not None and (
+        len(rows) not in ended or [row.get("epoch") for row in rows] != list(range(1, len(rows) + 1))
+    ):
+        raise ValueError(f"its history is of {len(rows)} epochs, the state of {whole}")

@@ -1,0 +1,242 @@
+"""Strategies by name or file: strict YAML, checked key by key, with overrides and the paper's name law."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from kcars.core.errors import KcarsError, one_of
+from kcars.core.limits import limits
+from kcars.settings import LOSS_SETTINGS, Strategy
+from kcars.settings.strategy_yaml import TooMuch, load_yaml
+from kcars.untrusted.reading import read_bytes
+
+SHOWN = 200  # So many characters of a value in a message.
+
+
+def json_schema() -> str:
+    """The JSON schema of strategy files, as shipped in configs/strategy.schema.json."""
+    return json.dumps(Strategy.model_json_schema(), indent=1) + "\n"
+
+
+def configs_folder() -> Path:
+    """Where the strategies lie: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def strategy_files() -> dict[str, Path]:
+    """Name -> file of every shipped strategy; the paper's go by their bare acronym."""
+    files = sorted(configs_folder().glob("*/*.yaml"))
+    own = {"demo", "start", "best"}
+    return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
+
+
+def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None) -> Strategy:
+    """The strategy of a shipped name or a YAML file, with `key.sub=value` overrides.
+
+    `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open; a file of
+    another task or target is an error, and so is a difficulty of task classify. Raises KcarsError with file, key and
+    value.
+    """
+    path = _find(name)
+    settings = read_yaml(path, "a strategy", _keys(()))
+    for key, value in fixed.items():
+        if value is None:
+            continue
+        if key != "difficulty" and settings.get(key, value) != value:
+            raise KcarsError(f"--{key} {value}: strategy {name} is for {key} {settings[key]}; choose another strategy")
+        settings[key] = value
+    override(settings, overrides)
+    strategy = check(
+        settings, where=(name if name in strategy_files() else str(path)) + (" with --set" if overrides else "")
+    )
+    if fixed.get("difficulty") and strategy.task == "classify":
+        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task verify has one")
+    return strategy
+
+
+def changed_name(name: str, overrides: Sequence[str]) -> str:
+    """The name that a run tells: with the keys of the `key.sub=value` overrides, where there are some."""
+    changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
+    return name + (f" (changed: {changed})" if changed else "")
+
+
+def check(settings: dict, where: str) -> Strategy:
+    """A Strategy from plain settings; KcarsError `where: key: what is wrong (value)`."""
+    try:
+        return Strategy.model_validate(settings)
+    except ValidationError as error:
+        unknown_first = sorted(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        raise KcarsError(f"{where}: {_explain(unknown_first[0])}") from None
+
+
+def _find(name: str) -> Path:
+    shipped = strategy_files()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise KcarsError(f"strategy {name}: there is no such file")
+    raise one_of("strategy", name, shipped)
+
+
+def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
+    """The mapping in a file; `what` it is and its keys are for the KcarsError where it holds none."""
+    try:
+        text = read_bytes(path, limits().yaml_kib * 1024).decode()
+    except UnicodeDecodeError as error:
+        raise KcarsError(f"{path}: cannot be read ({error})") from None
+    settings = parse_yaml(text, path)
+    if not isinstance(settings, dict):
+        kind = "nothing" if settings is None else f"a {type(settings).__name__}"
+        raise KcarsError(f"{path}: holds {kind}; {what} is a mapping of {', '.join(keys)}")
+    return settings
+
+
+def parse_yaml(text: str, path: Path):
+    """What a file's text holds; KcarsError with the line where it is no YAML, or beyond the limits."""
+    try:
+        return load_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
+
+
+def override(settings: dict, overrides: Sequence[str]) -> None:
+    """Put `key.sub=value` texts into plain settings; KcarsError for one that is none."""
+    for text in overrides:
+        _override(settings, text)
+
+
+def _override(settings: dict, text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
+    put(settings, key, value_of(value), f"--set {text}")
+
+
+def put(settings: dict, key: str, value, where: str) -> None:
+    """Put a value into plain settings at `key.sub`; KcarsError `where: ...` where a part of the key is no section."""
+    *sections, last = key.split(".")
+    at = settings
+    for section in sections:
+        if at.get(section) is None:
+            at[section] = {}
+        at = at[section]
+        if not isinstance(at, dict):
+            raise KcarsError(f"{where}: {section} is a single value, not a section")
+    at[last] = value
+
+
+def value_of(text: str):
+    """What a text means in a strategy file; the text itself where it is no YAML. KcarsError where it is beyond the limits."""
+    try:
+        return load_yaml(text)
+    except TooMuch as error:
+        raise KcarsError(f"{text[:20]}...: {error.problem}") from None
+    except (yaml.YAMLError, ValueError):
+        return text
+
+
+def _explain(error: dict[str, Any]) -> str:
+    location = [part for part in error["loc"] if part not in LOSS_SETTINGS]  # pydantic names the loss in the place
+    place = ".".join(str(part) for part in location)
+    if error["type"] == "extra_forbidden":
+        loss = next((part for part in error["loc"] if part in LOSS_SETTINGS), "")
+        # A name alone leaves what was set of the loss that stood there.
+        of, anew = (f" of {loss}", "; --set 'loss={name: NAME}' sets a loss anew") if loss else ("", "")
+        return f"{place}: unknown setting{of}; known here: {', '.join(_keys(error['loc'][:-1]))}{anew}"
+    if error["type"] == "missing":
+        return f"{place}: is missing and has no default"
+    if error["type"].startswith("union_tag"):
+        found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
+        # A second loss has fewer than all.
+        allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
+        return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
+    taken = _field(error["loc"])
+    unset = f"; --set {place}=null unsets it" if taken is not None and taken.default is None else ""
+    if error["type"] in ("model_type", "model_attributes_type"):
+        given, found = error["input"], "nothing" if error["input"] is None else _shown(error["input"])
+        example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSS_SETTINGS else "NAME")
+        such = f", such as {example}" if example else ""
+        return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
+    if error["type"] in ("string_type", "string_too_short") and not error["input"]:
+        if taken is not None and taken.default:
+            return (
+                f"{place}: takes a text (found nothing); its default is {taken.default}: --set {place}={taken.default}"
+            )
+        return f"""{place}: takes a text (found nothing); the empty one is "", as in --set '{place}=""'"""
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message} (found {_shown(error['input'])}){unset}" if place else message
+
+
+def _shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # A whole number of thousands of digits.
+        return "a long number"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+# Of sections that are taken for single values, what they look like.
+_SECTIONS = {"loss": "{{name: {}}}", "second_loss": "{{weight: 0.5, loss: {{name: multi_similarity}}}}"}
+
+
+def _keys(location: tuple) -> list[str]:
+    """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
+    return list(_section(location).model_fields)
+
+
+def _section(location: tuple):
+    model: Any = Strategy
+    for part in location:
+        model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else settings_of(model, part)
+    return model
+
+
+def _field(location: tuple):
+    """The field of the settings at a place; None where the place goes on within its value, such as a list's."""
+    try:
+        return _section(location[:-1]).model_fields[location[-1]]
+    except (AttributeError, KeyError, IndexError):
+        return None
+
+
+def settings_of(model, part: str):
+    """What the section `part` of a settings class is made of; of a loss, whose name decides, the first."""
+    annotation = model.model_fields[part].annotation
+    choices = getattr(annotation, "__args__", ())  # of an optional section, such as PlateauSettings | None
+    return next((choice for choice in choices if choice is not type(None)), annotation)
+
+
+_SHORT_TARGET = {"make": "Mk", "model": "Md"}
+_SHORT_BACKBONE = {
+    "resnet18": "Res18",
+    "simple_resnet": "SRes",
+    "simple_resnet_large": "SResL",
+    "inception_v3": "Inc",
+}
+_SHORT_SIAMESE = {"resnet18": "SRes18", "resnet50": "SRes50", "efficientnet_b0": "EffB0"}
+_SHORT_LOSS = {"cross_entropy": "CE", "focal": "FO", "contrastive": "CT"}
+
+
+def acronym(strategy: Strategy) -> str:
+    """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
+    loss, batch = _SHORT_LOSS[strategy.loss.name], f"B{strategy.train.batch}"
+    if strategy.task == "verify":
+        return f"Vr_{_SHORT_SIAMESE[strategy.model.backbone]}_{loss}_{batch}"
+    return f"{_SHORT_TARGET[strategy.target]}_{_SHORT_BACKBONE[strategy.model.backbone]}_{loss}_{batch}"
+
+
+def to_yaml(strategy: Strategy) -> str:
+    """Every setting, defaults filled in, as YAML that loads again."""
+    return yaml.safe_dump(strategy.model_dump(), sort_keys=False, allow_unicode=True, width=100)

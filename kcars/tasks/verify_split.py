@@ -1,0 +1,143 @@
+"""Which photos and pairs a verification learns from, validates on and is tested on."""
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Classes, Dataset, Pairs, model_names
+from kcars.data.splits import apart, draw_pairs, folds_by_make, held_out_models
+from kcars.settings import DIFFICULTIES, Strategy
+from kcars.tasks.plan import Plan, refuse_no_test
+
+FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
+
+
+def plan(dataset: Dataset, strategy: Strategy) -> Plan:
+    """Whole training models are held out, or the given ones, and pairs of each difficulty drawn from them once, by seed.
+
+    By protocol `paper` the test pairs, as labelled in their lists, validate too, and all models train. Raises KcarsError
+    where a training model stands in the test pairs.
+    """
+    model = dataset.index.ids["model"]
+    refuse_no_test(dataset, dataset.test_rows())
+    shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
+    if len(shared):
+        raise KcarsError(
+            f"{dataset.source}: {len(shared)} models stand in the training list and in the test pairs, the first "
+            f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
+            "holds out whole models"
+        )
+    pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
+    if strategy.evaluate.protocol == "paper":
+        train, validation = dataset.train, dataset.test_rows()
+        pairs |= {name.replace("test/", "validation/"): given for name, given in pairs.items()}
+    elif dataset.validation is not None:
+        _refuse_learned(dataset)
+        train, validation = dataset.train, dataset.validation
+        pairs |= _drawn_pairs(dataset, strategy, validation)
+    elif _held_by_fold(dataset, strategy):
+        # The pairs serve the rivals, which learn nothing from these models.
+        train, validation = dataset.train, dataset.train[:0]
+        pairs |= _drawn_pairs(dataset, strategy, train)
+    else:
+        settings = strategy.evaluate
+        held = held_out_models(dataset.index, dataset.train, settings.validation_models, strategy.train.seed)
+        train, validation, drawn = _held_out(dataset, strategy, held)
+        pairs |= drawn
+    _refuse_one_kind(dataset, strategy, pairs)
+    return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
+
+
+def _refuse_learned(dataset: Dataset) -> None:
+    """KcarsError where a model that is given to validate on is learned from too, or tested on."""
+    model = dataset.index.ids["model"]
+    for rows, what in ((dataset.train, "training"), (dataset.test_rows(), "test")):
+        shared = np.intersect1d(model[rows], model[dataset.validation])
+        if len(shared):
+            raise KcarsError(
+                f"{dataset.source}: {len(shared)} models stand in the {what} and the validation split, the first "
+                f"{dataset.index.name('model', shared[0])}; verification is validated on unseen models; --set "
+                "data.split=all holds out whole models instead"
+            )
+
+
+def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+    """The plan to test on another dataset's pairs, without those that show a model which training knew, by its name.
+
+    Raises KcarsError where no pair is left.
+    """
+    index, rows = dataset.index, dataset.test_rows()
+    models = np.unique(index.ids["model"][rows], return_index=True)
+    names = model_names(index, rows[models[1]])
+    seen = models[0][[name in known for name in names]]
+    pairs, left_out = {}, 0
+    for name, given in dataset.pairs.items():
+        kept = ~(np.isin(index.ids["model"][given.left], seen) | np.isin(index.ids["model"][given.right], seen))
+        left_out += int((~kept).sum())
+        pairs[f"test/{name}"] = _labelled(
+            dataset, strategy, Pairs(given.left[kept], given.right[kept], given.same[kept])
+        )
+    if not any(len(given) for given in pairs.values()):
+        raise KcarsError(
+            f"--on {dataset.source}: training knew a model of each of its pairs; nothing is left to test on"
+        )
+    nothing = rows[:0]
+    told = {"what": "models that training knew", "names": sorted(set(names) & known), "pairs": left_out}
+    return Plan(dataset, strategy, nothing, nothing, classes, pairs), told
+
+
+def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
+    """Plans that hold out the models of some makes in turn, where few models train and none can be spared for good."""
+    plans = []
+    for held in _held_by_fold(dataset, strategy):
+        train, validation, pairs = _held_out(dataset, strategy, held)
+        _refuse_one_kind(dataset, strategy, pairs)
+        plans.append(
+            Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
+        )
+    return plans
+
+
+def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
+    """Model ids that each fold holds out; none where models are held out once."""
+    wanted, models = strategy.evaluate.folds, len(np.unique(dataset.index.ids["model"][dataset.train]))
+    if wanted is None:
+        wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
+    if not wanted or dataset.validation is not None or strategy.evaluate.protocol == "paper":
+        return []
+    return folds_by_make(dataset.index, dataset.train, wanted, strategy.train.seed)
+
+
+def _refuse_one_kind(dataset: Dataset, strategy: Strategy, pairs: dict[str, Pairs]) -> None:
+    """KcarsError where the leading difficulty's pairs of a split are all same or all different."""
+    for split in ("validation", "test"):
+        name = f"{split}/{strategy.deciding}"
+        if name in pairs and len(np.unique(same := pairs[name].same)) < 2:
+            raise KcarsError(
+                f"{dataset.source}: the {strategy.deciding} {split} pairs are {int(same.sum())} same and "
+                f"{int((1 - same).sum())} different ones; both kinds are needed; another --difficulty may have them"
+            )
+
+
+def _held_out(
+    dataset: Dataset, strategy: Strategy, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
+    """(training rows, validation rows, validation pairs) when the models `held` validate; groups stay whole."""
+    mask = np.isin(dataset.index.ids["model"][dataset.train], held)
+    validation = dataset.train[mask]
+    train = apart(dataset.index, dataset.train[~mask], validation)
+    return train, validation, _drawn_pairs(dataset, strategy, validation)
+
+
+def _drawn_pairs(dataset: Dataset, strategy: Strategy, rows: np.ndarray) -> dict[str, Pairs]:
+    """Pairs of each difficulty to choose on, drawn from the rows by seed."""
+    count, seed = strategy.evaluate.validation_pairs, strategy.train.seed
+    drawn = {name: draw_pairs(dataset.index, rows, name, count, seed) for name in DIFFICULTIES}
+    return {f"validation/{name}": _labelled(dataset, strategy, pairs) for name, pairs in drawn.items()}
+
+
+def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
+    """Pairs labelled by the target: lists are labelled by model, which the paper kept; for target make the makes decide."""
+    if strategy.target == "model" or strategy.evaluate.protocol == "paper":
+        return pairs
+    make = dataset.index.ids["make"]
+    return Pairs(pairs.left, pairs.right, (make[pairs.left] == make[pairs.right]).astype(np.int8))

@@ -1,0 +1,1 @@
+"""From a strategy and a dataset to a trained run."""

@@ -1,0 +1,97 @@
+"""Which epoch's weights a run keeps, and where training may end early."""
+
+import math
+
+import keras
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.core.files import room_for
+from kcars.untrusted.run_folder import RunFolder
+
+MARGIN = 2**20  # Bytes of a weights file beside the weights.
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the scored network whenever the leading validation score rises; the first epoch always counts.
+
+    Or after every epoch, where the last is wanted.
+    """
+
+    def __init__(self, scored, leading: str, path, patience: int | None = None, last: bool = False):
+        """patience: end training after so many epochs without a better score; None never ends it."""
+        super().__init__()
+        self.scored, self.leading, self.path, self.patience, self.last = scored, leading, path, patience, last
+        self.best, self.best_epoch, self.epochs = -math.inf, 0, 0
+        self.weights: list[np.ndarray] = []
+
+    @property
+    def over(self) -> bool:
+        return bool(self.patience) and self.epochs - self.best_epoch >= self.patience
+
+    def on_epoch_end(self, epoch, logs=None):
+        score, self.epochs = logs[self.leading], epoch + 1
+        if self.best_epoch == 0 or score > self.best or self.last:
+            self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
+            self.weights = self.scored.get_weights()
+            _save_weights(self.scored, self.path)
+        self.model.stop_training |= self.over
+
+    def state(self) -> dict:
+        # With the weights: the file may already hold those of an epoch after the state.
+        return {"best": self.best, "best_epoch": self.best_epoch, "epochs": self.epochs, "arrays": self.weights}
+
+    def restore(self, state: dict) -> None:
+        self.best, self.best_epoch, self.epochs = state["best"], state["best_epoch"], state["epochs"]
+        self.weights = state.get("arrays", [])
+        _put_back(self.scored, self.weights, self.path)
+
+
+class KeepEpoch(keras.callbacks.Callback):
+    """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
+
+    def __init__(self, scored, epoch: int, path):
+        super().__init__()
+        self.scored, self.epoch, self.path, self.epochs = scored, epoch, path, 0
+        self.weights: list[np.ndarray] = []
+
+    @property
+    def over(self) -> bool:
+        return self.epochs >= self.epoch
+
+    @property
+    def best_epoch(self) -> int:
+        return self.epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs, self.weights = epoch + 1, self.scored.get_weights()
+        _save_weights(self.scored, self.path)
+        self.model.stop_training |= self.over
+
+    def state(self) -> dict:
+        return {"epochs": self.epochs, "arrays": self.weights}
+
+    def restore(self, state: dict) -> None:
+        self.epochs, self.weights = state["epochs"], state.get("arrays", [])
+        _put_back(self.scored, self.weights, self.path)
+
+
+def _put_back(model, weights: list[np.ndarray], path) -> None:
+    """Write the file anew from kept weights, through the model; none are kept before the first epoch's end."""
+    if weights:
+        before = model.get_weights()
+        model.set_weights(weights)
+        _save_weights(model, path)
+        model.set_weights(before)
+
+
+def _save_weights(model, path) -> None:
+    temporary, files = path.with_name("." + path.name), RunFolder(path.parent)
+    try:
+        temporary.unlink(missing_ok=True)  # A link of that name would be written through.
+        room_for(sum(array.nbytes for array in model.get_weights()) + MARGIN, path.parent)
+        model.save_weights(temporary)
+        files.put(path.name, temporary)
+    except (OSError, RuntimeError) as error:  # HDF5 makes a full disk a RuntimeError.
+        temporary.unlink(missing_ok=True)
+        raise KcarsError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None

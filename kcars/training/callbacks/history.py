@@ -1,0 +1,103 @@
+"""What a run tells while it trains: numbers of every epoch, a progress bar."""
+
+import time
+
+import keras
+from tqdm import tqdm
+
+from kcars.core.plain_text import printable
+
+
+class Counting(keras.callbacks.Callback):
+    """Knows how many steps of the run are done.
+
+    Not from optimizer.iterations: a float16 overflow skips an update, and its photos are seen all the same.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.step = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._before = self.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step = self._before + batch + 1
+
+    def state(self) -> dict:
+        return {"step": self.step}
+
+    def restore(self, state: dict) -> None:
+        self.step = state["step"]
+
+
+class History(Counting):
+    """Hands all epochs' numbers to the run, after each: epoch, steps, photos, seconds, then the logs."""
+
+    def __init__(self, record, photos_per_step: int):
+        """record: called with a list of one dict an epoch."""
+        super().__init__()
+        self.record, self.photos_per_step, self.rows = record, photos_per_step, []
+        self.elapsed = 0.0  # Of this epoch, before a stop.
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self.begun = self.trained = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        self.trained = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "photos": self.step * self.photos_per_step,
+            "train_seconds": round(self.elapsed + self.trained - self.begun, 3),
+            "seconds": round(self.elapsed + time.monotonic() - self.begun, 3),
+            **{name: float(logs[name]) for name in sorted(logs, key=_history_order)},
+        }
+        self.rows.append(row)
+        self.record(self.rows)
+        self.elapsed, self.begun = 0.0, self.trained
+
+    def state(self) -> dict:
+        elapsed = self.elapsed + self.trained - self.begun
+        return {**super().state(), "rows": self.rows, "elapsed": elapsed}
+
+    def restore(self, state: dict) -> None:
+        super().restore(state)
+        self.rows, self.elapsed = state["rows"], state["elapsed"]
+        if self.rows:
+            self.record(self.rows)
+
+
+def _history_order(name: str) -> tuple[bool, bool]:
+    """The loss first, then training, then validation."""
+    return name.startswith("val_"), name != "loss"
+
+
+class Progress(Counting):
+    """One bar over all steps, and a line an epoch with the loss and the score that leads."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int, leading: str):
+        super().__init__()
+        self.epochs, self.steps_per_epoch, self.leading = epochs, steps_per_epoch, leading
+
+    def on_train_begin(self, logs=None):
+        total = self.epochs * self.steps_per_epoch
+        self.bar = tqdm(total=total, initial=self.step, desc="training", unit="step", disable=None)
+
+    def on_train_batch_end(self, batch, logs=None):
+        before = self.step
+        super().on_train_batch_end(batch, logs)
+        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+        self.bar.update(self.step - before)
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
+        told = "  ".join(f"{name} {value}" for name, value in shown.items())
+        tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}"))
+
+    def on_train_end(self, logs=None):
+        self.bar.close()

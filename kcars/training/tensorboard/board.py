@@ -1,0 +1,154 @@
+"""What TensorBoard shows of a run: numbers, pictures and texts, epoch by epoch, in one event file."""
+
+import contextlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.runs.contents import EVENTS
+from kcars.untrusted.reading import MIB, opened
+from kcars.untrusted.run_folder import RunFolder
+
+WORK = ("step", "photos", "seconds", "train_seconds")
+_AROUND = 16  # Bytes of a record beside its content: 8 of its length, and two checksums of 4.
+
+
+def board_of(folder: Path) -> "Board | NoBoard":
+    """The board of a run; one that shows nothing where TensorFlow, which writes event files, is not installed."""
+    return Board(folder) if importlib.util.find_spec("tensorflow") else NoBoard()
+
+
+class NoBoard:
+    """A Board that nobody sees: training without TensorFlow."""
+
+    is_seen = False
+
+    def scalars(self, rows: list[dict[str, float]]) -> None: ...
+
+    def image(self, name: str, epoch: int, pixels: np.ndarray, description: str = "") -> None: ...
+
+    def text(self, name: str, markdown: str) -> None: ...
+
+    def shows(self, name: str, epoch: int) -> bool:
+        return True
+
+
+class Board:
+    """The event file of a run: a step is an epoch, 0 the time before the first.
+
+    Event files can only grow. So the first writing of a process begins the file anew: with all epochs' numbers, and
+    with the pictures of the earlier file up to the epoch that is written first. What a killed process wrote beyond its
+    last saved state does not stay, and no picture has to be drawn twice.
+    """
+
+    is_seen = True
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self._writer, self._numbers, self._pictures = None, 0, set()
+
+    def scalars(self, rows: list[dict[str, float]]) -> None:
+        """Write the rows of a history that were not written yet."""
+        import tensorflow as tf
+
+        with self._writing(int(rows[-1]["epoch"])):
+            for row in rows[self._numbers :]:
+                for name, value in row.items():
+                    if name != "epoch":
+                        tf.summary.scalar(tag(name), value, step=int(row["epoch"]))
+        self._numbers = len(rows)
+
+    def image(self, name: str, epoch: int, pixels: np.ndarray, description: str = "") -> None:
+        """Write pixels (height, width, 3) uint8; description: Markdown that TensorBoard tells beside them."""
+        import tensorflow as tf
+
+        with self._writing(epoch):
+            tf.summary.image(name, pixels[None], step=epoch, description=description)
+        self._pictures.add((name, epoch))
+
+    def text(self, name: str, markdown: str) -> None:
+        """Write a text that belongs to no epoch, once a process: it may have changed since an earlier one."""
+        import tensorflow as tf
+
+        with self._writing(0):
+            tf.summary.text(name, markdown, step=0)
+
+    def shows(self, name: str, epoch: int) -> bool:
+        """Whether the picture stands there, of this process or an earlier one; asked once something was written."""
+        return (name, epoch) in self._pictures
+
+    @contextlib.contextmanager
+    def _writing(self, epoch: int) -> Iterator[None]:
+        """Inside the block `tf.summary` writes here, at the end of it to disk; KcarsError where the disk refuses."""
+        import tensorflow as tf
+
+        try:
+            if self._writer is None:
+                self._begin_anew(epoch)
+            with self._writer.as_default():
+                yield
+            self._writer.flush()
+        except (OSError, tf.errors.OpError) as error:
+            told = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
+            raise KcarsError(f"{self.folder}: cannot be written ({told})") from None
+
+    def _begin_anew(self, epoch: int) -> None:
+        import tensorflow as tf
+
+        before = [self.folder.parent / name for name in RunFolder(self.folder.parent).files(self.folder.name, EVENTS)]
+        writer = tf.summary.create_file_writer(str(self.folder))
+        with writer.as_default():
+            for step, picture in _pictures(before):
+                if step <= epoch and (picture.tag, step) not in self._pictures:
+                    summary = tf.compat.v1.Summary(value=[picture])
+                    tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
+                    self._pictures.add((picture.tag, step))
+        writer.flush()
+        for file in before:  # Not before theirs is on disk: a process may be killed at any moment.
+            file.unlink()
+        self._writer = writer
+
+
+def tag(column: str) -> str:
+    """Where a column of the history stands: `training/loss`, `validation/loss`, `work/seconds`."""
+    if column.startswith("val_"):
+        return f"validation/{column.removeprefix('val_')}"
+    return f"{'work' if column in WORK else 'training'}/{column}"
+
+
+def _pictures(files: list[Path]) -> Iterator[tuple]:
+    """(step, summary value) of every picture in event files, up to where a killed process left one broken."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    for file in files:
+        records = tf.data.TFRecordDataset(str(file)).take(_whole_records(file))
+        with contextlib.suppress(tf.errors.DataLossError, DecodeError):
+            for record in records.as_numpy_iterator():
+                event = tf.compat.v1.Event.FromString(record)
+                for value in event.summary.value:
+                    if value.metadata.plugin_data.plugin_name == "images":
+                        yield event.step, value
+
+
+def _whole_records(file: Path) -> int:
+    """How many records from the first on are no longer than a picture may be, and than what is left of the file.
+
+    TensorFlow takes memory for as many bytes as a record says that it has, before it reads them.
+    """
+    count, most = 0, limits().event_mib * MIB
+    with opened(file) as content:
+        left = os.fstat(content.fileno()).st_size
+        while len(size := content.read(8)) == 8:
+            length = int.from_bytes(size, "little")
+            left -= length + _AROUND
+            if length > most or left < 0:
+                break
+            content.seek(length + _AROUND - len(size), os.SEEK_CUR)
+            count += 1
+    return count

@@ -1,0 +1,107 @@
+"""Files of TensorBoard's Projector: where the kept network puts photos, with their names and thumbnails."""
+
+import io
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kcars.core.files import write_text, written_whole
+from kcars.core.rng import generator
+from kcars.data.photo_table import Index
+from kcars.models.outputs import network_outputs
+from kcars.runs.checkpoint import load_best
+from kcars.runs.run import Run
+from kcars.tasks import task_module
+from kcars.tasks.plan import Network, Plan
+
+MOST, TILE_PX, SPRITE_PX = 2000, 64, 8192  # Photos; side of a thumbnail; side of a sprite that browsers take.
+CONFIG, FOLDER = "projector_config.pbtxt", "projector"
+
+
+def project(run: Run, plan: Plan, network: Network, store, epoch: int) -> None:
+    """Write the vectors of held-out photos, or of training photos where none are held out, as epoch `epoch` gives them.
+
+    Nothing is done where they stand there already. The configuration comes last: what it names is whole.
+    """
+    files, folder = run.files, "tensorboard"
+    rows = chosen_rows(plan)
+    of = "validation" if len(plan.validation) else "training"
+    name = f"{of} photos, epoch {epoch}"
+    config = f"{folder}/{CONFIG}"
+    if files.has(config) and f'"{name}"' in files.read_text(config):
+        return
+    vectors = _vectors(run, plan, network, store, rows)
+    place = files.folder(f"{folder}/{FOLDER}")
+    files.remove(config)
+    write_vectors(place / "vectors.tsv", vectors)
+    write_names(place / "photos.tsv", plan.dataset.index, rows)
+    write_sprite(place / "sprite.jpg", store, rows)
+    files.write_text(config, configuration(name, vectors.shape))
+
+
+def chosen_rows(plan: Plan) -> np.ndarray:
+    """Up to MOST rows, by seed, in order."""
+    rows = plan.validation if len(plan.validation) else plan.train
+    return np.sort(generator(plan.strategy.train.seed, "projector", 0).permutation(rows)[:MOST])
+
+
+def _vectors(run: Run, plan: Plan, network: Network, store, rows: np.ndarray) -> np.ndarray:
+    """(n, d) float32 by the kept weights, from a copy: training may go on with its own."""
+    from kcars.models.networks import in_float32
+
+    copy = in_float32(network.scored)
+    load_best(copy, run.best_weights)
+    model = task_module(plan.strategy.task).vectors(plan, Network(None, copy))
+    return network_outputs(model, store, plan.strategy.evaluate.batch, mirror=False)(rows)
+
+
+def write_vectors(path: Path, vectors: np.ndarray) -> None:
+    """A line a photo; five digits are more than a picture of points shows."""
+    text = io.StringIO()
+    np.savetxt(text, vectors, fmt="%.5g", delimiter="\t")
+    write_text(path, text.getvalue())
+
+
+def write_names(path: Path, index: Index, rows: np.ndarray) -> None:
+    """A header, then a line a photo: make, model, path."""
+    lines = [("make", "model", "photo")]
+    for row in rows:
+        make, model = (index.name(target, index.ids[target][row]) for target in ("make", "model"))
+        lines.append((make, model, str(index.paths[row])))
+    # A tab or a line break within a name would part it.
+    write_text(path, "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines))
+
+
+def write_sprite(path: Path, store, rows: np.ndarray) -> None:
+    """Thumbnails row by row in one square picture, in the order of the rows."""
+    columns = math.ceil(math.sqrt(len(rows)))
+    sprite = np.zeros((columns * TILE_PX, columns * TILE_PX, 3), np.uint8)
+    for place, row in enumerate(rows):
+        photo = store.read(np.array([row]))[0]  # One by one: 2,000 large photos would fill the memory.
+        top, left = place // columns * TILE_PX, place % columns * TILE_PX
+        sprite[top : top + TILE_PX, left : left + TILE_PX] = cv2.resize(
+            photo, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA
+        )
+    assert len(sprite) <= SPRITE_PX
+    encoded = cv2.imencode(".jpg", sprite[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    with written_whole(path, "wb") as file:
+        file.write(encoded.tobytes())
+
+
+def configuration(name: str, shape: tuple[int, int]) -> str:
+    """The text of projector_config.pbtxt, as TensorBoard's `ProjectorConfig` is written."""
+    return f"""embeddings {{
+  tensor_name: "{name}"
+  tensor_path: "{FOLDER}/vectors.tsv"
+  tensor_shape: {shape[0]}
+  tensor_shape: {shape[1]}
+  metadata_path: "{FOLDER}/photos.tsv"
+  sprite {{
+    image_path: "{FOLDER}/sprite.jpg"
+    single_image_dim: {TILE_PX}
+    single_image_dim: {TILE_PX}
+  }}
+}}
+"""

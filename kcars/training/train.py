@@ -1,0 +1,115 @@
+"""Training: one short path for every task, from the first step or from where a run stood."""
+
+from pathlib import Path
+from signal import SIGINT
+
+from kcars.core.errors import Interrupted, KcarsError, NoWayOn
+from kcars.core.files import real_path
+from kcars.core.plain_text import echo
+from kcars.data.photo_table import Dataset
+from kcars.runs import provenance, resume
+from kcars.runs.contents import refuse_odd
+from kcars.runs.keras_setup import settled, start
+from kcars.runs.run import Run
+from kcars.settings import Strategy
+from kcars.tasks import task_module
+from kcars.tasks.plan import Plan
+from kcars.training.initial_weights import begin, earlier_run, refuse_tested
+
+
+def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
+    """Learn by `strategy` from `dataset` into the run folder `out`; the weights of the epoch that it keeps stay there."""
+    strategy, task = settled(strategy), task_module(strategy.task)
+    task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
+    Run.check_place(out, force)
+    earlier = earlier_run(strategy)
+    if earlier and real_path(earlier.folder) == real_path(out):
+        raise KcarsError(f"--out {out}: is the run that model.weights names; choose another folder")
+    store, plan, folds = _prepare(strategy, dataset)
+    from kcars.training.cost import fit_to_minutes
+
+    # A wrong loss and wrong weights are told before a run folder is made.
+    task.objective(plan)
+    refuse_tested(plan, folds)
+    weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
+    epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
+    if strategy.train.max_minutes:
+        echo(
+            f"time: {epochs} of {strategy.train.epochs} epochs fit into {strategy.train.max_minutes:g} minutes of training"
+        )
+    with Run.locked(out):
+        planned = {"epochs": epochs, "steps_per_epoch": steps}
+        run = Run.create(out, plan, name, force, store.checksums, planned=planned, weights=weights)
+        provenance.record(run, plan, earlier)
+        _learn_all(run, plan, folds, store)
+    return run
+
+
+def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
+    """Learn what is left of a run that was stopped, or that `strategy` makes longer (`resume.settings_to_go_on`).
+
+    Raises KcarsError where the data is not the run's.
+    """
+    resume.warn_of_other_machine(run)
+    with Run.locked(run.folder):
+        refuse_odd(run.folder)
+        run.forget_halves()
+        resume.refuse_other_lists(run, dataset)
+        store, plan, folds = _prepare(strategy, dataset)
+        if not run.files.has(provenance.TABLE):  # Killed before it was written.
+            provenance.record(run, plan, earlier_run(strategy))
+        resume.refuse_other_photos(run, store, dataset.index.paths)
+        run.refuse_other_data(dataset)
+        planned, facts = resume.planned(run, strategy), run.facts()
+        finished = facts["finished"] and planned == facts["planned"]  # Then it is only scored anew.
+        run.note(settings=strategy.model_dump(), planned=planned, finished=finished)
+        run.describe(plan)
+        _learn_all(run, plan, folds, store)
+
+
+def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[object, Plan, list[Plan]]:
+    """The store, and plans of the run and of its folds, of the photos that can be decoded."""
+    start(strategy.train)
+    from kcars.images.pixel_store import open_store
+
+    task, store = task_module(strategy.task), open_store(dataset.index, strategy.data)
+    dataset = dataset.without(store.bad)
+    return store, task.plan(dataset, strategy), task.folds(dataset, strategy)
+
+
+def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
+    """Each fold into a folder of its own below the run; together they choose epoch and decision; then the run itself.
+
+    What was learned before a stop is not learned again. Errors and interruptions say how the run goes on.
+    """
+    from kcars.training.fit import learn
+
+    task, planned = task_module(plan.strategy.task), run.facts()["planned"]
+    minutes = plan.strategy.train.max_minutes and plan.strategy.train.max_minutes / (len(folds) + 1)
+    try:
+        histories = []
+        for number, fold in enumerate(folds, 1):
+            echo(
+                f"fold {number} of {len(folds)}: {len(fold.train)} photos to learn from, {len(fold.validation)} held out"
+            )
+            steps = min(planned["steps_per_epoch"], task.stream(fold, store).steps_per_epoch)
+            part = run.part(f"fold-{number}", fold, {**planned, "steps_per_epoch": steps})
+            learn(fold, store, part, minutes, run.unscore)
+            histories.append(part.history())
+        if folds:
+            chosen = task.choose(histories, plan.strategy)
+            why = "is the last of all folds" if plan.strategy.train.keep == "last" else "was best on average"
+            echo(f"epoch {chosen['epoch']} {why}; now learning from all {len(plan.train)} photos")
+            run.note(chosen=chosen)
+        learn(plan, store, run, minutes, run.unscore)
+        run.note(finished=True)
+    except NoWayOn:
+        raise
+    except KeyboardInterrupt:
+        raise Interrupted(SIGINT, f"stopped; kcars train --resume {run.folder} goes on from the last save") from None
+    except Interrupted as stop:
+        raise Interrupted(stop.signal, f"{stop}; kcars train --resume {run.folder} goes on from there") from None
+    except KcarsError as error:
+        raise KcarsError(
+            f"{error}; mend that, and kcars train --resume {run.folder} goes on from the last save"
+        ) from None

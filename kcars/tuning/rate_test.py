@@ -1,0 +1,147 @@
+"""Learning-rate range test (Smith 2015, arXiv 1506.01186): a throw-away network learns while its rate rises."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from kcars.core.csv_files import csv_text
+from kcars.core.errors import KcarsError
+from kcars.core.files import writable_folder, write_text, written_whole
+from kcars.data.photo_table import Dataset
+from kcars.runs.keras_setup import settled, start
+from kcars.settings import Strategy
+from kcars.tasks import task_module
+from kcars.tasks.plan import Plan
+from kcars.tuning.rate_curve import RateCurve, Suggestion, draw, is_over, suggest
+
+TABLE, PICTURE = "rate_test.csv", "rate_test.png"
+FEWEST = 20  # Steps, of which smoothing leaves something to read.
+
+
+def rising_rates(low: float, high: float, steps: int) -> np.ndarray:
+    """Rates (steps,) from low to high, each the one before times the same; KcarsError where there are none to test."""
+    if low <= 0:
+        raise KcarsError(f"--rates: {low:g} is no learning rate to begin at; one above 0 is")
+    if steps < FEWEST:
+        raise KcarsError(f"--steps {steps}: are too few to read a curve from; {FEWEST} or more are enough")
+    return np.geomspace(low, high, steps)
+
+
+def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path, title: str) -> RateCurve:
+    """Measure the loss at each rate, and write its table and picture into the folder `out`.
+
+    It learns from the training photos alone, and keeps nothing of the network. Raises KcarsError where not even the
+    first loss is finite.
+    """
+    strategy, task = settled(strategy), task_module(strategy.task)
+    task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
+    writable_folder(out, "--out")
+    start(strategy.train)
+    from kcars.images.pixel_store import open_store
+    from kcars.input.batches import plain_errors
+
+    store = open_store(dataset.index, strategy.data)
+    plan = task.plan(dataset.without(store.bad), strategy)
+    with plain_errors():
+        curve = _until_it_diverges(losses(plan, store, rates), rates)
+    _write(curve, out, title)
+    return curve
+
+
+def losses(plan: Plan, store, rates: np.ndarray) -> Iterator[float]:
+    """The loss of a batch before the weights change by each rate; a batch in parts changes them once."""
+    from kcars.input.batches import training_batches
+
+    model, data = _model(plan), plan.strategy.data
+    parts = plan.strategy.train.gradient_accumulation
+    stream = task_module(plan.strategy.task).stream(plan, store)
+    if plan.strategy.balance.begin:  # A run begins without what is deferred.
+        stream = replace(stream, begin_step=len(rates) * parts)
+    batches = iter(training_batches(stream, 0, len(rates) * parts, data.workers, data.prefetch))
+    for rate in rates:
+        model.optimizer.learning_rate = float(rate)
+        model.reset_metrics()  # They are means of all batches since.
+        for _ in range(parts):
+            logs = model.train_on_batch(*next(batches), return_dict=True)
+        yield float(logs["loss"])
+
+
+def _model(plan: Plan):
+    """The network that a run would begin with, compiled; all that will ever learn does so from the first step on."""
+    from kcars.training.fine_tune import FineTuning
+    from kcars.training.fit import compile_
+    from kcars.training.initial_weights import begin
+
+    train = plan.strategy.train
+    network = task_module(plan.strategy.task).network(plan)
+    begin(network, plan)
+    compile_(network, plan, train.learning_rate, FineTuning(_backbone(network, plan), train.fine_tune))
+    model = network.trained
+    if train.fine_tune:
+        getattr(model.optimizer, "inner_optimizer", model.optimizer).begin(model.trainable_variables)
+    return model
+
+
+def _backbone(network, plan: Plan):
+    return network.scored.get_layer(plan.strategy.model.backbone)
+
+
+def _until_it_diverges(losses: Iterator[float], rates: np.ndarray) -> RateCurve:
+    """The losses up to the first that is not finite, or is beyond what `is_over` allows."""
+    found = []
+    for loss in tqdm(losses, total=len(rates), desc="testing rates", unit="step", disable=None):
+        if not math.isfinite(loss):
+            break
+        found.append(loss)
+        if is_over(RateCurve(rates[: len(found)], np.array(found), len(rates))):
+            break
+    if not found:
+        raise KcarsError(
+            f"rate test: the loss is not finite before the first step at rate {rates[0]:g}; train in float32"
+        )
+    return RateCurve(rates[: len(found)], np.array(found), len(rates))
+
+
+def _write(curve: RateCurve, out: Path, title: str) -> None:
+    columns = {
+        "step": range(len(curve.rates)),
+        "rate": curve.rates,
+        "loss": curve.losses,
+        "smoothed_loss": curve.smoothed,
+    }
+    write_text(
+        out / TABLE, csv_text({name: [float(f"{value:.8g}") for value in column] for name, column in columns.items()})
+    )
+    with written_whole(out / PICTURE, "wb") as file:
+        draw(curve, suggest(curve), title).savefig(file, dpi=150, format="png")
+
+
+def told(curve: RateCurve, found: Suggestion | None, schedule: str) -> str:
+    """The lines that end a range test: how far it went, what it suggests, how that is used."""
+    went = f"rate test: {len(curve.rates)} of {curve.steps} steps, to rate {curve.rates[-1]:.2g}"
+    if len(curve.rates) < curve.steps:
+        went += ", where the loss went beyond all bounds"
+    if found is None:
+        return f"{went}\nno suggestion: the loss never fell; lower --rates, or give more --steps"
+    lines = [
+        went,
+        f"steepest fall of the loss:          {found.steepest:.2g}",
+        f"a tenth of the rate of its minimum: {found.tenth:.2g}",
+    ]
+    if found.minimum == curve.rates[-1]:
+        lines.append("the loss still fell at the last rate: higher --rates may tell more")
+    return "\n".join([*lines, _use(found.rate, schedule)])
+
+
+def _use(rate: float, schedule: str) -> str:
+    """How to have a run peak at the rate."""
+    from kcars.objectives.schedules import PEAK_FACTOR  # Brings Keras.
+
+    plain, below = f"--set train.learning_rate={rate:.2g}", f"--set train.learning_rate={rate / PEAK_FACTOR:.2g}"
+    if schedule == "one_cycle":
+        return f"use the higher: {below}  (schedule one_cycle rises to {PEAK_FACTOR:g} times that; with another it is {rate:.2g})"
+    return f"use the higher: {plain}  (with schedule one_cycle, which rises to {PEAK_FACTOR:g} times it: {below})"

@@ -1,0 +1,227 @@
+"""Reads files that somebody else may have made: regular files only, of bounded size, with no link on the way.
+
+Every function raises KcarsError, which names the file and what is wrong with it, and reads nothing of a file that it refuses.
+"""
+
+import contextlib
+import io
+import json
+import lzma
+import math
+import os
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+
+MIB = 2**20
+# What `zipfile` raises of a damaged archive: each way of packing has errors of its own.
+PACKING_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+# Without O_NONBLOCK, opening a named pipe waits for a writer.
+FOR_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def refuse_links(root: Path, path: Path) -> None:
+    """KcarsError where `path`, or a folder between `root` and it, is a symbolic link. The root itself may be one."""
+    part = Path(root)
+    for name in Path(path).relative_to(root).parts:
+        part = part / name
+        if part.is_symlink():
+            raise KcarsError(f"{part}: is a link, which is not followed in this folder; put the file itself there")
+
+
+@contextlib.contextmanager
+def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open for reading.
+
+    most_bytes: the largest size that is accepted. root: a folder below which no link is followed.
+    """
+    path = Path(path)
+    try:
+        if root is not None:
+            refuse_links(root, path)
+        with _open_regular(path, most_bytes) as file:
+            yield file
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _open_regular(path: Path, most_bytes: int | None) -> BinaryIO:
+    try:
+        handle = os.open(path, FOR_READING)
+    except ValueError as error:
+        raise unreadable(path, error) from None
+    try:
+        status = os.fstat(handle)
+        refuse_irregular(path, status)
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise KcarsError(f"{path}: has {status.st_size:,} bytes; at most {most_bytes:,} are read")
+        return open(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> KcarsError:
+    """The error of a file that cannot be opened. ValueError: a name that no file can have, such as one with a zero byte."""
+    if isinstance(error, OSError):
+        return KcarsError(f"{path}: cannot be read ({error.strerror})")
+    return KcarsError(f"{str(path)!r}: cannot be read ({error})")
+
+
+def refuse_irregular(path: Path, status: os.stat_result) -> None:
+    """KcarsError for what is no regular file."""
+    if not stat.S_ISREG(status.st_mode):
+        raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def read_bytes(path: Path, most_bytes: int, root: Path | None = None) -> bytes:
+    """A file's content, of at most so many bytes."""
+    with opened(path, most_bytes, root) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(size + 1)  # Memory is taken for as many bytes as are asked for.
+        while len(content) > size and len(content) <= most_bytes and (more := file.read(MIB)):  # It grows meanwhile.
+            content += more
+    if len(content) > most_bytes:
+        raise KcarsError(f"{path}: has more than {most_bytes:,} bytes, of which no more are read")
+    return content
+
+
+@contextlib.contextmanager
+def opened_list(path: Path) -> Iterator[TextIO]:
+    """A list, such as a CSV file, in UTF-8 and of at most `list_mib`, open for reading, its line ends as they are."""
+    with opened(path, limits().list_mib * MIB) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+        yield text
+
+
+def read_text(path: Path, root: Path | None = None) -> str:
+    """A text file in UTF-8, of at most `json_mib`."""
+    content = read_bytes(path, limits().json_mib * MIB, root)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise KcarsError(f"{path}: is no text in UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def read_json(path: Path, root: Path | None = None) -> Any:
+    """What a JSON file holds; numbers that JSON does not know (NaN, Infinity) are refused."""
+    return json_in(read_text(path, root), path)
+
+
+def json_in(text: str, path: Path) -> Any:
+    """What a text in JSON holds, nested at most `json_depth` deep; `path` is for messages."""
+    try:
+        found = json.loads(text, parse_constant=_no_constant)
+        _refuse_deep(found, path)
+        return found
+    except RecursionError:
+        raise KcarsError(f"{path}: is nested too deeply") from None
+    except ValueError as error:
+        raise KcarsError(f"{path}: is no valid JSON ({str(error).splitlines()[0]})") from None
+
+
+def _refuse_deep(value: Any, path: Path) -> None:
+    """KcarsError for deep nesting, on which most of what is done with a value would fail later."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > limits().json_depth:
+            raise KcarsError(
+                f"{path}: is nested too deeply; at most {limits().json_depth} levels are read (json_depth)"
+            )
+        inner: list = []
+        for one in level:
+            if isinstance(one, dict):
+                inner += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                inner += one
+        level = inner
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def read_arrays(path: Path, names=None, root: Path | None = None) -> dict:
+    """Arrays of an .npz file by name: all of them, or those in `names`; no pickle, and no more than `arrays_mib` unpacked."""
+    most = limits().arrays_mib * MIB
+    with opened(path, most, root) as file:
+        return arrays_in(file, path, names)
+
+
+def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
+    """As `read_arrays`, of an open file; `path` is for messages."""
+    import numpy as np
+
+    most = limits().arrays_mib * MIB
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            if (total := sum(entry.file_size for entry in entries.values())) > most:
+                raise KcarsError(f"{path}: unpacks to {total:,} bytes; at most {most:,} are read (arrays_mib)")
+            if total > (size := file.seek(0, io.SEEK_END)):  # kcars packs nothing: arrays lie in the file as they are.
+                raise KcarsError(f"{path}: unpacks to {total:,} bytes, of a file of {size:,}; kcars wrote no such file")
+            if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
+                raise KcarsError(f"{path}: {packed[0][:80]!r} is packed; kcars wrote no such file")
+            wanted = entries if names is None else names
+            if missing := [name for name in wanted if name not in entries]:
+                raise KcarsError(f"{path}: has no array {missing[0]}")
+            found = {}
+            for name in wanted:
+                found[name] = _array(np, archive.read(entries[name]))
+            return found
+    except PACKING_ERRORS as error:
+        told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+        raise KcarsError(f"{path}: cannot be read ({told})") from None
+
+
+def array_in(content: bytes, path: Path):
+    """The array of an .npy file's content; `path` is for messages."""
+    import numpy as np
+
+    try:
+        return _array(np, content)
+    except ValueError as error:
+        raise KcarsError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _array(np, content: bytes):
+    """The array of an .npy file as `np.save` writes one; ValueError for any other.
+
+    NumPy reads a header as a Python expression, and takes memory for as many numbers as it claims; this reads plain types,
+    and shapes that the file has the numbers for.
+    """
+    found = _HEADER.match(content)
+    if not found:
+        raise ValueError("no array as kcars writes it")
+    begin = found.end("before") + int.from_bytes(found["size"], "little")
+    if not found.end() <= begin <= len(content) or content[found.end() : begin].strip():
+        raise ValueError("no array as kcars writes it")
+    try:
+        dtype = np.dtype(found["type"].decode())
+    except TypeError:
+        raise ValueError(f"an array of no type, {found['type'].decode()}") from None
+    shape = tuple(map(int, re.findall(rb"\d+", found["shape"])))
+    if math.prod(shape) * dtype.itemsize != len(content) - begin or not dtype.itemsize:
+        raise ValueError("an array of another size than its header says")
+    order = "F" if found["columns"] == b"True" else "C"
+    return np.frombuffer(content, dtype, offset=begin).reshape(shape, order=order).copy(order)
+
+
+# Version 1.0: two bytes of size, then a dictionary. Types are numbers, truth values (b), and plain bytes (V), which bfloat16 becomes.
+_HEADER = re.compile(
+    rb"(?P<before>\x93NUMPY\x01\x00(?P<size>..))\{'descr': '(?P<type>[<>|][bifuV]\d{1,2})', "
+    rb"'fortran_order': (?P<columns>True|False), 'shape': \((?P<shape>(?:\d{1,12}, )*(?:\d{1,12},?)?)\), \}",
+    re.DOTALL,
+)

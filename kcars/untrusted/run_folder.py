@@ -1,0 +1,248 @@
+"""The one way in which files of a run folder are opened, written and removed.
+
+No link is followed, whatever it leads to; nothing but regular files of bounded size is read; and what answers depend on is
+compared with the SHA-256 that was recorded when it was written, in digests.json.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kcars.core.errors import KcarsError
+from kcars.core.files import json_text, sha256, written_whole
+from kcars.core.limits import limits
+from kcars.schemas import checked
+from kcars.untrusted.reading import MIB, array_in, arrays_in, json_in, opened, read_bytes, refuse_links
+
+DIGESTS = "digests.json"
+LOCK = ".lock"
+BACK = "put it back, or train anew"
+EVALUATE, RESUME = "kcars evaluate {folder} writes it anew", "kcars train --resume {folder} writes it anew"
+REMEDIES = {
+    "run.json": BACK,
+    "classes.json": RESUME,
+    "scores.json": EVALUATE,
+    "best.weights.h5": RESUME,
+    "metric.npz": EVALUATE,
+    "metric.other.npz": EVALUATE,
+    "head.npz": EVALUATE,
+    "head.other.npz": EVALUATE,
+    "learned_photos.csv": BACK,
+    "photo_checksums.npy": BACK,
+}
+"""The files whose content is recorded, since answers depend on it, and what to do where one has changed."""
+_MORE = {
+    "search.json": "put it back, or choose another --out",
+    "history.csv": RESUME,
+    "roc.csv": RESUME,
+    "class_recall.csv": RESUME,
+    "settings.yaml": RESUME,
+}
+TRIES, PAUSE_SECONDS = (
+    10,
+    0.02,
+)  # A file and its digest are read one after the other while another process replaces both.
+
+DigestsFile = dict[str, list[str]]
+
+
+class RunFolder:
+    """Files by their names below `path`, with / between folders. The folder itself may be reached by a link."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+
+    def place(self, name: str) -> Path:
+        """Where a file or folder lies; KcarsError where it, or a folder on the way, is a link."""
+        refuse_links(self.path, self.path / name)
+        return self.path / name
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there; KcarsError where something else lies at its place."""
+        if not os.path.lexists(place := self.place(name)):
+            return False
+        with opened(place):
+            return True
+
+    def remedy(self, name: str) -> str:
+        """What to do where a file is damaged."""
+        return (REMEDIES | _MORE).get(name, EVALUATE).format(folder=self.path)
+
+    # ---- reading ----
+
+    def read_bytes(self, name: str, most_bytes: int) -> bytes:
+        """A file's content; KcarsError where it is not as it was written."""
+        content, unchanged = self._read(name, most_bytes)
+        if not unchanged:
+            raise self._changed(name)
+        return content
+
+    def read_text(self, name: str, most_bytes: int | None = None) -> str:
+        content = self.read_bytes(name, most_bytes or limits().table_mib * MIB)
+        with self._advising(name):
+            return content.decode()
+
+    def read_json(self, name: str, schema: Any, before: Callable[[Any], None] = lambda found: None) -> Any:
+        """What a JSON file holds; KcarsError where it is not as its schema says, or not as it was written.
+
+        before: called with what was found, before the schema is looked at.
+        """
+        content, unchanged = self._read(name, limits().json_mib * MIB)
+        with self._advising(name):
+            found = json_in(content.decode(), self.path / name)
+        before(found)
+        checked(schema, found, self.path / name, self.remedy(name))
+        if not unchanged:
+            raise self._changed(name)
+        return found
+
+    def read_arrays(self, name: str, names: Sequence[str]) -> dict:
+        """Arrays of an .npz file by name, of finite floating-point numbers."""
+        content = self.read_bytes(name, limits().head_mib * MIB)
+        with self._advising(name):
+            found = arrays_in(io.BytesIO(content), self.path / name, names)
+            for key, array in found.items():
+                if array.dtype.kind != "f" or not (abs(array) < math.inf).all():
+                    raise KcarsError(f"{self.path / name}: {key} holds what is not a finite number")
+        return found
+
+    def read_array(self, name: str):
+        """The array of an .npy file."""
+        content = self.read_bytes(name, limits().table_mib * MIB)
+        with self._advising(name):
+            return array_in(content, self.path / name)
+
+    def sha256(self, name: str) -> str:
+        """Of a file's content, of whatever size; KcarsError where it is not as it was written."""
+        for _ in range(TRIES):
+            with opened(self.place(name)) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if self._accepts(name, found):
+                return found
+            time.sleep(PAUSE_SECONDS)
+        raise self._changed(name)
+
+    def files(self, folder: str, pattern: str) -> list[str]:
+        """Names of the regular files directly in a folder, "" for the run folder itself, that match; sorted."""
+        place = self.place(folder) if folder else self.path
+        if not place.is_dir():
+            return []
+        with os.scandir(place) as entries:
+            found = [
+                one.name for one in entries if one.is_file(follow_symlinks=False) and re.fullmatch(pattern, one.name)
+            ]
+        return sorted(f"{folder}/{name}" if folder else name for name in found)
+
+    # ---- writing ----
+
+    def folder(self, name: str) -> Path:
+        """A folder, made where it is missing; KcarsError where it, or one on the way, is a link or cannot be made."""
+        place = self.place(name)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KcarsError(f"{place}: cannot be written ({error.strerror})") from None
+        return place
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """A whole file or none."""
+        place = self.place(name)
+        with self._replacing(name, hashlib.sha256(content).hexdigest()), written_whole(place, "wb") as file:
+            file.write(content)
+
+    def write_text(self, name: str, text: str) -> None:
+        self.write_bytes(name, text.encode(errors="backslashreplace"))
+
+    def write_json(self, name: str, value) -> None:
+        self.write_text(name, json_text(value))
+
+    def put(self, name: str, written: Path) -> None:
+        """Let a file that was written beside take its place; OSError where it cannot."""
+        with self._replacing(name, sha256(written)):
+            os.replace(written, self.place(name))
+
+    def remove(self, name: str) -> None:
+        """Delete a file, where it is there; KcarsError where something else lies at its place."""
+        if self.has(name):
+            self.place(name).unlink()
+
+    # ---- digests ----
+
+    @contextlib.contextmanager
+    def _replacing(self, name: str, digest: str) -> Iterator[None]:
+        """Two files cannot be replaced at one moment: meanwhile the old content is accepted, and the new."""
+        if name not in REMEDIES:
+            yield
+            return
+        before = self._digests()
+        accepted = before.get(name) or ([sha256(self.path / name)] if self.has(name) else [])
+        if accepted != [digest]:
+            self._write_digests(before | {name: list(dict.fromkeys([*accepted, digest]))})
+        yield
+        if accepted != [digest]:
+            self._write_digests(before | {name: [digest]})
+
+    def _digests(self) -> DigestsFile:
+        """File -> SHA-256 digests of what it may hold; none where an earlier kcars wrote the run."""
+        place = self.path / DIGESTS
+        if not os.path.lexists(place):
+            return {}
+        again = "put it back, or delete it, and the files of the run are read without a comparison"
+        try:
+            text = read_bytes(place, MIB, self.path)
+        except KcarsError:
+            if not os.path.lexists(place):  # Another process replaces the run.
+                return {}
+            raise
+        digests = checked(DigestsFile, json_in(text.decode(errors="replace"), place), place, again)
+        if digests.pop(DIGESTS, own := _own_digest(digests)) != own:
+            raise KcarsError(f"{place}: has changed since it was written; {again}")
+        return digests
+
+    def _write_digests(self, digests: DigestsFile) -> None:
+        with written_whole(self.place(DIGESTS)) as file:
+            file.write(json.dumps(digests | {DIGESTS: _own_digest(digests)}, indent=1) + "\n")
+
+    def _accepts(self, name: str, digest: str) -> bool:
+        if name not in REMEDIES:
+            return True
+        accepted = self._digests().get(name)
+        return not accepted or digest in accepted
+
+    def _read(self, name: str, most_bytes: int) -> tuple[bytes, bool]:
+        """A file's content, and whether it is what was written."""
+        for _ in range(TRIES):
+            with self._advising(name):
+                content = read_bytes(self.path / name, most_bytes, self.path)
+            if self._accepts(name, hashlib.sha256(content).hexdigest()):
+                return content, True
+            time.sleep(PAUSE_SECONDS)
+        return content, False
+
+    def _changed(self, name: str) -> KcarsError:
+        return KcarsError(f"{self.path / name}: has changed since it was written ({DIGESTS}); {self.remedy(name)}")
+
+    @contextlib.contextmanager
+    def _advising(self, name: str) -> Iterator[None]:
+        """Errors of the block say what to do."""
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            where = f"{error.reason} at byte {error.start}"
+            raise KcarsError(f"{self.path / name}: cannot be read ({where}); {self.remedy(name)}") from None
+        except KcarsError as error:
+            raise KcarsError(f"{error}; {self.remedy(name)}") from None
+
+
+def _own_digest(digests: DigestsFile) -> list[str]:
+    """Of digests.json, which is recorded in itself: else its own change would be blamed on the file that it is about."""
+    others = {name: found for name, found in digests.items() if name != DIGESTS}
+    return [hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()]

@@ -1,0 +1,6 @@
+"""Where the checkout and its tools lie."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "tools"
