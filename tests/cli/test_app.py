@@ -92,7 +92,7 @@ def test_start_up_is_quiet(drawn, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "kcars.cli.app",
+        "kcars.cli",
         "train",
         "--task",
         "classify",
