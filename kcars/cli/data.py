@@ -147,6 +147,7 @@ def stats(folder, every, pixels, sheet, out):
     """
     from kcars.core.csv_files import csv_text
     from kcars.core.files import writable_folder, write_text, written_whole
+    from kcars.data.photo_table import is_photo_of
     from kcars.data.source import load_every_task
     from kcars.doctor import stats as statistics
     from kcars.images.pixel_store import Decoded
@@ -161,6 +162,8 @@ def stats(folder, every, pixels, sheet, out):
         warn(f"not counted: {reason}")
     echo_lines(statistics.summary(datasets))
     dataset = next(iter(datasets.values()))
+    if sheet and is_photo_of(dataset.index, sheet):
+        raise KcarsError(f"--sheet {sheet}: is a photo of the dataset; name another file")
     if pixels:
         mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.index, settings), dataset.train)
         echo(f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}")

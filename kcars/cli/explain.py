@@ -47,8 +47,9 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
     warn_of_scenes(explainer.predictor, task, all(photo.box for photo in asked), boxes)
     if out:
         from kcars.core.files import written_whole
+        from kcars.training.tensorboard.drawings import in_own_style
 
-        with written_whole(out, "wb") as file:
+        with written_whole(out, "wb") as file, in_own_style():
             figure().savefig(file, dpi=150, format="png")
     if as_json:
         echo_exact(json_line(facts))

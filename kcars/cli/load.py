@@ -24,16 +24,18 @@ def stem(name: str) -> str:
     return Path(name).with_suffix("").name if name.endswith((".yaml", ".yml")) else name.replace("/", "-")
 
 
-def load_told(folder: Path | None, strategy, whole: bool = False):
+def load_told(folder: Path | None, strategy, whole: bool = False, out: Path | None = None):
     """The Dataset at `folder`, or for None drawn cars; its split and missing photos are told.
 
-    whole: one without lists is not split, but tested whole.
+    whole: one without lists is not split, but tested whole. out: where the command writes, which is refused within class folders.
     """
-    from kcars.data.source import load
+    from kcars.data.source import load, refuse_within
     from kcars.data.spelling import why_missing
 
     dataset = load(folder, strategy.task, strategy.data)
     echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
+    if out is not None:
+        refuse_within(folder, out)
     if dataset.split != "as listed":
         echo("no list says what to test on: all of it" if whole else f"split: {dataset.split}")
     if dataset.missing:

@@ -81,6 +81,8 @@ def report(runs, out):
     """
     from kcars.report.page import write_page
 
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise KcarsError(f"--out {out}: is no HTML file by its name; such as report.html is")
     runs = scored(runs)
     out = out or runs[0] / "report.html"
     write_page(runs, out)
@@ -113,7 +115,7 @@ def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
     changes = ([f"train.epochs={epochs}"] if epochs else []) + list(overrides)
     out, chosen = out or Path("runs") / table, [name.strip() for name in strategies.split(",") if name.strip()]
     runs = wanted(table, out, chosen, changes, PROTOCOLS if protocol == "both" else (protocol,))
-    missing = fill(table, out, runs, load_told(folder, runs[0].settings), changes, echo)
+    missing = fill(table, out, runs, load_told(folder, runs[0].settings, out=out), changes, echo)
     for kind in ("html", "csv", "tex"):
         echo(f"  {out / table}.{kind}")
     if missing:

@@ -52,7 +52,7 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
         _go_on(context, resume, folder, overrides)
         return
     chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
-    dataset = load_told(folder, strategy)
+    dataset = load_told(folder, strategy, out=None if dry_run else out or Path("runs"))
     echo(f"strategy: {title}")
     if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
         echo(

@@ -79,7 +79,7 @@ def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
 
     if (out / "run.json").exists():
         raise KcarsError(f"--out {out}: is a run; choose another folder")
-    dataset = load_told(folder, strategy)
+    dataset = load_told(folder, strategy, out=out)
     echo(f"strategy: {title}")
     curve = rate_test(strategy, dataset, rates, out, title)
     echo_lines("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
@@ -102,7 +102,7 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
     from kcars.tuning.search_record import BEST, TABLE, Record
 
     refuse_paper(strategy)
-    dataset = load_told(folder, strategy)
+    dataset = load_told(folder, strategy, out=out)
     echo(f"strategy: {title}")
     record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).leading(strategy))
     changed = f"{title} (searched: {', '.join(one.key for one in space)})"

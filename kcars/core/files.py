@@ -162,10 +162,10 @@ def fingerprint(*parts) -> str:
 
 
 def cache_place() -> Path:
-    """The user's cache folder for kcars, or KCARS_CACHE, whether it exists or not."""
+    """The user's cache folder for kcars, or KCARS_CACHE, whether it exists or not; ~ is the user's home, as no shell may have seen it."""
     import platformdirs
 
-    return Path(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars"))
+    return Path(os.path.expanduser(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars")))
 
 
 def cache_folder() -> Path:

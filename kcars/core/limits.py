@@ -28,6 +28,9 @@ class Limits(BaseModel):
     jpeg_scan_megapixels: PositiveInt = Field(1_000, description="scans times pixels of a JPEG file, in millions")
     decoding_mib: PositiveInt = Field(2_048, description="memory of the photos that are decoded at one time")
     json_mib: PositiveInt = Field(64, description="size of a JSON file")
+    json_values: PositiveInt = Field(
+        1_000_000, description="values in a JSON file, each of which takes more memory than bytes"
+    )
     json_depth: PositiveInt = Field(64, description="how deeply a JSON file is nested")
     yaml_kib: PositiveInt = Field(1_024, description="size of a YAML file")
     yaml_depth: PositiveInt = Field(32, description="how deeply a YAML file is nested")
@@ -51,12 +54,14 @@ class Limits(BaseModel):
     page_questions_per_visitor: PositiveInt = Field(8, description="questions that wait of one address")
     page_wait_seconds: PositiveInt = Field(120, description="time that a question waits for the models")
     model_mib: PositiveInt = Field(2_047, description="size of a model file: ONNX, weights, variables of a SavedModel")
-    graph_mib: PositiveInt = Field(256, description="size of a SavedModel's graph, without its variables")
+    # Exports have 1 to 4 MiB; memory takes up to 75 times as much.
+    graph_mib: PositiveInt = Field(32, description="size of a SavedModel's graph, without its variables")
     index_mib: PositiveInt = Field(65_536, description="size of an index's vectors")
     detector_megapixels: PositiveInt = Field(16, description="pixels that a detector takes, in millions")
     detector_boxes: PositiveInt = Field(1_000, description="vehicles that a detector may find in a photo")
     head_mib: PositiveInt = Field(1_024, description="size of a run's metric.npz or head.npz")
     table_mib: PositiveInt = Field(512, description="size of a CSV file in a run folder")
+    table_cells: PositiveInt = Field(20_000_000, description="cells of a CSV file in a run folder")
     event_mib: PositiveInt = Field(64, description="size of a picture in TensorBoard's file of a run")
     thumbnail_kib: PositiveInt = Field(256, description="size of a thumbnail in a run folder")
 
@@ -69,6 +74,8 @@ class Limits(BaseModel):
             if not equals or name not in cls.model_fields:
                 known = ", ".join(cls.model_fields)
                 raise KcarsError(f"{VARIABLE}: {word!r} is not known; expected name=number, with a name of {known}")
+            if name in changed:
+                raise KcarsError(f"{VARIABLE}: {name} stands twice, with {changed[name]} and {value}; once is allowed")
             changed[name] = value
         try:
             return cls(**changed)

@@ -9,6 +9,7 @@ import warnings
 
 import click
 
+LONGEST_LINE = 20_000  # Of standard error: three paths of the largest length fit.
 # Controls, formats and separators that move the cursor, start escape sequences, or turn the direction of writing.
 _ESCAPED_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Joiners are part of words in Persian, Indic scripts and emoji; the others are visible number signs.
@@ -62,7 +63,10 @@ def echo_lines(text: str, nl: bool = True) -> None:
 
 
 def warn(text: object) -> None:
-    """Print one line on standard error."""
+    """Print one line on standard error; of a very long one, its beginning and its end, which tells what to do."""
+    text = str(text)
+    if len(text) > LONGEST_LINE:
+        text = f"{text[: LONGEST_LINE // 2]} ... {text[-LONGEST_LINE // 2 :]}"
     echo(text, err=True)
 
 

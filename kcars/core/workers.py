@@ -1,5 +1,6 @@
 """Processes that work for this one, and end with it."""
 
+import contextlib
 import os
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import joblib
 
 _SECONDS = 1.0
+_SAFE_PATH = "PYTHONSAFEPATH"  # Of Python 3.11 and later.
 
 
 def each(function: Callable, jobs: Iterable[tuple], workers: int | None = None, ordered: bool = True) -> Iterator:
@@ -17,7 +19,21 @@ def each(function: Callable, jobs: Iterable[tuple], workers: int | None = None, 
     """
     kind = "generator" if ordered else "generator_unordered"
     pool = joblib.Parallel(workers or joblib.cpu_count(), return_as=kind, initializer=end_with, initargs=(os.getpid(),))
-    return pool(joblib.delayed(function)(*job) for job in jobs)
+    with _safe_path():
+        yield from pool(joblib.delayed(function)(*job) for job in jobs)
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Inside the block, a Python that is started does not import from the current folder: it may be a stranger's dataset."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(_SAFE_PATH)
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
 
 
 def end_with(process: int) -> None:

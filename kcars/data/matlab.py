@@ -49,7 +49,7 @@ def _kept_cells(file: Path) -> list[list[str]] | None:
 @lru_cache(maxsize=8)  # Where the cache folder cannot be written, too, a process is started once.
 def _in_own_process(file: Path, content: bytes, variable: str) -> list[list[str]]:
     most = limits().matlab_unpacked_mib
-    command = [sys.executable, "-m", "kcars.data.matlab", variable, str(most)]
+    command = [sys.executable, "-P", "-m", "kcars.data.matlab", variable, str(most)]  # -P: not of the current folder.
     package = str(Path(__file__).parents[2])  # So that the child finds it, also in a checkout that is not installed.
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}  # Each thread takes memory.

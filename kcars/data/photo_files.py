@@ -68,19 +68,20 @@ class Walked:
     """What lies below a folder, each path relative to it, sorted.
 
     photos: by the endings of their names; others: files of other endings, which are not read; linked: links to folders,
-    which are not followed.
+    which are not followed; empty: folders that hold nothing, or hidden files alone.
     """
 
     photos: list[str]
     others: list[str]
     linked: list[str]
+    empty: list[str]
 
 
 def walk(root: Path, also: tuple[str, ...] = ()) -> list[str]:
     """Paths relative to `root` of every photo below it, by the ending of its name, sorted; hidden ones are left out.
 
     also: more endings that are read. Raises KcarsError for a folder that cannot be read. What is passed over, files of other
-    endings and links to folders, is reported once on standard error.
+    endings and links to folders, is reported once on standard error, and so are empty folders.
     """
     found = walked(root, also)
     if found.linked:
@@ -89,20 +90,24 @@ def walk(root: Path, also: tuple[str, ...] = ()) -> list[str]:
         )
     if found.others:
         _warn_once(f"warning: {root}: {_passed_over(found)}")
+    if found.empty:
+        holds = "1 folder holds" if len(found.empty) == 1 else f"{len(found.empty)} folders hold"
+        _warn_once(f"warning: {root}: {holds} nothing: {_listed(found.empty)}")
     return found.photos
 
 
 def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
     """As `walk`, with what is passed over, which is not reported."""
     endings = PHOTO_ENDINGS + also
-    found, waiting = Walked([], [], []), [""]
+    found, waiting = Walked([], [], [], []), [""]
     while waiting:
-        prefix = waiting.pop()
+        prefix, holds = waiting.pop(), False
         try:
             with os.scandir(os.path.join(root, prefix)) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
+                    holds = True
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(f"{prefix}{entry.name}/")
                     elif entry.is_symlink() and os.path.isdir(entry.path):
@@ -114,7 +119,9 @@ def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
         except OSError as error:
             place = shortened(os.path.join(root, prefix))
             raise KcarsError(f"{place}: cannot be read ({error.strerror}); make it readable, or move it away") from None
-    for paths in (found.photos, found.others, found.linked):
+        if prefix and not holds:
+            found.empty.append(prefix.rstrip("/"))
+    for paths in (found.photos, found.others, found.linked, found.empty):
         paths.sort()
     return found
 

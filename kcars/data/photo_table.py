@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kcars.core.files import fingerprint
+from kcars.core.files import fingerprint, real_path
 from kcars.data.spelling import plain
 
 NO_BOX = (-1, -1, -1, -1)
@@ -140,6 +140,12 @@ def model_names(index: Index, rows: np.ndarray) -> list[str]:
         for make, model in set(zip(makes, models, strict=True))
     }
     return [named[pair] for pair in zip(makes, models, strict=True)]
+
+
+def is_photo_of(index: Index, file: Path) -> bool:
+    """Whether a file is one of the photos: what writing it would destroy."""
+    root, place = real_path(index.root), real_path(file.parent) / file.name
+    return place.is_relative_to(root) and place.relative_to(root).as_posix() in set(index.paths.tolist())
 
 
 def with_make(make: str, model: str) -> str:

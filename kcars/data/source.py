@@ -50,6 +50,19 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     return folders.read(path, task, data)
 
 
+def refuse_within(path: Path | None, out: Path) -> None:
+    """KcarsError where `out` lies within class folders: the pictures that a command writes would be read as photos."""
+    if path is None or not os.path.isdir(path) or os.path.lexists(path / manifest.PHOTOS):
+        return
+    if compcars.find_root(path) or surveillance.find_root(path):
+        return
+    root, place = real_path(path), real_path(out)
+    if place.is_relative_to(root) and not any(part.startswith(".") for part in place.relative_to(root).parts):
+        raise KcarsError(
+            f"--out {out}: lies in the dataset {path}, where its pictures would be read as photos; name a folder outside of it"
+        )
+
+
 def load_every_task(path: Path | None, data: DataSettings | None = None) -> tuple[dict[str, Dataset], list[str]]:
     """The Datasets at `path` by task, and why a task has none; KcarsError where neither has one."""
     found, reasons = {}, []

@@ -35,7 +35,8 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self.loop.call_later(limits().page_stall_seconds, self._abort_unread)
+        if self.transport.get_write_buffer_size() > 0:  # A timer keeps all of a connection in memory.
+            self.loop.call_later(limits().page_stall_seconds, self._abort_unread)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -8,6 +8,7 @@ import numpy as np
 SIZE_PX, MARGIN = 224, 0.1
 MARKER = re.compile(rb"\xff[\x01-\xfe]")
 BETWEEN = bytes.fromhex("00b74a1d94e25b3cc97625aa55ef0a9934c76e8742d92ca1")
+FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # by orientation, after 5 to 8 are transposed
 DAMAGED = "a JPEG that ends too early or is damaged"
 
 
@@ -15,20 +16,22 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     """What the network is given of a JPEG file: (size, size, 3) uint8 RGB. ValueError for a photo or a box that is refused."""
     with open(path, "rb") as file:
         data = file.read()
-    spread = spread_out(data)
-    photo = decoded(data)  # turned as its Exif says
-    height, width = photo.shape[:2]
+    spread, turn = spread_out(data)
+    height, width = turned(decoded(data), turn).shape[:2]
     left, top, right, bottom = (float(np.float32(edge)) for edge in box or (0, 0, width, height))
+    if right <= 1 and bottom <= 1 and any(edge % 1 for edge in (left, top, right, bottom)):
+        raise ValueError(f"{path}: the box ends within the first pixel, as shares of the photo do; give pixels")
     left, top, right, bottom = max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
     if not (left < right and top < bottom):
         raise ValueError(f"{path}: the box holds no pixel of the photo")
     # What is far larger than needed is decoded at a half or a quarter.
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
-    photo, stored = decoded(data, scale), decoded(data, scale, cv2.IMREAD_IGNORE_ORIENTATION)
+    stored = decoded(data, scale)
     doubtful = (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
-    if doubtful and not np.array_equal(stored, decoded(spread, scale, cv2.IMREAD_IGNORE_ORIENTATION)):
+    if doubtful and not np.array_equal(stored, decoded(spread, scale)):
         raise ValueError(f"{path}: {DAMAGED}")
+    photo = turned(stored, turn)
     height, width = photo.shape[:2]
     if box:
         left, top, right, bottom = (edge / scale for edge in (left, top, right, bottom))
@@ -42,24 +45,49 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def decoded(data, scale=1, flag=0):
+def decoded(data, scale=1):
     at = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}[scale]
-    photo = cv2.imdecode(np.frombuffer(data, np.uint8), at | flag)
+    photo = cv2.imdecode(np.frombuffer(data, np.uint8), at | cv2.IMREAD_IGNORE_ORIENTATION)
     if photo is None:
         raise ValueError(DAMAGED)
     return photo
 
 
+def turned(photo, turn):
+    """Pixels as stored, turned as Exif's orientation says; OpenCV's own reader of Exif takes it from more than Exif allows."""
+    photo = cv2.transpose(photo) if 5 <= turn <= 8 else photo
+    return cv2.flip(photo, FLIPS[turn]) if turn in FLIPS else photo
+
+
+def turn_in(exif):
+    """The orientation that its first directory names, 1 where it names none."""
+    order = {b"II": "little", b"MM": "big"}.get(exif[:2])
+    if order is None:
+        return 1
+
+    def number(place, size):
+        return int.from_bytes(exif[place : place + size].ljust(size, b"\0"), order)
+
+    first = number(4, 4)
+    for entry in range(first + 2, min(first + 2 + 12 * number(first, 2), len(exif)), 12):
+        if number(entry, 2) == 0x0112:
+            return number(entry + 8, 2)
+    return 1
+
+
 def spread_out(data):
-    """The JPEG with bytes between its scans: where pixels change by them, some were lacking, which decoders fill up.
+    """The JPEG with bytes between its scans, and its orientation: where pixels change by them, some were lacking, which
+    decoders fill up.
 
     ValueError for what is no JPEG of one or three colours, or lacks scans.
     """
-    place, kind, frame, head = 2, 0, b"", b""
+    place, kind, frame, head, exif = 2, 0, b"", b"", None
     while kind != 0xDA and (found := MARKER.search(data, place)):
         kind, place = data[found.end() - 1], found.end()
         if kind >= 0xC0 and not 0xD0 <= kind <= 0xD7:
             length = max(2, int.from_bytes(data[place : place + 2], "big"))
+            if kind == 0xE1 and exif is None and data[place + 2 : place + 8] == b"Exif\0\0":
+                exif = data[place + 8 : place + length]
             head, place = data[place : place + length] + bytes(520), place + length
             frame = bytes([kind]) + head if kind in (0xC0, 0xC1, 0xC2) else frame
     if data[:3] != b"\xff\xd8\xff" or kind != 0xDA or frame[8:9] not in (b"\1", b"\3"):
@@ -78,4 +106,4 @@ def spread_out(data):
     if not markers or any(data[at + 1] not in own for at in markers) or (several and len(given) < 64 * colours):
         raise ValueError(DAMAGED)
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
-    return BETWEEN.join(parts)
+    return BETWEEN.join(parts), turn_in(exif or b"")

@@ -52,6 +52,7 @@ def _photo(number, data, box, size_px: int, padding: float):
             *_whole(number, file, markers),
             *_bounded(number, file, markers, height, width),
             _holds(number, box, inside, height, width),
+            _in_pixels(number, box),
         ]
     ):
         scale = _decoding_scale(inside, size_px)
@@ -118,6 +119,12 @@ def _holds(number, box, inside, height, width):
     """The assertion that something of a box lies within the photo; what is not a number compares as false."""
     there = tf.reduce_all(tf.math.is_finite(box)) & (inside[2] > inside[0]) & (inside[3] > inside[1])
     return _refuse(there, number, "has a box that holds no pixel of it:", box, "in", width, "x", height)
+
+
+def _in_pixels(number, box):
+    """The assertion that a box is not in shares of the photo."""
+    shares = tf.reduce_all(box[2:] <= 1) & tf.reduce_any(box != tf.round(box))
+    return _refuse(~shares, number, "has a box that ends within the first pixel, as shares of it do:", box)
 
 
 def _decoding_scale(inside, size_px: int):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path
-from kcars.data.photo_files import walk
+from kcars.data.photo_files import file_bytes, walk
 from kcars.data.photo_table import NO_BOX, Index
 from kcars.data.readers import compcars, folders, manifest, surveillance
 from kcars.data.spelling import Disk
@@ -27,7 +27,7 @@ class Named(NamedTuple):
 def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
     """Every photo below the folder, and why none has a name, "" where they have; `boxes`: with those that the layout gives.
 
-    Raises KcarsError where there is no such folder, it holds no photo, or describes itself wrongly.
+    Raises KcarsError where there is no such folder, it holds no photo, describes itself wrongly, or leads out of itself.
     """
     if not os.path.isdir(folder):
         raise KcarsError(f"{folder}: there is no such folder")
@@ -35,21 +35,25 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
     if os.path.lexists(folder / manifest.PHOTOS):
         listed = manifest.described(folder / manifest.PHOTOS)
         disk = Disk(folder)
+        paths = [disk.path_of(one.path) for one in listed]
+        file_bytes(folder, paths)  # It refuses what leads out.
         return [
-            _named(folder, disk.path_of(one.path), one.make, one.model, one.box if boxes else None) for one in listed
+            _named(folder, path, one.make, one.model, one.box if boxes else None)
+            for path, one in zip(paths, listed, strict=True)
         ], ""
     if root:
         return _of_index(compcars.every_photo(root), boxes), ""
     if surveillance.find_root(folder):
         index = surveillance.read(folder, "classify", DataSettings(size_px=32)).index
         return _of_index(index, boxes), ""
+    paths = walk(folder)
+    if not paths:
+        raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
+    file_bytes(folder, paths)
     try:
         named = [_named(folder, one.path, one.make, one.model) for one in folders.described(folder, tell=False)]
-        return named + [_named(folder, path) for path in folders.without_class(walk(folder))], ""
+        return named + [_named(folder, path) for path in folders.without_class(paths)], ""
     except KcarsError as error:
-        paths = walk(folder)
-        if not paths:
-            raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings") from None
         flat = not any("/" in path for path in paths)
         return [_named(folder, path) for path in paths], "it has no class folders" if flat else str(error)
 

@@ -1,8 +1,9 @@
 """What a box is, for training and every way to an answer: which part of a photo it names, and which boxes are refused.
 
 A box is left, top, right, bottom: numbers of pixels of the upright photo, counted from 0, right and bottom just outside. None
-is the whole photo. A box is first clipped to the photo; one of which nothing is left is refused. `export/jpeg_graph.py` does
-the same in TensorFlow, where (-1, -1, -1, -1) stands for the whole photo.
+is the whole photo. A box is first clipped to the photo; one of which nothing is left is refused, and so is one in fractions that
+ends within the first pixel: it is in shares of the photo, not in pixels. `export/jpeg_graph.py` does the same in TensorFlow,
+where (-1, -1, -1, -1) stands for the whole photo, and `export/client_pixels.py` for other runtimes.
 """
 
 import math
@@ -15,11 +16,13 @@ SCALES = (1, 2, 4)  # 1/8 would save little more: an edge between its pixels is 
 
 
 def clipped(box: Box | None, height: int, width: int) -> tuple[float, float, float, float]:
-    """The edges of a box within a photo of height x width pixels, as 32-bit numbers; ValueError where nothing is left."""
+    """The edges of a box within a photo of height x width pixels, as 32-bit numbers; ValueError where it is refused."""
     if box is None:
         return 0.0, 0.0, float(width), float(height)
     left, top, right, bottom = edges = np.asarray(box, np.float32).tolist()
     if math.isfinite(sum(edges)):
+        if _in_shares(edges):
+            raise _no_pixels(box)
         left, right = max(0.0, left), min(float(width), right)
         top, bottom = max(0.0, top), min(float(height), bottom)
         if right > left and bottom > top:
@@ -51,6 +54,17 @@ def part_of(
     end_column = max(first_column + 1, min(columns, round(right + wider)))
     end_row = max(first_row + 1, min(rows, round(bottom + higher)))
     return first_column, first_row, end_column, end_row
+
+
+def _in_shares(edges: Sequence[float]) -> bool:
+    return max(edges[2:]) <= 1 and any(edge != round(edge) for edge in edges)
+
+
+def _no_pixels(box: Box) -> ValueError:
+    edges = ", ".join(f"{float(edge):g}" for edge in box)
+    return ValueError(
+        f"box {edges} ends within the first pixel, as shares of a photo do; give pixels: shares times its sides"
+    )
 
 
 def _nothing_inside(box: Box, height: int, width: int) -> ValueError:

@@ -17,6 +17,7 @@ NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
 DAMAGED = "ends too early or is damaged"
 MILLION = 10**6
 _ORIENTATION = 0x0112
+EXIF = b"Exif\0\0"  # Before Exif in a JPEG, and in some PNG and WebP files.
 _UNCOMPRESSED, _BIT_FIELDS = 0, 3  # Compressions of a BMP file.
 
 
@@ -110,7 +111,7 @@ def _jpeg(data: bytes, bounds: Limits) -> Header:
     if not found.whole:
         raise ValueError(DAMAGED)
     coefficients = 2 * found.components if found.several_scans else 0
-    return Header("JPEG", found.height, found.width, data, found, _orientation(found.exif or b""), coefficients, 9)
+    return Header("JPEG", found.height, found.width, data, found, orientation_in(found.exif or b""), coefficients, 9)
 
 
 def _refuse_scans(found: jpeg_header.JpegHeader, bounds: Limits) -> None:
@@ -130,7 +131,7 @@ def _png(data: bytes, bounds: Limits) -> Header:
         raise ValueError(NO_PHOTO)
     refuse_size(found.width, found.height, bounds)
     fixed = 20 if found.frames else 10  # OpenCV lays frames over one another on canvases of its own.
-    turned, deep = _orientation(found.exif), data[24] == 16
+    turned, deep = orientation_in(found.exif.removeprefix(EXIF)), data[24] == 16
     return Header("PNG", found.height, found.width, found.content, asked=turned, fixed=fixed, sixteen_bit=deep)
 
 
@@ -146,7 +147,8 @@ def _webp(data: bytes, bounds: Limits) -> Header:
     else:
         raise ValueError(NO_PHOTO)
     refuse_size(width, height, bounds)
-    return Header("WEBP", height, width, data, asked=_orientation(_webp_exif(data, bounds)), fixed=18)
+    turned = orientation_in(_webp_exif(data, bounds).removeprefix(EXIF))
+    return Header("WEBP", height, width, data, asked=turned, fixed=18)
 
 
 def _webp_exif(data: bytes, bounds: Limits) -> bytes:
@@ -179,15 +181,14 @@ def _bmp(data: bytes, bounds: Limits) -> Header:
     return Header("BMP", height, width, data)
 
 
-def _orientation(exif: bytes) -> int:
+def orientation_in(exif: bytes) -> int:
     """The orientation that Exif asks for, out of its first directory; 0 where it names none."""
-    exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "little", b"MM": "big"}.get(exif[:2])
     if order is None:
         return 0
 
     def number(place: int, size: int) -> int:
-        return int.from_bytes(exif[place : place + size], order)
+        return int.from_bytes(exif[place : place + size].ljust(size, b"\0"), order)
 
     start = number(4, 4)
     for entry in range(start + 2, start + 2 + 12 * number(start, 2), 12):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
+from kcars.images.formats import EXIF, orientation_in
 from kcars.inference.photo_source import Box, Photo, shown
 
 TAKEN = (
@@ -18,7 +19,6 @@ TAKEN = (
 )
 _CHANNELS = (1, 3, 4)
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")  # Of 8 bits or fewer, which turn to RGB in one way only.
-_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -137,9 +137,8 @@ def _pixels_of_image(image: Image.Image, name: str) -> np.ndarray:
         )
     try:
         pixels = image.convert("RGB")
-        exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
-        if (turn := _TURNS.get(exif.get(_ORIENTATION))) is not None:
+        exif = image.info.get("exif") or b""
+        if (turn := _TURNS.get(orientation_in(exif.removeprefix(EXIF)))) is not None:
             pixels = pixels.transpose(turn)
         return _pixels_of_array(pixels, name)
     except MemoryError:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from kcars.core.csv_files import delimiter, restored
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path
 from kcars.core.limits import limits
+from kcars.core.plain_text import warn
 from kcars.data.photo_files import walk
-from kcars.data.spelling import Disk
+from kcars.data.spelling import Disk, why_missing
 from kcars.images import video
 from kcars.images.decode import full_size, named, photo_bytes
 from kcars.untrusted import onnx_file
@@ -94,10 +96,10 @@ def frames(file: Path, every_seconds: float) -> Iterator[Photo]:
 def read_boxes(file: Path) -> dict[Path, list[Box]]:
     """Boxes by photo, absolute, from a CSV of path, left, top, right, bottom; paths are below the CSV's folder.
 
-    A photo may stand in several lines. Raises KcarsError with the line that is wrong.
+    A photo may stand in several lines; photos that are not there are told. Raises KcarsError with the line that is wrong.
     """
     boxes: dict[Path, list[Box]] = {}
-    disk = Disk(file.parent)
+    disk, gone = Disk(file.parent), {}
     try:
         with opened_list(file) as lines:
             reader = csv.DictReader(lines, delimiter=delimiter(lines.readline()))
@@ -106,6 +108,8 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
             missing = [name for name in ("path", *BOX_COLUMNS) if name not in (reader.fieldnames or ())]
             if missing:
                 raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
+            if twice := [name for name, count in Counter(reader.fieldnames).items() if name and count > 1]:
+                raise KcarsError(f"{file}: has two columns {twice[0]}; each stands once")
             for line in reader:
                 where = f"{file} line {reader.line_num}"
                 if not line["path"] or "\0" in line["path"] or None in line:
@@ -114,12 +118,26 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
                     )
                 path = restored(line["path"])
                 path = path if os.path.lexists(file.parent / path) else disk.path_of(path.strip())
+                if is_video(path):
+                    raise KcarsError(
+                        f"{where}: {path!r} is a video; lines give boxes of photos, --box that of all frames"
+                    )
+                if not os.path.lexists(file.parent / path):
+                    gone[path] = None
                 boxes.setdefault(real_path(file.parent / path), []).append(
                     box_of([line[name] for name in BOX_COLUMNS], where)
                 )
     except (OSError, ValueError, csv.Error) as error:
         raise KcarsError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if gone:
+        _warn_of_gone(file, list(gone))
     return boxes
+
+
+def _warn_of_gone(file: Path, paths: list[str]) -> None:
+    why = why_missing(file.parent, paths)
+    told = f"{len(paths)} of its photos are not below {file.parent}, such as {paths[0]!r}"
+    warn(f"warning: {file}: {told}{f'; {why}' if why else ''}")
 
 
 def box_of(texts: list[str | None], where: str) -> Box:
@@ -217,6 +235,10 @@ class Detector:
         canvas[top : top + size[1], left : left + size[0]] = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         found = self._found(canvas)
         found = found[found[:, 4] >= self.least_score]
+        if len(found) and (found[:, 2:4] <= 1).all():
+            raise KcarsError(
+                f"--detector {self.file}: gives boxes in shares of its input, from 0 to 1; pixels of it are needed"
+            )
         if self.classes:
             found = found[np.isin(found[:, 5].round(), list(self.classes))]
         found = found[np.argsort(-found[:, 4], kind="stable")][: limits().detector_boxes]

@@ -78,10 +78,10 @@ def balanced_metrics(classes: int) -> list[keras.metrics.Metric]:
 class BalancedMetrics(keras.callbacks.Callback):
     """Adds macro F1 of the training batches to the logs and hands on the recall of every class."""
 
-    def __init__(self, record):
+    def __init__(self, record, classes: int):
         """record: called with rows [epoch, recall of each class], one an epoch; nan where a class was not seen."""
         super().__init__()
-        self.record, self.rows = record, []
+        self.record, self.rows, self.cells = record, [], 1 + classes
 
     def on_epoch_end(self, epoch, logs=None):
         for metric in _matrices(self.model):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -13,6 +12,7 @@ from kcars.core.files import written_whole
 from kcars.core.plain_text import in_figure
 from kcars.paper.figures_runs import facts_line
 from kcars.report.read import Reported
+from kcars.training.tensorboard.drawings import in_own_style
 
 GREY = "#555555"
 KEY_INCHES, NOTE_INCHES = 0.21, 0.14  # Height of a line of the legend, of the footer.
@@ -47,7 +47,7 @@ def look(number: int) -> Look:
 
 def in_style():
     """Figures that are made and written inside the block look alike and have the same bytes in every run."""
-    return rc_context(SETTINGS)
+    return in_own_style(SETTINGS)
 
 
 def sheet(

@@ -18,7 +18,7 @@ CLIENT = (
     "Send whole JPEG files, of one or three colours (grey, YCbCr, RGB): an Exif turn is applied, as kcars applies it. Four colours, for "
     "printing, and other formats are refused, as other pixels would be read of them.",
     "Boxes are left, top, right, bottom in pixels of the upright photo, counted from 0, right and bottom just outside, and are clipped to it; "
-    "-1, -1, -1, -1 is the whole photo. A box that holds no pixel of the photo is refused.",
+    "-1, -1, -1, -1 is the whole photo. A box that holds no pixel of the photo, or is given in shares of it, is refused.",
     "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
     "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
     "A batch with a photo that is no JPEG, ends too early, is damaged or has more than 100 million pixels is refused whole, and the "

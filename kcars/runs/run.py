@@ -21,7 +21,7 @@ from kcars.schemas.facts import RunFile
 from kcars.schemas.scores import ScoresFile
 from kcars.schemas.tables import columns_in
 from kcars.settings import Strategy
-from kcars.settings.strategy import check, parse_yaml, to_yaml
+from kcars.settings.strategy import check, strategy_in, to_yaml
 from kcars.tasks.plan import Plan
 from kcars.untrusted.run_folder import BACK, DIGESTS, LOCK, RunFolder
 
@@ -144,7 +144,7 @@ class Run:
         if not self.files.has("settings.yaml"):  # Killed between the two files.
             return self.strategy()
         path = self.folder / "settings.yaml"
-        return check(parse_yaml(self.files.read_text("settings.yaml"), path), str(path))
+        return strategy_in(self.files.read_text("settings.yaml"), path)
 
     def refuse_other_data(self, dataset: Dataset) -> None:
         """KcarsError where the dataset is not the one that the run was trained on."""

@@ -1,6 +1,6 @@
 """Whether a state can be one of a run: its steps, and what each callback remembers, must agree with the plan and each other."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
 
@@ -9,8 +9,13 @@ from kcars.schemas import first_fault
 from kcars.schemas.state import CALLBACKS
 
 
-def refuse_misfit(state: State, callbacks: Collection[str], steps_per_epoch: int, epochs: int) -> None:
-    """ValueError, which says why, where no run of so many epochs with these callbacks comes to such a state."""
+def refuse_misfit(
+    state: State, callbacks: Collection[str], steps_per_epoch: int, epochs: int, cells: Mapping[str, int] | None = None
+) -> None:
+    """ValueError, which says why, where no run of so many epochs with these callbacks comes to such a state.
+
+    cells: how many each row has of the tables that callbacks remember.
+    """
     if state.step > steps_per_epoch * epochs:
         raise ValueError(f"of step {state.step}, beyond the {steps_per_epoch * epochs} that are planned")
     for name in callbacks:
@@ -22,6 +27,8 @@ def refuse_misfit(state: State, callbacks: Collection[str], steps_per_epoch: int
             except ValidationError as error:
                 raise ValueError(f"{name}: {first_fault(error)}") from None
     _refuse_other_steps(state, callbacks, steps_per_epoch)
+    for name, count in (cells or {}).items():
+        _refuse_other_rows(name, state.facts[name]["rows"], count, epochs)
 
 
 def _refuse_other_steps(state: State, callbacks: Collection[str], steps_per_epoch: int) -> None:
@@ -41,3 +48,11 @@ def _refuse_other_steps(state: State, callbacks: Collection[str], steps_per_epoc
         len(rows) not in ended or [row.get("epoch") for row in rows] != list(range(1, len(rows) + 1))
     ):
         raise ValueError(f"its history is of {len(rows)} epochs, the state of {whole}")
+
+
+def _refuse_other_rows(name: str, rows: list[list], count: int, epochs: int) -> None:
+    for row in rows:
+        if len(row) != count:
+            raise ValueError(f"{name} has a row of {len(row)} cells, its table has {count}")
+        if type(row[0]) is not int or not 1 <= row[0] <= epochs:
+            raise ValueError(f"{name} has a row of no epoch")

@@ -132,7 +132,8 @@ def _read(path: Path) -> State:
     except (KcarsError, KeyError, RecursionError) as error:
         raise ValueError(str(error).removeprefix(f"{path}: ")) from None
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(f"{name} is not finite")
+        with np.errstate(over="ignore"):  # A number of float64 that float32 does not hold would be infinite later.
+            if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float32, copy=False)).all():
+                raise ValueError(f"{name} is not finite")
     facts.pop("format")
     return State(facts.pop("step"), facts, arrays)

@@ -1,19 +1,26 @@
 """run.json: what a run is."""
 
+import os
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, InstanceOf, NonNegativeInt, PositiveInt
 
 from kcars.schemas import Part
 
+MOST_PLACE_BYTES = 4096  # Of a path, on Linux.
 
-def _no_zero_byte(place: str) -> str:
-    if "\0" in place:
+
+def _of_a_file(place: str) -> str:
+    try:
+        name = os.fsencode(place)
+    except UnicodeEncodeError:
+        name = b"\0"
+    if b"\0" in name or len(name) > MOST_PLACE_BYTES:
         raise ValueError("no file has such a name")
     return place
 
 
-Place = Annotated[InstanceOf[str], AfterValidator(_no_zero_byte)]  # Of a file: a name may hold what is no UTF-8.
+Place = Annotated[InstanceOf[str], AfterValidator(_of_a_file)]  # Of a file: a name may hold what is no UTF-8.
 
 
 class Planned(Part):

@@ -3,13 +3,31 @@
 Numbers may be infinite, such as the best score before the first.
 """
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
 from kcars.schemas import Part
 
+LARGEST = 3.4028234663852886e38  # Of float32, in which TensorBoard keeps what the history holds.
+
+
+def _fits_float32(number: float) -> float:
+    if LARGEST < abs(number) < math.inf:
+        raise ValueError("float32 does not hold it")
+    return number
+
+
+def _is_one(number: float) -> float:
+    if math.isnan(number):
+        raise ValueError("a number is expected")
+    return number
+
+
 Cell = str | int | float
+Logged = Annotated[float, AfterValidator(_fits_float32)]
+Best = Annotated[float, AfterValidator(_is_one)]
 
 
 class _Remembered(Part):
@@ -29,12 +47,12 @@ class Steps(_Remembered):
 
 
 class HistoryFacts(Steps):
-    rows: list[dict[str, float]]
+    rows: list[dict[str, Logged]]
     elapsed: NonNegativeFloat
 
 
 class KeepBestFacts(_Remembered):
-    best: float
+    best: Best
     best_epoch: NonNegativeInt
     epochs: NonNegativeInt
 
@@ -44,7 +62,7 @@ class KeepEpochFacts(_Remembered):
 
 
 class PlateauFacts(_Remembered):
-    best: float
+    best: Best
     waited: NonNegativeInt
 
 

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from kcars.core.csv_files import restored
 from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.schemas import Part, checked
 
 CELL_CHARACTERS = 2**20  # Of a cell; a map has about 300.
@@ -117,6 +118,10 @@ TABLES = {
 
 def columns_in(text: str, path: Path, remedy: str) -> dict[str, list[str]]:
     """Columns of a table by name, as its schema says; KcarsError with the remedy where it is damaged."""
+    if text.count(",") + text.count("\n") > limits().table_cells:  # A cell takes 60 bytes of memory, and 2 of the file.
+        raise KcarsError(
+            f"{path}: has more than {limits().table_cells:,} cells, of which no more are read (table_cells)"
+        )
     csv.field_size_limit(CELL_CHARACTERS)
     try:
         head, *rows = ([*map(restored, row)] for row in csv.reader(io.StringIO(text, newline="")))

@@ -15,6 +15,7 @@ from kcars.settings.strategy_yaml import TooMuch, load_yaml
 from kcars.untrusted.reading import read_bytes
 
 SHOWN = 200  # So many characters of a value in a message.
+WHAT = "a strategy"
 
 
 def json_schema() -> str:
@@ -43,7 +44,7 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     value.
     """
     path = _find(name)
-    settings = read_yaml(path, "a strategy", _keys(()))
+    settings = read_yaml(path, WHAT, _keys(()))
     for key, value in fixed.items():
         if value is None:
             continue
@@ -63,6 +64,11 @@ def changed_name(name: str, overrides: Sequence[str]) -> str:
     """The name that a run tells: with the keys of the `key.sub=value` overrides, where there are some."""
     changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
     return name + (f" (changed: {changed})" if changed else "")
+
+
+def strategy_in(text: str, path: Path) -> Strategy:
+    """The Strategy in a file's text; KcarsError where it holds none."""
+    return check(mapping_in(text, path, WHAT, _keys(())), str(path))
 
 
 def check(settings: dict, where: str) -> Strategy:
@@ -92,6 +98,11 @@ def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
         text = read_bytes(path, limits().yaml_kib * 1024).decode()
     except UnicodeDecodeError as error:
         raise KcarsError(f"{path}: cannot be read ({error})") from None
+    return mapping_in(text, path, what, keys)
+
+
+def mapping_in(text: str, path: Path, what: str, keys: Sequence[str]) -> dict:
+    """As `read_yaml`, of a file's text."""
     settings = parse_yaml(text, path)
     if not isinstance(settings, dict):
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"

@@ -134,7 +134,7 @@ def _callbacks(plan, task, network, store, run, board, schedule, updates, minute
         all_.StopOnNaN(),
         *([keeping] if keeping else []),
         *([all_.Validate(kept, score), curves] if validates else []),
-        BalancedMetrics(partial(run.record_class_recall, plan.classes)),
+        BalancedMetrics(partial(run.record_class_recall, plan.classes), len(plan.classes)),
         all_.OneCycle(schedule, updates, run.folder / "learning_rate.png"),
         all_.CollapseWatch(_warn),
         KeepBest(kept, leading, run.best_weights, settings.early_stopping, settings.keep == "last")

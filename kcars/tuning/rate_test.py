@@ -16,6 +16,7 @@ from kcars.runs.keras_setup import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
+from kcars.training.tensorboard.drawings import in_own_style
 from kcars.tuning.rate_curve import RateCurve, Suggestion, draw, is_over, suggest
 
 TABLE, PICTURE = "rate_test.csv", "rate_test.png"
@@ -116,7 +117,7 @@ def _write(curve: RateCurve, out: Path, title: str) -> None:
     write_text(
         out / TABLE, csv_text({name: [float(f"{value:.8g}") for value in column] for name, column in columns.items()})
     )
-    with written_whole(out / PICTURE, "wb") as file:
+    with written_whole(out / PICTURE, "wb") as file, in_own_style():
         draw(curve, suggest(curve), title).savefig(file, dpi=150, format="png")
 
 

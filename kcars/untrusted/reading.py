@@ -23,6 +23,7 @@ from kcars.core.limits import limits
 MIB = 2**20
 # What `zipfile` raises of a damaged archive: each way of packing has errors of its own.
 PACKING_ERRORS = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+ZIP_LIST_BYTES = 8 * MIB  # About 100 an entry; a training state has thousands of entries.
 # Without O_NONBLOCK, opening a named pipe waits for a writer.
 FOR_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -120,7 +121,10 @@ def read_json(path: Path, root: Path | None = None) -> Any:
 
 
 def json_in(text: str, path: Path) -> Any:
-    """What a text in JSON holds, nested at most `json_depth` deep; `path` is for messages."""
+    """What a text in JSON holds: at most `json_values` values, nested at most `json_depth` deep; `path` is for messages."""
+    # Before each value stands one of these signs, but before the outermost.
+    if sum(map(text.count, "[{,:")) >= limits().json_values:
+        raise KcarsError(f"{path}: holds too much; at most {limits().json_values:,} values are read (json_values)")
     try:
         found = json.loads(text, parse_constant=_no_constant)
         _refuse_deep(found, path)
@@ -166,7 +170,7 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
 
     most = limits().arrays_mib * MIB
     try:
-        with zipfile.ZipFile(file) as archive:
+        with opened_zip(file) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
             if (total := sum(entry.file_size for entry in entries.values())) > most:
                 raise KcarsError(f"{path}: unpacks to {total:,} bytes; at most {most:,} are read (arrays_mib)")
@@ -184,6 +188,30 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
     except PACKING_ERRORS as error:
         told = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise KcarsError(f"{path}: cannot be read ({told})") from None
+
+
+@contextlib.contextmanager
+def opened_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """An archive, open for reading; ValueError where it lists so many entries that the list alone fills the memory."""
+    bounded = _ListBounded(file)
+    with zipfile.ZipFile(bounded) as archive:
+        bounded.most = None
+        yield archive
+
+
+class _ListBounded:
+    """A file of which no more than `most` bytes are read at a time: `zipfile` reads the list of entries at once."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self.most = file, ZIP_LIST_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        if self.most is not None and size > self.most:
+            raise ValueError(f"its list of entries has {size:,} bytes; at most {self.most:,} are read")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str):
+        return getattr(self._file, name)
 
 
 def array_in(content: bytes, path: Path):

@@ -1,14 +1,12 @@
 """Files of weights that somebody else may have made: looked at before Keras or safetensors reads them."""
 
 import io
-import json
-import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
 from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
-from kcars.untrusted.reading import MIB, opened
+from kcars.untrusted.reading import MIB, json_in, opened, opened_zip
 
 KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that hold code, which Keras' own safe mode refuses too.
@@ -26,20 +24,20 @@ def check(path: Path) -> None:
     with opened(path, limits().model_mib * MIB) as file:
         try:
             if path.suffix == ".keras":
-                _keras(file)
+                _keras(file, path)
             elif path.suffix == ".h5":
                 array_bytes(file)
         except Refused as error:
             raise KcarsError(f"{path}: {error}") from None
-        except MemoryError:
+        except (KcarsError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  HDF5, ZIP and its many ways of packing have errors of their own.
             told = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise KcarsError(f"{path}: cannot be read as {path.suffix} ({told})") from None
 
 
-def _keras(file: BinaryIO) -> None:
-    with zipfile.ZipFile(file) as archive:
+def _keras(file: BinaryIO, path: Path) -> None:
+    with opened_zip(file) as archive:
         entries = archive.infolist()
         if strange := [entry.filename for entry in entries if entry.filename not in KERAS_ENTRIES]:
             raise Refused(
@@ -51,7 +49,7 @@ def _keras(file: BinaryIO) -> None:
             raise Refused(f"unpacks to {total:,} bytes; at most {most:,} are read (model_mib)")
         if archive.getinfo("config.json").file_size > limits().json_mib * MIB:
             raise Refused(f"its config.json is larger than {limits().json_mib} MiB (json_mib)")
-        _refuse_code(json.loads(archive.read("config.json")))
+        _refuse_code(json_in(archive.read("config.json").decode(), path))
         array_bytes(io.BytesIO(archive.read("model.weights.h5")))
 
 
@@ -98,6 +96,7 @@ def array_bytes(file) -> int:
                     raise Refused(
                         f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
                     )
+                _refuse_packed(name, found)
     return numbers
 
 
@@ -110,3 +109,11 @@ def _size(name: str, found) -> int:
     if found.external or found.is_virtual:
         raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
     return found.size * found.dtype.itemsize
+
+
+def _refuse_packed(name: str, found) -> None:
+    """Refused for an array behind a filter: HDF5 unpacks as much as the packed bytes hold, whatever size the array has."""
+    import h5py
+
+    if isinstance(found, h5py.Dataset) and found.id.get_create_plist().get_nfilters():
+        raise Refused(f"its {name[:80]!r} is packed; arrays that are not can be read, as Keras writes them")

@@ -1,11 +1,20 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kcars.core.errors import KcarsError
-from kcars.core.files import cache_folder, fingerprint, writable_folder, write_json, write_text, written_whole
+from kcars.core.files import (
+    cache_folder,
+    cache_place,
+    fingerprint,
+    writable_folder,
+    write_json,
+    write_text,
+    written_whole,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -35,6 +44,12 @@ def test_unwritable_folder_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(KcarsError, match="KCARS_CACHE"):
         cache_folder()
+
+
+def test_the_cache_folder_may_be_named_by_the_users_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of/somebody")
+    monkeypatch.setenv("KCARS_CACHE", "~/cars")
+    assert cache_place() == Path("/home/of/somebody/cars")
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path):

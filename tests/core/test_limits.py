@@ -15,7 +15,16 @@ def test_the_environment_changes_a_limit(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["photo_mib", "photo_mb=1", "photo_mib=0", "photo_mib=-1", "photo_mib=nan", "photo_mib="]
+    "text",
+    [
+        "photo_mib",
+        "photo_mb=1",
+        "photo_mib=0",
+        "photo_mib=-1",
+        "photo_mib=nan",
+        "photo_mib=",
+        "photo_mib=5 photo_mib=6",
+    ],
 )
 def test_what_is_no_limit_is_refused_with_its_name(text):
     with pytest.raises(KcarsError, match=text.partition("=")[0]):

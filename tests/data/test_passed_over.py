@@ -285,3 +285,28 @@ def test_photos_that_no_line_lists_are_notes_of_the_check(tmp_path):
         ("not_listed", "a/0.jpg"),
         ("not_listed", "b/0.jpg"),
     ]
+
+
+# ---- folders ----
+
+
+def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
+    cars(tmp_path, "audi", "fiat")
+    (tmp_path / "seat").mkdir()
+    (tmp_path / "vw/.cache").mkdir(parents=True)
+    folders.read(tmp_path, "classify", DATA)
+    assert "2 folders hold nothing: seat, vw" in capsys.readouterr().err
+
+
+def test_runs_are_not_written_among_class_folders(tmp_path, monkeypatch):
+    cars(tmp_path, "audi", "fiat", photos=10)
+    monkeypatch.chdir(tmp_path)
+    for command in (["train", "--task", "classify"], ["tune", "--task", "classify"], ["reproduce", "table-1"]):
+        code, _, err = run(*command, "--data", ".")
+        assert code == 2 and "lies in the dataset ., where its pictures would be read as photos" in err
+        assert run(*command, "--data", ".", "--out", tmp_path / "audi/run")[0] == 2
+    assert sorted(os.listdir(tmp_path)) == ["audi", "fiat"] and not (tmp_path / "audi/run").exists()
+    for place in (tmp_path / ".runs", tmp_path.parent / "outside", tmp_path.parent / f"{tmp_path.name}-runs"):
+        source.refuse_within(tmp_path, place)
+    (tmp_path / "photos.csv").write_text("path,make\naudi/0.jpg,audi\n")
+    source.refuse_within(tmp_path, tmp_path / "runs")  # Its lines say what its photos are.

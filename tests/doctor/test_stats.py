@@ -51,3 +51,13 @@ def test_the_sheet_is_a_row_a_model(tree, tmp_path):
     assert sheet.size == (8 * 132, 7 * (88 + 14))
     datasets, _ = load_every_task(tree.root)
     assert list(stats.splits(datasets)) == ["classify train", "classify test", "verify train", "verify pairs"]
+
+
+def test_the_sheet_takes_the_place_of_no_photo(coloured_cars, tmp_path):
+    photo = coloured_cars / "Audi/A4/0.png"
+    before = photo.read_bytes()
+    (tmp_path / "linked").symlink_to(coloured_cars)
+    for sheet in (photo, tmp_path / "linked/Audi/A4/0.png"):
+        told = kcars("data", "stats", "--data", coloured_cars, "--sheet", sheet, code=2)
+        assert "is a photo of the dataset" in told
+    assert photo.read_bytes() == before

@@ -80,6 +80,15 @@ def test_a_batch_with_a_box_that_holds_no_pixel_is_refused_and_the_message_says_
         read([jpeg(60, 80)] * 2, [(-1, -1, -1, -1), box])
 
 
+@pytest.mark.parametrize("box", [(0.1, 0.2, 0.7, 0.8), (0, 0, 1, 0.5), (-0.01, 0, 1, 1)])
+def test_a_batch_with_a_box_in_shares_of_a_photo_is_refused(box):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[1\] \[has a box that ends within the first pixel"):
+        read([jpeg(60, 80)] * 2, [(-1, -1, -1, -1), box])
+    data = jpeg(60, 80)
+    for pixel in [(0, 0, 1, 1), (0.2, 0.2, 1.2, 1.2)]:
+        assert (read([data], [pixel])[0] == decode(data, pixel, 24, 0.1)).all()
+
+
 def test_a_box_that_leaves_the_photo_is_read_as_finely_as_what_is_in_it_needs():
     data, box = jpeg(95, 288), (-0.4, -9, 288, 2000)
     assert (read([data], [box])[0] == decode(data, box, 24, 0.1)).all()

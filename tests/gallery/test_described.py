@@ -82,3 +82,17 @@ def test_a_folder_that_is_none_or_empty_is_told(tmp_path):
         described(tmp_path / "none", True)
     with pytest.raises(KcarsError, match="holds no photos"):
         described(tmp_path, True)
+
+
+@pytest.mark.parametrize("layout", ["list", "class folders", "no layout"])
+def test_photos_outside_of_the_folder_are_refused(coloured_cars, tmp_path, layout):
+    write_photo(tmp_path / "private/0.png")
+    if layout == "list":
+        (coloured_cars / "linked").symlink_to(tmp_path / "private")
+        (coloured_cars / "photos.csv").write_text("path,make\nlinked/0.png,Fiat\n")
+    else:
+        link = coloured_cars / ("Fiat/127/9.png" if layout == "class folders" else "Fiat/127/deeper/9.png")
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(tmp_path / "private/0.png")
+    with pytest.raises(KcarsError, match="leads out of this folder; photos must lie below it"):
+        described(coloured_cars, boxes=True)

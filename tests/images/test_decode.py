@@ -51,6 +51,17 @@ def test_a_box_that_holds_no_pixel_is_refused(box):
             refused()
 
 
+@pytest.mark.parametrize("box", [(0.1, 0.2, 0.7, 0.8), (0, 0, 1, 0.5), (-0.01, 0, 1, 1)])
+def test_a_box_in_shares_of_the_photo_is_refused(box):
+    photo = np.zeros((80, 120, 3), np.uint8)
+    for refused in (lambda: cut(photo, box, 0.1), lambda: decode(encoded(photo), box, 32, 0.1)):
+        with pytest.raises(
+            ValueError, match=r"^box .* ends within the first pixel, as shares of a photo do; give pixels"
+        ):
+            refused()
+    assert cut(photo, (0, 0, 1, 1), 0.0).shape == cut(photo, (0.2, 0.2, 1.2, 1.2), 0.0).shape == (1, 1, 3)
+
+
 def smooth(height, width):
     small = np.random.default_rng(0).integers(0, 256, (5, 8, 3), np.uint8)
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)

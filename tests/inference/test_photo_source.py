@@ -108,12 +108,30 @@ def test_boxes_of_a_csv_are_found_by_photo(tmp_path):
         ("path,left,top,right,bottom\n,0,0,5,5\n", "line 2: names no photo"),
         ("path,left,top,right,bottom\na.jpg,0,0,5,5,6\n", "line 2: names no photo, or has too many cells"),
         ("path,left,top,right,bottom\na\0.jpg,0,0,5,5\n", "line 2: names no photo"),
+        ("path,left,top,left,right,bottom\na.jpg,0,0,2,5,5\n", "has two columns left"),
+        ("path,left,top,right,bottom\ngate.MP4,0,0,5,5\n", "line 2: 'gate.MP4' is a video"),
     ],
 )
 def test_a_wrong_csv_of_boxes_is_told_with_its_line(tmp_path, text, told):
     (tmp_path / "boxes.csv").write_text(text)
     with pytest.raises(KcarsError, match=told):
         read_boxes(tmp_path / "boxes.csv")
+
+
+@pytest.mark.parametrize(
+    ("listed", "why"),
+    [
+        ("b.jpg", ""),
+        ("A.jpg", "'a.jpg' is there, which differs from 'A.jpg'"),
+        (".\\a.jpg", "has backslashes; write /"),
+    ],
+)
+def test_boxes_of_photos_that_are_not_there_are_told(tmp_path, listed, why, capsys):
+    write_photo(tmp_path / "a.jpg")
+    (tmp_path / "boxes.csv").write_text(f"path,left,top,right,bottom\na.jpg,0,0,5,5\n{listed},0,0,5,5\n")
+    assert len(read_boxes(tmp_path / "boxes.csv")) == 2
+    told = capsys.readouterr().err
+    assert "1 of its photos are not below" in told and repr(listed) in told and why in told
 
 
 def test_a_csv_that_is_missing_and_one_of_bytes_are_told(tmp_path):
@@ -140,6 +158,12 @@ def test_a_detectors_boxes_come_back_in_the_photos_pixels(tmp_path):
     given = Detector(detector(tmp_path / "d.onnx", boxes), frozenset({2, 5}))
     found = given.boxes(np.zeros((60, 120, 3), np.uint8))
     assert found == [pytest.approx((15, 7.5, 75, 52.5)), pytest.approx((0, 0, 120, 60))]
+
+
+def test_a_detector_of_boxes_in_shares_is_refused(tmp_path):
+    shares = Detector(detector(tmp_path / "d.onnx", [[0.1, 0.2, 0.7, 0.8, 0.9, 2], [0, 0, 1, 1, 0.8, 5]]))
+    with pytest.raises(KcarsError, match="gives boxes in shares of its input, from 0 to 1; pixels of it are needed"):
+        shares.boxes(np.zeros((60, 120, 3), np.uint8))
 
 
 def test_each_vehicle_is_an_answer_and_a_photo_without_one_is_told(tmp_path):

@@ -34,7 +34,7 @@ def test_balanced_metrics_of_a_fitted_epoch_agree_with_scikit_learn():
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", {"model": loss}, metrics={"model": balanced_metrics(4)})
     recorded = []
-    balanced = BalancedMetrics(recorded.extend)
+    balanced = BalancedMetrics(recorded.extend, 4)
     logs = model.fit(x, {"model": y}, batch_size=16, verbose=0, callbacks=[balanced]).history
     predicted = model.predict(x, verbose=0)["model"].argmax(1)
     assert np.isclose(logs["macro_f1"][0], f1_score(y, predicted, average="macro"))

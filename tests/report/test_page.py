@@ -270,3 +270,10 @@ def test_the_last_epoch_is_not_called_the_best(small_runs, tmp_path):
         assert page.count(f"last epoch {kept} of") == page.count(f"best epoch {kept} of") == 1
         assert page.count(f"Protocol honest: {decided} chosen") == 1
         assert f">{kept} (best)</td>" in page and f">{kept} (last)</td>" in page and "kept epoch</th>" in page
+
+
+def test_the_page_takes_the_place_of_no_other_kind_of_file(runs, tmp_path):
+    photo = tmp_path / "car.jpg"
+    photo.write_bytes(b"a photo")
+    assert "is no HTML file by its name" in kcars("report", runs / "first", "--out", photo, code=2)
+    assert photo.read_bytes() == b"a photo"

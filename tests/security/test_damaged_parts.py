@@ -25,8 +25,9 @@ from kcars.runs.score_files import file_of
 from kcars.schemas import checked
 from kcars.schemas.facts import Place, Planned
 from kcars.schemas.scores import Cost, Files
+from kcars.schemas.tables import columns_in
 from kcars.settings.strategy import load_strategy
-from kcars.untrusted.reading import array_in, arrays_in, read_bytes
+from kcars.untrusted.reading import array_in, arrays_in, read_bytes, read_json
 from kcars.untrusted.run_folder import RunFolder
 
 
@@ -237,11 +238,17 @@ def test_a_history_without_a_column_is_refused(tmp_path):
     (Planned, {"epochs": 10**12, "steps_per_epoch": 7}),
     (Planned, {"epochs": 2, "steps_per_epoch": 10**30}),
     (Place, "\0"),
+    (Place, "/cars/\ud800"),
+    (Place, "a/" * 1_000_000),
     (Files, {"metric": "../metric.npz"}),
 ])  # fmt: skip
 def test_impossible_facts_are_refused(schema, content):
     with pytest.raises(KcarsError, match="missing or damaged"):
         checked(schema, content, Path("run.json"), "put it back")
+
+
+def test_a_place_may_have_a_name_that_is_no_utf_8():
+    assert checked(Place, "/cars/\udcff", Path("run.json"), "put it back") == "/cars/\udcff"
 
 
 @pytest.mark.parametrize("words", [
@@ -312,3 +319,37 @@ def test_a_new_scoring_that_is_killed_answers_by_one_scoring(tmp_path, monkeypat
     for number in (3, 4):
         score(number)
         assert answers() == (number, number) and [path.name for path in tmp_path.glob("metric*")] == ["metric.npz"]
+
+
+# ---- more values than memory ----
+
+
+def test_a_json_file_of_too_many_values_is_refused_before_it_is_read(tmp_path):
+    """Each empty list of three bytes took more than 60 bytes of memory."""
+    (tmp_path / "scores.json").write_text('{"a":[' + "[]," * 2_000_000 + "[]]}")
+    tracemalloc.start()
+    with pytest.raises(KcarsError, match="scores.json: holds too much; at most 1,000,000 values.*json_values"):
+        read_json(tmp_path / "scores.json")
+    assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    tracemalloc.stop()
+    (tmp_path / "scores.json").write_text('{"a":[' + "0," * 900_000 + "0]}")
+    assert len(read_json(tmp_path / "scores.json")["a"]) == 900_001
+
+
+@pytest.mark.parametrize("text", ["words", "[1, 2]", "5", "", "null"])
+def test_settings_that_are_no_mapping_are_one_line(tmp_path, text):
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(KcarsError, match=r"settings.yaml: holds .*; a strategy is a mapping of about, task"):
+        Run(tmp_path).settings_file()
+
+
+def test_a_table_of_too_many_cells_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setenv("KCARS_LIMITS", "table_cells=1000000")
+    text = "path,make,model\n" + "a,b,c\n" * 333_332
+    assert len(columns_in(text, Path("tested_photos.csv"), "mend it")["path"]) == 333_332
+    text += "a,b,c\n"
+    tracemalloc.start()
+    with pytest.raises(KcarsError, match="tested_photos.csv: has more than 1,000,000 cells.*table_cells"):
+        columns_in(text, Path("tested_photos.csv"), "mend it")
+    assert tracemalloc.get_traced_memory()[1] < 2**16
+    tracemalloc.stop()

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -366,6 +367,18 @@ def test_a_model_larger_than_the_limit_is_not_read(tmp_path, monkeypatch):
         file.truncate(2 * 2**20)
     monkeypatch.setenv("KCARS_LIMITS", "model_mib=1")
     refused(export, "has 2,097,152 bytes; at most 1,048,576 are read")
+
+
+def test_a_graph_of_millions_of_empty_nodes_is_not_read(tmp_path):
+    """Each takes two bytes of the file, and 150 of memory: 256 MiB, as were read once, would have taken 18 GiB."""
+    export = saved_export(tmp_path / "export")
+    with (export / "saved_model/1/saved_model.pb").open("wb") as file:
+        file.write(b"\x0a\x00" * (17 * 2**20))
+    write_card(export)  # Whoever changes a model writes its digest anew.
+    tracemalloc.start()
+    refused(export, "saved_model.pb: has 35,651,584 bytes; at most 33,554,432 are read")
+    assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
+    tracemalloc.stop()
 
 
 # ---- detectors ----

@@ -51,6 +51,18 @@ def test_a_line_stays_a_line_and_lines_stay_lines(capsys):
     assert len(text.splitlines()) == 3
 
 
+def test_what_is_wrong_is_told_in_a_line_of_bounded_length(tmp_path):
+    """An index.json whose format was a text of megabytes filled the terminal with it."""
+    (tmp_path / "index.json").write_text(json.dumps({"format": "\x1b" * 3_000_000}))
+    result = CliRunner().invoke(main, ["index", "check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert_shown(result.output)
+    (line,) = result.output.splitlines()
+    assert line.startswith("kcars: ")
+    assert line.endswith("this kcars reads 1")
+    assert len(line) < 100_000
+
+
 def test_nothing_prints_but_the_one_module():
     """`print`, `click.echo` and the streams are used nowhere else: what is printed there would be raw."""
     allowed = {"plain_text.py", "matlab.py", "reload.py"}  # The latter two are programs of their own, read by kcars.

@@ -2,10 +2,13 @@
 
 import io
 import json
+import resource
 import shutil
 import signal
 import struct
+import tracemalloc
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -72,6 +75,63 @@ def test_what_an_hdf5_file_holds_is_looked_at_once(tmp_path, attack):
         archive.write(tmp_path / "a.weights.h5", "model.weights.h5")
     with pytest.raises(KcarsError, match=HDF5[attack]):
         weight_files.check(tmp_path / "a.keras")
+
+
+PACKED = 256 * 2**20  # Bytes, which take a quarter of a megabyte of file.
+
+
+def behind_a_filter(file):
+    """An array of 8 bytes, whose one piece unpacks to PACKED bytes."""
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(PACKED // 2**20)) + packer.flush()
+    group = file.require_group("layers/dense/vars")
+    group.pop("1", None)
+    numbers = group.create_dataset("1", (2,), np.float32, maxshape=(None,), chunks=(2**22,), compression="gzip")
+    numbers.id.write_direct_chunk((0,), packed)
+
+
+def test_what_hdf5_would_unpack_is_not_read(tmp_path):
+    """HDF5 unpacks a piece whole before it looks at how much of it the array has."""
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="head")])
+    file = tmp_path / "best.weights.h5"
+    network.save_weights(file)
+    with h5py.File(file, "r+") as content:
+        behind_a_filter(content)
+    assert file.stat().st_size < 2**20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(KcarsError, match="best.weights.h5: its '1' is packed"):
+        weight_files.check(file)
+    with pytest.raises(KcarsError, match="best.weights.h5: damaged .its '1' is packed"):
+        load_best(network, file)
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write(file, "model.weights.h5")
+    with pytest.raises(KcarsError, match="a.keras: its '1' is packed"):
+        weight_files.check(tmp_path / "a.keras")
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < PACKED // 2
+
+
+def many_entries(count: int) -> bytes:
+    """An archive that lists so many entries, all of them one."""
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 1, 0) + b"a"
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    listed, begin = entry * count, len(local)
+    end = begin + len(listed)
+    wide = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(listed), begin)
+    place = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    last = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1, 0)
+    return local + listed + wide + place + last
+
+
+@pytest.mark.parametrize("name", ["metric.npz", "a.keras"])
+def test_an_archive_that_lists_too_much_is_refused_before_the_list_is_read(tmp_path, name):
+    (tmp_path / name).write_bytes(many_entries(400_000))
+    read = weight_files.check if name == "a.keras" else read_arrays
+    tracemalloc.start()
+    with pytest.raises(KcarsError, match="its list of entries has .* at most"):
+        read(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 def test_the_weights_of_a_run_follow_no_link_and_end(tmp_path, capfd):

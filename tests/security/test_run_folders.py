@@ -17,6 +17,7 @@ from support.run_mutations import edited, edited_table, readers
 
 from kcars.core.errors import KcarsError, NoWayOn
 from kcars.core.files import sha256
+from kcars.metrics.curves import FALSE_POSITIVE_RATES
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.distance_transform import LinearMetric
 from kcars.runs import state_file
@@ -26,6 +27,7 @@ from kcars.runs.run import Run
 from kcars.runs.state_checks import refuse_misfit
 from kcars.runs.state_file import State
 from kcars.schemas.state import CALLBACKS
+from kcars.training.callbacks.save_state import SaveState
 from kcars.untrusted import run_folder
 from kcars.untrusted.run_folder import DIGESTS, REMEDIES, RunFolder
 
@@ -486,6 +488,46 @@ def test_states_that_training_comes_to_fit():
 def test_states_that_no_training_comes_to_are_refused(found):
     with pytest.raises(ValueError, match=r"\w"):
         refuse_misfit(found, ["SaveState", "Progress", "History", "KeepBest"], 5, 4)
+
+
+TABLE = {"BalancedMetrics": {"rows": [[1, 0.5, float("nan")]]}}
+
+
+def test_rows_of_tables_that_training_comes_to_fit():
+    refuse_misfit(remembered(5, 1, **TABLE), ["BalancedMetrics"], 5, 4, {"BalancedMetrics": 3})
+
+
+@pytest.mark.parametrize(
+    "row", [[1, 0.5], [1, 0.5, 0.5, 0.5], [0, 0.5, 0.5], [5, 0.5, 0.5], ["x", 0.5, 0.5], [1.0, 0.5, 0.5]]
+)
+def test_rows_of_another_table_are_refused(row):
+    """They ended in a traceback when the table was written, after the scores were gone."""
+    found = remembered(5, 1, BalancedMetrics={"rows": [*TABLE["BalancedMetrics"]["rows"], row]})
+    with pytest.raises(ValueError, match="BalancedMetrics has a row of"):
+        refuse_misfit(found, ["BalancedMetrics"], 5, 4, {"BalancedMetrics": 3})
+
+
+def test_callbacks_tell_how_many_cells_their_rows_have():
+    from kcars.objectives.confusion import BalancedMetrics
+    from kcars.training.tensorboard.pictures import Curves
+
+    found = SaveState(None, [BalancedMetrics(print, 7), Curves(None, print, None)], Path("run"), "", 5, 1.0, None)
+    assert found.tables() == {"BalancedMetrics": 8, "Curves": 2 + len(FALSE_POSITIVE_RATES)}
+
+
+@pytest.mark.parametrize("facts", [
+    {"History": {"step": 5, "rows": [{"epoch": 1, "loss": 1e308}], "elapsed": 0.0}},
+    {"KeepBest": {"best": float("nan"), "best_epoch": 1, "epochs": 1}},
+])  # fmt: skip
+def test_numbers_that_are_none_for_training_are_refused(facts):
+    with pytest.raises(ValueError, match="is missing or damaged"):
+        refuse_misfit(remembered(5, 1, **facts), ["History", "KeepBest"], 5, 4)
+
+
+def test_an_array_that_float32_does_not_hold_is_not_gone_on_from(tmp_path):
+    state_file.write(tmp_path, State(5, {"identity": "mine"}, {"model/0": np.array([1e300])}))
+    with pytest.raises(NoWayOn, match="model/0 is not finite"):
+        state_file.read(tmp_path, pytest.fail, "mine")
 
 
 @pytest.mark.parametrize("step", [-1, 3.5, "7", True, None, 10**30])

@@ -157,9 +157,13 @@ def photos(draw) -> tuple[str, bytes, int, int]:
 
 @st.composite
 def boxes(draw, height: int, width: int) -> tuple[float, float, float, float] | None:
-    """None, inside, over each edge, empty, reversed, outside; whole numbers and fractions."""
-    if draw(st.integers(0, 3)) == 0:
+    """None, inside, over each edge, empty, reversed, outside; whole numbers and fractions; shares of the photo."""
+    kind = draw(st.integers(0, 7))
+    if kind < 2:
         return None
+    if kind == 2:
+        shares = [sorted((draw(st.floats(-0.125, 1, width=32)), draw(st.floats(0, 1, width=32)))) for _ in range(2)]
+        return shares[0][0], shares[1][0], shares[0][1], shares[1][1]
     edges = []
     for side in (width, height):
         number = st.one_of(st.integers(0, side), st.integers(-9, side + 9), st.floats(-20, side + 20, width=32))

@@ -175,10 +175,10 @@ def numbered_lines(file: Path) -> list[tuple[int, str]]:
     """Lines of a list file that hold something, with their numbers."""
     most = limits().list_mib * MIB
     try:
-        text = read_bytes(file, most).decode("utf-8", "replace")
+        text = read_bytes(file, most).decode("utf-8-sig", "replace")  # Notepad begins with a mark.
     except KcarsError as error:
         raise KcarsError(f"{error}; the CompCars lists are needed") from None
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return [(number, line.strip()) for number, line in enumerate(re.split("\r\n|\r|\n", text), 1) if line.strip()]
 
 
 def _photo_path(text: str, where: str) -> str:

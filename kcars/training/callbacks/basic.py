@@ -1,7 +1,8 @@
 """What happens beside the steps of `fit`. Order matters: Validate writes its scores into the logs that others read.
 
 A callback that remembers something across epochs has `state()`, plain values and numpy arrays under "arrays", and
-`restore(state)`: a run that goes on after a stop gives it back. One that may end training says so in `over`.
+`restore(state)`: a run that goes on after a stop gives it back. One that remembers rows of a table says in `cells` how many
+each has. One that may end training says so in `over`.
 """
 
 import math
@@ -64,12 +65,14 @@ class OneCycle(keras.callbacks.Callback):
 def _draw_rates(rates, steps, path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 2.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(steps, rates, color="#0b5394")
-    axes.set(xlabel="step", ylabel="learning rate", title="Learning rate over the run")
-    axes.grid(alpha=0.3)
-    with written_whole(path, "wb") as file:
+    from kcars.training.tensorboard.drawings import in_own_style
+
+    with written_whole(path, "wb") as file, in_own_style():
+        figure = Figure(figsize=(6, 2.5), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(steps, rates, color="#0b5394")
+        axes.set(xlabel="step", ylabel="learning rate", title="Learning rate over the run")
+        axes.grid(alpha=0.3)
         figure.savefig(file, dpi=120, format="png")
 
 

@@ -93,6 +93,10 @@ class SaveState(Counting):
                 nets[name] = network.weights if begun else []
         return nets
 
+    def tables(self) -> dict[str, int]:
+        """Of each callback that remembers a table, how many cells a row has."""
+        return {name: one.cells for name, one in self.remembering.items() if hasattr(one, "cells")}
+
     def _variables(self) -> dict[str, list]:
         model = self.trained
         return {
@@ -118,7 +122,7 @@ class SaveState(Counting):
         _build(self.trained, *example())
 
         def fits(found: state_file.State) -> None:
-            refuse_misfit(found, self.remembering, self.steps_per_epoch, epochs)
+            refuse_misfit(found, self.remembering, self.steps_per_epoch, epochs, self.tables())
             for group, variables in self._variables().items():
                 _refuse_others(variables, _group(found, group), self.folder)
             for name, wanted in self._kept(found).items():

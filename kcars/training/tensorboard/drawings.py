@@ -1,14 +1,17 @@
 """Drawings of scores: ROC curves, distances of pairs, confusion matrices, grids of photos.
 
-Numbers in, a matplotlib `Figure` out: nothing global, no window; `figure.savefig` or `pixels` makes a picture of it.
+Numbers in, a matplotlib `Figure` out: nothing global, no window; `figure.savefig` or `pixels` makes a picture of it, all
+of it inside `in_own_style()`.
 Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people with any colour vision tell apart; each has a
 line style of its own, so that grey prints can be read. Legends stand outside of the axes.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 
 import numpy as np
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
@@ -23,6 +26,18 @@ MOST_CELLS, MOST_NAMES = 16, 80  # Classes that have their share in every cell; 
 LISTED, LONGEST, SMALLEST_CELL = 20, 34, 0.045  # Confusions told in words; letters of a name; inches.
 PHOTO_INCHES = 1.25  # Height in a grid.
 EXPLAINED_INCHES = 3.2  # Width of a photo with its map.
+
+
+@contextlib.contextmanager
+def in_own_style(settings: Mapping[str, object] | None = None) -> Iterator[None]:
+    """Inside the block, matplotlib goes by its own defaults and these settings.
+
+    A `matplotlibrc` of the user, or of the folder in which kcars runs, changes no picture, and starts no LaTeX.
+    """
+    with rc_context():
+        rcdefaults()
+        rcParams.update(settings or {})
+        yield
 
 
 def roc_curves(

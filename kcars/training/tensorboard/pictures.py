@@ -34,7 +34,7 @@ class Curves(keras.callbacks.Callback):
         """record: called with rows [epoch, difficulty, true positive rates], where there are any."""
         super().__init__()
         self.plan, self.record, self.board = plan, record, board
-        self.latest, self.rows = {}, []
+        self.latest, self.rows, self.cells = {}, [], 2 + len(FALSE_POSITIVE_RATES)
 
     def on_epoch_end(self, epoch, logs=None):
         rows = [[epoch + 1, name, *curve.round(6).tolist()] for name, curve in _part(self.latest, "roc").items()]
@@ -43,8 +43,9 @@ class Curves(keras.callbacks.Callback):
             self.record(self.rows)
         if not self.board.is_seen:
             return
-        for tag, figure in figures(self.latest, self.plan, epoch + 1, logs).items():
-            self.board.image(tag, epoch + 1, drawings.pixels(figure), DESCRIPTIONS[tag])
+        with drawings.in_own_style():
+            for tag, figure in figures(self.latest, self.plan, epoch + 1, logs).items():
+                self.board.image(tag, epoch + 1, drawings.pixels(figure), DESCRIPTIONS[tag])
 
     def state(self) -> dict:
         return {"rows": self.rows}
@@ -87,8 +88,9 @@ def begin(board: Board, run: Run, plan: Plan, stream) -> None:
     board.text("settings", f"```yaml\n{to_yaml(plan.strategy)}```")
     board.text("data", data_table(run.facts()))
     if not board.shows(EXAMPLES, 0):
-        figure = examples(*stream.batch(0)[:2], plan.classes)
-        board.image(EXAMPLES, 0, drawings.pixels(figure), DESCRIPTIONS[EXAMPLES])
+        with drawings.in_own_style():
+            figure = examples(*stream.batch(0)[:2], plan.classes)
+            board.image(EXAMPLES, 0, drawings.pixels(figure), DESCRIPTIONS[EXAMPLES])
 
 
 def data_table(facts: dict) -> str:

@@ -144,3 +144,18 @@ def test_real_photos(real_cars):
     assert (len(classify.train), len(classify.test), len(verify.train)) == (1506, 1002, 2508)
     assert {name: len(pairs) for name, pairs in verify.pairs.items()} == {"easy": 3000, "medium": 3000, "hard": 3000}
     assert classify.index.name("make", 2) == "BMW"
+
+
+def test_lists_as_windows_writes_them(tree):
+    before = compcars.read(tree.root, "classify")
+    for name in ("train", "test"):
+        file = tree.root / f"train_test_split/classification/{name}.txt"
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert compcars.read(tree.root, "classify").fingerprint() == before.fingerprint()
+
+
+def test_a_line_of_a_list_ends_where_the_file_says(tree):
+    name = "3/30/2010/a\u2028b.jpg"
+    with (tree.root / "train_test_split/classification/train.txt").open("a", newline="") as file:
+        file.write(f"{name}\n")
+    assert compcars.read(tree.root, "classify").missing == (name,)
