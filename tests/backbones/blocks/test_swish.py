@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kcars.models.applications import application
-from kcars.models.swish import Swish
+from kcars.backbones.blocks.applications import application
+from kcars.backbones.blocks.swish import Swish
 
 VALUES = np.random.default_rng(0).normal(0, 4, (5, 3, 3, 7)).astype(np.float32)
 
