@@ -54,10 +54,12 @@ def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
     with pytest.raises(KcarsError, match="model.width and model.stem belong to resnet18, simple_resnet"):
         load_strategy("start/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
     with pytest.raises(KcarsError, match="model.weights imagenet: .* have them, not tiny"):
-        load_strategy("start/classify", ["model.backbone=tiny", "model.stem=standard", "model.weights=imagenet"])
+        load_strategy(
+            "start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"]
+        )
     with pytest.raises(KcarsError, match="frozen_stages 3: tiny has 2"):
         tune = ["model.weights=a.safetensors", "train.fine_tune={frozen_stages: 3}"]
-        load_strategy("start/classify", ["model.backbone=tiny", "model.stem=standard", *tune])
+        load_strategy("start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", *tune])
     assert "tiny" not in those("scalable")
 
 

@@ -34,7 +34,7 @@ def test_values_and_gradient_are_those_of_silu(policy, tolerance):
 
 
 def test_efficientnet_has_it_everywhere_and_gives_what_keras_does():
-    model = application("efficientnet_b0", 64)
+    model = application("EfficientNetB0", 64)
     stock = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(64, 64, 3))
     replaced = [layer for layer in model.layers if isinstance(layer, Swish)]
     named = [layer for layer in stock.layers if getattr(layer, "activation", None) is keras.activations.silu]
