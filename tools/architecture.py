@@ -17,7 +17,20 @@ PAGE, PICTURE = ROOT / "docs/architecture.md", ROOT / "docs/architecture.svg"
 BEGIN, END = "<!-- Written by tools/architecture.py -->\n", "<!-- As far as here -->\n"
 # From the lowest to the highest: a package imports itself and those before it, at the top of a file as within a function.
 ORDER = (
-    *("core", "schemas", "untrusted", "settings", "metrics", "drawn", "data", "images", "doctor", "input", "posthoc"),
+    *(
+        "core",
+        "schemas",
+        "untrusted",
+        "backbones",
+        "settings",
+        "metrics",
+        "drawn",
+        "data",
+        "images",
+        "doctor",
+        "input",
+        "posthoc",
+    ),
     *("models", "objectives", "tasks", "runs", "evaluation", "training", "inference", "gallery", "export", "report"),
     *("tuning", "paper", "demo", "cli"),
 )

@@ -58,7 +58,7 @@ def by_kcars(photos, precision: str):
     from kcars.settings.strategy import load_strategy
 
     start(load_strategy("start/classify").train, "float32" if precision == "float32" else "mixed_bfloat16")
-    from kcars.models.backbones import build_backbone
+    from kcars.backbones.build import build_backbone
     from kcars.models.networks import classifier
 
     model = classifier(build_backbone("resnet18", photos.shape[1]), {"target": CLASSES})

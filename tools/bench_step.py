@@ -65,7 +65,7 @@ def kcars_steps(backbone: str, size: int, batch: int, steps: int, precision: str
     changes = [f"model.backbone={backbone}", "model.width=1", "model.stem=standard", f"data.size_px={size}"]
     strategy = settled(load_strategy("start/classify", [*changes, f"train.precision={precision}"]))
     start(strategy.train)
-    from kcars.models.backbones import build_backbone
+    from kcars.backbones.build import build_backbone
     from kcars.models.networks import classifier, uncompiled_stays
     from kcars.objectives.optimizer import adamw
 
@@ -84,15 +84,16 @@ def keras_steps(backbone: str, size: int, batch: int, steps: int, precision: str
 
     pixels = keras.Input((size, size, 3))
     if backbone == "resnet18":
-        from kcars.models import residual
+        from kcars.backbones.blocks import residual
 
         residual.BatchNormalization = layers.BatchNormalization
         scaled = layers.Rescaling(1 / 127.5, offset=-1)(pixels)
         features = residual.pooled(residual.residual_grid(scaled, (64, 128, 256, 512), (2, 2, 2, 2)))
     else:
-        from kcars.models.applications import APPLICATIONS
+        from kcars.backbones.catalogue import BACKBONES
 
-        network = APPLICATIONS[backbone][0](weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
+        build = getattr(keras.applications, BACKBONES[backbone].imagenet.application)
+        network = build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
         scaled = pixels if backbone == "efficientnet_b0" else layers.Rescaling(1 / 127.5, offset=-1)(pixels)
         features = network(scaled)
     model = keras.Model(pixels, {"target": layers.Dense(CLASSES, name="target")(features)})

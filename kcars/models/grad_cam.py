@@ -63,7 +63,7 @@ class GradCam:
     def _of_pairs(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         import tensorflow as tf
 
-        from kcars.models.layers import EuclideanDistance
+        from kcars.backbones.blocks.layers import EuclideanDistance
 
         sides = self._grids(left), self._grids(right)
         with tf.GradientTape() as tape:
@@ -85,7 +85,7 @@ class GradCam:
 
     def _measured(self, vectors):
         """What `kcars.inference.predictor.finished` does, with gradients."""
-        from kcars.models.layers import to_unit_length
+        from kcars.backbones.blocks.layers import to_unit_length
 
         if (metric := self._metric) is None:
             return to_unit_length(vectors, axis=-1) if self._unit else vectors

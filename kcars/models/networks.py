@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from kcars.backbones.blocks.applications import auxiliary_head
+from kcars.backbones.blocks.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
+from kcars.backbones.blocks.residual import batch_norm
 from kcars.core.errors import one_of
-from kcars.models.applications import auxiliary_head
-from kcars.models.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
-from kcars.models.residual import batch_norm
 
 
 def classifier(

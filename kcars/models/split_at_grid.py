@@ -4,31 +4,26 @@ import re
 
 import keras
 
-from kcars.models.residual import POOLED_BY
-
-# The last layer whose grid has an eighth of the photo's side, by backbone.
-_RESIDUAL = r"stage2_block\d+_relu2"
-EIGHTH = {
-    "resnet18": _RESIDUAL,
-    "simple_resnet": _RESIDUAL,
-    "simple_resnet_large": _RESIDUAL,
-    "resnet50": r"conv3_block4_out",
-    "efficientnet_b0": r"block3b_add",
-    "inception_v3": r"mixed2",
-}
+from kcars.backbones.blocks.residual import POOLED_BY
+from kcars.backbones.catalogue import BACKBONES
 
 
 def cut_at_grid(network: keras.Model, last: bool = False) -> tuple[keras.Model, keras.Model]:
     """A classifier or an embedder as two models: pixels to a grid of features (n, h, w, c), and that to the network's output.
 
-    The grid has about an eighth of the photo's side; with `last`, and for a backbone that EIGHTH does not know, it is the last one. Layers,
+    The grid has about an eighth of the photo's side; with `last`, and for a backbone without such a grid, it is the last one. Layers,
     and so weights, are the network's own.
     """
     place, backbone = next((place, one) for place, one in enumerate(network.layers) if isinstance(one, keras.Model))
     head = keras.Model(network.layers[place + 1].input, network.output)
-    to_grid, to_features = _cut(backbone, last or backbone.name not in EIGHTH)
+    to_grid, to_features = _cut(backbone, last or _eighth(backbone) is None)
     grid = keras.Input(to_grid.output.shape[1:], name="grid")
     return to_grid, keras.Model(grid, head(to_features(grid)))
+
+
+def _eighth(backbone: keras.Model) -> str | None:
+    record = BACKBONES.get(backbone.name)
+    return record and record.heat_grid
 
 
 def _cut(backbone: keras.Model, last: bool) -> tuple[keras.Model, keras.Model]:
@@ -38,7 +33,7 @@ def _cut(backbone: keras.Model, last: bool) -> tuple[keras.Model, keras.Model]:
     if last:
         return keras.Model(backbone.input, pooling.input), keras.Model(pooling.input, features)
     within = next((layer for layer in backbone.layers if isinstance(layer, keras.Model)), None)
-    middle = [layer for layer in (within or backbone).layers if re.fullmatch(EIGHTH[backbone.name], layer.name)][-1]
+    middle = [layer for layer in (within or backbone).layers if re.fullmatch(_eighth(backbone), layer.name)][-1]
     if within is None:
         return keras.Model(backbone.input, middle.output), keras.Model(middle.output, features)
     images = backbone.layers[backbone.layers.index(within) - 1].output

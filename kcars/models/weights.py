@@ -8,23 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kcars.backbones.blocks.applications import stable_names
+from kcars.backbones.catalogue import BACKBONES, ApplicationFile, HubFile, those
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path, sha256
-from kcars.models.applications import APPLICATIONS, stable_names
-from kcars.models.backbones import NORMALIZATIONS
 from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
 from kcars.untrusted import weight_files
 
-IMAGENET_RESNET18 = ("timm/resnet18.tv_in1k", "model.safetensors")
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
-# What Keras applications call their files without the head, and where they lie in the folder of Keras (KERAS_HOME).
-_PAGES = "https://storage.googleapis.com/tensorflow/keras-applications"
-_ENDING = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
-IMAGENET_FILES = {
-    "inception_v3": f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/inception_v3{_ENDING}",
-    "resnet50": f"{_PAGES}/resnet/resnet50{_ENDING}",
-    "efficientnet_b0": "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
-}
 
 
 def load(backbone: keras.Model, source: str) -> dict[str, str]:
@@ -163,35 +154,37 @@ def _reason(text: str) -> str:
 
 
 def _imagenet(backbone: keras.Model) -> dict[str, str]:
-    if backbone.name in APPLICATIONS:
-        return _imagenet_application(backbone)
-    if backbone.name != "resnet18":
-        raise KcarsError(f"model.weights imagenet: {backbone.name} has none; resnet18, {', '.join(APPLICATIONS)} have")
+    source = BACKBONES[backbone.name].imagenet
+    if source is None:
+        raise KcarsError(f"model.weights imagenet: {backbone.name} has none; {', '.join(those('imagenet'))} have")
+    return _from_hub(backbone, source) if isinstance(source, HubFile) else _from_application(backbone, source)
+
+
+def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:
     from huggingface_hub import hf_hub_download
 
-    repository, name = IMAGENET_RESNET18
     try:
-        path = Path(hf_hub_download(repository, name))
+        path = Path(hf_hub_download(source.repository, source.file))
     except Exception as error:  # noqa: BLE001  Every kind of missing network comes as its own class.
         raise KcarsError(
-            f"model.weights imagenet: {repository} cannot be had ({type(error).__name__}); get "
-            f"https://huggingface.co/{repository}/resolve/main/{name} elsewhere and --set model.weights=its path"
+            f"model.weights imagenet: {source.repository} cannot be had ({type(error).__name__}); get "
+            f"https://huggingface.co/{source.repository}/resolve/main/{source.file} elsewhere and --set model.weights=its path"
         ) from None
     _assign(backbone, _from_safetensors(path), path)
     return _facts(path)
 
 
-def _imagenet_application(backbone: keras.Model) -> dict[str, str]:
+def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[str, str]:
     """Keras applications' own download, or what lies in their folder already."""
-    build, page = APPLICATIONS[backbone.name][0], IMAGENET_FILES[backbone.name]
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    path = home / "models" / page.rpartition("/")[2]
+    path = home / "models" / source.page.rpartition("/")[2]
     inner = backbone.get_layer("features")
+    build = getattr(keras.applications, source.application)
     try:
         whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
     except Exception as error:  # noqa: BLE001  As above.
         raise KcarsError(
-            f"model.weights imagenet: {path.name} cannot be had ({type(error).__name__}); get {page} elsewhere and put "
+            f"model.weights imagenet: {path.name} cannot be had ({type(error).__name__}); get {source.page} elsewhere and put "
             f"it into {path.parent}"
         ) from None
     names = stable_names(whole)
@@ -201,18 +194,5 @@ def _imagenet_application(backbone: keras.Model) -> dict[str, str]:
         for weight in layer.weights
     }
     _assign(inner, lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}")), path)
-    if backbone.name == "efficientnet_b0":
-        _same_scaling(whole, path)
+    source.check(whole, path)
     return _facts(path)
-
-
-def _same_scaling(whole: keras.Model, path: Path) -> None:
-    """The constants in Keras' EfficientNet file, whose layers we leave out, must be those of our scaling.
-
-    Its graph divides by the root of the stored variance, which is a deviation, and then by the root of the deviation.
-    """
-    further = [layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling)][1]
-    mean, variance, _ = whole.get_layer(index=2).get_weights()
-    stored = [mean, np.sqrt(variance) / np.array(further.scale)]
-    if not np.allclose(stored, NORMALIZATIONS["imagenet"], atol=1e-3):
-        raise KcarsError(f"{path}: scales pixels by {np.round(stored, 4).tolist()}, not as normalization imagenet does")

@@ -6,6 +6,7 @@ import platform
 import sys
 import warnings
 
+from kcars.backbones.catalogue import BACKBONES
 from kcars.core.environment import processor_units
 from kcars.core.errors import KcarsError, one_of
 from kcars.settings import Strategy, TrainSettings
@@ -98,10 +99,6 @@ def _prepare_environment() -> None:
         raise KcarsError(f"KERAS_BACKEND={backend}: {backend} is not installed; install it, or leave KERAS_BACKEND out")
 
 
-# Whose depthwise convolutions and activations take longer in bfloat16 on a processor (`tools/bench_step.py`).
-SLOW_IN_HALF = {"efficientnet_b0"}
-
-
 def settled(strategy: Strategy) -> Strategy:
     """The strategy with a precision in place of `train.precision: auto`: the fastest on this machine for its backbone.
 
@@ -124,7 +121,7 @@ def _fastest_precision(backbone: str) -> str:
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
-    if backbone in SLOW_IN_HALF:
+    if BACKBONES[backbone].slow_in_half:
         return "float32"
     return "mixed_bfloat16" if {"avx512_bf16", "amx_bf16"} & processor_units() else "float32"
 

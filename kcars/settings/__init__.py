@@ -5,19 +5,16 @@ from kcars.settings.base import Settings
 from kcars.settings.data import DataSettings
 from kcars.settings.evaluate import EvaluateSettings
 from kcars.settings.loss import BATCH_LOSSES, LOSS_SETTINGS, LOSSES_OF, MARGIN_LOSSES
-from kcars.settings.model import IMAGENET_NORMALIZATION, RESIDUAL, STAGES, ModelSettings
+from kcars.settings.model import ModelSettings
 from kcars.settings.train import FineTuneSettings, PlateauSettings, TrainSettings
 from kcars.settings.whole import DIFFICULTIES, TASKS, Strategy
 
 __all__ = [
     "BATCH_LOSSES",
     "DIFFICULTIES",
-    "IMAGENET_NORMALIZATION",
     "LOSSES_OF",
     "LOSS_SETTINGS",
     "MARGIN_LOSSES",
-    "RESIDUAL",
-    "STAGES",
     "TASKS",
     "BalanceSettings",
     "DataSettings",

@@ -1,25 +1,27 @@
 """What does not fit together in a strategy: each function raises ValueError with the setting and what is allowed."""
 
+from kcars.backbones.catalogue import BACKBONES, those
 from kcars.settings.loss import BATCH_LOSSES, LOSSES_OF, MARGIN_LOSSES
-from kcars.settings.model import IMAGENET_NORMALIZATION, RESIDUAL, SMALLEST_PX, STAGES, ModelSettings
+from kcars.settings.model import ModelSettings
 
 
 def _model_fits(strategy) -> None:
     model = strategy.model
-    if model.backbone not in RESIDUAL and (model.width != 1 or model.stem != "standard"):
-        raise ValueError(f"model.width and model.stem belong to {', '.join(RESIDUAL)}")
+    backbone = BACKBONES[model.backbone]
+    if not backbone.scalable and (model.width != 1 or model.stem != "standard"):
+        raise ValueError(f"model.width and model.stem belong to {', '.join(those('scalable'))}")
     if model.weights == "imagenet":
         _refuse_other_than_published(model)
-    if model.drop_path and model.backbone not in RESIDUAL:
-        raise ValueError(f"model.drop_path belongs to {', '.join(RESIDUAL)}")
+    if model.drop_path and not backbone.scalable:
+        raise ValueError(f"model.drop_path belongs to {', '.join(those('scalable'))}")
     if model.make_weight and strategy.learned != "model":
         raise ValueError("model.make_weight belongs to target model, or to data.classes model with order plain or pk")
     if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
         raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
     if model.make_weight and model.auxiliary:
         raise ValueError("model.make_weight and model.auxiliary: choose one")
-    if model.auxiliary and (model.backbone != "inception_v3" or strategy.task != "classify"):
-        raise ValueError("model.auxiliary belongs to task classify with backbone inception_v3")
+    if model.auxiliary and not (backbone.auxiliary and strategy.task == "classify"):
+        raise ValueError(f"model.auxiliary belongs to task classify with backbone {', '.join(those('auxiliary'))}")
 
 
 def _loss_fits(strategy) -> None:
@@ -60,10 +62,9 @@ def _data_fits(strategy) -> None:
         raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
     if data.first_px and data.first_px >= data.size_px:
         raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
-    if data.first_px and data.first_px < SMALLEST_PX.get(strategy.model.backbone, 32):
-        raise ValueError(
-            f"data.first_px {data.first_px}: {strategy.model.backbone} takes {SMALLEST_PX[strategy.model.backbone]} and more"
-        )
+    smallest = BACKBONES[strategy.model.backbone].smallest_px
+    if data.first_px and data.first_px < smallest:
+        raise ValueError(f"data.first_px {data.first_px}: {strategy.model.backbone} takes {smallest} and more")
     if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("data.mix belongs to task classify with loss cross_entropy")
     if data.order == "pk" and train.batch % data.photos_per_class:
@@ -81,9 +82,10 @@ def _training_fits(strategy) -> None:
     train, model = strategy.train, strategy.model
     if train.fine_tune and model.weights == "none":
         raise ValueError("train.fine_tune: model.weights none leaves nothing to tune; name weights to begin with")
-    if train.fine_tune and train.fine_tune.frozen_stages > STAGES[model.backbone]:
+    stages = len(BACKBONES[model.backbone].stages)
+    if train.fine_tune and train.fine_tune.frozen_stages > stages:
         raise ValueError(
-            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {STAGES[model.backbone]}"
+            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {stages}"
         )
     if train.keep == "last" and train.early_stopping:
         raise ValueError("train.early_stopping ends on a validation score, which train.keep last does not look at")
@@ -128,9 +130,9 @@ def _balance_fits(strategy) -> None:
 
 
 def _refuse_other_than_published(model: ModelSettings) -> None:
-    if model.backbone not in IMAGENET_NORMALIZATION:
-        raise ValueError(f"model.weights imagenet: {', '.join(IMAGENET_NORMALIZATION)} have them, not {model.backbone}")
-    wanted = IMAGENET_NORMALIZATION[model.backbone]
+    wanted = BACKBONES[model.backbone].normalization
+    if wanted is None:
+        raise ValueError(f"model.weights imagenet: {', '.join(those('imagenet'))} have them, not {model.backbone}")
     if (model.normalization, model.width, model.stem) != (wanted, 1, "standard"):
         raise ValueError(
             f"model.weights imagenet of {model.backbone} need model.normalization {wanted}, width 1 and stem standard"

@@ -1,34 +1,21 @@
 """The network: its backbone, what that begins with, and its head."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, those
+from kcars.core.catalogue import OneOf
 from kcars.settings.base import Settings
-
-RESIDUAL = ("resnet18", "simple_resnet", "simple_resnet_large")
-# What the backbones' ImageNet weights were trained on.
-IMAGENET_NORMALIZATION = {
-    "resnet18": "imagenet",
-    "inception_v3": "half",
-    "resnet50": "caffe",
-    "efficientnet_b0": "imagenet",
-}
-
-
-# Parts of a backbone that fine-tuning freezes and thaws, from the photo on (`models/stages.py`).
-STAGES = dict.fromkeys(RESIDUAL, 5) | {"inception_v3": 4, "resnet50": 5, "efficientnet_b0": 8}
-# Sides in pixels below which a backbone has no grid left; 32 elsewhere.
-SMALLEST_PX = {"inception_v3": 75}
 
 
 class ModelSettings(Settings):
-    backbone: Literal["resnet18", "simple_resnet", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"]
+    backbone: Annotated[str, OneOf(BACKBONES)]
     width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
     stem: Literal["standard", "compact"] = Field(
         "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"
     )
-    normalization: Literal["compcars", "imagenet", "half", "caffe"] = Field(
+    normalization: Annotated[str, OneOf(NORMALIZATIONS)] = Field(
         "compcars", description="mean and deviation taken from the pixels inside the model"
     )
     weights: str = Field(
@@ -44,7 +31,10 @@ class ModelSettings(Settings):
         0.0, ge=0, lt=1, description="stochastic depth: chance to skip the last residual block; earlier ones less"
     )
     auxiliary: float = Field(
-        0.0, ge=0, le=1, description="weight of the loss of inception_v3's auxiliary head, in training; 0: no such head"
+        0.0,
+        ge=0,
+        le=1,
+        description=f"weight of the loss of {', '.join(those('auxiliary'))}'s auxiliary head, in training; 0: no such head",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="before the classifier head")
     make_weight: float = Field(

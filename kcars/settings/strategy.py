@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from kcars.backbones.catalogue import BACKBONES
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.limits import limits
 from kcars.settings import LOSS_SETTINGS, Strategy
@@ -230,22 +231,16 @@ def settings_of(model, part: str):
 
 
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
-_SHORT_BACKBONE = {
-    "resnet18": "Res18",
-    "simple_resnet": "SRes",
-    "simple_resnet_large": "SResL",
-    "inception_v3": "Inc",
-}
-_SHORT_SIAMESE = {"resnet18": "SRes18", "resnet50": "SRes50", "efficientnet_b0": "EffB0"}
 _SHORT_LOSS = {"cross_entropy": "CE", "focal": "FO", "contrastive": "CT"}
 
 
 def acronym(strategy: Strategy) -> str:
     """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
     loss, batch = _SHORT_LOSS[strategy.loss.name], f"B{strategy.train.batch}"
+    backbone = BACKBONES[strategy.model.backbone].short[strategy.task]
     if strategy.task == "verify":
-        return f"Vr_{_SHORT_SIAMESE[strategy.model.backbone]}_{loss}_{batch}"
-    return f"{_SHORT_TARGET[strategy.target]}_{_SHORT_BACKBONE[strategy.model.backbone]}_{loss}_{batch}"
+        return f"Vr_{backbone}_{loss}_{batch}"
+    return f"{_SHORT_TARGET[strategy.target]}_{backbone}_{loss}_{batch}"
 
 
 def to_yaml(strategy: Strategy) -> str:

@@ -183,7 +183,7 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
 
 def backbone(strategy: Strategy, any_size: bool = False):
     """The strategy's backbone as a Keras model, pixels to features (n, d); any_size: for photos that grow."""
-    from kcars.models.backbones import build_backbone
+    from kcars.backbones.build import build_backbone
 
     model, data = strategy.model, strategy.data
     return build_backbone(

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from kcars.models.backbones import build_backbone
+from kcars.backbones.build import build_backbone
 from kcars.models.flops import multiply_adds
 from kcars.models.networks import classifier
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kcars.backbones.blocks.layers import CosineLogits, EuclideanDistance, L2Normalize, MakeLogits, PixelScaling
+from kcars.backbones.blocks.residual import pooled, residual_grid
+from kcars.backbones.catalogue import NORMALIZATIONS
 from kcars.models import networks
-from kcars.models.backbones import NORMALIZATIONS
-from kcars.models.layers import CosineLogits, EuclideanDistance, L2Normalize, MakeLogits, PixelScaling
-from kcars.models.residual import pooled, residual_grid
 from kcars.objectives.losses import build_loss
 
 CLASSES = {"model": 5, "make": 3}

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, ApplicationFile
 from kcars.core.errors import KcarsError
 from kcars.models import weights as module
-from kcars.models.backbones import build_backbone
 from kcars.models.networks import classifier
 from kcars.models.weights import copy_weights, load
 
 HERE = Path(__file__).parent
-BACKBONES = ["resnet18", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"]
+TRIED = ["resnet18", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"]
 
 
 def tool():
@@ -69,7 +70,7 @@ def test_resnet18_with_pytorchs_weights_gives_pytorchs_logits(tmp_path, size, mo
     np.testing.assert_allclose(logits, np.load(HERE / "resnet18_oracle.npz")[f"{mode}/{size}"], atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+@pytest.fixture(scope="module", params=TRIED)
 def alike(request):
     """A backbone that has wandered, and its like with the weights that it begins with."""
     source, target = wandered(small(request.param)), small(request.param, seed=5)
@@ -167,17 +168,17 @@ def test_imagenet_without_network_says_which_file_to_get(tmp_path, monkeypatch, 
 
     backbone = small(name)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setitem(module.APPLICATIONS, name, (no_network, *module.APPLICATIONS[name][1:]))
+    monkeypatch.setattr(keras.applications, BACKBONES[name].imagenet.application, no_network)
     with pytest.raises(KcarsError) as error:
         load(backbone, "imagenet")
-    assert module.IMAGENET_FILES[name] in str(error.value)
+    assert BACKBONES[name].imagenet.page in str(error.value)
     assert f"put it into {tmp_path / 'models'}" in str(error.value)
 
 
 def test_imagenet_files_are_those_that_keras_gets():
     from keras.src.applications import efficientnet, inception_v3, resnet
 
-    files = module.IMAGENET_FILES
+    files = {name: one.imagenet.page for name, one in BACKBONES.items() if isinstance(one.imagenet, ApplicationFile)}
     assert files["inception_v3"] == inception_v3.WEIGHTS_PATH_NO_TOP
     assert files["resnet50"].startswith(resnet.BASE_WEIGHTS_PATH)
     assert files["efficientnet_b0"].startswith(efficientnet.BASE_WEIGHTS_PATH)
@@ -212,7 +213,7 @@ def test_efficientnet_of_imagenet_sees_what_keras_shows_it(tmp_path, monkeypatch
     """Keras' graph for its file normalizes by layers of its own, and once more; ours by the scaling before it."""
     from keras.src.applications import efficientnet
 
-    mean, deviation = (np.array(values) for values in module.NORMALIZATIONS["imagenet"])
+    mean, deviation = (np.array(values) for values in NORMALIZATIONS["imagenet"])
     whole = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(96, 96, 3))
     whole.get_layer(index=2).set_weights([mean, deviation if right else deviation**2, np.array(0)])
     whole.save_weights(tmp_path / "file.weights.h5")

@@ -44,8 +44,8 @@ def test_what_kcars_exports_passes(exports, task):
 @pytest.mark.parametrize("name", ["resnet18", "inception_v3", "resnet50", "efficientnet_b0"])
 def test_graphs_of_every_backbone_are_of_operations_that_are_allowed(name):
     """With a generalized mean, a metric and moved copies: what an export's signature can hold."""
+    from kcars.backbones.build import build_backbone
     from kcars.export.graphs import Graphs
-    from kcars.models.backbones import build_backbone
     from kcars.untrusted import saved_model
 
     decision = {"temperature": 1.0, "threshold": -1.0, "scale": 1.0, "offset": 1.0}

@@ -157,7 +157,7 @@ def test_the_gradient_that_efficientnet_stores_is_no_reason_to_refuse_it(tmp_pat
     """Its activation has a gradient of its own, which TensorFlow writes into a SavedModel beside the graph."""
     import tensorflow as tf
 
-    from kcars.models.swish import _swish
+    from kcars.backbones.blocks.swish import _swish
 
     export = saved_export(tmp_path, lambda pixels: tf.reduce_mean(_swish()(tf.cast(pixels, tf.float32))))
     assert b"CustomGradient-" in (export / "saved_model/1/saved_model.pb").read_bytes()

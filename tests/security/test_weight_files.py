@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from kcars.backbones.build import build_backbone
 from kcars.core.errors import KcarsError
-from kcars.models.backbones import build_backbone
 from kcars.models.weights import load
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -47,12 +48,13 @@ def shallow_networks():
 
     Weights of such runs fit no network of another process, nor one that is built outside of this block.
     """
-    from kcars.models import backbones
+    from kcars.backbones.blocks.residual import scaled_grid
+    from kcars.backbones.catalogue import BACKBONES
 
-    shallow = partial(backbones.resnet_grid, widths=(64, 128, 256, 512), blocks=(1, 1, 1, 1))
+    shallow, records = partial(scaled_grid, widths=(64, 128, 256, 512), blocks=(1, 1, 1, 1)), BACKBONES.records()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("resnet18", "simple_resnet"):
-            _replace(patch, backbones.BACKBONES, name, shallow)
+            _replace(patch, records, name, replace(records[name], grid=shallow))
         yield
 
 

@@ -9,21 +9,22 @@ import pytest
 from support.commands import kcars, small
 from support.runs import SAME, differences
 
-from kcars.models.backbones import build_backbone
+from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import BACKBONES
 from kcars.models.stages import _leaves, stages
 from kcars.runs.checkpoint import scored_network
 from kcars.runs.run import Run
-from kcars.settings import RESIDUAL, STAGES, FineTuneSettings
+from kcars.settings import FineTuneSettings
 from kcars.training.fine_tune import FineTuning
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", BACKBONES)
 def test_stages_hold_every_weight_once_from_the_photo_on(name):
-    small_ = {"width": 0.125} if name in RESIDUAL else {}
+    small_ = {"width": 0.125} if BACKBONES[name].scalable else {}
     backbone = build_backbone(name, 96, **small_)
     found = stages(backbone)
     place = {id(layer): number for number, layer in enumerate(_leaves(backbone))}
-    assert len(found) == STAGES[name] and all(found)
+    assert len(found) == len(BACKBONES[name].stages) and all(found)
     weights = [id(weight) for stage in found for layer in stage for weight in layer.weights]
     assert len(weights) == len(set(weights)) and set(weights) == {id(weight) for weight in backbone.weights}
     grids = [max(layer.output.shape[1] for layer in stage if len(layer.output.shape) == 4) for stage in found]

@@ -9,8 +9,8 @@ import pytest
 from support.commands import kcars, rows, small
 from support.runs import SAME, differences
 
+from kcars.backbones.blocks.layers import CosineLogits
 from kcars.inference.predictor import load
-from kcars.models.layers import CosineLogits
 from kcars.runs.checkpoint import scored_network
 from kcars.runs.run import Run
 

@@ -10,7 +10,7 @@ import pytest
 from support.commands import kcars, rows, small
 from support.runs import SAME, differences, steps_per_epoch
 
-from kcars.models.layers import GeneralizedMean, StochasticDepth
+from kcars.backbones.blocks.layers import GeneralizedMean, StochasticDepth
 from kcars.training.callbacks.average import Averaged
 
 pytestmark = pytest.mark.usefixtures("lean")

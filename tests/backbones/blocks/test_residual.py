@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from kcars.backbones.blocks.residual import convolution, residual_network, scaled_width
+from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import NORMALIZATIONS, those
 from kcars.core.errors import KcarsError
-from kcars.models.backbones import BACKBONES, NORMALIZATIONS, build_backbone, scaled_width
 from kcars.models.networks import classifier, embedder
-from kcars.models.residual import convolution, residual_network
 
 
 def trainable(model):
@@ -72,7 +73,7 @@ def test_initial_weights_have_the_variance_of_fan_out():
     np.testing.assert_allclose(kernel.var(), 2 / (9 * 64), rtol=0.05)
 
 
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", those("scalable"))
 def test_every_layer_has_a_name_of_its_own_choosing(name):
     names = [layer.name for layer in build_backbone(name, 32, width=0.125).layers]
     automatic = (

@@ -1,29 +1,22 @@
-"""Networks of Keras applications as backbones: InceptionV3, ResNet50, EfficientNetB0, their heads cut off."""
+"""Networks of Keras applications as backbones, their heads cut off, and an auxiliary head."""
 
 import re
 
 import keras
 from keras import layers
 
-from kcars.models.fused_batch_norm import BatchNormalization
-from kcars.models.swish import Swish
-
-# name -> (Keras application, smallest side of a photo, its layer whose grid an auxiliary head may look at)
-APPLICATIONS = {
-    "inception_v3": (keras.applications.InceptionV3, 75, "mixed7"),
-    "resnet50": (keras.applications.ResNet50, 32, None),
-    "efficientnet_b0": (keras.applications.EfficientNetB0, 32, None),
-}
+from kcars.backbones.blocks.fused_batch_norm import BatchNormalization
+from kcars.backbones.blocks.swish import Swish
 
 
-def application(name: str, size_px: int) -> keras.Model:
-    """Scaled images (n, size_px, size_px, 3) to the last grid of features, and with InceptionV3 the 17x17x768 one too.
+def application(name: str, size_px: int | None, middle: str | None = None) -> keras.Model:
+    """A network of `keras.applications` by its name there: scaled images (n, size_px, size_px, 3) to its last grid of features.
 
-    Random weights. InceptionV3 leaves most layers unnamed: here each has the name of its kind and its number, the same
-    in every process. EfficientNetB0's own scaling is left out: images come scaled, and its normalization would keep old
-    constants when weights are copied.
+    middle: a layer whose grid is given beside. Random weights. InceptionV3 leaves most layers unnamed: here each has the name of
+    its kind and its number, the same in every process. EfficientNetB0's own scaling is left out: images come scaled, and its
+    normalization would keep old constants when weights are copied.
     """
-    build, _, grid = APPLICATIONS[name]
+    build = getattr(keras.applications, name)
     whole = build(weights=None, include_top=False, input_shape=(size_px, size_px, 3))
     names = stable_names(whole)
 
@@ -36,7 +29,7 @@ def application(name: str, size_px: int) -> keras.Model:
         return kind.from_config({**layer.get_config(), "name": names.get(layer.name, layer.name)})
 
     model = keras.models.clone_model(whole, clone_function=renamed)
-    outputs = [model.output, model.get_layer(grid).output] if grid else model.output
+    outputs = [model.output, model.get_layer(middle).output] if middle else model.output
     return keras.Model(model.input, outputs, name="features")
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from kcars.models.fused_batch_norm import BatchNormalization
-from kcars.models.layers import GeneralizedMean, StochasticDepth
+from kcars.backbones.blocks.fused_batch_norm import BatchNormalization
+from kcars.backbones.blocks.layers import GeneralizedMean, StochasticDepth
 
 
 def residual_network(
@@ -49,6 +49,20 @@ def residual_grid(
             done += 1
             x = basic_block(x, width, stride, project, f"stage{stage}_block{block}", drop_path * done / sum(blocks))
     return x
+
+
+def scaled_grid(
+    images, width: float, stem: str, drop_path: float, *, widths, blocks, stem_width=None, project_first=False
+):
+    """`residual_grid` with every width multiplied by `width`."""
+    widths = [scaled_width(channels, width) for channels in widths]
+    stem_width = scaled_width(stem_width, width) if stem_width else None
+    return residual_grid(images, widths, blocks, stem, stem_width, project_first, drop_path)
+
+
+def scaled_width(channels: int, width: float) -> int:
+    """`channels` times `width`, rounded to a multiple of 8, at least 8."""
+    return max(8, 8 * int(channels * width / 8 + 0.5))
 
 
 POOLED_BY = ("average", "gem")  # Names of the layers that `pooled` makes.

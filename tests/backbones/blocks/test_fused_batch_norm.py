@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kcars.models import fused_batch_norm
+from kcars.backbones.blocks import fused_batch_norm
 
 PHOTOS = np.random.default_rng(0).normal(3.0, 2.0, (8, 5, 4, 6)).astype(np.float32)
 

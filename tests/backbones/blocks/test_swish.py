@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kcars.models.applications import application
-from kcars.models.swish import Swish
+from kcars.backbones.blocks.applications import application
+from kcars.backbones.blocks.swish import Swish
 
 VALUES = np.random.default_rng(0).normal(0, 4, (5, 3, 3, 7)).astype(np.float32)
 
@@ -34,7 +34,7 @@ def test_values_and_gradient_are_those_of_silu(policy, tolerance):
 
 
 def test_efficientnet_has_it_everywhere_and_gives_what_keras_does():
-    model = application("efficientnet_b0", 64)
+    model = application("EfficientNetB0", 64)
     stock = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(64, 64, 3))
     replaced = [layer for layer in model.layers if isinstance(layer, Swish)]
     named = [layer for layer in stock.layers if getattr(layer, "activation", None) is keras.activations.silu]

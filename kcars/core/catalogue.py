@@ -1,0 +1,97 @@
+"""Things by name that a program knows of: those that it ships, and those that an installed package adds by an entry point."""
+
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from kcars.core.errors import KcarsError
+
+
+class Named(Protocol):
+    """What a catalogue holds."""
+
+    @property
+    def name(self) -> str:
+        """By which it is asked for."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Named)
+
+
+class Catalogue(Mapping[str, Entry], Generic[Entry]):
+    """Records by name, in the order in which they were registered; everything is imported when it is first asked for.
+
+    package: whose `modules` each register their records when they are imported; group: of the entry points that other packages
+    declare, each a module that registers its own, or a record.
+    """
+
+    def __init__(self, what: str, package: str, modules: tuple[str, ...], group: str):
+        self.what, self._package, self._modules, self._group = what, package, modules, group
+        self._records: dict[str, Entry] = {}
+        self._complete = False
+
+    def register(self, record: Entry) -> Entry:
+        """Add a record; KcarsError where another one has its name."""
+        if self._records.get(record.name, record) is not record:
+            raise KcarsError(f"{self.what} {record.name}: is registered twice")
+        self._records[record.name] = record
+        return record
+
+    def forget(self, name: str) -> None:
+        """Take a record out again, as tests do."""
+        del self._records[name]
+
+    def __getitem__(self, name: str) -> Entry:
+        return self.records()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.records())
+
+    def __len__(self) -> int:
+        return len(self.records())
+
+    def records(self) -> dict[str, Entry]:
+        """All, by name."""
+        if not self._complete:
+            self._complete = True
+            for module in self._modules:
+                import_module(f"{self._package}.{module}")
+            for entry in entry_points(group=self._group):
+                self._add(entry)
+        return self._records
+
+    def _add(self, entry) -> None:
+        """A record that another package declares; one that cannot be loaded is that package's fault, and named."""
+        try:
+            found = entry.load()
+        except Exception as error:  # noqa: BLE001  Whatever another package's module raises.
+            where = f"{entry.value} ({self._group})"
+            raise KcarsError(f"{self.what} {entry.name}: {where} cannot be loaded ({error})") from None
+        if hasattr(found, "name"):
+            self.register(found)
+
+
+class OneOf:
+    """For an annotated text of a pydantic model: it must be a name that a catalogue, or any mapping, knows when it is checked."""
+
+    def __init__(self, names: Callable[[], Mapping[str, Any]] | Mapping[str, Any]):
+        self._names = names if callable(names) else lambda: names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """The text's schema, with the check behind it."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        """With the names as `enum`."""
+        return {**handler(schema), "enum": list(self._names())}
+
+    def _check(self, value: str) -> str:
+        names = self._names()
+        if value not in names:
+            raise ValueError(f"is not known; choose one of {', '.join(names)}")
+        return value

@@ -1,0 +1,112 @@
+"""A backbone is one file: what it registers appears everywhere, with no other edit; and what is wrong with it is told."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from support.commands import kcars, small
+from support.paths import ROOT
+
+from kcars.backbones.catalogue import BACKBONES, Backbone, those
+from kcars.core.catalogue import Catalogue
+from kcars.core.errors import KcarsError
+from kcars.settings.strategy import json_schema, load_strategy
+
+ONE_FILE = '''
+"""Two convolutions."""
+
+from kcars.backbones.catalogue import BACKBONES, Backbone
+
+
+def grid(images, width, stem, drop_path):
+    from keras import layers
+
+    x = layers.Conv2D(8, 3, strides=4, padding="same", activation="relu", name="one_conv")(images)
+    return layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name="two_conv")(x)
+
+
+BACKBONE = BACKBONES.register(
+    Backbone("tiny", grid, ("one_.*", "two_.*"), smallest_px=16, heat_grid="two_conv", short={"classify": "Tiny"})
+)
+'''
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """The file, imported as that of an installed package would be."""
+    (tmp_path / "tiny_backbone.py").write_text(ONE_FILE)
+    monkeypatch.syspath_prepend(tmp_path)
+    len(BACKBONES)  # Those of kcars come first.
+    import tiny_backbone
+
+    yield tiny_backbone.BACKBONE
+    BACKBONES.forget("tiny")
+    del sys.modules["tiny_backbone"]
+
+
+def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
+    strategy = load_strategy("start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard"])
+    assert strategy.model.backbone == "tiny"
+    assert "tiny" in json.loads(json_schema())["$defs"]["ModelSettings"]["properties"]["backbone"]["enum"]
+    with pytest.raises(KcarsError, match="model.backbone: is not known; choose one of .*, tiny"):
+        load_strategy("start/classify", ["model.backbone=tinier"])
+    with pytest.raises(KcarsError, match="model.width and model.stem belong to resnet18, simple_resnet"):
+        load_strategy("start/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
+    with pytest.raises(KcarsError, match="model.weights imagenet: .* have them, not tiny"):
+        load_strategy(
+            "start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"]
+        )
+    with pytest.raises(KcarsError, match="frozen_stages 3: tiny has 2"):
+        tune = ["model.weights=a.safetensors", "train.fine_tune={frozen_stages: 3}"]
+        load_strategy("start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", *tune])
+    assert "tiny" not in those("scalable")
+
+
+@pytest.mark.slow
+def test_it_trains_scores_names_and_explains(tiny, drawn, tmp_path):
+    run, photo = tmp_path / "run", next((drawn / "image").rglob("*.jpg"))
+    changes = small("model.backbone=tiny", "model.width=1", "model.stem=standard", "train.epochs=1")
+    told = kcars("train", "--task", "classify", "--data", drawn, "--out", run, *changes)
+    assert "balanced accuracy" in told.lower()
+    assert "known" in kcars("predict", photo, "--model", run, "--json")
+    kcars("explain", run, photo, "--out", tmp_path / "why.png")
+
+
+def test_a_name_stands_once_and_a_package_that_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(KcarsError, match="backbone resnet18: is registered twice"):
+        BACKBONES.register(Backbone("resnet18", print, ()))
+    package = tmp_path / "broken-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[kcars.backbones]\nbroken = broken_module\n")
+    program = "from kcars.settings.strategy import load_strategy; load_strategy('start/classify')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""},
+    )
+    assert "backbone broken: broken_module (kcars.backbones) cannot be loaded (No module named" in done.stderr
+
+
+def test_entry_points_of_installed_packages_are_found(tmp_path):
+    package = tmp_path / "tiny-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[kcars.backbones]\ntiny = tiny_backbone:BACKBONE\n")
+    (tmp_path / "tiny_backbone.py").write_text(ONE_FILE)
+    program = "from kcars.backbones.catalogue import BACKBONES; print(list(BACKBONES))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""},
+    )
+    assert "'tiny'" in done.stdout and "'resnet18'" in done.stdout
+
+
+def test_a_catalogue_is_a_mapping():
+    found = Catalogue("thing", "kcars", (), "kcars.nothing")
+    assert len(found) == 0 and found.get("a") is None and list(found) == []
