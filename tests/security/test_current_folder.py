@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_photo
+from support.compcars_tree import write_photo
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 # As the installed `kcars` begins: the current folder is not where Python imports from.
-PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from kcars.cli.app import main; main()"
+PROGRAM = f"import sys; sys.path[0] = {str(ROOT)!r}; from kcars.cli import main; main()"
 # Of libraries, and of Python's own: each is imported by processes that kcars starts, before they know where to import from.
 MODULES = ("cv2", "joblib", "json", "kcars", "numpy", "pickle", "scipy", "signal", "socket", "threading", "warnings")
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from support.compcars_tree import write_photo
 from support.hostile_names import HOSTILE, assert_shown, run
 
 import kcars
+from kcars.cli import main
 from kcars.core.plain_text import echo, echo_lines, in_figure, json_line, printable
 from kcars.training.tensorboard import drawings
 
