@@ -106,8 +106,8 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         key = prefix + name
         yield key, field
-        if name == "loss":
-            for loss in LOSS_SETTINGS.values():
+        if field.discriminator:  # One of several losses.
+            for loss in get_args(field.annotation):
                 yield from _keys(loss, f"{key}.")
         elif inner := _model(field.annotation):
             yield from _keys(inner, f"{key}.")
@@ -119,7 +119,7 @@ def _section(model: type[BaseModel], key: str, level: int) -> Iterator[str]:
         yield from (_plain(model.__doc__), "")
     yield from _table(model, f"{key}.")
     for name, field in model.model_fields.items():
-        if inner := _model(field.annotation):
+        if not field.discriminator and (inner := _model(field.annotation)):
             yield from _section(inner, f"{key}.{name}", level + 1)
 
 
@@ -149,8 +149,11 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 
 def _values(key: str, field: Any) -> str:
     """What a setting takes, in words."""
-    if key in ("loss", "second_loss.loss"):
-        return "[a loss](#loss)"
+    if field.discriminator:
+        names = [
+            name for model in get_args(field.annotation) for name in get_args(model.model_fields["name"].annotation)
+        ]
+        return f"a section of [a loss](#loss): {', '.join(f'`{name}`' for name in names)}"
     if _model(field.annotation):
         return f"[a section](#{key.replace('.', '').replace(' ', '-')})"
     return _kind(field.annotation) + _range(field.metadata)
