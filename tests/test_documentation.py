@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 SHORT_FILE = re.compile(r"^[\w/]+/\w+\.py$")  # `models/residual.py` stands for kcars/models/residual.py.
 BLOCK = re.compile(r"^ *```(?:sh|bash)\n(.*?)^ *```", re.M | re.S)
 WAITING = (click.Choice, click.IntRange, click.FloatRange)  # Values that can be checked without a file.
+OPTION = re.compile(r"^--[a-z][\w-]*")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*")
 
 
@@ -102,6 +104,27 @@ def _value_left_out(words: list[str], command: click.Command) -> list[str]:
     return ["VALUE"] if words and words[-1] in wanting else []
 
 
+@cache
+def options() -> set[str]:
+    """Every long option of a command of kcars or of a tool."""
+    found, waiting = {"--help"}, [main]
+    while waiting:
+        command = waiting.pop()
+        found.update(name for one in command.params for name in (*one.opts, *one.secondary_opts))
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            waiting += [command.get_command(context, name) for name in command.list_commands(context)]
+    for tool in (ROOT / "tools").glob("*.py"):
+        found.update(re.findall(r"\"(--[\w-]+)\"", tool.read_text(encoding="utf-8")))
+    return found
+
+
+def unknown_options(text: str) -> list[str]:
+    """Options named alone within lines, such as `--risk 0.2`, that no command and no tool has."""
+    named = [found[0] for code in CODE.findall(text) if (found := OPTION.match(code))]
+    return [name for name in named if name not in options()]
+
+
 def _values(given) -> list[str]:
     return [one for one in (given if isinstance(given, (list, tuple)) else [given]) if isinstance(one, str)]
 
@@ -112,6 +135,7 @@ def faults(text: str, folder: Path) -> list[str]:
         *(f"link to {target}" for target in broken_links(text, folder)),
         *(f"file {path}" for path in missing_files(text)),
         *(found for words in commands_in(text) if (found := fault_of(words))),
+        *(f"option {name}" for name in unknown_options(text)),
     ]
 
 
@@ -151,6 +175,7 @@ def test_pages_hold_commands_to_check():
             ["kcars predict: Invalid value for '--top': 0 is not"],
         ),
         ("```sh\nkcars train --set train.epoch=3 --set loss.margin=1\n```", ["there is no setting train.epoch"]),
+        ("`--risk 0.2`, `--kills 20` and `--riks 0.2`", ["option --riks"]),
         ("`kcars tune --search`, `kcars tune --search data.size=1,2`", ["there is no setting data.size"]),
         ("```sh\nkcars predict photos --csv > names.csv | sort --reverse\n```", []),
     ],

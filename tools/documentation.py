@@ -65,16 +65,12 @@ def _help(command: click.Command, context: click.Context) -> Iterator[str]:
             yield from (("```text", text, "```", "") if kept else (_plain(text), ""))
     usage = [context.command_path, *command.collect_usage_pieces(context)]
     yield from ("```text", "Usage: " + " ".join(usage), "```", "")
-    records = [found for one in command.get_params(context) if (found := one.get_help_record(context))]
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    records = [found for one in options if (found := one.get_help_record(context))]
     yield from ("| option | meaning |", "| --- | --- |")
     for names, told in records:
-        yield f"| {_code(names)} | {_plain(told)} |"
+        yield f"| `{names}` | {_plain(told)} |"  # A bar within code parts no cells.
     yield ""
-
-
-def _code(text: str) -> str:
-    """Text as code in a cell of a table."""
-    return f"`{text}`".replace("|", "\\|")
 
 
 def _plain(text: str) -> str:
@@ -260,4 +256,6 @@ GENERATED = {
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """What MkDocs calls for each page; a name that GENERATED has not is a KeyError, which ends the build."""
-    return MARK.sub(lambda found: GENERATED[found[1]](), markdown)
+    whole = MARK.sub(lambda found: GENERATED[found[1]](), markdown)
+    # On GitHub a bar within code parts cells and is escaped; here it does not, and the escape would show.
+    return re.sub(r"`[^`\n]+`", lambda code: code[0].replace("\\|", "|"), whole)
