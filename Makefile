@@ -6,13 +6,14 @@ EXTRA  ?= cpu
 TESTERS ?= 2
 # Drawn cars and decoded photos of the demo and the tests; set KCARS_CACHE to keep them elsewhere.
 
-.PHONY: install demo test test-fast lint wheel bench page-tools clean help
+.PHONY: install demo test test-fast lint docs wheel bench page-tools clean help
 help:
 	@echo "make install   create $(VENV) with exact versions (EXTRA=gpu for CUDA)"
 	@echo "make demo      draw cars, train and score both tasks on them, and show it in a page"
 	@echo "make test      run every test"
 	@echo "make test-fast run tests that train nothing, without a browser: within three minutes on two cores"
 	@echo "make lint      ruff"
+	@echo "make docs      build the documentation site into build/site"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
 	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour and a half)"
 	@echo "make wheel     build dist/kcars-*.whl"
@@ -42,6 +43,14 @@ test-fast: install
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# A warning, a broken link or a missing anchor ends the build.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --clean
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	PIP_DISABLE_PIP_VERSION_CHECK=1 $(VENV)/bin/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRA),docs]'
+	@touch $@
 
 wheel: install
 	$(VENV)/bin/python -m build --wheel --outdir dist .

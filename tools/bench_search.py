@@ -25,7 +25,7 @@ import contest
 CENTRES, QUERIES, SINGLE, EXACT, K, CHUNK = 10_000, 1000, 200, 20, 10, 65_536
 MOST_GIB, LEAST_RECALL = 6.0, 0.95
 HEAD = [
-    "numbers", "vectors", "build s", "write s", "open s", "GiB on disk", "peak GiB", "lists", "recall@10 told",
+    "numbers", "vectors", "build s", "write s", "open s", "GiB on disk", "peak GiB", "lists", "recall@10 stored",
     "recall@10", "photos/s one by one", "photos/s together", "photos/s exact, one by one",
 ]  # fmt: skip
 

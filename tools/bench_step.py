@@ -42,7 +42,7 @@ def main() -> None:
             rows.append([name, SIZES[name], rival, f"{options.batch / best:.0f}", *ratios])
             print(contest.line(rows[-1]), file=sys.stderr, flush=True)
     head = ["backbone", "px", "by", "photos/s", "x stock Keras float32", "x PyTorch float32", "x PyTorch bfloat16"]
-    print(contest.markdown("Training step", head, rows))
+    print(contest.markdown(f"Training step of {options.backbones}", head, rows))
 
 
 def rival(name: str, backbone: str, size: str, batch: str, steps: str) -> None:
