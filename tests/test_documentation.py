@@ -162,7 +162,7 @@ def test_pages_hold_commands_to_check():
         ("[here](nowhere.md)", ["link to nowhere.md"]),
         ("[here](README.md#anchor) and [there](https://example.org/nowhere.md)", []),
         ("see `tools/nothing.py` and docs/none.md", ["file docs/none.md", "file tools/nothing.py"]),
-        ("see `models/nothing.py`, `models/residual.py` and `augment/chain.py`", ["file kcars/models/nothing.py"]),
+        ("see `models/nothing.py`, `models/networks.py` and `augment/chain.py`", ["file kcars/models/nothing.py"]),
         ("```sh\nkcars foretell car.jpg\n```", ["kcars has no command foretell"]),
         ("`kcars index seek`", ["kcars index has no command seek"]),
         ("```sh\nkcars predict car.jpg --top 3 --tip 3   # --tap\n```", ["kcars predict: No such option '--tip'."]),
