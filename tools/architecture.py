@@ -22,17 +22,16 @@ ORDER = (
         "schemas",
         "untrusted",
         "backbones",
+        "losses",
         "settings",
         "metrics",
         "drawn",
         "data",
         "images",
         "doctor",
-        "input",
-        "posthoc",
     ),
-    *("models", "objectives", "tasks", "runs", "evaluation", "training", "inference", "gallery", "export", "report"),
-    *("tuning", "paper", "demo", "cli"),
+    *("input", "posthoc", "models", "objectives", "tasks", "runs", "evaluation", "training", "inference", "gallery"),
+    *("export", "report", "tuning", "paper", "demo", "cli"),
 )
 BESIDE = ("", "version")  # Beside the packages: kcars/__init__.py, which may import all, and what all may import.
 WIDTH, ROW, GAP, LETTER = 640, 58, 12, 7.4  # Pixels of the picture; LETTER: of a letter of its names.

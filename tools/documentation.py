@@ -22,7 +22,9 @@ sys.path.insert(0, str(ROOT))  # MkDocs runs a hook without the folder of the pr
 
 from kcars.cli.app import SECTIONS, main  # noqa: E402
 from kcars.core.limits import Limits  # noqa: E402
-from kcars.settings import LOSS_SETTINGS, Strategy  # noqa: E402
+from kcars.losses.catalogue import LOSSES  # noqa: E402
+from kcars.settings import Strategy  # noqa: E402
+from kcars.settings.loss import LossByName  # noqa: E402
 from kcars.settings.strategy import load_strategy, strategy_files  # noqa: E402
 
 MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.M)
@@ -102,8 +104,8 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         key = prefix + name
         yield key, field
-        if field.discriminator:  # One of several losses.
-            for loss in get_args(field.annotation):
+        if choice := _choice(field):
+            for loss in choice.classes():
                 yield from _keys(loss, f"{key}.")
         elif inner := _model(field.annotation):
             yield from _keys(inner, f"{key}.")
@@ -115,13 +117,13 @@ def _section(model: type[BaseModel], key: str, level: int) -> Iterator[str]:
         yield from (_plain(model.__doc__), "")
     yield from _table(model, f"{key}.")
     for name, field in model.model_fields.items():
-        if not field.discriminator and (inner := _model(field.annotation)):
+        if not _choice(field) and (inner := _model(field.annotation)):
             yield from _section(inner, f"{key}.{name}", level + 1)
 
 
 def _losses() -> Iterator[str]:
     yield from ("## loss", "", "`loss.name` chooses the loss; each loss has settings of its own.", "")
-    for name, model in LOSS_SETTINGS.items():
+    for name, model in ((name, loss.settings) for name, loss in LOSSES.items()):
         rows = [field for field in model.model_fields if field != "name"]
         yield from (f"### {name}", "")
         yield from _table(model, "loss.", ("name",)) if rows else ("It has no settings.", "")
@@ -135,6 +137,11 @@ def _table(model: type[BaseModel], prefix: str, without: tuple[str, ...] = ()) -
     yield ""
 
 
+def _choice(field: Any) -> LossByName | None:
+    """What chooses among losses in a section; None in others."""
+    return next((one for one in field.metadata if isinstance(one, LossByName)), None)
+
+
 def _model(annotation: Any) -> type[BaseModel] | None:
     """The settings that an annotation such as `PlateauSettings | None` holds; None where it holds none."""
     for one in (annotation, *get_args(annotation)):
@@ -145,10 +152,8 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 
 def _values(key: str, field: Any) -> str:
     """What a setting takes, in words."""
-    if field.discriminator:
-        names = [
-            name for model in get_args(field.annotation) for name in get_args(model.model_fields["name"].annotation)
-        ]
+    if choice := _choice(field):
+        names = [get_args(model.model_fields["name"].annotation)[0] for model in choice.classes()]
         return f"a section of [a loss](#loss): {', '.join(f'`{name}`' for name in names)}"
     if _model(field.annotation):
         return f"[a section](#{key.replace('.', '').replace(' ', '-')})"

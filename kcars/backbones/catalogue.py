@@ -86,7 +86,7 @@ class Backbone:
 BACKBONES: Catalogue[Backbone] = Catalogue(
     "backbone",
     "kcars.backbones",
-    ("resnet18", "simple_resnet", "inception_v3", "resnet50", "efficientnet_b0"),
+    ("resnet18", "simple_resnet", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"),
     "kcars.backbones",
 )
 

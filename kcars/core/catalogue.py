@@ -24,27 +24,39 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Catalogue(Mapping[str, Entry], Generic[Entry]):
-    """Records by name, in the order in which they were registered; everything is imported when it is first asked for.
+    """Records by name; everything is imported when it is first asked for.
 
-    package: whose `modules` each register their records when they are imported; group: of the entry points that other packages
-    declare, each a module that registers its own, or a record.
+    names: of the records of the package, in their order, each in a module of that name, which registers it when it is imported;
+    group: of the entry points that other packages declare, each a module that registers its own, or a record.
     """
 
-    def __init__(self, what: str, package: str, modules: tuple[str, ...], group: str):
-        self.what, self._package, self._modules, self._group = what, package, modules, group
+    def __init__(self, what: str, package: str, names: tuple[str, ...], group: str):
+        self.what, self._package, self._names, self._group = what, package, names, group
         self._records: dict[str, Entry] = {}
-        self._complete = False
+        self._loaded = self._complete = False
+        self._followers: list[Callable[[], object]] = []
 
     def register(self, record: Entry) -> Entry:
         """Add a record; KcarsError where another one has its name."""
         if self._records.get(record.name, record) is not record:
             raise KcarsError(f"{self.what} {record.name}: is registered twice")
         self._records[record.name] = record
+        self._tell_of_change()
         return record
 
     def forget(self, name: str) -> None:
         """Take a record out again, as tests do."""
         del self._records[name]
+        self._tell_of_change()
+
+    def when_changed(self, call: Callable[[], object]) -> None:
+        """Call this after each change, once the catalogue is complete: what was made of its records is to be made anew."""
+        self._followers.append(call)
+
+    def _tell_of_change(self) -> None:
+        if self._complete:
+            for call in self._followers:
+                call()
 
     def __getitem__(self, name: str) -> Entry:
         return self.records()[name]
@@ -57,12 +69,15 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
 
     def records(self) -> dict[str, Entry]:
         """All, by name."""
-        if not self._complete:
-            self._complete = True
-            for module in self._modules:
-                import_module(f"{self._package}.{module}")
+        if not self._loaded:
+            self._loaded = True
+            for name in self._names:
+                import_module(f"{self._package}.{name}")
+            for name in self._names:  # One may have been imported before the others.
+                self._records[name] = self._records.pop(name)
             for entry in entry_points(group=self._group):
                 self._add(entry)
+            self._complete = True
         return self._records
 
     def _add(self, entry) -> None:

@@ -17,3 +17,10 @@ def bounds(text: str, where: str) -> tuple[float, float]:
     if not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
         raise KcarsError(f"{where}: {low} is not below {high}; expected LOW..HIGH, such as 1e-5..1e-1")
     return ends
+
+
+def fraction(what: str, value: float) -> float:
+    """`value`, which must lie from 0 to 1."""
+    if not 0.0 <= value <= 1.0:
+        raise KcarsError(f"{what}: {value} is not a share; choose a number from 0 to 1")
+    return float(value)

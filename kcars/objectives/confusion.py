@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kcars.losses.parts import are_rows
 from kcars.metrics import scores
-from kcars.objectives.losses import are_rows
 
 
 @keras.saving.register_keras_serializable(package="kcars")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.settings.base import Settings
+from kcars.core.base_settings import Settings
 
 
 class DataSettings(Settings):

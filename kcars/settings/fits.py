@@ -1,7 +1,7 @@
 """What does not fit together in a strategy: each function raises ValueError with the setting and what is allowed."""
 
 from kcars.backbones.catalogue import BACKBONES, those
-from kcars.settings.loss import BATCH_LOSSES, LOSSES_OF, MARGIN_LOSSES
+from kcars.losses.catalogue import LOSSES, those_for, those_of
 from kcars.settings.model import ModelSettings
 
 
@@ -16,8 +16,8 @@ def _model_fits(strategy) -> None:
         raise ValueError(f"model.drop_path belongs to {', '.join(those('scalable'))}")
     if model.make_weight and strategy.learned != "model":
         raise ValueError("model.make_weight belongs to target model, or to data.classes model with order plain or pk")
-    if model.make_weight and strategy.task == "verify" and strategy.loss.name not in MARGIN_LOSSES:
-        raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(MARGIN_LOSSES)}")
+    if model.make_weight and strategy.task == "verify" and "cosines" not in LOSSES[strategy.loss.name].takes:
+        raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(those_of('cosines'))}")
     if model.make_weight and model.auxiliary:
         raise ValueError("model.make_weight and model.auxiliary: choose one")
     if model.auxiliary and not (backbone.auxiliary and strategy.task == "classify"):
@@ -26,7 +26,7 @@ def _model_fits(strategy) -> None:
 
 def _loss_fits(strategy) -> None:
     name, task, pairs = strategy.loss.name, strategy.task, strategy.data.order == "pairs"
-    allowed = LOSSES_OF[task, pairs]
+    loss, allowed = LOSSES[name], those_for(task, pairs)
     if not allowed:
         raise ValueError("data.order pairs belongs to task verify")
     if name not in allowed:
@@ -36,15 +36,15 @@ def _loss_fits(strategy) -> None:
         raise ValueError(
             f"loss {name} with data.order {strategy.data.order} takes unit vectors: model.head neck or two_layers"
         )
-    if name == "ldam" and strategy.model.auxiliary:
-        raise ValueError("model.auxiliary: its head gives no cosines, which loss ldam takes")
+    if "scaled_cosines" in loss.takes and strategy.model.auxiliary:
+        raise ValueError(f"model.auxiliary: its head gives no cosines, which loss {name} takes")
     if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
         raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
-    if (strategy.second_loss or name in BATCH_LOSSES) and not pairs and strategy.data.order != "pk":
+    if (strategy.second_loss or "vectors" in loss.takes) and not pairs and strategy.data.order != "pk":
         raise ValueError("a loss of all pairs of a batch needs several photos of a class in it: data.order pk")
-    if strategy.second_loss and name not in MARGIN_LOSSES:
-        raise ValueError(f"second_loss belongs to loss {' or '.join(MARGIN_LOSSES)} of task verify")
-    if (strategy.second_loss or (name in BATCH_LOSSES and not pairs)) and strategy.train.gradient_accumulation > 1:
+    if strategy.second_loss and "cosines" not in loss.takes:
+        raise ValueError(f"second_loss belongs to loss {' or '.join(those_of('cosines'))} of task verify")
+    if (strategy.second_loss or ("vectors" in loss.takes and not pairs)) and strategy.train.gradient_accumulation > 1:
         raise ValueError("train.gradient_accumulation: a loss of all pairs of a batch needs the batch in one part")
 
 
@@ -107,9 +107,9 @@ def _evaluation_fits(strategy) -> None:
         raise ValueError(f"evaluate.metric {asked.metric} belongs to task verify")
     if asked.adjust != "none" and strategy.task != "classify":
         raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
-    if asked.adjust == "tau_norm" and strategy.loss.name == "ldam":
+    if asked.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
-            "evaluate.adjust tau_norm: with loss ldam all class weights are of one length; logits and class_means go with it"
+            f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights are of one length; logits and class_means go with it"
         )
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, those
+from kcars.core.base_settings import Settings
 from kcars.core.catalogue import OneOf
-from kcars.settings.base import Settings
 
 
 class ModelSettings(Settings):

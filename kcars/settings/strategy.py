@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from kcars.backbones.catalogue import BACKBONES
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.limits import limits
-from kcars.settings import LOSS_SETTINGS, Strategy
+from kcars.losses.catalogue import LOSSES
+from kcars.settings import Strategy
 from kcars.settings.strategy_yaml import TooMuch, load_yaml
 from kcars.untrusted.reading import read_bytes
 
@@ -159,10 +160,10 @@ def value_of(text: str):
 
 
 def _explain(error: dict[str, Any]) -> str:
-    location = [part for part in error["loc"] if part not in LOSS_SETTINGS]  # pydantic names the loss in the place
+    location = [part for part in error["loc"] if part not in LOSSES]  # pydantic names the loss in the place
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        loss = next((part for part in error["loc"] if part in LOSS_SETTINGS), "")
+        loss = next((part for part in error["loc"] if part in LOSSES), "")
         # A name alone leaves what was set of the loss that stood there.
         of, anew = (f" of {loss}", "; --set 'loss={name: NAME}' sets a loss anew") if loss else ("", "")
         return f"{place}: unknown setting{of}; known here: {', '.join(_keys(error['loc'][:-1]))}{anew}"
@@ -171,13 +172,13 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"].startswith("union_tag"):
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
         # A second loss has fewer than all.
-        allowed = error["ctx"].get("expected_tags", ", ".join(LOSS_SETTINGS)).replace("'", "")
+        allowed = error["ctx"].get("expected_tags", ", ".join(LOSSES)).replace("'", "")
         return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
     taken = _field(error["loc"])
     unset = f"; --set {place}=null unsets it" if taken is not None and taken.default is None else ""
     if error["type"] in ("model_type", "model_attributes_type"):
         given, found = error["input"], "nothing" if error["input"] is None else _shown(error["input"])
-        example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSS_SETTINGS else "NAME")
+        example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSSES else "NAME")
         such = f", such as {example}" if example else ""
         return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
     if error["type"] in ("string_type", "string_too_short") and not error["input"]:
@@ -211,7 +212,7 @@ def _keys(location: tuple) -> list[str]:
 def _section(location: tuple):
     model: Any = Strategy
     for part in location:
-        model = LOSS_SETTINGS[part] if part in LOSS_SETTINGS else settings_of(model, part)
+        model = LOSSES[part].settings if part in LOSSES else settings_of(model, part)
     return model
 
 
@@ -231,12 +232,11 @@ def settings_of(model, part: str):
 
 
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
-_SHORT_LOSS = {"cross_entropy": "CE", "focal": "FO", "contrastive": "CT"}
 
 
 def acronym(strategy: Strategy) -> str:
     """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
-    loss, batch = _SHORT_LOSS[strategy.loss.name], f"B{strategy.train.batch}"
+    loss, batch = LOSSES[strategy.loss.name].short, f"B{strategy.train.batch}"
     backbone = BACKBONES[strategy.model.backbone].short[strategy.task]
     if strategy.task == "verify":
         return f"Vr_{backbone}_{loss}_{batch}"

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from kcars.core.base_settings import Settings
 from kcars.settings.balance import BalanceSettings
-from kcars.settings.base import Settings
 from kcars.settings.data import DataSettings
 from kcars.settings.evaluate import EvaluateSettings
 from kcars.settings.fits import FITS

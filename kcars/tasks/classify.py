@@ -8,6 +8,7 @@ import numpy as np
 from kcars.core.errors import KcarsError
 from kcars.data.photo_table import Classes, Dataset
 from kcars.data.splits import stratified_share
+from kcars.losses.catalogue import LOSSES
 from kcars.metrics import bootstrap, calibration
 from kcars.metrics import scores as metrics
 from kcars.metrics.baselines import BASELINES, class_similarity, stored_features
@@ -123,7 +124,7 @@ def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
     model, own = strategy.model, backbone(strategy, any_size)
     if model.auxiliary:
         return with_auxiliary(own, len(classes), strategy.target, model.dropout)[1]
-    scale = strategy.loss.scale if strategy.loss.name == "ldam" else None
+    scale = strategy.loss.scale if "scaled_cosines" in LOSSES[strategy.loss.name].takes else None
     return classifier(own, {strategy.target: len(classes)}, model.dropout, scale)
 
 

@@ -1,5 +1,6 @@
 """What a classification's make learns by, and the loss that its validation tells."""
 
+from kcars.losses.catalogue import LOSSES
 from kcars.tasks.plan import Plan, training_loss
 
 
@@ -16,5 +17,5 @@ def validation_loss(plan: Plan):
     What training adds for rare classes does not count: no photo's weight, no offset of logits, no margin (which leaves cross
     entropy). An alpha of the focal losses does: it is the loss itself.
     """
-    plain = plan.strategy.loss.name in ("cross_entropy", "ldam")
+    plain = LOSSES[plan.strategy.loss.name].plain
     return plain_loss(plan) if plain else training_loss(plan)

@@ -9,8 +9,9 @@ from kcars.data.photo_table import Classes, Dataset, Pairs
 from kcars.input.augment.chain import Augment
 from kcars.input.augment.mix import Mix
 from kcars.input.stream import Stream
+from kcars.losses.catalogue import LOSSES
 from kcars.metrics.class_weights import effective_number, inverse_frequency, log_frequencies, rare_margins
-from kcars.settings import MARGIN_LOSSES, Strategy
+from kcars.settings import Strategy
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def learned_outputs(strategy: Strategy) -> list[str]:
     make = ["make"] if strategy.model.make_weight else []
     if strategy.task == "classify":
         return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else []), *make]
-    of_classes = strategy.data.order == "pairs" or strategy.loss.name in MARGIN_LOSSES
+    of_classes = strategy.data.order == "pairs" or "cosines" in LOSSES[strategy.loss.name].takes
     of_batch = strategy.second_loss or not of_classes
     return [*([strategy.learned] if of_classes else []), *(["vectors"] if of_batch else []), *make]
 
@@ -158,7 +159,7 @@ def training_loss(plan: Plan):
     settings = plan.strategy.loss.model_dump()
     if "alpha" in settings:
         settings["alpha"] = _class_weights(plan, settings["alpha"])
-    if settings["name"] == "ldam":
+    if "scaled_cosines" in LOSSES[settings["name"]].takes:
         settings["margin"] = rare_margins(plan.class_photos(), settings["margin"]).tolist()
     if offsets := class_offsets(plan):
         settings["offsets"] = offsets

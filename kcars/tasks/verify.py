@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from kcars.data.photo_table import Classes, Pairs
+from kcars.losses.catalogue import LOSSES
 from kcars.metrics import bootstrap, calibration, curves
 from kcars.metrics import scores as metrics
 from kcars.metrics.baselines import BASELINES, stored_features
@@ -74,7 +75,7 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     model, outputs = plan.strategy.model, learned_outputs(plan.strategy)
     built = scored(plan.strategy, plan.classes, any_size)
     if plan.strategy.data.order == "pairs":
-        return Network(siamese(built, logit=plan.strategy.loss.name != "contrastive"), built)
+        return Network(siamese(built, logit="pair_logit" in LOSSES[plan.strategy.loss.name].takes), built)
     counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
     counts[plan.strategy.learned] = len(plan.classes)
     classes = {name: counts[name] for name in outputs if name != "vectors"}

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from kcars.core.errors import KcarsError
 from kcars.core.number_range import BETWEEN, bounds
-from kcars.settings import LOSS_SETTINGS, Strategy
+from kcars.losses.catalogue import LOSSES
+from kcars.settings import Strategy
 from kcars.settings.strategy import check, put, settings_of, value_of
 
 LOG_FROM = 100  # Ends whose ratio is so large are searched by their logarithm.
@@ -135,7 +136,7 @@ def _is_whole(strategy: Strategy, key: str) -> bool:
     for section in sections:
         if section not in getattr(model, "model_fields", ()):
             return False
-        model = LOSS_SETTINGS[strategy.loss.name] if section == "loss" else settings_of(model, section)
+        model = LOSSES[strategy.loss.name].settings if section == "loss" else settings_of(model, section)
     fields = getattr(model, "model_fields", {})
     annotation = fields[last].annotation if last in fields else None
     return annotation is int or (int in get_args(annotation) and float not in get_args(annotation))

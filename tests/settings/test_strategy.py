@@ -114,7 +114,7 @@ def test_overrides(tmp_path):
         (("data.augment=",), r"data\.augment: takes a text \(found nothing\); the empty one is \"\", as in"),
         (
             ("loss.name=focus",),
-            r"loss\.name: 'focus' is not known; choose one of cross_entropy, binary_cross_entropy, focal",
+            r"loss\.name: 'focus' is not known; choose one of cross_entropy, focal, sigmoid_focal",
         ),
         (("second_loss={weight: 1, loss: {name: arcface}}",), "choose one of contrastive, multi_similarity, triplet"),
         (("loss=focus",), r"loss.*'focus'"),
