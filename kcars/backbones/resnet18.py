@@ -8,9 +8,9 @@ HEAT_GRID = r"stage2_block\d+_relu2"
 
 def grid(images, width: float, stem: str, drop_path: float):
     """The last grid of ResNet-18."""
-    from kcars.backbones.blocks.residual import scaled_grid
+    from kcars.backbones.blocks.residual import Layout, scaled_grid
 
-    return scaled_grid(images, width, stem, drop_path, widths=(64, 128, 256, 512), blocks=(2, 2, 2, 2))
+    return scaled_grid(images, width, stem, drop_path, Layout((64, 128, 256, 512), (2, 2, 2, 2)))
 
 
 BACKBONES.register(

@@ -1,5 +1,8 @@
 """Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from kcars.core.errors import KcarsError
@@ -59,9 +62,8 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
     }
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
-    keep_maps(
-        run, result, plan, store, outputs, network, head, metric
-    )  # Takes long: an earlier scoring stands meanwhile.
+    # Takes long: an earlier scoring stands meanwhile.
+    keep_maps(run, result, plan, store, outputs, partial(_grad_cam, plan, network, head, metric))
     write_tables(run, "", result, plan.dataset.index, store)
     found["tables"] = {name: run.files.sha256(name) for name in (*result.tables, MAPS) if run.files.has(name)}
     _replace_scores(run, found, {"metric": metric, "head": head})
@@ -123,16 +125,19 @@ def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
     return outputs, head, metric
 
 
-def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, network: Network, head, metric) -> None:
+def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, grad_cam: Callable[[], GradCam]) -> None:
     """Maps of where the network that is scored looks; where there can be none, that is told, and none are left of an earlier scoring."""
     if told := why_no_maps():
         warn(f"{told}: the report will have none")
         run.files.remove(MAPS)
         return
+    write_maps(run, result.tables, plan.dataset.index, store, outputs, grad_cam())
+
+
+def _grad_cam(plan: Plan, network: Network, head, metric) -> GradCam:
     answering = head.on(network.scored, plan.strategy.target) if head else network.scored
     unit = plan.strategy.task == "verify" and plan.strategy.model.head != "linear"
-    cam = GradCam(answering, plan.strategy.evaluate.mirror, metric, unit)
-    write_maps(run, result.tables, plan.dataset.index, store, outputs, cam)
+    return GradCam(answering, plan.strategy.evaluate.mirror, metric, unit)
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:

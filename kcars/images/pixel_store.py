@@ -1,10 +1,8 @@
 """The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
 
 import errno
-import math
 import os
 import shutil
-import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +17,13 @@ from kcars.core.files import cache_folder, fingerprint, real_path, writable_fold
 from kcars.core.plain_text import warn
 from kcars.core.unfinished import forget_all_leftovers
 from kcars.data.photo_table import Index
+from kcars.images import store_files
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.images.pixels import empty_photos
 from kcars.settings import DataSettings
 from kcars.untrusted.reading import array_in, read_bytes, read_json
 
 NONE_BAD = np.zeros(0, np.int64)
-_FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
 
 
 class Decoded:
@@ -127,11 +125,13 @@ def open_store(index: Index, data: DataSettings, progress: bool = True):
 
 def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | None:
     """Checksums and bad photos by row of a store; None where there is none, or a damaged one, which is then deleted."""
-    if not (file.is_file() and _sums(file).is_file()):
+    if not (file.is_file() and store_files.checksums(file).is_file()):
         return None
     try:
-        sums = array_in(read_bytes(_sums(file), 4 * len(decoded.index) + 4096), _sums(file))
-        bad = read_json(_bad_list(file)) if os.path.lexists(_bad_list(file)) else {}
+        sums = array_in(
+            read_bytes(store_files.checksums(file), 4 * len(decoded.index) + 4096), store_files.checksums(file)
+        )
+        bad = read_json(store_files.bad_list(file)) if os.path.lexists(store_files.bad_list(file)) else {}
         if (
             file.stat().st_size == store_bytes(len(decoded.index), decoded.data)
             and (sums.shape, sums.dtype) == ((len(decoded.index),), np.uint32)
@@ -141,23 +141,13 @@ def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | N
     except (KcarsError, TypeError, AttributeError):
         pass
     warn(f"warning: {file}: is damaged, and is built again")
-    _forget(file)
+    store_files.forget(file)
     return None
 
 
 def _checksum(pixels: np.ndarray | bytes) -> int:
     """Of one photo's pixels; never 0, which stands for a photo that is not there."""
     return zlib.crc32(pixels) or 1
-
-
-def _bad_list(file: Path) -> Path:
-    """Beside a store that was built with bad photos skipped: why, by row."""
-    return file.with_suffix(".bad.json")
-
-
-def _sums(file: Path) -> Path:
-    """Beside a store: the checksum of every photo's pixels."""
-    return file.with_suffix(".sums.npy")
 
 
 def _bad_photos(reasons: list[str], photos: int) -> KcarsError:
@@ -197,8 +187,8 @@ def _stamp_sum(index: Index, row: int) -> int:
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     total = store_bytes(len(decoded.index), decoded.data)
     forget_all_leftovers(file.parent)
-    _forget_old_stores(file.parent, total)
-    partial, begun = _partial(file), 0
+    store_files.forget_old_stores(file.parent, total)
+    partial, begun = store_files.partial(file), 0
     if partial.is_file():
         begun = partial.stat().st_blocks * 512
     free = shutil.disk_usage(file.parent).free + begun
@@ -215,68 +205,27 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
             os.fsync(handle.fileno())
         if bad and decoded.data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(decoded.index))
-        _bad_list(file).unlink(missing_ok=True)
+        store_files.bad_list(file).unlink(missing_ok=True)
         if bad:
-            write_json(_bad_list(file), bad)
-        with written_whole(_sums(file), "wb") as handle:
+            write_json(store_files.bad_list(file), bad)
+        with written_whole(store_files.checksums(file), "wb") as handle:
             np.save(handle, sums)
         os.replace(partial, file)
     except OSError as error:
-        _forget_partial(file)
+        store_files.forget_partial(file)
         raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
     except KcarsError:
-        _forget_partial(file)
+        store_files.forget_partial(file)
         raise
-    _forget_partial(file)  # A build that is killed, or stopped from the keyboard, leaves it for the next.
-
-
-def _partial(file: Path) -> Path:
-    """What a store is called while it is built; one at a time builds it, by its lock."""
-    return file.with_suffix(".partial")
-
-
-def _partial_sums(file: Path) -> Path:
-    """Beside it, the checksums of the pixels that are there."""
-    return file.with_suffix(".partial-sums")
+    store_files.forget_partial(file)  # A build that is killed, or stopped from the keyboard, leaves it for the next.
 
 
 def _sums_so_far(file: Path, photos: int) -> np.ndarray:
     """(photos,) uint32 in a file: the checksums of a build that was stopped, 0 for what it did not come to."""
-    path = _partial_sums(file)
+    path = store_files.partial_checksums(file)
     if not (path.is_file() and path.stat().st_size == 4 * photos):
         path.write_bytes(bytes(4 * photos))
     return np.memmap(path, np.uint32, "r+")
-
-
-def _forget_partial(file: Path) -> None:
-    _partial(file).unlink(missing_ok=True)
-    _partial_sums(file).unlink(missing_ok=True)
-
-
-def _forget_old_stores(folder: Path, coming: int) -> None:
-    """Delete the stores that were read longest ago until a new one fits under KCARS_CACHE_GIB."""
-    asked = os.environ.get("KCARS_CACHE_GIB", "100")
-    try:
-        limit = float(asked) * 2**30
-    except ValueError:
-        limit = math.nan
-    if not limit >= 0:
-        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB; one from 0 on is expected")
-    halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
-    stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
-    total = sum(file.stat().st_size for file in stores)
-    for file in stores:
-        if total + coming <= limit:
-            return
-        total -= file.stat().st_size
-        _forget(file)
-        _partial_sums(file).unlink(missing_ok=True)
-
-
-def _forget(file: Path) -> None:
-    """Delete a store. A run that reads it goes on: its file stays until it is closed."""
-    for one in (file, _bad_list(file), _sums(file)):
-        one.unlink(missing_ok=True)
 
 
 def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool) -> dict[int, str]:

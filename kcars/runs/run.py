@@ -10,12 +10,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from kcars.core.csv_files import csv_text
-from kcars.core.environment import machine, versions
 from kcars.core.errors import KcarsError
-from kcars.core.files import real_path, writable_folder
+from kcars.core.files import writable_folder
 from kcars.data.photo_table import Classes, Dataset
 from kcars.metrics.curves import FALSE_POSITIVE_RATES
 from kcars.runs.contents import STATES, empty, own_files, refuse_foreign
+from kcars.runs.first_facts import FORMAT, first_facts
 from kcars.schemas.classes import ClassesFile
 from kcars.schemas.facts import RunFile
 from kcars.schemas.scores import ScoresFile
@@ -25,7 +25,6 @@ from kcars.settings.strategy import check, strategy_in, to_yaml
 from kcars.tasks.plan import Plan
 from kcars.untrusted.run_folder import BACK, DIGESTS, LOCK, RunFolder
 
-FORMAT = 2
 WORK = ("photos", "seconds", "train_seconds")  # Columns of history.csv that costs are told by.
 CHECKSUMS, WEIGHTS = "photo_checksums.npy", "best.weights.h5"
 
@@ -53,7 +52,7 @@ class Run:
             empty(Path(folder))
         writable_folder(folder, "--out")
         run = cls(folder)
-        run.files.write_json("run.json", {**_facts(plan, name), **facts})
+        run.files.write_json("run.json", {**first_facts(plan, name), **facts})
         if checksums is not None:
             run.write_checksums(checksums)
         run.describe(plan)
@@ -276,29 +275,3 @@ def _entries(folder: Path) -> list[Path]:
     """What a folder holds, but for the lock and what a process that was killed at its start left half written."""
     beginning = (".run.json.", f".{DIGESTS}.")
     return [one for one in folder.iterdir() if one.name not in (LOCK, DIGESTS) and not one.name.startswith(beginning)]
-
-
-def _facts(plan: Plan, name: str) -> dict:
-    dataset = plan.dataset
-    unknown, boxed = int((plan.labels(dataset.test) < 0).sum()), plan.strategy.data.crop == "box"
-    return {
-        "format": FORMAT,
-        "strategy": name,
-        "finished": False,
-        "settings": plan.strategy.model_dump(),
-        "data": {
-            "source": str(real_path(dataset.source)),
-            "fingerprint": dataset.fingerprint(),
-            "split": dataset.split,
-            "missing_photos": len(dataset.missing),
-            "bad_photos": list(dataset.bad),
-            "training_photos": len(plan.train),
-            "training_photos_in_boxes": int((dataset.index.box[plan.train, 0] >= 0).sum()) if boxed else 0,
-            "validation_photos": len(plan.validation),
-            "test_photos": len(dataset.test_rows()) - unknown,
-            "test_photos_of_unknown_classes": unknown,
-            "classes": len(plan.classes),
-        },
-        "versions": versions(),
-        "machine": machine(),
-    }

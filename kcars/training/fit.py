@@ -23,47 +23,70 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
 
     changes: called before what the run keeps becomes other weights than it has; never where nothing is left to learn.
     """
-    from kcars.input.batches import plain_errors, training_batches
-    from kcars.objectives.schedules import build_schedule
+    from kcars.input.batches import plain_errors
     from kcars.training.callbacks.basic import FirstChange
-    from kcars.training.callbacks.save_state import segments
     from kcars.training.interrupt import Interruption
     from kcars.training.tensorboard import pictures
     from kcars.training.tensorboard.projector import project
 
-    strategy, task, planned = plan.strategy, task_module(plan.strategy.task), run.facts()["planned"]
-    epochs, steps = planned["epochs"], planned["steps_per_epoch"]
-    start(strategy.train)  # Measuring or a fold has drawn random numbers.
-    sizes = progressive_resizing.sizes_by_epoch(strategy.data, epochs)
-    network = task.network(plan, any_size=strategy.data.first_px is not None)
-    if not state_file.exists(run.folder):
-        begin(network, plan, run.facts().get("weights"))
-    updates = epochs * steps // strategy.train.gradient_accumulation
-    schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, updates)
-    tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
-    compile_(network, plan, schedule, tuning)
-    begin_step = min(round(strategy.balance.begin * epochs), epochs - 1) * steps  # In the last epoch at the latest.
-    stream = replace(
-        task.stream(plan, store), sizes=progressive_resizing.sizes_by_step(sizes, steps), begin_step=begin_step
-    )
-    data, board = strategy.data, board_of(run.files.place("tensorboard"))
+    start(plan.strategy.train)  # Measuring or a fold has drawn random numbers.
+    fitting = _Fitting(plan, store, run)
     with plain_errors(), Interruption() as interruption:
-        callbacks = _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption)
-        older = partial(_change_unfinished, epochs * steps, changes)
-        done = callbacks[-1].restore_newest(partial(stream.batch, 0), _warn, epochs, older)
+        callbacks = fitting.callbacks(minutes, interruption)
+        older = partial(_change_unfinished, fitting.epochs * fitting.steps, changes)
+        done = callbacks[-1].restore_newest(partial(fitting.stream.batch, 0), _warn, fitting.epochs, older)
         callbacks.insert(1, FirstChange(changes))  # Behind what stops at numbers that are not finite.
-        pictures.begin(board, run, plan, stream)
+        pictures.begin(fitting.board, run, plan, fitting.stream)
+        fitting.go(done, callbacks)
+    kept = next(one.best_epoch for one in callbacks if hasattr(one, "best_epoch"))
+    project(run, plan, fitting.network, store, kept)
+
+
+class _Fitting:
+    """What one training works with: network, batches, schedule, and what happens beside its steps."""
+
+    def __init__(self, plan: Plan, store, run: Run):
+        from kcars.objectives.schedules import build_schedule
+
+        self.plan, self.store, self.run = plan, store, run
+        strategy, self.task, planned = plan.strategy, task_module(plan.strategy.task), run.facts()["planned"]
+        self.epochs, self.steps = planned["epochs"], planned["steps_per_epoch"]
+        self.sizes = progressive_resizing.sizes_by_epoch(strategy.data, self.epochs)
+        self.network = self.task.network(plan, any_size=strategy.data.first_px is not None)
+        if not state_file.exists(run.folder):
+            begin(self.network, plan, run.facts().get("weights"))
+        self.updates = self.epochs * self.steps // strategy.train.gradient_accumulation
+        self.schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, self.updates)
+        self.tuning = FineTuning(self.network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)
+        compile_(self.network, plan, self.schedule, self.tuning)
+        self.stream = self._stream()
+        self.board = board_of(run.files.place("tensorboard"))
+
+    def _stream(self):
+        """Batches by step; where balancing begins late, in the last epoch at the latest."""
+        begin_step = min(round(self.plan.strategy.balance.begin * self.epochs), self.epochs - 1) * self.steps
+        sizes = progressive_resizing.sizes_by_step(self.sizes, self.steps)
+        return replace(self.task.stream(self.plan, self.store), sizes=sizes, begin_step=begin_step)
+
+    def go(self, done: int, callbacks: list) -> None:
+        """`fit` from a step on, once for each part of the training that learns otherwise than the one before."""
+        from kcars.input.batches import training_batches
+        from kcars.training.callbacks.save_state import segments
+
+        data, larger = self.plan.strategy.data, progressive_resizing.changes(self.sizes)
         if done:
-            echo(f"{run.folder}: {done} steps, {done / steps:.4g} of {epochs} epochs, were learned before")
+            echo(
+                f"{self.run.folder}: {done} steps, {done / self.steps:.4g} of {self.epochs} epochs, were learned before"
+            )
         for first, epoch, end, left in segments(
-            done, epochs, steps, [*tuning.changes(epochs), *progressive_resizing.changes(sizes)]
+            done, self.epochs, self.steps, [*self.tuning.changes(self.epochs), *larger]
         ):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
-                echo(f"{run.folder}: ended by {type(over).__name__}; nothing is left to learn")
+                echo(f"{self.run.folder}: ended by {type(over).__name__}; nothing is left to learn")
                 break
-            enter(network.trained, tuning, epoch, first_of_size=epoch in progressive_resizing.changes(sizes))
-            network.trained.fit(
-                training_batches(stream, first, end * steps, data.workers, data.prefetch),
+            enter(self.network.trained, self.tuning, epoch, first_of_size=epoch in larger)
+            self.network.trained.fit(
+                training_batches(self.stream, first, end * self.steps, data.workers, data.prefetch),
                 initial_epoch=epoch,
                 epochs=end,
                 steps_per_epoch=left,
@@ -71,8 +94,65 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
                 shuffle=False,
                 verbose=0,
             )
-    kept = next(one.best_epoch for one in callbacks if hasattr(one, "best_epoch"))
-    project(run, plan, network, store, kept)
+
+    def callbacks(self, minutes: float | None, interruption) -> list:
+        """What happens beside the steps, in its order; the last one saves the state of all others."""
+        from kcars.objectives.confusion import BalancedMetrics
+        from kcars.training.callbacks import basic as all_
+        from kcars.training.callbacks.history import History, Progress
+        from kcars.training.callbacks.save_state import SaveState
+
+        plan, run, settings = self.plan, self.run, self.plan.strategy.train
+        keeping = _keeping(self.network.scored, settings)
+        kept = keeping.kept if keeping else self.network.scored
+        pairs = 2 if plan.strategy.data.order == "pairs" else 1
+        leading = history_column(self.task.leading(plan.strategy)) if len(plan.validation) else "loss"
+        chosen = [
+            all_.StopOnNaN(),
+            *([keeping] if keeping else []),
+            *self._validating(kept),
+            BalancedMetrics(partial(run.record_class_recall, plan.classes), len(plan.classes)),
+            all_.OneCycle(self.schedule, self.updates, run.folder / "learning_rate.png"),
+            all_.CollapseWatch(_warn),
+            self._keeping_weights(kept, leading),
+            History(self._record, settings.batch * pairs // settings.gradient_accumulation),
+            Progress(self.epochs, self.steps, leading),
+            *([all_.Plateau(**settings.plateau.model_dump())] if settings.plateau else []),
+            *([all_.TimeLimit(minutes, _warn)] if minutes else []),
+        ]
+        trained, every = self.network.trained, settings.save_minutes
+        return [*chosen, SaveState(trained, chosen, run.folder, identity(run), self.steps, every, interruption)]
+
+    def _validating(self, kept) -> list:
+        """The callbacks that score the network which is kept, and draw its curves; none where nothing is held out."""
+        from kcars.models.outputs import network_outputs
+        from kcars.training.callbacks.basic import Validate
+        from kcars.training.tensorboard.pictures import Curves
+
+        if not len(self.plan.validation):
+            return []
+        curves = Curves(self.plan, self.run.record_roc, self.board)
+
+        def score(model) -> dict[str, float]:
+            outputs = network_outputs(model, self.store, self.plan.strategy.evaluate.batch, mirror=False)
+            found = self.task.scores(self.plan, outputs, "validation", self.task.beside(self.network))
+            curves.latest = found.curves
+            return {history_column(key): value for key, value in found.scores.items()}
+
+        return [Validate(kept, score), curves]
+
+    def _keeping_weights(self, kept, leading: str):
+        """What saves the weights of the epoch that validation likes best, of the last, or of the one that folds chose."""
+        from kcars.training.callbacks.checkpoint import KeepBest, KeepEpoch
+
+        settings, run = self.plan.strategy.train, self.run
+        if not len(self.plan.validation):
+            return KeepEpoch(kept, run.facts()["chosen"]["epoch"], run.best_weights)
+        return KeepBest(kept, leading, run.best_weights, settings.early_stopping, settings.keep == "last")
+
+    def _record(self, rows: list[dict]) -> None:
+        self.run.record(rows)
+        self.board.scalars(rows)
 
 
 def _change_unfinished(steps: int, changes: Callable[[], None], step: int) -> None:
@@ -101,52 +181,6 @@ def enter(model, tuning: FineTuning, epoch: int, first_of_size: bool = False) ->
     if tuning.settings:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # As it is wrapped for float16.
         optimizer.begin(model.trainable_variables)
-
-
-def _callbacks(plan, task, network, store, run, board, schedule, updates, minutes, interruption) -> list:
-    from kcars.models.outputs import network_outputs
-    from kcars.objectives.confusion import BalancedMetrics
-    from kcars.training.callbacks import basic as all_
-    from kcars.training.callbacks.checkpoint import KeepBest, KeepEpoch
-    from kcars.training.callbacks.history import History, Progress
-    from kcars.training.callbacks.save_state import SaveState
-    from kcars.training.tensorboard.pictures import Curves
-
-    settings, evaluate, planned = plan.strategy.train, plan.strategy.evaluate, run.facts()["planned"]
-    epochs, steps = planned["epochs"], planned["steps_per_epoch"]
-    leading = history_column(task.leading(plan.strategy))
-    curves = Curves(plan, run.record_roc, board)
-
-    def score(model) -> dict[str, float]:
-        outputs = network_outputs(model, store, evaluate.batch, mirror=False)
-        found = task.scores(plan, outputs, "validation", task.beside(network))
-        curves.latest = found.curves
-        return {history_column(key): value for key, value in found.scores.items()}
-
-    def record(rows: list[dict]) -> None:
-        run.record(rows)
-        board.scalars(rows)
-
-    validates, keeping = len(plan.validation) > 0, _keeping(network.scored, settings)
-    kept = keeping.kept if keeping else network.scored
-    pairs = 2 if plan.strategy.data.order == "pairs" else 1
-    chosen = [
-        all_.StopOnNaN(),
-        *([keeping] if keeping else []),
-        *([all_.Validate(kept, score), curves] if validates else []),
-        BalancedMetrics(partial(run.record_class_recall, plan.classes), len(plan.classes)),
-        all_.OneCycle(schedule, updates, run.folder / "learning_rate.png"),
-        all_.CollapseWatch(_warn),
-        KeepBest(kept, leading, run.best_weights, settings.early_stopping, settings.keep == "last")
-        if validates
-        else KeepEpoch(kept, run.facts()["chosen"]["epoch"], run.best_weights),
-        History(record, settings.batch * pairs // settings.gradient_accumulation),
-        Progress(epochs, steps, leading if validates else "loss"),
-        *([all_.Plateau(**settings.plateau.model_dump())] if settings.plateau else []),
-        *([all_.TimeLimit(minutes, _warn)] if minutes else []),
-    ]
-    saving = SaveState(network.trained, chosen, run.folder, identity(run), steps, settings.save_minutes, interruption)
-    return [*chosen, saving]
 
 
 def _keeping(scored, settings):

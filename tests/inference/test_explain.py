@@ -148,7 +148,7 @@ def test_scored_on_another_library_a_run_has_no_maps_left_and_that_is_told(tmp_p
     (tmp_path / "maps.csv").write_text("of an earlier scoring")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     for _ in range(2):
-        keep_maps(run, *[None] * 7)
+        keep_maps(run, *[None] * 5)
         assert capsys.readouterr().err == (
             "KERAS_BACKEND=torch gives no heat maps; only tensorflow does: the report will have none\n"
         )

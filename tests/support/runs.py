@@ -48,10 +48,10 @@ def shallow_networks():
 
     Weights of such runs fit no network of another process, nor one that is built outside of this block.
     """
-    from kcars.backbones.blocks.residual import scaled_grid
+    from kcars.backbones.blocks.residual import Layout, scaled_grid
     from kcars.backbones.catalogue import BACKBONES
 
-    shallow, records = partial(scaled_grid, widths=(64, 128, 256, 512), blocks=(1, 1, 1, 1)), BACKBONES.records()
+    shallow, records = partial(scaled_grid, layout=Layout((64, 128, 256, 512), (1, 1, 1, 1))), BACKBONES.records()
     with pytest.MonkeyPatch.context() as patch:
         for name in ("resnet18", "simple_resnet"):
             _replace(patch, records, name, replace(records[name], grid=shallow))

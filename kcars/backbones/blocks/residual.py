@@ -1,6 +1,7 @@
 """Residual networks of basic blocks (He et al. 2015, arXiv 1512.03385), laid out as in torchvision."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import keras
 from keras import layers
@@ -51,13 +52,21 @@ def residual_grid(
     return x
 
 
-def scaled_grid(
-    images, width: float, stem: str, drop_path: float, *, widths, blocks, stem_width=None, project_first=False
-):
-    """`residual_grid` with every width multiplied by `width`."""
-    widths = [scaled_width(channels, width) for channels in widths]
-    stem_width = scaled_width(stem_width, width) if stem_width else None
-    return residual_grid(images, widths, blocks, stem, stem_width, project_first, drop_path)
+@dataclass(frozen=True)
+class Layout:
+    """widths, blocks: of each stage; stem_width: None for that of the first stage; project_first: as `residual_grid` says."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    stem_width: int | None = None
+    project_first: bool = False
+
+
+def scaled_grid(images, width: float, stem: str, drop_path: float, layout: Layout):
+    """`residual_grid` of a layout with every width multiplied by `width`."""
+    widths = [scaled_width(channels, width) for channels in layout.widths]
+    stem_width = scaled_width(layout.stem_width, width) if layout.stem_width else None
+    return residual_grid(images, widths, layout.blocks, stem, stem_width, layout.project_first, drop_path)
 
 
 def scaled_width(channels: int, width: float) -> int:

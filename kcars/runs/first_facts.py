@@ -1,0 +1,34 @@
+"""What run.json says of a run when it is created."""
+
+from kcars.core.environment import machine, versions
+from kcars.core.files import real_path
+from kcars.tasks.plan import Plan
+
+FORMAT = 2
+
+
+def first_facts(plan: Plan, name: str) -> dict:
+    """Settings, data, machine and versions of a run that begins by a plan; name: of its strategy."""
+    dataset = plan.dataset
+    unknown, boxed = int((plan.labels(dataset.test) < 0).sum()), plan.strategy.data.crop == "box"
+    return {
+        "format": FORMAT,
+        "strategy": name,
+        "finished": False,
+        "settings": plan.strategy.model_dump(),
+        "data": {
+            "source": str(real_path(dataset.source)),
+            "fingerprint": dataset.fingerprint(),
+            "split": dataset.split,
+            "missing_photos": len(dataset.missing),
+            "bad_photos": list(dataset.bad),
+            "training_photos": len(plan.train),
+            "training_photos_in_boxes": int((dataset.index.box[plan.train, 0] >= 0).sum()) if boxed else 0,
+            "validation_photos": len(plan.validation),
+            "test_photos": len(dataset.test_rows()) - unknown,
+            "test_photos_of_unknown_classes": unknown,
+            "classes": len(plan.classes),
+        },
+        "versions": versions(),
+        "machine": machine(),
+    }

@@ -1,0 +1,91 @@
+"""What a classifier learns from, chooses on and is tested on."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from kcars.core.errors import KcarsError
+from kcars.data.photo_table import Classes, Dataset
+from kcars.data.splits import stratified_share
+from kcars.settings import Strategy
+from kcars.tasks.plan import Plan, refuse_no_test
+
+
+def plan(dataset: Dataset, strategy: Strategy) -> Plan:
+    """What the dataset gives to validate on validates, or a stratified share of the training list; by protocol `paper` the test.
+
+    Raises KcarsError where a photo stands in training and test.
+    """
+    refuse_no_test(dataset, dataset.test)
+    shared = np.intersect1d(dataset.train, dataset.test)
+    if len(shared):
+        raise KcarsError(
+            f"{dataset.source}: {len(shared)} photos stand in the training and the test list, "
+            f"the first {dataset.index.paths[shared[0]]}; scores would be worthless"
+        )
+    classes = Classes.of(dataset.index, strategy.target, dataset.train)
+    if not np.isin(dataset.index.ids[strategy.target][dataset.test], classes.ids).any():
+        raise KcarsError(
+            f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
+            "knows; there is nothing to score"
+        )
+    if strategy.evaluate.protocol == "paper":
+        return Plan(dataset, strategy, dataset.train, dataset.test, classes)
+    if dataset.validation is not None:
+        _refuse_unknown(dataset, strategy, classes)
+        return Plan(dataset, strategy, dataset.train, dataset.validation, classes)
+    held = _held_photos(dataset, strategy, classes)
+    return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
+
+
+def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> None:
+    """KcarsError where no photo that is given to validate on is of a class that training knows."""
+    if not np.isin(dataset.index.ids[strategy.target][dataset.validation], classes.ids).any():
+        raise KcarsError(
+            f"{dataset.source}: none of the {len(dataset.validation)} validation photos is of a class that training knows"
+        )
+
+
+def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.ndarray:
+    """Mask over dataset.train of the photos that validate."""
+    labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
+    groups = None if dataset.index.group is None else dataset.index.group[dataset.train]
+    held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed, groups)
+    if not held.any():
+        raise KcarsError(
+            f"{dataset.source}: no class has enough photos to validate on a share of {strategy.evaluate.validation_share:g}"
+            f" of its {len(dataset.train)} training photos; four a class are enough, as is a larger "
+            "evaluate.validation_share"
+        )
+    return held
+
+
+def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+    """The plan to test on another dataset, whose classes are told by their names, and which are left out.
+
+    Raises KcarsError where there are no names, or none that training knows.
+    """
+    target, index, test = strategy.target, dataset.index, dataset.test
+    theirs = Classes.of(index, target, test)
+    for one, what in ((classes, "the run's classes"), (theirs, f"the classes of {dataset.source}")):
+        if not one.named:
+            raise KcarsError(f"--on: {what} have numbers and no names; only names tell classes of two datasets apart")
+    place = classes.matched(theirs)
+    if not (place >= 0).any():
+        raise KcarsError(
+            f"--on {dataset.source}: none of its {len(theirs)} {target}s has a name that training knows; it has "
+            f"{theirs.names[0]!r}, the run {classes.names[0]!r}"
+        )
+    ids = np.where(place >= 0, classes.ids[place], -1)  # No id is below 0.
+    own = ids[np.searchsorted(theirs.ids, index.ids[target]).clip(0, len(ids) - 1)]
+    own[~np.isin(index.ids[target], theirs.ids)] = -1
+    index = replace(index, ids={**index.ids, target: own.astype(np.int32)})
+    names = [name for name, found in zip(theirs.full_names(), place, strict=True) if found < 0]
+    left_out = {"what": f"{target}s that training does not know", "names": names, "photos": int((own[test] < 0).sum())}
+    nothing = test[:0]
+    return Plan(replace(dataset, index=index), strategy, nothing, nothing, classes), left_out
+
+
+def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
+    """None: a class needs no photo to be spared for good."""
+    return []
