@@ -32,8 +32,8 @@ data_option = click.option(
 
 @data.command()
 @click.argument("folder", type=PATH)
-@click.option("--makes", default=12, show_default=True)
-@click.option("--models-per-make", default=7, show_default=True)
+@click.option("--makes", default=12, show_default=True, help="How many makes.")
+@click.option("--models-per-make", default=7, show_default=True, help="How many models of each; some are held out.")
 @click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
 @click.option("--imbalance", default=2.0, show_default=True, help="Photos of the largest class over the smallest.")
 @click.option("--long-tail", is_flag=True, help="Few large and many small classes.")

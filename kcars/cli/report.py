@@ -95,7 +95,10 @@ def report(runs, out):
 @click.option("--strategies", metavar="A,B", default="", help="These rows of the table only.  [default: all]")
 @click.option("--epochs", type=click.IntRange(min=1), help="In place of each strategy's own: a shorter look.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
-@click.option("--protocol", type=click.Choice(["honest", "paper", "both"]), default="both", show_default=True)
+@click.option(
+    "--protocol", type=click.Choice(["honest", "paper", "both"]), default="both", show_default=True,
+    help="honest: validation chooses epoch and threshold; paper: the test does, as in the paper; both: a line each.",
+)  # fmt: skip
 @click.option("--out", type=PATH, help="Folder for runs and table.  [default: runs/TABLE]")
 def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
     """Train and score every strategy of one of the paper's tables, and write the table with the paper's figures.

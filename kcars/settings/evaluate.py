@@ -30,7 +30,9 @@ class EvaluateSettings(Settings):
         le=0.25,
         description="average them also over the photo moved left, right, up and down by this share of its side; 0: not",
     )
-    batch: int = Field(128, ge=1, le=100_000)
+    batch: int = Field(
+        128, ge=1, le=100_000, description="photos at a time through the network; scores do not depend on it"
+    )
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="classification: share of the training list")
     validation_models: int = Field(8, ge=4, description="verification: models held out, at least 2 a make")
     folds: int | None = Field(

@@ -10,7 +10,7 @@ from kcars.core.catalogue import OneOf
 
 
 class ModelSettings(Settings):
-    backbone: Annotated[str, OneOf(BACKBONES)]
+    backbone: Annotated[str, OneOf(BACKBONES)] = Field(description="the network from pixels to features")
     width: float = Field(1.0, gt=0, le=4, description="multiplies the widths of every stage")
     stem: Literal["standard", "compact"] = Field(
         "standard", description="standard: 7x7/2 and 3x3/2 maximum; compact: 5x5/2 and 2x2/2 maximum, for small photos"

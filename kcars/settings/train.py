@@ -9,9 +9,9 @@ from kcars.core.base_settings import Settings
 
 class PlateauSettings(Settings):
     monitor: str = Field("val_loss", description="history column that must fall")
-    factor: float = Field(0.5, gt=0, lt=1)
-    patience: int = Field(3, ge=0)
-    floor: float = Field(1e-6, ge=0)
+    factor: float = Field(0.5, gt=0, lt=1, description="multiplies the learning rate where the column no longer falls")
+    patience: int = Field(3, ge=0, description="epochs without a lower value before the rate is multiplied")
+    floor: float = Field(1e-6, ge=0, description="the smallest learning rate")
 
 
 class FineTuneSettings(Settings):
@@ -29,7 +29,7 @@ class FineTuneSettings(Settings):
 
 
 class TrainSettings(Settings):
-    epochs: int = Field(ge=1, le=1_000_000)
+    epochs: int = Field(ge=1, le=1_000_000, description="passes over the training photos")
     batch: int = Field(ge=2, le=100_000, description="photos a step (pairs a step with order pairs)")
     gradient_accumulation: int = Field(
         1,
@@ -38,7 +38,7 @@ class TrainSettings(Settings):
         description="parts of a batch that pass one after the other, for less memory, before weights change",
     )
     learning_rate: float = Field(gt=0, description="base rate of AdamW; one_cycle rises to ten times it")
-    weight_decay: float = Field(2e-5, ge=0)
+    weight_decay: float = Field(2e-5, ge=0, description="of AdamW, multiplied by the learning rate in each step")
     decay_norms: bool = Field(True, description="false: no weight decay on normalizations and biases")
     ema: float = Field(
         0.0,
@@ -46,7 +46,10 @@ class TrainSettings(Settings):
         lt=1,
         description="decay of an exponential moving average of the embedder's or classifier's weights, which is then kept; 0: none",
     )
-    schedule: Literal["one_cycle", "warmup_cosine", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "warmup_cosine", "constant"] = Field(
+        "one_cycle",
+        description="how the learning rate changes: up and down once, up and then down along a cosine, or not",
+    )
     plateau: PlateauSettings | None = Field(None, description="needs schedule: constant")
     fine_tune: FineTuneSettings | None = Field(None, description="needs model.weights other than none")
     keep: Literal["best", "last"] = Field("best", description="the epoch that validation likes best, or the last one")
@@ -54,7 +57,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32", description="auto: the fastest that the machine has units for, which the run then records"
     )
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: int = Field(0, ge=0, lt=2**32, description="of initial weights, batches and augmentation")
     max_minutes: float | None = Field(
         None, gt=0, le=10_000_000, description="the schedule is fitted to this much training"
     )

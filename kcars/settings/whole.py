@@ -21,8 +21,10 @@ class Strategy(Settings):
     """Everything that decides a run, but the dataset's place."""
 
     about: str = Field("", description="one line that `kcars strategies` prints")
-    task: Literal["classify", "verify"]
-    target: Literal["make", "model"] = "model"
+    task: Literal["classify", "verify"] = Field(
+        description="classify: name the make or model; verify: decide whether two photos show the same"
+    )
+    target: Literal["make", "model"] = Field("model", description="the label that is predicted")
     difficulty: Literal["easy", "medium", "hard"] = Field(
         "hard",
         description="verify: whose validation pairs choose the best epoch; medium when the target is make",

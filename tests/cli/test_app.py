@@ -2,9 +2,12 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 from support.commands import kcars, small
 
+from kcars.cli import main
+from kcars.cli.app import COMMANDS
 from kcars.settings.strategy import strategy_files
 
 
@@ -105,3 +108,33 @@ def test_start_up_is_quiet(drawn, tmp_path):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+def every_command(group=main, path=()):
+    """(words, command) of each command below a group."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+        yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("words", "command"), every_command(), ids=lambda one: "-".join(one) if isinstance(one, tuple) else ""
+)
+def test_every_command_and_option_says_what_it_does(words, command):
+    assert command.help
+    lacking = [one.opts[0] for one in command.params if isinstance(one, click.Option) and not one.help]
+    assert lacking == []
+
+
+def test_help_lists_every_command_without_importing_one():
+    program = (
+        "import sys; from kcars.cli import main; from click.testing import CliRunner\n"
+        "out = CliRunner().invoke(main, ['--help']).output; print(out)\n"
+        "assert not [name for name in sys.modules if name.startswith('kcars.cli.') and name != 'kcars.cli.app'], sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)

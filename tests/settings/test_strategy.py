@@ -1,10 +1,12 @@
 import json
 import re
+from typing import get_args
 
 import pytest
 from support.strategies import MINIMAL, written
 
 from kcars.core.errors import KcarsError
+from kcars.losses.catalogue import LOSSES
 from kcars.settings import Strategy
 from kcars.settings.strategy import acronym, configs_folder, json_schema, load_strategy, strategy_files, to_yaml
 
@@ -198,3 +200,22 @@ def test_every_optional_setting_is_unset_by_null_and_says_so(tmp_path, setting):
     load_strategy(written(tmp_path, MINIMAL), (f"{setting}=null",))
     with pytest.raises(KcarsError, match=re.escape(f"--set {setting}=null unsets it")):
         load_strategy(written(tmp_path, MINIMAL), (f"{setting}=none",))
+
+
+def described(model, place=""):
+    """(key, description) of every setting, but for the names that choose a loss."""
+    for name, field in model.model_fields.items():
+        section = next(
+            (one for one in (field.annotation, *get_args(field.annotation)) if hasattr(one, "model_fields")), None
+        )
+        if section:
+            yield from described(section, f"{place}{name}.")
+        elif not (name == "name" and model in [loss.settings for loss in LOSSES.values()]):
+            yield place + name, field.description
+
+
+@pytest.mark.parametrize("model", [Strategy, *(loss.settings for loss in LOSSES.values())])
+def test_every_setting_says_what_it_is(model):
+    found = dict(described(model))
+    assert [key for key, description in found.items() if not description] == []
+    assert model is not Strategy or len(found) > 50
