@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Generic, Protocol, TypeVar
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import core_schema
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kcars.core.errors import KcarsError
+
+if TYPE_CHECKING:  # Scores are read without pydantic.
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import core_schema
 
 
 class Named(Protocol):
@@ -82,11 +83,13 @@ class OneOf:
     def __init__(self, names: Callable[[], Mapping[str, Any]] | Mapping[str, Any]):
         self._names = names if callable(names) else lambda: names
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "core_schema.CoreSchema":
         """The text's schema, with the check behind it."""
+        from pydantic_core import core_schema
+
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+    def __get_pydantic_json_schema__(self, schema: "core_schema.CoreSchema", handler: "GetJsonSchemaHandler") -> dict:
         """With the names as `enum`."""
         return {**handler(schema), "enum": list(self._names())}
 

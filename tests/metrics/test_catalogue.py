@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -125,3 +126,12 @@ def test_it_is_written_shown_and_explained(worst_recall, drawn, tmp_path, lean):
     kcars("report", run, "--out", page)
     assert "worst recall" not in page.read_text()
     SCORES.register(worst_recall)
+
+
+def test_scores_are_computed_by_numpy_alone():
+    program = (
+        "import sys, kcars.metrics.bootstrap, kcars.metrics.retrieval, kcars.metrics.catalogue as found; len(found.SCORES);"
+        "print([name for name in ('pydantic', 'scipy', 'pandas', 'keras') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert out.strip() == "[]"

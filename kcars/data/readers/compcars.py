@@ -269,7 +269,7 @@ READERS.register(
     Reader(
         "compcars",
         "CompCars' layout",
-        matches=lambda path: find_root(path) is not None,
+        matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
         read=read,
         described=lambda folder: Described.of_index(every_photo(_described_root(folder))),
         describes=lambda folder: _described_root(folder) is not None,

@@ -117,5 +117,10 @@ def _read_list(file: Path) -> list[str]:
 
 
 READERS.register(
-    Reader("surveillance", "its surveillance part", matches=lambda path: find_root(path) is not None, read=read)
+    Reader(
+        "surveillance",
+        "its surveillance part",
+        matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
+        read=read,
+    )
 )
