@@ -1,7 +1,7 @@
 """Parts of the documentation site that are written from the code while it is built: a hook of MkDocs (`mkdocs.yml`).
 
 A line `<!-- generated: NAME -->` of a page is replaced by what `GENERATED[NAME]` returns: the commands with their options,
-the settings of a strategy, the limits on files and requests, the shipped strategies, the notebook, SECURITY.md, CHANGELOG.md and CONTRIBUTING.md.
+the settings of a strategy, the limits on files and requests, the scores, the shipped strategies, the notebook, SECURITY.md, CHANGELOG.md and CONTRIBUTING.md.
 """
 
 import inspect
@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))  # MkDocs runs a hook without the folder of the pr
 from kcars.cli.app import SECTIONS, main  # noqa: E402
 from kcars.core.limits import Limits  # noqa: E402
 from kcars.losses.catalogue import LOSSES  # noqa: E402
+from kcars.metrics.catalogue import SCORES  # noqa: E402
 from kcars.settings import Strategy  # noqa: E402
 from kcars.settings.loss import LossByName  # noqa: E402
 from kcars.settings.strategy import load_strategy, strategy_files  # noqa: E402
@@ -212,6 +213,19 @@ def limits() -> str:
     return "\n".join(["| limit | default | bounds |", "| --- | --- | --- |", *rows])
 
 
+def scores() -> str:
+    """Every score, with its column's head and what it is."""
+    tasks = {"photos": "classify", "pairs": "verify", "search": "verify, as a search"}
+    rows = []
+    for name, score in SCORES.items():
+        of = [told for kind, told in tasks.items() if getattr(score, kind)] or ["probabilities"]
+        better = "higher" if score.higher_is_better else "lower"
+        rows.append(f"| `{name}` | {score.head or name} | {'; '.join(of)} | {better} | {_plain(score.explained)} |")
+    return "\n".join(
+        ["| key in `scores.json` | column | task | better | meaning |", "| --- | --- | --- | --- | --- |", *rows]
+    )
+
+
 def strategies() -> str:
     """The shipped strategies, a line each."""
     rows = []
@@ -251,6 +265,7 @@ GENERATED = {
     "commands": commands,
     "settings": settings,
     "limits": limits,
+    "scores": scores,
     "strategies": strategies,
     "notebook": notebook,
     "security": lambda: _file("SECURITY.md"),

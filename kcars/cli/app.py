@@ -4,6 +4,7 @@ import errno
 import importlib
 import os
 import signal
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
@@ -43,6 +44,8 @@ SECTIONS = {
 A command's module is imported when the command is called.
 """
 COMMANDS = {name: place for section in SECTIONS.values() for name, place in section.items()}
+GROUP = "kcars.commands"
+"""Of the entry points by which an installed package adds commands: name -> a click command, imported when it is called."""
 
 
 class _Commands(click.Group):
@@ -50,21 +53,31 @@ class _Commands(click.Group):
 
     def list_commands(self, context):
         """Names, in the order of the help."""
-        return [*COMMANDS, *self.commands]
+        return [*COMMANDS, *sorted({*self.commands, *_added()})]
 
     def get_command(self, context, name):
         """The command of a name, imported now; None for other names."""
         if name not in COMMANDS:
-            return super().get_command(context, name)
+            return super().get_command(context, name) or _load(name)
         module, _, attribute = COMMANDS[name][0].partition(":")
         return getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
 
     def format_commands(self, context, formatter):
-        """A part of the help for each section, without an import of any command."""
+        """A part of the help for each section, without an import of any command but added ones."""
         width = max(map(len, COMMANDS))
         for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), told) for name, (_, told) in commands.items()])
+        if added := [name for name in self.list_commands(context) if name not in COMMANDS]:
+            with formatter.section("Added"):
+                formatter.write_dl([(name.ljust(width), self._told_of(name, context)) for name in added])
+
+    def _told_of(self, name: str, context) -> str:
+        """The line of an added command, which is imported for it; what is wrong with it where it cannot be."""
+        try:
+            return self.get_command(context, name).get_short_help_str(80)
+        except KcarsError as error:
+            return str(error)
 
     def parse_args(self, context, args):
         """Take what stands before a command's name."""
@@ -105,6 +118,25 @@ class _Commands(click.Group):
             else:
                 raise
             context.exit(2)
+
+
+def _added() -> dict[str, EntryPoint]:
+    """Commands of installed packages; none takes the name of one of kcars."""
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in COMMANDS}
+
+
+def _load(name: str) -> click.Command | None:
+    """The command that an installed package adds by a name; KcarsError, which names the package's, where there is none in it."""
+    entry = _added().get(name)
+    if entry is None:
+        return None
+    try:
+        found = entry.load()
+    except Exception as error:  # noqa: BLE001  Whatever another package's module raises.
+        raise KcarsError(f"command {name}: {entry.value} ({GROUP}) cannot be loaded ({error})") from None
+    if not isinstance(found, click.Command):
+        raise KcarsError(f"command {name}: {entry.value} ({GROUP}) is no click command")
+    return found
 
 
 def _place(name: str | bytes | int) -> str:

@@ -1,14 +1,16 @@
 """Things by name that a program knows of: those that it ships, and those that an installed package adds by an entry point."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Generic, Protocol, TypeVar
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import core_schema
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kcars.core.errors import KcarsError
+
+if TYPE_CHECKING:  # Scores are read without pydantic.
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import core_schema
 
 
 class Named(Protocol):
@@ -26,13 +28,15 @@ Entry = TypeVar("Entry", bound=Named)
 class Catalogue(Mapping[str, Entry], Generic[Entry]):
     """Records by name; everything is imported when it is first asked for.
 
-    names: of the records of the package, in their order, each in a module of that name, which registers it when it is imported;
-    group: of the entry points that other packages declare, each a module that registers its own, or a record.
+    package: whose `modules` each register their records when they are imported, in whose order they then come; group: of the entry
+    points that other packages declare, each a module that registers its own, or a record.
     """
 
-    def __init__(self, what: str, package: str, names: tuple[str, ...], group: str):
-        self.what, self._package, self._names, self._group = what, package, names, group
+    def __init__(self, what: str, package: str, modules: tuple[str, ...], group: str):
+        self.what, self._group = what, group
+        self._modules = [f"{package}.{module}" for module in modules]
         self._records: dict[str, Entry] = {}
+        self._module_of: dict[str, str] = {}
         self._loaded = self._complete = False
         self._followers: list[Callable[[], object]] = []
 
@@ -41,6 +45,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         if self._records.get(record.name, record) is not record:
             raise KcarsError(f"{self.what} {record.name}: is registered twice")
         self._records[record.name] = record
+        self._module_of[record.name] = sys._getframe(1).f_globals["__name__"]  # One may be imported before the others.
         self._tell_of_change()
         return record
 
@@ -71,10 +76,11 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         """All, by name."""
         if not self._loaded:
             self._loaded = True
-            for name in self._names:
-                import_module(f"{self._package}.{name}")
-            for name in self._names:  # One may have been imported before the others.
-                self._records[name] = self._records.pop(name)
+            for module in self._modules:
+                import_module(module)
+            place = {module: number for number, module in enumerate(self._modules)}
+            found = sorted(self._records, key=lambda name: place.get(self._module_of[name], len(place)))
+            self._records = {name: self._records[name] for name in found}
             for entry in entry_points(group=self._group):
                 self._add(entry)
             self._complete = True
@@ -97,11 +103,13 @@ class OneOf:
     def __init__(self, names: Callable[[], Mapping[str, Any]] | Mapping[str, Any]):
         self._names = names if callable(names) else lambda: names
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "core_schema.CoreSchema":
         """The text's schema, with the check behind it."""
+        from pydantic_core import core_schema
+
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+    def __get_pydantic_json_schema__(self, schema: "core_schema.CoreSchema", handler: "GetJsonSchemaHandler") -> dict:
         """With the names as `enum`."""
         return {**handler(schema), "enum": list(self._names())}
 

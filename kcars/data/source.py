@@ -10,7 +10,7 @@ from kcars.core.files import cache_folder, cache_place, real_path
 from kcars.data.faults import Fault
 from kcars.data.photo_files import refuse_undecodable
 from kcars.data.photo_table import Dataset
-from kcars.data.readers import compcars, folders, manifest, surveillance
+from kcars.data.readers.catalogue import reader_of
 from kcars.drawn.synthetic import draw
 from kcars.settings import TASKS, DataSettings
 
@@ -25,8 +25,7 @@ def drawn_folder() -> Path:
 def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
     """The Dataset at `path`, or for None drawn cars, which are made where they are missing.
 
-    A CSV, or a folder with photos.csv, is a user's own description; else the folder is a CompCars release, its
-    surveillance part, or photos in class folders.
+    The first reader of `READERS` that has its layout reads it.
     """
     drawn = drawn_folder()
     if path is None or real_path(path) == real_path(drawn):
@@ -37,24 +36,15 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
         path = drawn
     path = Path(path)
     refuse_undecodable(path, ())
-    if os.path.isfile(path) or path.suffix == ".csv":
-        return manifest.read(path, task, data)
-    if not os.path.isdir(path):
+    reader = reader_of(path)
+    if reader is None:
         raise KcarsError(f"dataset {path}: there is no such folder; name one with --data or KCARS_DATA")
-    if os.path.lexists(path / manifest.PHOTOS):
-        return manifest.read(path / manifest.PHOTOS, task, data)
-    if compcars.find_root(path):
-        return compcars.read(path, task, data)
-    if surveillance.find_root(path):
-        return surveillance.read(path, task, data)
-    return folders.read(path, task, data)
+    return reader.read(path, task, data)
 
 
 def refuse_within(path: Path | None, out: Path) -> None:
-    """KcarsError where `out` lies within class folders: the pictures that a command writes would be read as photos."""
-    if path is None or not os.path.isdir(path) or os.path.lexists(path / manifest.PHOTOS):
-        return
-    if compcars.find_root(path) or surveillance.find_root(path):
+    """KcarsError where `out` lies within class folders, or what else takes any picture: those that a command writes would be photos."""
+    if path is None or not os.path.isdir(path) or not reader_of(path).takes_any_picture:
         return
     root, place = real_path(path), real_path(out)
     if place.is_relative_to(root) and not any(part.startswith(".") for part in place.relative_to(root).parts):
@@ -77,12 +67,6 @@ def load_every_task(path: Path | None, data: DataSettings | None = None) -> tupl
 
 
 def listed_faults(path: Path | None) -> list[Fault]:
-    """What reading passes over: in the lists of a CompCars release, beside class folders, and beside photos.csv; other readers refuse it."""
+    """What reading passes over, as the reader of a folder finds it: in lists, beside class folders, beside photos.csv."""
     folder = drawn_folder() if path is None else Path(path)
-    if not folder.is_dir():
-        return []
-    if (folder / manifest.PHOTOS).is_file():
-        return manifest.listed_faults(folder)
-    if compcars.find_root(folder):
-        return compcars.listed_faults(folder)
-    return [] if surveillance.find_root(folder) else folders.listed_faults(folder)
+    return reader_of(folder).listed_faults(folder) if folder.is_dir() else []

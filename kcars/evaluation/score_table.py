@@ -3,51 +3,21 @@
 from collections.abc import Collection
 
 from kcars.core.plain_text import printable
-from kcars.metrics.retrieval import RETRIEVAL_KEYS
+from kcars.metrics.catalogue import columns, head, search_columns, those
 from kcars.posthoc.adjusted_head import told
 from kcars.posthoc.distance_transform import TOLD
 
-COLUMNS = {
-    "classify": ["balanced_accuracy", "accuracy", "top5", "macro_f1"],
-    "verify": [
-        "roc_auc",
-        "balanced_accuracy",
-        "accuracy",
-        "f1",
-        "precision",
-        "recall",
-        "eer",
-        "tar_at_far_1e-2",
-        "tar_at_far_1e-3",
-    ],
-}
-HEADS = {"balanced_accuracy": "balanced acc.", "macro_f1": "macro F1", "top5": "top-5", "roc_auc": "ROC-AUC",
-          "f1": "F1", "eer": "EER", "tar_at_far_1e-2": "TAR@1%", "tar_at_far_1e-3": "TAR@0.1%", "map@R": "mAP@R"}  # fmt: skip
-
-TRUST = ["test/nll", "test/nll_change", "test/calibration_error", "test/calibration_error_change"]
-EXPLAINED = {
-    "accuracy": "share of photos, or pairs, that are decided rightly; large classes weigh most",
-    "balanced_accuracy": "mean over the classes (for pairs: over same and different) of the share that is decided rightly",
-    "top5": "share of photos whose class is among the five likeliest",
-    "macro_f1": "mean over the classes of F1, the harmonic mean of precision and recall",
-    "roc_auc": "chance that a same pair is nearer than a different one: 0.5 by guessing, 1 at best; it needs no threshold",
-    "f1": "harmonic mean of precision and recall",
-    "precision": "share of the pairs decided same that are same",
-    "recall": "share of the same pairs that are decided same",
-    "eer": "equal error rate: the rate of errors at the threshold where both kinds are equally frequent; 0 at best",
-    "tar_at_far_1e-2": "share of same pairs accepted at the threshold that accepts one different pair in a hundred",
-    "tar_at_far_1e-3": "the same, at one different pair in a thousand",
-    "recall@1": "share of test photos whose nearest other test photo is of their class",
-    "recall@5": "share of test photos with one of their class among the five nearest others",
-    "map@R": "mean average precision at R: of as many nearest others as there are of a photo's class, the mean over the places "
-    "of the precision down to each right one; 1 where those of the class are nearest",
-}
+NOT_SCORED = {
+    "value": "",
+    "low": None,
+    "high": None,
+}  # In the place of a score that a run lacks: it was not known then.
 
 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""
-    leading, *others = COLUMNS[found["task"]]
-    heads = ["", f"{HEADS[leading]} [95 %]", *(HEADS.get(name, name) for name in others)]
+    leading, *others = columns(found["task"])
+    heads = ["", f"{head(leading)} [95 %]", *map(head, others)]
     rows = [heads]
     own = {key: entry["value"] for key, entry in found["scores"].items()}
     for split in splits(found["scores"], found["task"], found["difficulty"]):
@@ -59,8 +29,8 @@ def score_table(found: dict) -> str:
 
 
 def splits(scores: dict, task: str, leading: str | None) -> list[str]:
-    """Splits whose scores are those of COLUMNS, the leading one first."""
-    found = [key.partition("/")[0] for key in scores if key.endswith(f"/{COLUMNS[task][0]}")]
+    """Splits that have the scores of a task, the leading one first."""
+    found = [key.partition("/")[0] for key in scores if key.endswith(f"/{columns(task)[0]}")]
     return sorted(found, key=lambda split: split != leading)
 
 
@@ -69,12 +39,14 @@ def lacking(found: dict) -> str:
     own, task = found["scores"], found["task"]
     if found.get("cost") is None or "deciding" not in found or (task == "verify" and not found["deciding"]):
         return "deciding" if found.get("cost") else "cost"
-    wanted = [f"{split}/{name}" for split in splits(own, task, found["difficulty"]) for name in COLUMNS[task]]
-    wanted += retrieval_keys(own) + [f"{found['difficulty'] or 'test'}/{COLUMNS[task][0]}"]
+    needed = [name for name in columns(task) if name in those("required")]
+    wanted = [f"{split}/{name}" for split in splits(own, task, found["difficulty"]) for name in needed]
+    wanted += [f"{found['difficulty'] or 'test'}/{columns(task)[0]}"]
     for scores in (own, *found["baselines"].values()):
         if missing := next((key for key in wanted if key not in scores), ""):
             return missing
-    together = [[f"test/make_{name}" for name in ("accuracy", "balanced_accuracy")], TRUST]
+    trust = [f"test/{name}" for name in those("probabilities")]
+    together = [[f"test/make_{name}" for name in ("accuracy", "balanced_accuracy")], trust]
     for keys in together:
         if keys[0] in own and (missing := next((key for key in keys if key not in own), "")):
             return missing
@@ -85,7 +57,7 @@ def lacking(found: dict) -> str:
 
 def retrieval_keys(scores: dict) -> list[str]:
     """Keys of the retrieval scores; none for classification, and where an earlier kcars scored."""
-    return [key for name in RETRIEVAL_KEYS if (key := f"retrieval/{name}") in scores]
+    return [key for name in search_columns() if (key := f"retrieval/{name}") in scores]
 
 
 def _retrieval(found: dict) -> list[str]:
@@ -93,15 +65,16 @@ def _retrieval(found: dict) -> list[str]:
     keys = retrieval_keys(found["scores"])
     if not keys:
         return []
-    rows = [["", *(f"{head} [95 %]" for head in map(retrieval_head, keys))]]
+    rows = [["", *(f"{text} [95 %]" for text in map(retrieval_head, keys))]]
     rows.append(["retrieval", *(_with_interval(found["scores"][key]) for key in keys)])
-    rows += [[f"  {name}", *(_number(scores[key]) for key in keys)] for name, scores in found["baselines"].items()]
+    rows += [
+        [f"  {name}", *(_number(scores.get(key, "")) for key in keys)] for name, scores in found["baselines"].items()
+    ]
     return ["", *aligned(rows)]
 
 
 def retrieval_head(key: str) -> str:
-    name = key.partition("/")[2]
-    return HEADS.get(name, name)
+    return head(key.partition("/")[2])
 
 
 def kept(found: dict) -> str:
@@ -123,7 +96,7 @@ def run_table(runs: dict[str, dict]) -> str:
     """A line a run, name -> content of scores.json: what it cost and what it gave; a block for each task and target."""
     blocks: dict[tuple, list[list[str]]] = {}
     for name, found in runs.items():
-        leading, *others = COLUMNS[found["task"]]
+        leading, *others = columns(found["task"])
         heads = [
             "",
             "px",
@@ -135,7 +108,7 @@ def run_table(runs: dict[str, dict]) -> str:
             "metric" if found["task"] == "verify" else "adjust",
         ]
         split = found["difficulty"] or "test"
-        heads += [f"{split} {HEADS[leading]} [95 %]", *(HEADS.get(other, other) for other in others)]
+        heads += [f"{split} {head(leading)} [95 %]", *map(head, others)]
         rows = blocks.setdefault((found["task"], found["target"], split), [heads])
         cost, own = found["cost"], {key: entry["value"] for key, entry in found["scores"].items()}
         row = [name, str(cost["size_px"]), _millions(cost["parameters"]), f"{cost['multiply_adds'] / 1e9:.2f} G"]
@@ -225,10 +198,12 @@ def _left_out(found: dict) -> str:
 
 
 def _values(scores: dict, split: str, names: list[str]) -> list[str]:
-    return [_number(scores[f"{split}/{name}"]) for name in names]
+    return [_number(scores.get(f"{split}/{name}", "")) for name in names]
 
 
 def _number(value) -> str:
+    if value == "":
+        return "-"
     return "undefined" if value is None or value != value else f"{value:.3f}"
 
 

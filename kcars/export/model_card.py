@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from kcars.evaluation.score_table import COLUMNS, HEADS, kept, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.metrics.catalogue import columns, head
 from kcars.models.outputs import views
 from kcars.posthoc import adjusted_head
 from kcars.posthoc.distance_transform import TOLD
@@ -101,13 +102,13 @@ def _what(card: dict) -> str:
 
 
 def _scores(card: dict) -> str:
-    columns = COLUMNS[card["task"]]
+    names = columns(card["task"])
     parts = splits(card["scores"], card["task"], None)
-    rows = [["", *(HEADS.get(name, name) for name in columns)], ["---"] * (len(columns) + 1)]
+    rows = [["", *map(head, names)], ["---"] * (len(names) + 1)]
     for split in parts:
-        rows.append([split, *(_entry(card["scores"][f"{split}/{name}"]) for name in columns)])
+        rows.append([split, *(_entry(card["scores"].get(f"{split}/{name}", NOT_SCORED)) for name in names)])
         for rival, values in card["baselines"].items():
-            rows.append([f"{rival} ({split})", *(_number(values[f"{split}/{name}"]) for name in columns)])
+            rows.append([f"{rival} ({split})", *(_number(values.get(f"{split}/{name}", "")) for name in names)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     chosen = "on data held out of training; the test was scored once"
     if card["protocol"] == "paper":
@@ -256,4 +257,6 @@ def _entry(entry: dict) -> str:
 
 
 def _number(value) -> str:
+    if value == "":
+        return "-"
     return "undefined" if value is None or value != value else f"{value:.3f}"

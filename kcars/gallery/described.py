@@ -1,4 +1,4 @@
-"""Which photos lie below a folder, with what its layout tells of them: CompCars, its surveillance part, a CSV, class folders."""
+"""Which photos lie below a folder, with the names and boxes that its layout gives them."""
 
 import os
 from collections.abc import Iterable
@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path
-from kcars.data.photo_files import file_bytes, walk
-from kcars.data.photo_table import NO_BOX, Index
-from kcars.data.readers import compcars, folders, manifest, surveillance
-from kcars.data.spelling import Disk
+from kcars.data.photo_table import NO_BOX
+from kcars.data.readers.catalogue import reader_of
 from kcars.inference.photo_source import VIDEO_ENDINGS, Photo, read_boxes, shown
-from kcars.settings import DataSettings
 
 
 class Named(NamedTuple):
@@ -31,31 +28,9 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
     """
     if not os.path.isdir(folder):
         raise KcarsError(f"{folder}: there is no such folder")
-    root = compcars.find_root(folder) or (compcars.find_root(folder.parent) if folder.name == "image" else None)
-    if os.path.lexists(folder / manifest.PHOTOS):
-        listed = manifest.described(folder / manifest.PHOTOS)
-        disk = Disk(folder)
-        paths = [disk.path_of(one.path) for one in listed]
-        file_bytes(folder, paths)  # It refuses what leads out.
-        return [
-            _named(folder, path, one.make, one.model, one.box if boxes else None)
-            for path, one in zip(paths, listed, strict=True)
-        ], ""
-    if root:
-        return _of_index(compcars.every_photo(root), boxes), ""
-    if surveillance.find_root(folder):
-        index = surveillance.read(folder, "classify", DataSettings(size_px=32)).index
-        return _of_index(index, boxes), ""
-    paths = walk(folder)
-    if not paths:
-        raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
-    file_bytes(folder, paths)
-    try:
-        named = [_named(folder, one.path, one.make, one.model) for one in folders.described(folder, tell=False)]
-        return named + [_named(folder, path) for path in folders.without_class(paths)], ""
-    except KcarsError as error:
-        flat = not any("/" in path for path in paths)
-        return [_named(folder, path) for path in paths], "it has no class folders" if flat else str(error)
+    found = reader_of(folder, describing=True).every_photo(folder)
+    named = [_named(found.root, one.path, one.make, one.model, one.box if boxes else None) for one in found.photos]
+    return named, found.unnamed
 
 
 def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named], list[str]]:
@@ -77,15 +52,7 @@ def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named]
     return found, told
 
 
-def _of_index(index: Index, boxes: bool) -> list[Named]:
-    rows = zip(index.paths, index.ids["make"], index.ids["model"], map(tuple, index.box.tolist()), strict=True)
-    return [
-        _named(index.root, path, index.name("make", make), index.name("model", model), box if boxes else None)
-        for path, make, model, box in rows
-    ]
-
-
-def _named(root: Path, path: str, make: str = "", model: str = "", box=None) -> Named:
+def _named(root: Path, path: str, make: str, model: str, box: tuple | None) -> Named:
     box = None if box is None or box == NO_BOX else tuple(map(float, box))
     return Named(Photo(shown(root / path), root / path, box), make, model)
 

@@ -8,16 +8,9 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
-from kcars.metrics.scores import (
-    CLASSIFICATION_KEYS,
-    PAIR_KEYS,
-    class_f1,
-    class_scores,
-    label_ranks,
-    pair_scores,
-    ratio,
-    roc_auc,
-)
+from kcars.metrics.catalogue import computed
+from kcars.metrics.scored import ScoredPhotos, ratio
+from kcars.metrics.scores import class_scores, label_ranks, pair_scores, photo_scores, roc_auc
 
 PERCENTILES = (2.5, 97.5)
 # where more replicates than this are undefined, the rest is no fair sample of what could have been drawn
@@ -27,7 +20,7 @@ CHUNK_WEIGHTS = 1_500_000
 
 
 def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0, more=None):
-    """Interval (low, high) of each of PAIR_KEYS, for pairs of groups (models; makes for hard pairs).
+    """Interval (low, high) of each score of pairs that gets one, for pairs of groups (models; makes for hard pairs).
 
     more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
     Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
@@ -36,9 +29,9 @@ def pair_intervals(same, scores, left_groups, right_groups, threshold, replicate
     where more than a tenth of them do, and where there are fewer than two groups.
     """
     values_of_more = more(np.ones(len(scores))) if more else {}
-    samples = {key: np.full(replicates, np.nan) for key in (*PAIR_KEYS, *values_of_more)}
+    samples = {key: np.full(replicates, np.nan) for key in (*computed("pairs", resampled=True), *values_of_more)}
     for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
-        found = pair_scores(same, scores, threshold, weights)
+        found = pair_scores(same, scores, threshold, weights, resampled=True)
         for key, values in (found | more(weights) if more else found).items():
             samples[key][rows] = values
     for key, value in values_of_more.items():
@@ -87,7 +80,7 @@ def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
 
 
 def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
-    """Interval (low, high) of each of CLASSIFICATION_KEYS for scores (n, classes) and labels (n,).
+    """Interval (low, high) of each score of photos that gets one, for scores (n, classes) and labels (n,).
 
     Photos are drawn with replacement within their class. A class of one photo never varies: with few photos a
     class the intervals are too narrow. Ties as in `kcars.metrics.scores`; (nan, nan) without photos.
@@ -109,7 +102,8 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
             predictions[:, outcomes[chosen] // 2] += draws[:, chosen]
             top5 += in_top5 * draws[:, chosen].sum(axis=1)
         hits[:, label] = draws[:, outcomes // 2 == label].sum(axis=1)
-    return _photo_percentiles(photos, hits, predictions, top5)
+    samples = photo_scores(ScoredPhotos(photos, hits, predictions, top5), resampled=True)
+    return {key: _percentiles(values) for key, values in samples.items()}
 
 
 def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
@@ -156,18 +150,6 @@ def _centred(samples, value):
         return samples
     moved = samples - np.nanmean(samples) + value
     return np.maximum(moved, 0.0) if np.nanmin(samples) >= 0 else moved
-
-
-def _photo_percentiles(photos, hits, predictions, top5):
-    """Intervals from photos (classes,), hits and predictions (replicates, classes), top5 (replicates,)."""
-    f1 = class_f1(hits, photos, predictions)
-    samples = {
-        "accuracy": ratio(hits.sum(axis=1), photos.sum()),
-        "balanced_accuracy": ratio(np.nansum(ratio(hits, photos), axis=1), np.count_nonzero(photos)),
-        "top5": ratio(top5, photos.sum()),
-        "macro_f1": ratio(np.nansum(f1, axis=1), np.isfinite(f1).sum(axis=1)),
-    }
-    return {key: _percentiles(samples[key]) for key in CLASSIFICATION_KEYS}
 
 
 def _pair_weights(left_groups, right_groups, replicates, seed):

@@ -3,19 +3,17 @@
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.metrics.scores import finite
+from kcars.metrics.catalogue import SCORES, computed
+from kcars.metrics.scored import finite
 
-RETRIEVAL_KEYS = ("recall@1", "recall@5", "map@R")
 CHUNK_DISTANCES = 4_000_000  # Distances held at a time; with their order 100 MB.
 CHUNK_GALLERY = 2048
 
 
 def query_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Each of RETRIEVAL_KEYS for each photo (n,), which asks for the others of its label among all others.
+    """Each score of searches (`Score.search`) for each photo (n,), which asks for the others of its label among all others.
 
-    vectors (n, d), labels (n,). recall@k: 1.0 where one of the k nearest by Euclidean distance has the label. map@R: of the
-    R nearest, where R others have the label, the mean over all R places of the precision down to each right one
-    (Musgrave et al. 2020, arXiv 2003.08505): 1 where those others are nearer than all else. nan for a photo without
+    vectors (n, d), labels (n,). The nearest are those of the smallest Euclidean distance. nan for a photo without
     others of its label. Of equal distances the lower row is nearer.
     """
     labels = np.asarray(labels)
@@ -26,16 +24,18 @@ def query_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
     count = len(labels)
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     others = sizes[labels] - 1
-    found = {key: np.full(count, np.nan) for key in RETRIEVAL_KEYS}
+    scores = computed("search")
+    found = {key: np.full(count, np.nan) for key in scores}
+    least = max(SCORES[key].depth for key in scores)
     queries = np.argsort(others, kind="stable")  # So that one large class does not make all look far.
     queries = queries[others[queries] > 0]
     step = max(1, CHUNK_DISTANCES // max(1, count))
     for start in range(0, len(queries), step):
         part = queries[start : start + step]
-        depth = min(count - 1, max(5, int(others[part].max())))
+        depth = min(count - 1, max(least, int(others[part].max())))
         hits = labels[_nearest(vectors, part, depth)] == labels[part, None]
-        for key, values in _scores(hits, others[part]).items():
-            found[key][part] = values
+        for key, value in scores.items():
+            found[key][part] = value(hits, others[part])
     return found
 
 
@@ -48,17 +48,6 @@ def mean_score(values: np.ndarray) -> float:
     """Mean of the defined values (n,); nan without any."""
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else float("nan")
-
-
-def _scores(hits: np.ndarray, others: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores (q,) of hits (q, depth), by rising distance, of queries that have `others` (q,) of their label."""
-    places = np.arange(1, hits.shape[1] + 1)
-    precision = hits.cumsum(1) / places * (hits & (places <= others[:, None]))
-    return {
-        "recall@1": hits[:, :1].any(1).astype(float),
-        "recall@5": hits[:, :5].any(1).astype(float),
-        "map@R": precision.sum(1) / others,
-    }
 
 
 def _nearest(vectors: np.ndarray, queries: np.ndarray, depth: int) -> np.ndarray:

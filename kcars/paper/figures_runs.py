@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kcars.core.files import real_path
+from kcars.metrics.catalogue import columns
 from kcars.paper.published import Published, published
 from kcars.report.read import Reported
 
 INITIALIZATIONS = {"none": "from scratch", "imagenet": "ImageNet weights"}
 ANOTHER = "weights of a file or run"
-LEADING = {"classify": "balanced_accuracy", "verify": "roc_auc"}
 SCORE_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC-AUC"}
 
 
@@ -76,11 +76,11 @@ def score(run: Reported, name: str) -> Score | None:
 
 
 def leading(run: Reported) -> Score | None:
-    return score(run, LEADING[run.scores["task"]])
+    return score(run, columns(run.scores["task"])[0])
 
 
 def leading_name(one: Setting) -> str:
-    return SCORE_NAMES[LEADING[one.task]]
+    return SCORE_NAMES[columns(one.task)[0]]
 
 
 def initialization(run: Reported) -> str:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kcars.evaluation.score_table import COLUMNS, HEADS
 from kcars.metrics.bootstrap import paired_difference, paired_recall_difference
+from kcars.metrics.catalogue import columns, head
 from kcars.report.read import Reported, numbers
 
 RESAMPLES = 1000
@@ -32,8 +32,8 @@ def difference(first: list[Reported], other: list[Reported]) -> dict:
         return {"reason": "not the same test photos"}
     split = one.scores["difficulty"] or "test"
     value, low, high = found
-    leading = COLUMNS[one.strategy.task][0]
-    return {"score": f"{split} {HEADS[leading]}", "difference": value, "low": low, "high": high}
+    leading = columns(one.strategy.task)[0]
+    return {"score": f"{split} {head(leading)}", "difference": value, "low": low, "high": high}
 
 
 def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:

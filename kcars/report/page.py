@@ -14,17 +14,10 @@ from kcars.core.limits import limits
 from kcars.core.plain_text import printable
 from kcars.data.photo_table import with_make
 from kcars.evaluation.examples import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
-from kcars.evaluation.score_table import (
-    COLUMNS,
-    EXPLAINED,
-    HEADS,
-    labelled_by,
-    retrieval_head,
-    retrieval_keys,
-    splits,
-)
+from kcars.evaluation.score_table import NOT_SCORED, labelled_by, retrieval_head, retrieval_keys, splits
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
+from kcars.metrics.catalogue import SCORES, columns, head
 from kcars.posthoc import adjusted_head
 from kcars.posthoc.distance_transform import TOLD
 from kcars.report import charts
@@ -74,7 +67,7 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
         differences=differences(runs) if comparable else [],
         curves=overlay(runs, names(runs)) if comparable else [],
         comparable=comparable,
-        scores_explained={HEADS.get(name, name): EXPLAINED[name] for run in runs for name in shown_scores(run)},
+        scores_explained={head(name): SCORES[name].explained for run in runs for name in shown_scores(run)},
         style=Markup((ASSETS / "report.css").read_text(encoding="utf-8")),
         scripts=[Markup(script("chart.umd.min.js")), Markup(script("report.js"))],
         as_json=as_json,
@@ -103,7 +96,7 @@ def section(run: Reported, name: str, runs: int) -> dict:
         "name": name,
         "scores": scores,
         "task": task,
-        "heads": [HEADS.get(column, column) for column in COLUMNS[task]],
+        "heads": list(map(head, columns(task))),
         "rows": score_rows(run),
         "retrieval_heads": [retrieval_head(key) for key in retrieval_keys(scores["scores"])],
         "retrieval_rows": retrieval_rows(run),
@@ -151,18 +144,20 @@ def alike(run: Reported, other: Reported) -> bool:
 
 
 def leading_column(run: Reported) -> str:
-    deciding = run.scores.get("deciding")
-    return f"val_{deciding}_roc_auc" if deciding else "val_balanced_accuracy"
+    deciding, leading = run.scores.get("deciding"), columns(run.strategy.task)[0]
+    return f"val_{deciding}_{leading}" if deciding else f"val_{leading}"
 
 
 def score_rows(run: Reported) -> list[dict]:
-    """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of COLUMNS."""
-    scores, columns = run.scores["scores"], COLUMNS[run.strategy.task]
+    """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of the columns."""
+    scores, names = run.scores["scores"], columns(run.strategy.task)
     rows = []
     for split in splits(scores, run.strategy.task, run.scores["difficulty"]):
-        rows.append({"name": split, "rival": False, "cells": [scores[f"{split}/{name}"] for name in columns]})
+        rows.append(
+            {"name": split, "rival": False, "cells": [scores.get(f"{split}/{name}", NOT_SCORED) for name in names]}
+        )
         for rival, values in run.scores["baselines"].items():
-            cells = [{"value": values[f"{split}/{name}"], "low": None} for name in columns]
+            cells = [{"value": values.get(f"{split}/{name}", ""), "low": None} for name in names]
             rows.append({"name": rival, "rival": True, "cells": cells})
     return rows
 
@@ -174,7 +169,7 @@ def retrieval_rows(run: Reported) -> list[dict]:
     if not keys:
         return []
     rivals = [
-        {"name": name, "rival": True, "cells": [{"value": values[key], "low": None} for key in keys]}
+        {"name": name, "rival": True, "cells": [{"value": values.get(key, ""), "low": None} for key in keys]}
         for name, values in run.scores["baselines"].items()
     ]
     return [{"name": "retrieval", "rival": False, "cells": [scores[key] for key in keys]}, *rivals]
@@ -182,7 +177,8 @@ def retrieval_rows(run: Reported) -> list[dict]:
 
 def shown_scores(run: Reported) -> list[str]:
     """Names of the scores that the page tells of a run."""
-    return [*COLUMNS[run.strategy.task], *(key.partition("/")[2] for key in retrieval_keys(run.scores["scores"]))]
+    keys = retrieval_keys(run.scores["scores"])
+    return [*columns(run.strategy.task), *(key.partition("/")[2] for key in keys)]
 
 
 def trust(run: Reported) -> str:
@@ -284,6 +280,8 @@ def class_rows(run: Reported) -> list[dict]:
 
 
 def number(value) -> str:
+    if value == "":  # A score that the run lacks.
+        return "-"
     return "undefined" if value is None or value != value else f"{value:.3f}"
 
 

@@ -43,8 +43,8 @@ def test_pair_intervals_agree_with_a_plain_loop(monkeypatch):
     found = bootstrap.pair_intervals(same, scores, left, right, 0.0, replicates=40, seed=5)
     rows = [explicit_rows(counts, left, right) for counts in drawn_counts(12, 40, 5)]
     loop = [metrics.pair_scores(same[row], scores[row], 0.0) for row in rows]
-    assert tuple(found) == metrics.PAIR_KEYS
-    for key in metrics.PAIR_KEYS:
+    assert tuple(found) == metrics.pair_keys()
+    for key in metrics.pair_keys():
         expected = np.percentile([values[key] for values in loop], [2.5, 97.5])
         np.testing.assert_allclose(found[key], expected, err_msg=key)
     aucs = [oracle.roc_auc_score(same[row], scores[row]) for row in rows]
@@ -168,12 +168,12 @@ def test_photo_intervals_agree_with_a_plain_loop():
     found = bootstrap.photo_intervals(scores, labels, 8, replicates=4000, seed=1)
     generator = np.random.default_rng(2)
     rows_of = [np.flatnonzero(labels == label) for label in range(8)]
-    loop = {key: [] for key in metrics.CLASSIFICATION_KEYS}
+    loop = {key: [] for key in metrics.photo_keys()}
     for _ in range(1500):
         rows = np.concatenate([generator.choice(rows, len(rows)) for rows in rows_of if len(rows)])
         for key, value in metrics.classification_scores(scores[rows], labels[rows], 8).items():
             loop[key].append(value)
-    assert tuple(found) == metrics.CLASSIFICATION_KEYS
+    assert tuple(found) == metrics.photo_keys()
     for key, values in loop.items():
         low, high = np.percentile(values, [2.5, 97.5])
         # other random numbers: the ends of 1,500 replicates are known to about a twelfth of the width
@@ -183,7 +183,7 @@ def test_photo_intervals_agree_with_a_plain_loop():
 def test_photo_intervals_without_spread():
     scores, labels = np.eye(3)[[0, 0, 1]], np.array([0, 0, 1])
     found = bootstrap.photo_intervals(scores, labels, 3, 20)
-    assert found == {key: (1.0, 1.0) for key in metrics.CLASSIFICATION_KEYS}
+    assert found == {key: (1.0, 1.0) for key in metrics.photo_keys()}
 
 
 def test_photo_intervals_hold_the_score_and_follow_the_seed():

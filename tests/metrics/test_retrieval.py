@@ -5,19 +5,20 @@ import pytest
 
 from kcars.core.errors import KcarsError
 from kcars.metrics import bootstrap, retrieval
-from kcars.metrics.retrieval import RETRIEVAL_KEYS, query_scores, retrieval_scores
+from kcars.metrics.catalogue import search_columns
+from kcars.metrics.retrieval import query_scores, retrieval_scores
 
 
 def plain_loop(vectors, labels):
     """The scores of each photo by the definition, one photo after the other."""
-    found = {key: [] for key in RETRIEVAL_KEYS}
+    found = {key: [] for key in search_columns()}
     for query in range(len(labels)):
         others = [row for row in range(len(labels)) if row != query]
         order = sorted(others, key=lambda row: (np.linalg.norm(vectors[row] - vectors[query]), row))
         hits = [bool(labels[row] == labels[query]) for row in order]
         wanted = sum(hits)
         if not wanted:
-            for key in RETRIEVAL_KEYS:
+            for key in search_columns():
                 found[key].append(np.nan)
             continue
         precisions = [sum(hits[: place + 1]) / (place + 1) for place in range(wanted) if hits[place]]
@@ -36,7 +37,7 @@ def test_scores_agree_with_a_plain_loop(monkeypatch, chunk, gallery):
     labels = np.concatenate([np.full(size, 10 + size) for size in (1, 2, 3, 4, 20, 30)])[random.permutation(60)]
     vectors = random.normal(size=(60, 3)).astype(np.float32) + labels[:, None] / 20
     found, expected = query_scores(vectors, labels), plain_loop(vectors.astype(float), labels)
-    for key in RETRIEVAL_KEYS:
+    for key in search_columns():
         np.testing.assert_allclose(found[key], expected[key], err_msg=key)
     assert 0 < np.nanmean(found["map@R"]) < np.nanmean(found["recall@5"]) < 1
 
@@ -60,7 +61,7 @@ def test_on_a_line_of_three_and_three():
 
 def test_classes_that_stand_apart_are_found_whole():
     vectors = np.repeat(np.eye(4), 5, axis=0)
-    assert retrieval_scores(vectors, np.repeat(np.arange(4), 5)) == dict.fromkeys(RETRIEVAL_KEYS, 1.0)
+    assert retrieval_scores(vectors, np.repeat(np.arange(4), 5)) == dict.fromkeys(search_columns(), 1.0)
 
 
 def test_of_equal_distances_the_lower_row_is_nearer():

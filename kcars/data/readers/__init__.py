@@ -1,1 +1,1 @@
-"""One file for each layout of a dataset."""
+"""One file for each layout of a dataset, and a catalogue of them."""

@@ -17,6 +17,7 @@ from kcars.data.matlab import read_cells
 from kcars.data.photo_files import file_bytes, refuse_undecodable, walk
 from kcars.data.photo_table import NO_BOX, Dataset, Index, Pairs
 from kcars.data.photo_table_cache import kept_index
+from kcars.data.readers.catalogue import READERS, Described, Reader
 from kcars.data.splits import automatic_split, test_pairs
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted.reading import MIB, read_bytes
@@ -257,3 +258,21 @@ def _cell_names(cells: list[list[str]]) -> dict[int, str]:
     """Names by id, which is the cell's number from 1; empty cells are ids that are not used."""
     names = enumerate((text for row in cells for text in row), 1)
     return {number: name for number, name in names if name not in ("", "[]")}
+
+
+def _described_root(folder: Path) -> Path | None:
+    """The release that a folder is, or whose image/ it is; or None."""
+    return find_root(folder) or (find_root(folder.parent) if folder.name == "image" else None)
+
+
+READERS.register(
+    Reader(
+        "compcars",
+        "CompCars' layout",
+        matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
+        read=read,
+        described=lambda folder: Described.of_index(every_photo(_described_root(folder))),
+        describes=lambda folder: _described_root(folder) is not None,
+        listed_faults=listed_faults,
+    )
+)

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
 from kcars.data.faults import Fault
-from kcars.data.photo_files import walk, walked
+from kcars.data.photo_files import file_bytes, walk, walked
 from kcars.data.photo_table import Dataset
+from kcars.data.readers.catalogue import READERS, Described, Reader, layouts
 from kcars.data.readers.own import Photo, dataset, split_of
 from kcars.data.spelling import one_spelling
 from kcars.settings import DataSettings
@@ -27,7 +28,7 @@ def described(root: Path, tell: bool = True) -> list[Photo]:
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
-        raise KcarsError(f"dataset {root}: holds no photo; expected make/model/*.jpg, a CSV, or CompCars' layout")
+        raise KcarsError(f"dataset {root}: holds no photo; expected {layouts()}")
     if loose := without_class(paths):
         if tell:
             _warn_of_loose(str(root), len(loose), loose[0])
@@ -102,3 +103,34 @@ def _photo(path: str, split: bool, root: Path) -> Photo:
         )
     *make, model = labels
     return Photo(path, "".join(make), model, split_of(first))
+
+
+def described_with_rest(folder: Path) -> Described:
+    """Every photo below a folder, also those beside class folders, which have no name; where folders are no classes none has."""
+    paths = walk(folder)
+    if not paths:
+        raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
+    file_bytes(folder, paths)  # It refuses what leads out.
+    try:
+        return Described(folder, described(folder, tell=False) + _without_names(without_class(paths)))
+    except KcarsError as error:
+        flat = not any("/" in path for path in paths)
+        return Described(folder, _without_names(paths), "it has no class folders" if flat else str(error))
+
+
+def _without_names(paths: Sequence[str]) -> list[Photo]:
+    return [Photo(path, "", "") for path in paths]
+
+
+READERS.register(
+    Reader(
+        "folders",
+        "class folders make/model/",
+        matches=lambda path: False,
+        read=read,
+        described=described_with_rest,
+        listed_faults=listed_faults,
+        takes_any_picture=True,
+        last_resort=os.path.isdir,
+    )
+)

@@ -10,9 +10,10 @@ from kcars.core.csv_files import csv_text, delimiter, restored
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.files import write_text
 from kcars.data.faults import Fault
-from kcars.data.photo_files import refuse_undecodable, walk, walked
+from kcars.data.photo_files import file_bytes, refuse_undecodable, walk, walked
 from kcars.data.photo_table import NO_BOX, Dataset
 from kcars.data.readers import folders
+from kcars.data.readers.catalogue import READERS, Described, Reader
 from kcars.data.readers.own import SPLITS, Photo, dataset, split_of
 from kcars.data.spelling import Disk, one_spelling
 from kcars.settings import DIFFICULTIES, DataSettings
@@ -200,3 +201,32 @@ def _without_blanks(cell: str, folder: Path) -> str:
     """A value without blanks at its ends, unless a file in the folder is called so."""
     text = cell.strip()
     return cell if text and text != cell and "\0" not in cell and os.path.lexists(folder / cell) else text
+
+
+def _matches(path: Path) -> bool:
+    return path.suffix == ".csv" and not os.path.isdir(path) or os.path.lexists(path / PHOTOS)
+
+
+def _read(path: Path, task: str, data: DataSettings) -> Dataset:
+    return read(path / PHOTOS if os.path.isdir(path) else path, task, data)
+
+
+def _described(folder: Path) -> Described:
+    listed, disk = described(folder / PHOTOS), Disk(folder)
+    photos = [replace(one, path=disk.path_of(one.path)) for one in listed]
+    file_bytes(folder, [one.path for one in photos])  # It refuses what leads out.
+    return Described(folder, photos)
+
+
+READERS.register(
+    Reader(
+        "manifest",
+        "a CSV",
+        _matches,
+        _read,
+        described=_described,
+        describes=lambda folder: os.path.lexists(folder / PHOTOS),
+        listed_faults=listed_faults,
+        last_resort=os.path.isfile,
+    )
+)

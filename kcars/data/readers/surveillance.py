@@ -9,6 +9,7 @@ from kcars.core.errors import KcarsError
 from kcars.data.matlab import read_cells
 from kcars.data.photo_files import file_bytes
 from kcars.data.photo_table import NO_BOX, Dataset, Index
+from kcars.data.readers.catalogue import READERS, Reader
 from kcars.data.readers.compcars import LARGEST_ID, id_of, numbered_lines
 from kcars.data.splits import automatic_split, test_pairs
 from kcars.settings import DataSettings
@@ -113,3 +114,13 @@ def _read_list(file: Path) -> list[str]:
             raise KcarsError(f"{file}:{number}: {line!r} is no photo path; expected sv_id/name.jpg")
         paths.append(f"{model}/{parts[1]}")
     return paths
+
+
+READERS.register(
+    Reader(
+        "surveillance",
+        "its surveillance part",
+        matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
+        read=read,
+    )
+)

@@ -1,7 +1,7 @@
 """Augmentation as one text chain, `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, keyed photo by photo.
 
-Every operation is an albumentations transform; its first number is the probability. The random state is set anew for
-every photo from (seed, sample number), so that order and threads change nothing.
+Every operation (`OPERATIONS`) gives a transform as albumentations has them; its first number is the probability. The random
+state is set anew for every photo from (seed, sample number), so that order and threads change nothing.
 """
 
 import ast
@@ -10,118 +10,13 @@ import os
 import numpy as np
 
 from kcars.core.errors import KcarsError, one_of
+from kcars.input.augment.catalogue import OPERATIONS
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would ask the package index at import.
 
 # The settings that hold a chain, with what sets their draws apart.
 SETTINGS = {"data.augment": 0, "balance.augment": 1}
 MOST_OPERATIONS = 100
-_BORDERS = {"black": 0, "replicate": 1, "reflect": 4}  # OpenCV's border numbers
-
-
-def _flip(probability):
-    import albumentations as A
-
-    return A.HorizontalFlip(p=probability)
-
-
-def _brightness_contrast(probability, brightness=0.2, contrast=0.2):
-    from kcars.input.augment.lean_transforms import RandomBrightnessContrast
-
-    return RandomBrightnessContrast(brightness_limit=brightness, contrast_limit=contrast, p=probability)
-
-
-def _affine(
-    probability,
-    scale=(1.0, 1.0),
-    translate=0.0,
-    rotate=0.0,
-    shear_x=0.0,
-    shear_y=0.0,
-    border="black",
-):
-    """Scale and shift as shares, rotation and shear in degrees."""
-    from kcars.input.augment.lean_transforms import Affine
-
-    if border not in _BORDERS:
-        raise one_of("border", border, _BORDERS)
-    return Affine(
-        scale=tuple(scale),
-        keep_ratio=True,
-        translate_percent=(-translate, translate),
-        rotate=(-rotate, rotate),
-        shear={"x": (-shear_x, shear_x), "y": (-shear_y, shear_y)},
-        border_mode=_BORDERS[border],
-        p=probability,
-    )
-
-
-def _stretch(probability, aspect=1.2):
-    """Only the width is scaled, by 1 / aspect to aspect."""
-    from kcars.input.augment.lean_transforms import Affine
-
-    return Affine(scale={"x": (1 / aspect, aspect), "y": 1.0}, border_mode=_BORDERS["replicate"], p=probability)
-
-
-def _colour(probability, hue=0.05, saturation=0.3):
-    from kcars.input.augment.lean_transforms import ColorJitter
-
-    return ColorJitter(brightness=0, contrast=0, saturation=saturation, hue=hue, p=probability)
-
-
-def _shuffle_channels(probability):
-    import albumentations as A
-
-    return A.ChannelShuffle(p=probability)
-
-
-def _grey(probability):
-    import albumentations as A
-
-    return A.ToGray(p=probability)
-
-
-def _erase(probability, scale=(0.02, 0.2), ratio=(0.3, 3.3)):
-    from kcars.input.augment.lean_transforms import Erasing
-
-    return Erasing(scale=scale, ratio=ratio, fill=0, p=probability)
-
-
-def _crop(probability, scale=(0.5, 1.0), ratio=(0.75, 1.333)):
-    """A part of so much of the photo's area, of so much width to its height, in the photo's size again."""
-    from kcars.input.augment.lean_transforms import RandomResizedCrop
-
-    scale, ratio = _range("scale", scale, 1), _range("ratio", ratio, 100)
-    return RandomResizedCrop(size=(1, 1), scale=scale, ratio=ratio, p=probability)  # The photo's size, not this one.
-
-
-def _range(option, given, most):
-    """Two rising numbers above 0, up to `most`; ValueError for anything else."""
-    if not (isinstance(given, (tuple, list)) and [isinstance(number, (int, float)) for number in given] == [True] * 2):
-        raise ValueError(f"{option}: {given!r} is not two numbers, (lowest, highest)")
-    if not 0 < given[0] <= given[1] <= most:
-        raise ValueError(f"{option}: {given!r} is not from the lower to the higher, above 0 and up to {most}")
-    return tuple(given)
-
-
-def _rand_augment(probability, operations=2, magnitude=9):
-    from kcars.input.augment.rand_augment import RandAugment
-
-    return RandAugment(operations, magnitude, probability)
-
-
-OPERATIONS = {
-    "flip": _flip,
-    "crop": _crop,
-    "brightness_contrast": _brightness_contrast,
-    "affine": _affine,
-    "stretch": _stretch,
-    "colour": _colour,
-    "shuffle_channels": _shuffle_channels,
-    "grey": _grey,
-    "erase": _erase,
-    "rand_augment": _rand_augment,
-}
 
 
 def parse(text: str, setting: str = "data.augment") -> list[tuple[str, list, dict]]:
@@ -191,7 +86,7 @@ class Augment:
         from kcars.input.augment.lean_transforms import Chain
 
         try:
-            return Chain([OPERATIONS[name](*values, **named) for name, values, named in self._operations])
+            return Chain([OPERATIONS[name].make(*values, **named) for name, values, named in self._operations])
         except (ArithmeticError, TypeError, ValueError) as error:
             raise self._refusal(error) from None
 
