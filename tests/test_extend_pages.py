@@ -19,12 +19,14 @@ from support.paths import ROOT
 from kcars.backbones.catalogue import BACKBONES
 from kcars.data.readers.catalogue import READERS
 from kcars.input.augment.catalogue import OPERATIONS
+from kcars.losses.catalogue import LOSSES
 from kcars.metrics.catalogue import SCORES
 
 PAGES = ROOT / "docs/extend"
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.M | re.S)
 CATALOGUES = {
     "kcars.backbones": BACKBONES,
+    "kcars.losses": LOSSES,
     "kcars.readers": READERS,
     "kcars.augmentations": OPERATIONS,
     "kcars.scores": SCORES,
@@ -119,6 +121,13 @@ def test_backbone(page, drawn, lean):
     Path("photo.jpg").write_bytes(next((drawn / "image").rglob("*.jpg")).read_bytes())
     told = page.run()
     assert "balanced acc" in told["train"] and Path("why.png").is_file()
+    page.check()
+
+
+@pytest.mark.slow
+def test_loss(page, drawn, lean):
+    cars_at(drawn)
+    assert "balanced acc" in page.run()["train"]
     page.check()
 
 

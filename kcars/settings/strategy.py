@@ -160,10 +160,12 @@ def value_of(text: str):
 
 
 def _explain(error: dict[str, Any]) -> str:
-    location = [part for part in error["loc"] if part not in LOSSES]  # pydantic names the loss in the place
+    location = [
+        part for number, part in enumerate(error["loc"]) if not _is_tag(error["loc"], number)
+    ]  # pydantic names the loss in the place
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
-        loss = next((part for part in error["loc"] if part in LOSSES), "")
+        loss = next((part for number, part in enumerate(error["loc"]) if _is_tag(error["loc"], number)), "")
         # A name alone leaves what was set of the loss that stood there.
         of, anew = (f" of {loss}", "; --set 'loss={name: NAME}' sets a loss anew") if loss else ("", "")
         return f"{place}: unknown setting{of}; known here: {', '.join(_keys(error['loc'][:-1]))}{anew}"
@@ -191,6 +193,11 @@ def _explain(error: dict[str, Any]) -> str:
     return f"{place}: {message} (found {_shown(error['input'])}){unset}" if place else message
 
 
+def _is_tag(location: tuple, number: int) -> bool:
+    """Whether a part of a place is no key, but the name of the loss whose settings follow."""
+    return number > 0 and location[number - 1] == "loss" and location[number] in LOSSES
+
+
 def _shown(value: Any) -> str:
     """A value in a message, cut where it is long."""
     try:
@@ -211,8 +218,8 @@ def _keys(location: tuple) -> list[str]:
 
 def _section(location: tuple):
     model: Any = Strategy
-    for part in location:
-        model = LOSSES[part].settings if part in LOSSES else settings_of(model, part)
+    for number, part in enumerate(location):
+        model = LOSSES[part].settings if _is_tag(location, number) else settings_of(model, part)
     return model
 
 
