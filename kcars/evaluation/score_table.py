@@ -23,7 +23,7 @@ def score_table(found: dict) -> str:
     for split in splits(found["scores"], found["task"], found["difficulty"]):
         rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
         for name, scores in found["baselines"].items():
-            rows.append([f"  {name}", _number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
+            rows.append([f"  {name}", number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
     lines = [_title(found), "", *aligned(rows), *_retrieval(found), *_notes(found)]
     return "\n".join(map(printable, lines))
 
@@ -68,7 +68,7 @@ def _retrieval(found: dict) -> list[str]:
     rows = [["", *(f"{text} [95 %]" for text in map(retrieval_head, keys))]]
     rows.append(["retrieval", *(_with_interval(found["scores"][key]) for key in keys)])
     rows += [
-        [f"  {name}", *(_number(scores.get(key, "")) for key in keys)] for name, scores in found["baselines"].items()
+        [f"  {name}", *(number(scores.get(key, "")) for key in keys)] for name, scores in found["baselines"].items()
     ]
     return ["", *aligned(rows)]
 
@@ -156,7 +156,7 @@ def _notes(found: dict) -> list[str]:
         folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
         where = "the test pairs" if paper else folds
         notes.append(
-            f"threshold: distance {_number(distance)}, chosen on {where} "
+            f"threshold: distance {number(distance)}, chosen on {where} "
             f"({found['deciding']} pairs); intervals resample "
             + ("makes" if found["target"] == "make" else "models (makes for hard pairs)")
         )
@@ -198,10 +198,11 @@ def _left_out(found: dict) -> str:
 
 
 def _values(scores: dict, split: str, names: list[str]) -> list[str]:
-    return [_number(scores.get(f"{split}/{name}", "")) for name in names]
+    return [number(scores.get(f"{split}/{name}", "")) for name in names]
 
 
-def _number(value) -> str:
+def number(value) -> str:
+    """A score as text; "-" in the place of one that a run lacks (NOT_SCORED)."""
     if value == "":
         return "-"
     return "undefined" if value is None or value != value else f"{value:.3f}"
@@ -209,8 +210,8 @@ def _number(value) -> str:
 
 def _with_interval(entry: dict) -> str:
     if entry["low"] is None or entry["low"] != entry["low"]:
-        return _number(entry["value"])
-    return f"{_number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"
+        return number(entry["value"])
+    return f"{number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"
 
 
 def aligned(rows: list[list[str]], left: Collection[int] = ()) -> list[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, number, retrieval_head, retrieval_keys, splits
 from kcars.metrics.catalogue import columns, head
 from kcars.models.outputs import views
 from kcars.posthoc import adjusted_head
@@ -108,7 +108,7 @@ def _scores(card: dict) -> str:
     for split in parts:
         rows.append([split, *(_entry(card["scores"].get(f"{split}/{name}", NOT_SCORED)) for name in names)])
         for rival, values in card["baselines"].items():
-            rows.append([f"{rival} ({split})", *(_number(values.get(f"{split}/{name}", "")) for name in names)])
+            rows.append([f"{rival} ({split})", *(number(values.get(f"{split}/{name}", "")) for name in names)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     chosen = "on data held out of training; the test was scored once"
     if card["protocol"] == "paper":
@@ -252,11 +252,5 @@ def _origin(card: dict) -> str:
 
 def _entry(entry: dict) -> str:
     if entry["low"] is None:
-        return _number(entry["value"])
-    return f"{_number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"
-
-
-def _number(value) -> str:
-    if value == "":
-        return "-"
-    return "undefined" if value is None or value != value else f"{value:.3f}"
+        return number(entry["value"])
+    return f"{number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"

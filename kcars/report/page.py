@@ -14,7 +14,7 @@ from kcars.core.limits import limits
 from kcars.core.plain_text import printable
 from kcars.data.photo_table import with_make
 from kcars.evaluation.examples import CONFUSIONS, DOUBTED, PAIRS, confusions, doubted, extreme_pairs
-from kcars.evaluation.score_table import NOT_SCORED, labelled_by, retrieval_head, retrieval_keys, splits
+from kcars.evaluation.score_table import NOT_SCORED, labelled_by, number, retrieval_head, retrieval_keys, splits
 from kcars.images.heat import heat_png, strongest
 from kcars.images.thumbnail import thumbnail_name
 from kcars.metrics.catalogue import SCORES, columns, head
@@ -164,8 +164,7 @@ def score_rows(run: Reported) -> list[dict]:
 
 def retrieval_rows(run: Reported) -> list[dict]:
     """How test photos find others of their class, ours first, then each trivial rival; as `score_rows`."""
-    scores = run.scores["scores"]
-    keys = retrieval_keys(scores)
+    scores, keys = run.scores["scores"], retrieval_keys(run.scores["scores"])
     if not keys:
         return []
     rivals = [
@@ -177,8 +176,7 @@ def retrieval_rows(run: Reported) -> list[dict]:
 
 def shown_scores(run: Reported) -> list[str]:
     """Names of the scores that the page tells of a run."""
-    keys = retrieval_keys(run.scores["scores"])
-    return [*columns(run.strategy.task), *(key.partition("/")[2] for key in keys)]
+    return [*columns(run.strategy.task), *(key.partition("/")[2] for key in retrieval_keys(run.scores["scores"]))]
 
 
 def trust(run: Reported) -> str:
@@ -277,12 +275,6 @@ def map_size(run: Reported) -> str:
 def class_rows(run: Reported) -> list[dict]:
     columns = run.classes
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-
-
-def number(value) -> str:
-    if value == "":  # A score that the run lacks.
-        return "-"
-    return "undefined" if value is None or value != value else f"{value:.3f}"
 
 
 def interval(entry: dict) -> str:
