@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -65,7 +65,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
                 self._add(entry)
         return self._records
 
-    def _add(self, entry) -> None:
+    def _add(self, entry: EntryPoint) -> None:
         """A record that another package declares; one that cannot be loaded is that package's fault, and named."""
         try:
             found = entry.load()
@@ -86,7 +86,9 @@ class OneOf:
         """The text's schema, with the check behind it."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         """With the names as `enum`."""
         return {**handler(schema), "enum": list(self._names())}
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from kcars.core.limits import limits
 from kcars.images import formats, jpeg_damage, png_header
 from kcars.images.boxes import Box, decoding_scale, part_of
 from kcars.images.formats import Header
+from kcars.images.jpeg_header import JpegHeader
 from kcars.images.memory import within_memory
 from kcars.untrusted.reading import FOR_READING, MIB, refuse_irregular, unreadable
 
@@ -103,7 +105,8 @@ def decode(data: bytes, box: Box | None, size_px: int, padding: float) -> np.nda
 
 def cut(photo: np.ndarray, box: Box | None, padding: float) -> np.ndarray:
     """The part of a whole photo (h, w, 3) inside its box, as `boxes.part_of` has it."""
-    left, top, right, bottom = part_of(*photo.shape[:2], box, padding)
+    height, width = photo.shape[:2]
+    left, top, right, bottom = part_of(height, width, box, padding)
     return photo[top:bottom, left:right]
 
 
@@ -111,7 +114,7 @@ def _pixels(header: Header, scale: int) -> np.ndarray:
     """RGB pixels at 1 / scale, upright."""
 
     def read() -> np.ndarray:
-        return upright(_jpeg(header, scale) if header.jpeg else _other(header, scale), header.orientation)
+        return upright(_jpeg(header, header.jpeg, scale) if header.jpeg else _other(header, scale), header.orientation)
 
     return within_memory(read, header.cost(scale))
 
@@ -123,14 +126,18 @@ def upright(photo: np.ndarray, orientation: int) -> np.ndarray:
     return turned if flip is None else cv2.flip(turned, flip)
 
 
-def _jpeg(header: Header, scale: int) -> np.ndarray:
+def _jpeg(header: Header, jpeg: JpegHeader, scale: int) -> np.ndarray:
     """RGB pixels of a JPEG as stored; ValueError where they do not all come from its bytes.
 
     simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
-    data, scan, several = header.content, header.jpeg.first_scan, header.jpeg.several_scans
-    smallest = {"min_height": -(-header.height // scale), "min_width": -(-header.width // scale), "min_factor": scale}
-    if header.jpeg.components != 4 and jpeg_damage.ends_plainly(data, scan, several):
+    data, scan, several = header.content, jpeg.first_scan, jpeg.several_scans
+    smallest: Any = {
+        "min_height": -(-header.height // scale),
+        "min_width": -(-header.width // scale),
+        "min_factor": scale,
+    }
+    if jpeg.components != 4 and jpeg_damage.ends_plainly(data, scan, several):
         try:
             return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
         except ValueError:
@@ -139,7 +146,7 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
     if jpeg_damage.has_foreign_marker(data, scan, several):
         raise ValueError(formats.DAMAGED)
     photo = _by_opencv(data, scale)
-    if header.jpeg.components == 4 or jpeg_damage.ends_grey(photo):
+    if jpeg.components == 4 or jpeg_damage.ends_grey(photo):
         padded = jpeg_damage.padded(data, scan)
         if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
             raise ValueError(formats.DAMAGED)

@@ -20,17 +20,19 @@ DIFFICULTIES = ("easy", "medium", "hard")
 class Strategy(Settings):
     """Everything that decides a run, but the dataset's place."""
 
-    about: str = Field("", description="one line that `kcars strategies` prints")
+    about: str = Field(default="", description="one line that `kcars strategies` prints")
     task: Literal["classify", "verify"]
     target: Literal["make", "model"] = "model"
     difficulty: Literal["easy", "medium", "hard"] = Field(
-        "hard",
+        default="hard",
         description="verify: whose validation pairs choose the best epoch; medium when the target is make",
     )
     data: DataSettings
     model: ModelSettings
     loss: LossSettings
-    second_loss: SecondLossSettings | None = Field(None, description="verify, order pk: added to a loss of cosines")
+    second_loss: SecondLossSettings | None = Field(
+        default=None, description="verify, order pk: added to a loss of cosines"
+    )
     balance: BalanceSettings = Field(default_factory=BalanceSettings)
     train: TrainSettings
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.data.photo_table import Classes, Dataset
+from kcars.data.photo_table import Classes, Dataset, PixelStore
 from kcars.data.splits import stratified_share
 from kcars.metrics import bootstrap, calibration
 from kcars.metrics import scores as metrics
@@ -57,9 +57,11 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
 
 def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> None:
     """KcarsError where no photo that is given to validate on is of a class that training knows."""
-    if not np.isin(dataset.index.ids[strategy.target][dataset.validation], classes.ids).any():
+    validation = dataset.validation
+    assert validation is not None
+    if not np.isin(dataset.index.ids[strategy.target][validation], classes.ids).any():
         raise KcarsError(
-            f"{dataset.source}: none of the {len(dataset.validation)} validation photos is of a class that training knows"
+            f"{dataset.source}: none of the {len(validation)} validation photos is of a class that training knows"
         )
 
 
@@ -314,12 +316,12 @@ def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str
     }
 
 
-def baselines(plan: Plan, store) -> dict[str, Outputs]:
+def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
     """Trivial rivals: nearest neighbour among the training photos, by colours or raw pixels."""
     return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
 
 
-def _nearest(plan: Plan, store, features) -> Outputs:
+def _nearest(plan: Plan, store: PixelStore, features) -> Outputs:
     gallery_rows = np.concatenate([plan.train, plan.validation])
     gallery_rows = gallery_rows[np.argsort(plan.labels(gallery_rows), kind="stable")]
 
