@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -114,7 +114,7 @@ def _pixels(header: Header, scale: int) -> np.ndarray:
     """RGB pixels at 1 / scale, upright."""
 
     def read() -> np.ndarray:
-        return upright(_jpeg(header, header.jpeg, scale) if header.jpeg else _other(header, scale), header.orientation)
+        return upright(_jpeg(header, scale) if header.jpeg else _other(header, scale), header.orientation)
 
     return within_memory(read, header.cost(scale))
 
@@ -126,11 +126,12 @@ def upright(photo: np.ndarray, orientation: int) -> np.ndarray:
     return turned if flip is None else cv2.flip(turned, flip)
 
 
-def _jpeg(header: Header, jpeg: JpegHeader, scale: int) -> np.ndarray:
+def _jpeg(header: Header, scale: int) -> np.ndarray:
     """RGB pixels of a JPEG as stored; ValueError where they do not all come from its bytes.
 
     simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
+    jpeg = cast(JpegHeader, header.jpeg)
     data, scan, several = header.content, jpeg.first_scan, jpeg.several_scans
     smallest: Any = {
         "min_height": -(-header.height // scale),
