@@ -12,7 +12,7 @@ help:
 	@echo "make demo      draw cars, train and score both tasks on them, and show it in a page"
 	@echo "make test      run every test"
 	@echo "make test-fast run tests that train nothing, without a browser: within three minutes on two cores"
-	@echo "make lint      ruff"
+	@echo "make lint      ruff and pyright"
 	@echo "make docs      build the documentation site into build/site"
 	@echo "make page-tools   checkers for the tests of the report page (needs npm)"
 	@echo "make bench     measure against PyTorch and others, in an environment of its own (8 GB, an hour and a half)"
@@ -43,6 +43,7 @@ test-fast: install
 lint: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 
 # A warning, a broken link or a missing anchor ends the build.
 docs: $(VENV)/.installed-docs

@@ -75,7 +75,8 @@ class _Commands(click.Group):
     def _told_of(self, name: str, context) -> str:
         """The line of an added command, which is imported for it; what is wrong with it where it cannot be."""
         try:
-            return self.get_command(context, name).get_short_help_str(80)
+            command = self.get_command(context, name)
+            return command.get_short_help_str(80) if command else ""
         except KcarsError as error:
             return str(error)
 

@@ -68,7 +68,7 @@ def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:
                 f"{option}: is for {'two photos' if len(photos) == 1 else 'a single photo'}; give {', '.join(options)}"
             )
     return [
-        Photo(shown(path), path, None if boxes[option] is None else box_of(boxes[option].split(","), option))
+        Photo(shown(path), path, None if (box := boxes[option]) is None else box_of(box.split(","), option))
         for path, option in zip(photos, options, strict=False)  # How many photos there may be, the run will tell.
     ]
 

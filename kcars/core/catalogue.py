@@ -1,9 +1,9 @@
 """Things by name that a program knows of: those that it ships, and those that an installed package adds by an entry point."""
 
-import sys
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kcars.core.errors import KcarsError
@@ -45,7 +45,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         if self._records.get(record.name, record) is not record:
             raise KcarsError(f"{self.what} {record.name}: is registered twice")
         self._records[record.name] = record
-        self._module_of[record.name] = sys._getframe(1).f_globals["__name__"]  # One may be imported before the others.
+        self._module_of[record.name] = _caller()  # One may be imported before the others.
         self._tell_of_change()
         return record
 
@@ -86,7 +86,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
             self._complete = True
         return self._records
 
-    def _add(self, entry) -> None:
+    def _add(self, entry: EntryPoint) -> None:
         """A record that another package declares; one that cannot be loaded is that package's fault, and named."""
         try:
             found = entry.load()
@@ -95,6 +95,13 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
             raise KcarsError(f"{self.what} {entry.name}: {where} cannot be loaded ({error})") from None
         if hasattr(found, "name"):
             self.register(found)
+
+
+def _caller() -> str:
+    """The module that called what calls this."""
+    frame = inspect.currentframe()
+    outer = frame and frame.f_back and frame.f_back.f_back
+    return outer.f_globals["__name__"] if outer else ""
 
 
 class OneOf:
@@ -109,7 +116,9 @@ class OneOf:
 
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: "core_schema.CoreSchema", handler: "GetJsonSchemaHandler") -> dict:
+    def __get_pydantic_json_schema__(
+        self, schema: "core_schema.CoreSchema", handler: "GetJsonSchemaHandler"
+    ) -> dict[str, Any]:
         """With the names as `enum`."""
         return {**handler(schema), "enum": list(self._names())}
 

@@ -7,7 +7,7 @@ apostrophes and then such a sign: readers take one apostrophe away, and every te
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRAL = re.compile(r"'+[=+\-@\t\r]")
@@ -27,20 +27,20 @@ def restored(cell: str) -> str:
     return cell[1:] if _NEUTRAL.match(cell) else cell
 
 
-class _Rows(list):
+class _Rows(list[str]):
     """What csv.writer writes to. Its line ends are CR LF, because only signs of the line end are quoted in a cell."""
 
     def write(self, row: str) -> None:
         self.append(row.removesuffix("\r\n"))
 
 
-def csv_row(cells: Iterable) -> str:
+def csv_row(cells: Iterable[object]) -> str:
     """One row, without its line end."""
     csv.writer(rows := _Rows()).writerow(map(neutral, cells))
     return rows[0]
 
 
-def csv_text(columns: dict[str, Sequence], exact: bool = False) -> str:
+def csv_text(columns: Mapping[str, Sequence[object]], exact: bool = False) -> str:
     """Columns of equal length, by name, as CSV with a header line; exact: for kcars alone, with formulas as they are."""
     writer = csv.writer(rows := _Rows())
     cells = zip(*columns.values(), strict=True)

@@ -1,5 +1,7 @@
 """The exceptions that are printed without a traceback."""
 
+from collections.abc import Iterable
+
 
 class KcarsError(Exception):
     """A user's mistake or a fault of the machine: one line that says where, what was found, what is allowed."""
@@ -24,6 +26,6 @@ class Interrupted(BaseException):  # noqa: N818  (no error, so that nothing that
         self.signal = signal
 
 
-def one_of(what: str, found: object, allowed) -> KcarsError:
+def one_of(what: str, found: object, allowed: Iterable[object]) -> KcarsError:
     """The error for an unknown name, with the known ones: `what: 'found' is not known; choose one of a, b`."""
     return KcarsError(f"{what}: {found!r} is not known; choose one of {', '.join(map(str, allowed))}")

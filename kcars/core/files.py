@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import IO, Any, cast
 
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
@@ -82,7 +83,7 @@ def room_for(size: int, folder: Path) -> None:
         reserve(file, size)
 
 
-def reserve(file, size: int) -> None:
+def reserve(file: IO[bytes], size: int) -> None:
     """Take `size` bytes of the disk for an open file, so that writing them cannot fail later; OSError where there are fewer."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
@@ -114,12 +115,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: object) -> None:
     """Indented JSON; NaN, which JSON lacks, is written as null."""
     write_text(path, json_text(value))
 
 
-def json_text(value) -> str:
+def json_text(value: object) -> str:
     """As `write_json` writes it."""
     return json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -140,11 +141,11 @@ def folder_sha256(place: Path) -> str:
     return digest.hexdigest()
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _without_nan(entry) for key, entry in value.items()}
+        return {str(key): _without_nan(entry) for key, entry in cast("dict[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):
-        return [_without_nan(entry) for entry in value]
+        return [_without_nan(entry) for entry in cast("list[Any]", value)]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
@@ -152,7 +153,7 @@ def _without_nan(value):
     return value
 
 
-def fingerprint(*parts) -> str:
+def fingerprint(*parts: Any) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of the parts' text; equal parts, equal digits, on any machine."""
     digest = hashlib.sha256()
     for part in parts:

@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -68,7 +69,7 @@ class Limits(BaseModel):
     @classmethod
     def parse(cls, text: str) -> "Limits":
         """The defaults, changed by `name=number` words; KcarsError for an unknown name or a value that is no positive integer."""
-        changed = {}
+        changed: dict[str, Any] = {}
         for word in text.replace(",", " ").split():
             name, equals, value = word.partition("=")
             if not equals or name not in cls.model_fields:

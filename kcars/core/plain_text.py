@@ -6,6 +6,8 @@ import sys
 import traceback
 import unicodedata
 import warnings
+from io import TextIOWrapper
+from typing import Any, cast
 
 import click
 
@@ -16,10 +18,10 @@ _ESCAPED_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _KEPT = {*"\u200c\u200d", *map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"}
 
 
-class _Escapes(dict):
+class _Escapes(dict[int, str]):
     """What `str.translate` puts in a character's place, looked up once each."""
 
-    def __missing__(self, code: int):
+    def __missing__(self, code: int) -> str:
         self[code] = escaped = _escape(chr(code))
         return escaped
 
@@ -79,9 +81,15 @@ def prepare_streams() -> None:
     """Make a command's streams safe: letters that their encoding lacks are escaped, and so is what Python itself reports."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+            cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     sys.excepthook = lambda _, error, __: tell_error(error)
-    warnings.showwarning = lambda *warning, **_: _report(warnings.formatwarning(*warning[:4]))
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
+) -> None:
+    _report(warnings.formatwarning(message, category, filename, lineno))
 
 
 def tell_error(error: BaseException) -> None:
@@ -98,7 +106,7 @@ def json_line(value: object) -> str:
     return re.sub(r"[^ -~]", _json_escape, json.dumps(value, ensure_ascii=False))
 
 
-def _json_escape(found: re.Match) -> str:
+def _json_escape(found: re.Match[str]) -> str:
     character = found[0]
     if _ESCAPES[ord(character)] == character:
         return character

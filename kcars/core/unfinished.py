@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def file_beside(path: Path) -> tuple[int, str]:
 
 
 @contextlib.contextmanager
-def folder_beside(path: Path) -> Iterator[Path]:
+def folder_beside(path: Path) -> Generator[Path, None, None]:
     """A new hidden folder beside `path`, only for its owner; what is left of it at the end is removed."""
 
     def make(place: str) -> int:
@@ -55,7 +55,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def _made(path: Path, make) -> tuple[int, str]:
+def _made(path: Path, make: Callable[[str], int]) -> tuple[int, str]:
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
     while True:
         place = str(path.parent / f".{name}.{_token()}")
@@ -134,7 +134,7 @@ def _is_forsaken(handle: int, status: os.stat_result) -> bool:
 
 
 @contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Generator[Path, None, None]:
     """A folder for what only this block needs, in TMPDIR; KcarsError, which names that, where it cannot be written."""
     place = "(TMPDIR)"
     try:

@@ -4,27 +4,33 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
-import joblib
+import joblib  # pyright: ignore[reportMissingTypeStubs]
 
 _SECONDS = 1.0
 _SAFE_PATH = "PYTHONSAFEPATH"  # Of Python 3.11 and later.
 
 
-def each(function: Callable, jobs: Iterable[tuple], workers: int | None = None, ordered: bool = True) -> Iterator:
+def each(
+    function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: int | None = None, ordered: bool = True
+) -> Iterator[Any]:
     """`function(*job)` of each job, by so many processes, one a core without; in order, or as they are done.
 
     The processes wait for more work for five minutes, but never longer than this process lives.
     """
     kind = "generator" if ordered else "generator_unordered"
-    pool = joblib.Parallel(workers or joblib.cpu_count(), return_as=kind, initializer=end_with, initargs=(os.getpid(),))
+    delayed: Any = joblib.delayed  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    pool: Any = joblib.Parallel(
+        workers or joblib.cpu_count(), return_as=kind, initializer=end_with, initargs=(os.getpid(),)
+    )
     with _safe_path():
-        yield from pool(joblib.delayed(function)(*job) for job in jobs)
+        yield from pool(delayed(function)(*job) for job in jobs)
 
 
 @contextlib.contextmanager
-def _safe_path() -> Iterator[None]:
+def _safe_path() -> Generator[None, None, None]:
     """Inside the block, a Python that is started does not import from the current folder: it may be a stranger's dataset."""
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"

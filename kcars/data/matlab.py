@@ -71,7 +71,8 @@ def _bound(mebibytes: int) -> None:
 
     with open("/proc/self/statm", encoding="ascii") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + mebibytes * MIB,) * 2)
+    most = taken + mebibytes * MIB
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
 

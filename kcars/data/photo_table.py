@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -43,6 +44,23 @@ class Index:
     def name(self, target: str, id_: int) -> str:
         """The display name of an id; its number where the dataset gives none."""
         return self.names[target].get(int(id_), str(int(id_)))
+
+
+class PixelStore(Protocol):
+    """What gives photos' pixels by Index row.
+
+    bad: rows (n,) of photos that could not be decoded; decodes: whether every read decodes anew; checksums: (n,) uint32, one a row.
+    """
+
+    decodes: bool
+    bad: np.ndarray
+
+    @property
+    def checksums(self) -> np.ndarray | None: ...
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -69,4 +69,4 @@ def _save(file: Path, index: Index) -> None:
     paths = np.frombuffer("\0".join(index.paths).encode("utf-8", "surrogateescape"), np.uint8)
     columns = {"bytes": index.bytes, "box": index.box, "viewpoint": index.viewpoint, "year": index.year, **index.ids}
     with written_whole(file, "wb") as handle:
-        np.savez(handle, paths=paths, **columns)
+        np.savez(handle, paths=paths, **columns)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.

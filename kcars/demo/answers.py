@@ -36,7 +36,8 @@ class Found:
 def named(model: Model, photo: Photo) -> Named:
     """The likeliest names of a photo, five at most; KcarsError where it cannot be read."""
     if model.explainer is None:
-        return Named(*model.predictor.predict([photo], NAMES))
+        (prediction,) = model.predictor.predict([photo], NAMES)
+        return Named(prediction)
     found = model.explainer.name(photo)
     return Named(found.prediction, found.heat_map)
 
@@ -51,6 +52,7 @@ def compared(model: Model, left: Photo, right: Photo) -> Compared:
 
 def found(models: Models, photo: Photo, count: int) -> Found:
     """The `count` photos of the gallery that are nearest to one; KcarsError where it cannot be read."""
+    assert models.verify and models.gallery  # A page without them has no search.
     model, namer = models.verify.predictor, models.namer
     (vector,) = model.embed([photo])
     result = nearest(models.gallery, model.card["decision"], photo, vector, count)

@@ -67,7 +67,7 @@ async def photo_of(content_type: str, receive: Callable, folder: Folder) -> Path
     try:
         with ExitStack() as stack:
             form = _Form(folder, stack)
-            parser = MultipartParser(boundary, form.callbacks())
+            parser = MultipartParser(boundary, form.callbacks())  # pyright: ignore[reportArgumentType]  Names of a TypedDict.
             async for piece in body_of(receive, limits().upload_mib * MIB + FORM_BYTES, limits().upload_seconds):
                 parser.write(piece)
             parser.finalize()
@@ -102,9 +102,9 @@ class _Form:
 
     def photo(self) -> Path:
         """Where the photo lies, which then stays; Refused where none has come, or not all of it."""
-        if not self._whole:
+        if not self._whole or self._photo is None:
             raise Refused(400, MALFORMED)
-        self._photo.file.flush()  # A disk without room says so here.
+        self._photo.flush()  # A disk without room says so here.
         self._photo.kept = True
         return self._photo.path
 
@@ -137,6 +137,7 @@ class _Form:
         self._photo = self._stack.enter_context(self._folder.incoming(name))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
+        assert self._photo  # Heads end before data begins.
         if self._photo.size + end - start > limits().upload_mib * MIB:
             raise Refused(413, f"This file is larger than {limits().upload_mib} MB; please give a smaller photo.")
         self._photo.write(data[start:end])

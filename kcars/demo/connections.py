@@ -1,5 +1,8 @@
 """Connections of the page's server, bounded in number and in the time that a slow visitor may take."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -13,7 +16,8 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self._head = self._unread = None
         bounds = limits()
-        same = sum(1 for one in self.connections if one.client and self.client and one.client[0] == self.client[0])
+        others = cast("Iterable[H11Protocol]", self.connections)
+        same = sum(1 for one in others if one.client and self.client and one.client[0] == self.client[0])
         if len(self.connections) > bounds.page_connections or same > bounds.page_connections_per_visitor:
             transport.abort()
         else:

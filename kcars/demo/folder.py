@@ -100,7 +100,13 @@ class Incoming:
         """KcarsError where no room can be made."""
         self._folder.make_room(len(data))
         self.size += len(data)
+        assert self.file  # `Folder.incoming` opens it.
         self.file.write(data)
+
+    def flush(self) -> None:
+        """OSError where the disk is full."""
+        assert self.file
+        self.file.flush()
 
 
 def _file_name(name: str) -> str:

@@ -12,7 +12,7 @@ from kcars.core.plain_text import tell_error
 from kcars.demo import answers, shown
 from kcars.demo.examples import Examples
 from kcars.demo.folder import Folder
-from kcars.demo.models import Models
+from kcars.demo.models import Model, Models
 from kcars.demo.uploads import KNOWN, photo_in
 
 TITLE = "kcars: vehicle recognition"
@@ -36,9 +36,9 @@ def build(models: Models, examples: Examples, folder: Folder) -> gr.Blocks:
         )
         with gr.Tabs(selected=first):
             with gr.Tab("Name a car", id="name"):
-                _name_tab(models, examples, folder) if models.classify else _missing("name")
+                _name_tab(models.classify, examples, folder) if models.classify else _missing("name")
             with gr.Tab("Compare", id="compare"):
-                _compare_tab(models, examples, folder) if models.verify else _missing("compare")
+                _compare_tab(models.verify, examples, folder) if models.verify else _missing("compare")
             with gr.Tab("Search", id="search"):
                 _search_tab(models, examples, folder) if models.gallery else _missing("search")
         gr.HTML(_limits(), elem_classes="kc-limits")
@@ -46,8 +46,7 @@ def build(models: Models, examples: Examples, folder: Folder) -> gr.Blocks:
     return page
 
 
-def _name_tab(models: Models, examples: Examples, folder: Folder) -> None:
-    model = models.classify
+def _name_tab(model: Model, examples: Examples, folder: Folder) -> None:
     gr.HTML(shown.about(model))
     with gr.Row():
         with gr.Column():
@@ -64,8 +63,7 @@ def _name_tab(models: Models, examples: Examples, folder: Folder) -> None:
     _ask(name, [photo], [photo], answer)
 
 
-def _compare_tab(models: Models, examples: Examples, folder: Folder) -> None:
-    model = models.verify
+def _compare_tab(model: Model, examples: Examples, folder: Folder) -> None:
     gr.HTML(shown.about(model))
     with gr.Row():
         with gr.Column():
@@ -87,6 +85,7 @@ def _compare_tab(models: Models, examples: Examples, folder: Folder) -> None:
 
 def _search_tab(models: Models, examples: Examples, folder: Folder) -> None:
     model, gallery = models.verify, models.gallery
+    assert model and gallery  # An index brings its model.
     gr.HTML(shown.about(model))
     with gr.Row():
         with gr.Column(scale=2):
@@ -121,7 +120,7 @@ def _photo(label: str, name: str) -> gr.Image:
         buttons=[],
     )
     # Not a subclass: Gradio would write a .pyi file beside this one.
-    photo.preprocess = lambda sent: sent and sent.path
+    photo.preprocess = lambda payload: payload and payload.path
     return photo
 
 

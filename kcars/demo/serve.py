@@ -141,4 +141,4 @@ def _theme():
     import gradio as gr
 
     plain, mono = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
-    return gr.themes.Default(primary_hue="blue", font=plain, font_mono=mono)
+    return gr.themes.Default(primary_hue="blue", font=plain, font_mono=mono)  # pyright: ignore[reportPrivateImportUsage]  As its documentation has it.

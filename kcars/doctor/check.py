@@ -1,8 +1,9 @@
 """The doctor: every photo of a dataset decoded once, its lists compared, and what is wrong told by kind."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import joblib
 import numpy as np
@@ -59,11 +60,11 @@ def _examined(photos: Sequence[tuple[Path, tuple[int, ...] | None]], progress: b
     processes = joblib.cpu_count()
     share = limits().decoding_mib * MIB // processes
     try:
-        found = each(examine, ((file, box, share) for file, box in photos), processes)
+        found: Iterable[Examined | None] = each(examine, ((file, box, share) for file, box in photos), processes)
         found = list(tqdm(found, total=len(photos), desc="examining", unit="photo", disable=None if progress else True))
     except TerminatedWorkerError:  # As Linux ends what takes the last memory.
         raise KcarsError("a process that examined photos was ended from outside; is memory too short?") from None
-    return [one or examine(*photo) for one, photo in zip(found, photos, strict=True)]
+    return [one or cast(Examined, examine(*photo)) for one, photo in zip(found, photos, strict=True)]
 
 
 # ---- copies ----
@@ -78,8 +79,9 @@ def _copies(examined: dict[str, Examined], datasets: dict[str, Dataset]) -> list
             same_content[found.digest].append(path)
     faults = [_copy("copy", first, other, use) for first, *others in same_content.values() for other in others]
     copies = {other for _, *others in same_content.values() for other in others}
-    hashed = [path for path, found in examined.items() if found.hash is not None and path not in copies]
-    for first, second, bits in near_pairs([examined[path].hash for path in hashed], NEAR_BITS):
+    hashes = {path: found.hash for path, found in examined.items() if found.hash is not None and path not in copies}
+    hashed = list(hashes)
+    for first, second, bits in near_pairs(list(hashes.values()), NEAR_BITS):
         faults.append(_copy("near_copy", hashed[first], hashed[second], use, f"{bits} of 256 bits differ"))
     return faults
 
@@ -92,7 +94,7 @@ def _use(datasets: dict[str, Dataset]) -> dict[str, tuple[tuple, set[tuple[str, 
         labels = list(zip(index.ids["make"].tolist(), index.ids["model"].tolist(), strict=True))
         for tested, rows in ((False, dataset.not_tested()), (True, dataset.test_rows())):
             for row in rows:
-                use.setdefault(index.paths[row], (labels[row], set()))[1].add((task, tested))
+                use.setdefault(str(index.paths[row]), (labels[row], set()))[1].add((task, tested))
     return use
 
 
@@ -133,18 +135,20 @@ def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
     """Photos and models on both sides of a split, pairs that cannot be, models of one photo."""
     index = dataset.index
     for row in np.intersect1d(dataset.not_tested(), dataset.test_rows()):
-        yield Fault("in_two_splits", index.paths[row], task)
+        yield Fault("in_two_splits", str(index.paths[row]), task)
     model = index.ids["model"]
     ids, photos = np.unique(model[dataset.train], return_counts=True)
     for id_ in ids[photos == 1]:
         yield Fault(
-            "model_of_one_photo", index.paths[dataset.train[model[dataset.train] == id_][0]], index.name("model", id_)
+            "model_of_one_photo",
+            str(index.paths[dataset.train[model[dataset.train] == id_][0]]),
+            index.name("model", id_),
         )
     if task != "verify":
         return
     for id_ in np.intersect1d(ids, model[dataset.test_rows()]):
         row = dataset.train[model[dataset.train] == id_][0]
-        yield Fault("model_in_two_splits", index.paths[row], index.name("model", id_))
+        yield Fault("model_in_two_splits", str(index.paths[row]), index.name("model", id_))
     for pairs in dataset.pairs.values():
         yield from _pair_faults(index.paths, model, pairs)
 
@@ -153,12 +157,12 @@ def _pair_faults(paths: np.ndarray, model: np.ndarray, pairs: Pairs) -> Iterator
     ends = np.sort(np.stack([pairs.left, pairs.right], axis=1), axis=1)
     distinct, counts = np.unique(ends, axis=0, return_counts=True) if len(ends) else (ends, np.zeros(0))
     for left, right in distinct[counts > 1]:
-        yield Fault("pair_repeated", paths[left], "", paths[right])
+        yield Fault("pair_repeated", str(paths[left]), "", str(paths[right]))
     for left, right in ends[ends[:, 0] == ends[:, 1]]:
-        yield Fault("pair_of_itself", paths[left], "", paths[right])
+        yield Fault("pair_of_itself", str(paths[left]), "", str(paths[right]))
     wrong = (model[pairs.left] == model[pairs.right]) != (pairs.same == 1)
     for left, right, same in zip(pairs.left[wrong], pairs.right[wrong], pairs.same[wrong], strict=True):
-        yield Fault("pair_with_wrong_label", paths[left], f"listed as {same}", paths[right])
+        yield Fault("pair_with_wrong_label", str(paths[left]), f"listed as {same}", str(paths[right]))
 
 
 # ---- what is written ----

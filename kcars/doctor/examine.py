@@ -135,7 +135,7 @@ def _turn_not_applied(data: bytes, header: formats.Header) -> str:
 
 def _blank(photo: Image.Image) -> list[tuple[str, str]]:
     """Whether it is of one colour all over, but for what compression adds: what a broken camera or download leaves."""
-    spread = max(most - least for least, most in photo.getextrema())
+    spread = max(most - least for least, most in photo.getextrema())  # pyright: ignore[reportGeneralTypeIssues]  Of each channel of RGB.
     return [("blank", f"all values within {spread}")] if spread <= BLANK else []
 
 

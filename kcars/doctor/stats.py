@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
-from kcars.data.photo_table import Dataset, Index
+from kcars.data.photo_table import Dataset, Index, PixelStore
 from kcars.images.thumbnail import thumbnail
 
 VIEWPOINTS = {-1: "unknown", 1: "front", 2: "rear", 3: "side", 4: "front-side", 5: "rear-side"}
@@ -83,7 +83,7 @@ def _split_row(name: str, index: Index, rows: np.ndarray) -> list[str]:
     ]
 
 
-def pixel_statistics(store, rows: np.ndarray, most: int = 2000) -> tuple[np.ndarray, np.ndarray, int]:
+def pixel_statistics(store: PixelStore, rows: np.ndarray, most: int = 2000) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and standard deviation (3,) of RGB / 255 over up to `most` photos of the rows, and how many those were."""
     if not len(rows):
         raise KcarsError("pixel statistics: there are no photos to learn from")

@@ -190,7 +190,7 @@ def model_shapes(generator: np.random.Generator, models: int) -> list[ModelShape
     spokes = _dealt(generator, models, 5)
     return [
         ModelShape(
-            **_proportions(generator, list(BODIES)[bodies[model]]),
+            **_proportions(generator, list(BODIES)[bodies[model]]),  # pyright: ignore[reportArgumentType]  Each name has its own type.
             **{name: float(levels[name][model]) for name in _LEVELS},
             **{name: int(kinds[name][model]) for name in _KINDS},
             **{name: bool(flags[name][model]) for name in _FLAGS},

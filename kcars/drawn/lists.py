@@ -94,7 +94,7 @@ def _write_names(folder: Path, models: list[DrawnModel]) -> None:
 def _trains(seed: int, model: DrawnModel) -> list[bool]:
     """For each photo of a model whether it trains: seven tenths of each viewpoint."""
     random = generator(seed, "drawn split", model.number)
-    order = np.lexsort((random.random(len(model.paths)), model.viewpoints))
+    order = np.lexsort((random.random(len(model.paths)), np.array(model.viewpoints)))
     place = np.empty(len(order), int)
     place[order] = np.arange(len(order))
     start = random.random()

@@ -99,8 +99,8 @@ def _street(image: np.ndarray, horizon: float, generator: np.random.Generator) -
         width = int(generator.integers(1, 4))
         for start in (0.15, 0.45, 0.75) if generator.random() < 0.5 else (0.0,):
             end = start + 0.18 if start else 1.0
-            ends = [_point(*(away + (near - away) * share)) for share in (max(start, 0.05), end)]
-            cv2.line(image, *ends, colour, width, cv2.LINE_AA)
+            begin, stop = [_point(*(away + (near - away) * share)) for share in (max(start, 0.05), end)]
+            cv2.line(image, begin, stop, colour, width, cv2.LINE_AA)
 
 
 def _point(x: float, y: float) -> tuple[int, int]:

@@ -4,6 +4,7 @@ Images are (height, width, 3) RGB uint8 at drawing size and are changed in place
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -20,13 +21,14 @@ class Weather:
 
     def apply(self, image: np.ndarray, lamps: np.ndarray, box: np.ndarray) -> np.ndarray:
         """The picture with what applies. lamps: the same size, lit lamps on black; box: left, top, right, bottom px."""
+        generator = cast(np.random.Generator, self.generator)  # Whoever lets something apply gives one.
         if self.rain:
-            image = wet(image, box, self.generator)
+            image = wet(image, box, generator)
         if self.occluded:
-            obstruct(image, box, self.generator)
+            obstruct(image, box, generator)
         if self.night:
-            image = dark(image, lamps, self.generator)
-        return streaked(image, self.generator) if self.rain else image
+            image = dark(image, lamps, generator)
+        return streaked(image, generator) if self.rain else image
 
 
 def dark(image: np.ndarray, lamps: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -62,8 +64,8 @@ def streaked(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     slant, length = generator.uniform(-0.25, 0.25), generator.uniform(0.03, 0.08) * height
     for start in generator.uniform([0, -length], [width, height], (int(generator.integers(150, 500)), 2)):
         end = start + length * generator.uniform(0.5, 1.0) * np.array([slant, 1.0])
-        ends = [tuple(int(part) for part in point) for point in (start, end)]
-        cv2.line(drops, *ends, int(generator.integers(40, 110)), 1, cv2.LINE_AA)
+        begin, stop = ((int(x), int(y)) for x, y in (start, end))
+        cv2.line(drops, begin, stop, int(generator.integers(40, 110)), 1, cv2.LINE_AA)
     share = cv2.GaussianBlur(drops, (0, 0), 0.8)[..., None] / np.float32(255)
     blurred = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 1.6))
     return (blurred * (1 - share) + 215 * share).astype(np.uint8)

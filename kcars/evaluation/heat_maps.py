@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.data.photo_table import Index
+from kcars.data.photo_table import Index, PixelStore
 from kcars.evaluation.examples import Table, shown_alone, shown_pairs
 from kcars.images.heat import as_text, from_text
 from kcars.models.grad_cam import GradCam
@@ -17,7 +17,9 @@ MOST_PLACES = 512  # A side: networks see photos as a grid of 2 to 16.
 Maps = dict[tuple[str, str], np.ndarray]
 
 
-def write_maps(run: Run, tables: dict[str, Table], index: Index, store, outputs: Callable, cam: GradCam) -> None:
+def write_maps(
+    run: Run, tables: dict[str, Table], index: Index, store: PixelStore, outputs: Callable, cam: GradCam
+) -> None:
     """Write photo, photo beside it ("" where it stands alone) and map of each that a report on the tables shows.
 
     A classifier's speak for the class that it answers, by `outputs`, rows to logits; a verifier's for the two being the same.
@@ -49,7 +51,7 @@ def _map(text: str) -> np.ndarray:
     return heat
 
 
-def _alone(paths: list[str], row: dict[str, int], store, outputs: Callable, cam: GradCam) -> Maps:
+def _alone(paths: list[str], row: dict[str, int], store: PixelStore, outputs: Callable, cam: GradCam) -> Maps:
     if not paths:
         return {}
     rows = np.array([row[path] for path in paths])
@@ -57,7 +59,7 @@ def _alone(paths: list[str], row: dict[str, int], store, outputs: Callable, cam:
     return {(path, ""): heat for path, heat in zip(paths, heats, strict=True)}
 
 
-def _paired(pairs: list[tuple[str, str]], row: dict[str, int], store, cam: GradCam) -> Maps:
+def _paired(pairs: list[tuple[str, str]], row: dict[str, int], store: PixelStore, cam: GradCam) -> Maps:
     if not pairs:
         return {}
     left, right = (store.read(np.array([row[path] for path in side])) for side in zip(*pairs, strict=True))

@@ -127,7 +127,7 @@ def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.nd
             "refused_lengths": _lengths(refused),
             "refused_boxes": _edges(check.refused),
         }
-        np.savez(questions, pixels=check.pixels, **asked)
+        np.savez(questions, pixels=check.pixels, **asked)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
         command = [python, "-I", str(RELOAD), kind, str(model), str(questions), str(answers)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())  # noqa: S603  Our own.
         if done.returncode:

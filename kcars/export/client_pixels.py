@@ -1,6 +1,7 @@
 """The pixels that the model takes: a photo decoded, cut and resized as in training."""
 
 import re
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -61,7 +62,8 @@ def turned(photo, turn):
 
 def turn_in(exif):
     """The orientation that its first directory names, 1 where it names none."""
-    order = {b"II": "little", b"MM": "big"}.get(exif[:2])
+    orders: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
+    order = orders.get(exif[:2])
     if order is None:
         return 1
 

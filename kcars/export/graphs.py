@@ -1,5 +1,7 @@
 """A trained network as TensorFlow functions: what an export's signatures compute, from bytes or pixels to answers."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -21,7 +23,7 @@ class Graphs:
 
     def __init__(self, network, card: dict, metric: LinearMetric | None = None):
         self.held = tf.Module(name="kcars")
-        self.held.weights = [variable._value for variable in network.variables]
+        self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A module takes any.
         self._network, self._card, self._metric = network, card, metric
         given = card["input"]
         self._size_px, self._padding = given["size_px"], given["padding"]
@@ -84,7 +86,8 @@ class Graphs:
         """`_outputs`, also of no photo at all: oneDNN's fused convolutions fail on an empty batch, so one is put in and left out."""
         count = tf.shape(pixels)[0]
         none = tf.cast(tf.equal(count, 0), tf.int32)
-        return self._outputs(tf.pad(pixels, [[0, none], [0, 0], [0, 0], [0, 0]]))[:count]
+        padding: Any = [[0, none], [0, 0], [0, 0], [0, 0]]
+        return self._outputs(tf.pad(pixels, padding))[:count]
 
     def _raw(self, pixels):
         found = self._network(tf.cast(pixels, tf.float32), training=False)

@@ -2,7 +2,7 @@
 them, and the same bytes with padding between, as `images/jpeg_damage.py` makes them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -28,7 +28,7 @@ class File(NamedTuple):
     scan: tf.Tensor
     exif: tf.Tensor
 
-    def number(self, place, size: int = 1, little=False):
+    def number(self, place, size: int = 1, little: Any = False) -> Any:
         """The number that bytes (..., ) from a place on spell; what lies behind the file counts as 0."""
         places = place[..., None] + tf.range(size, dtype=tf.int64)
         found = tf.gather(self.raw, tf.clip_by_value(places, 0, self.size))
@@ -36,15 +36,15 @@ class File(NamedTuple):
         return tf.reduce_sum(tf.cast(found, tf.int64) * tf.where(little, weights[::-1], weights), -1)
 
     @property
-    def colours(self):
+    def colours(self) -> Any:
         return self.number(self.frame + 9)
 
     @property
-    def progressive(self):
+    def progressive(self) -> Any:
         return self.number(self.frame + 1) == 0xC2
 
     @property
-    def several_scans(self):
+    def several_scans(self) -> Any:
         return self.progressive | (self.number(self.scan + 4) < self.colours)
 
     def markers_in_scans(self):
@@ -67,8 +67,8 @@ def opened(data, raw) -> File:
     def step(place, frame, scan, exif, _):
         at = file.markers[tf.searchsorted(file.markers, tf.minimum(place, size)[None], out_type=tf.int64)[0]]
         kind = file.number(at + 1)
-        bare = (kind < 0xC0) | ((kind >= _RESTARTS[0]) & (kind <= _RESTARTS[1]))
-        over = (at + 4 > size) | (kind == 0xD8) | (kind == _END_OF_IMAGE)
+        bare: Any = (kind < 0xC0) | ((kind >= _RESTARTS[0]) & (kind <= _RESTARTS[1]))
+        over: Any = (at + 4 > size) | (kind == 0xD8) | (kind == _END_OF_IMAGE)
         named = ~bare & ~over
         is_exif = (kind == 0xE1) & (exif < 0) & (tf.strings.substr(data, tf.minimum(at + 4, size), len(_EXIF)) == _EXIF)
         frame = tf.where(named & tf.reduce_any(kind == _FRAMES), at, frame)
@@ -124,14 +124,14 @@ def whole(file: File, markers):
     given = (coefficients >= first[:, None]) & (coefficients <= last[:, None]) & (
         bits[:, None] % 16 == 0
     ) | ~file.progressive
-    parts = tf.range(4, dtype=tf.int64)
+    parts: Any = tf.range(4, dtype=tf.int64)
     colours = file.number(scans[:, None] + 5 + 2 * parts)
     of_frame = file.number(file.frame + 10 + 3 * tf.range(file.colours))
     named = (colours[..., None] == of_frame) & (parts < count[:, None])[..., None]
     complete = tf.reduce_all(tf.reduce_any(named[..., None] & given[:, None, None], (0, 1)))
     foreign = tf.where(file.several_scans, tf.gather(_FOREIGN[1], kinds), tf.gather(_FOREIGN[0], kinds))
     ended = tf.reduce_any(kinds == _END_OF_IMAGE)
-    return ended & ~tf.reduce_any(foreign) & (complete | ~file.several_scans)
+    return ended & tf.logical_not(tf.reduce_any(foreign)) & (complete | ~file.several_scans)
 
 
 def scans(file: File, markers):

@@ -13,7 +13,7 @@ def summary(numbers: np.ndarray, names: Sequence[str], cut: float, least: int) -
     grouped, groups = int((numbers >= 0).sum()), int(numbers.max()) + 1
     yield f"{groups} clusters of {least} photos or more, within a mean distance of {cut:.3f}: {grouped} of {len(numbers)} photos"
     for number in range(min(groups, MOST_LINES)):
-        members = np.flatnonzero(numbers == number)
+        members = np.flatnonzero(numbers == number).tolist()
         yield f"  cluster {number + 1}: {len(members)} photos{_known(Counter(names[row] for row in members if names[row]))}"
     if groups > MOST_LINES:
         sizes = np.bincount(numbers[numbers >= MOST_LINES])[MOST_LINES:]

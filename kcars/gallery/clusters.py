@@ -44,7 +44,11 @@ def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
         return np.full(len(vectors), 0 if least <= 1 else NOISE)
     from sklearn.cluster import AgglomerativeClustering
 
-    joined = AgglomerativeClustering(None, linkage="average", distance_threshold=cut).fit_predict(vectors)
+    joined = AgglomerativeClustering(
+        None,  # pyright: ignore[reportArgumentType]  As its documentation asks for.
+        linkage="average",
+        distance_threshold=cut,
+    ).fit_predict(vectors)
     _, first, number, sizes = np.unique(joined, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((first, -sizes))
     place = np.empty(len(order), np.int64)

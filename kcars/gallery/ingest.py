@@ -77,7 +77,7 @@ class Intake:
                 "not fill its photo, give its box (--boxes)"
             )
 
-    def _new(self, given: Sequence[Named], coming: deque, done: Callable[[], None]) -> Iterator[Photo]:
+    def _new(self, given: Sequence[Named], coming: deque, done: Callable[[], object]) -> Iterator[Photo]:
         """Photos with their bytes that the gallery lacks; what is kept of each goes into `coming`, in the same order."""
         for photo, make, model in given:
             done()

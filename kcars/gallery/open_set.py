@@ -23,7 +23,7 @@ def chosen(names: Names) -> dict | None:
     if len(several) < LEAST_NAMES:
         return None
     random = generator(0, "open set", 0)
-    rows = np.concatenate([random.permutation(names.rows_of(number))[:PHOTOS_A_NAME] for number in several])
+    rows = np.concatenate([random.permutation(names.rows_of(number))[:PHOTOS_A_NAME] for number in several.tolist()])
     rows = np.sort(random.permutation(rows)[:MOST_PHOTOS])
     known, unknown = (np.concatenate(each) for each in zip(*names.left_out(rows), strict=True))
     threshold, accepted, refused = _balanced(known, unknown)

@@ -49,7 +49,7 @@ class Kept:
 
 def digest(content: bytes | np.ndarray) -> str:
     """Of a file's bytes or of pixels, in hexadecimal."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()  # pyright: ignore[reportArgumentType]  Contiguous pixels are a buffer.
 
 
 def content_of(photo: Kept) -> bytes:
@@ -104,7 +104,7 @@ def _kept(cells: list[str], line: int) -> Kept:
 
 
 def _box(edges: list[str], line: int) -> Box:
-    left, top, right, bottom = box = tuple(map(float, edges))
-    if not (all(map(math.isfinite, box)) and left < right and top < bottom):
+    left, top, right, bottom = map(float, edges)
+    if not (all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom):
         raise ValueError(f"photo {line}: {','.join(edges)[:60]!r} is no box")
-    return box
+    return left, top, right, bottom

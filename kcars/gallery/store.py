@@ -234,7 +234,8 @@ def _facts(model: dict, decision: dict, photos: Sequence[Kept], vector_index: Ve
 
 def _generations(folder: Path) -> list[int]:
     """Numbers of the generations that a folder has files of."""
-    return [int(re.search(r"\d+", entry.name)[0]) for entry in folder.iterdir() if re.fullmatch(OWN, entry.name)]
+    own = [entry.name for entry in folder.iterdir() if re.fullmatch(OWN, entry.name)]
+    return [int(found[0]) for name in own if (found := re.search(r"\d+", name))]
 
 
 def _own(entry: Path) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class VectorIndex:
     measured on stored vectors against exact search.
     """
 
-    index: object
+    index: Any  # FAISS makes its classes when it is imported.
     facts: dict
 
     @classmethod
@@ -134,7 +134,7 @@ class VectorIndex:
         """The whole file or none, with `probes` in it."""
         faiss = faiss_module()
         with written_whole(file, "wb") as out:
-            faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))
+            faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))  # pyright: ignore[reportAttributeAccessIssue]  Its stubs lack it.
 
     @classmethod
     def read(cls, file: Path, facts: dict, count: int, width: int, sha256: str | None = None) -> "VectorIndex":

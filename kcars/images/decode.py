@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from kcars.core.limits import limits
 from kcars.images import formats, jpeg_damage, png_header
 from kcars.images.boxes import Box, decoding_scale, part_of
 from kcars.images.formats import Header
+from kcars.images.jpeg_header import JpegHeader
 from kcars.images.memory import within_memory
 from kcars.untrusted.reading import FOR_READING, MIB, refuse_irregular, unreadable
 
@@ -103,7 +105,8 @@ def decode(data: bytes, box: Box | None, size_px: int, padding: float) -> np.nda
 
 def cut(photo: np.ndarray, box: Box | None, padding: float) -> np.ndarray:
     """The part of a whole photo (h, w, 3) inside its box, as `boxes.part_of` has it."""
-    left, top, right, bottom = part_of(*photo.shape[:2], box, padding)
+    height, width = photo.shape[:2]
+    left, top, right, bottom = part_of(height, width, box, padding)
     return photo[top:bottom, left:right]
 
 
@@ -128,9 +131,14 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
 
     simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
-    data, scan, several = header.content, header.jpeg.first_scan, header.jpeg.several_scans
-    smallest = {"min_height": -(-header.height // scale), "min_width": -(-header.width // scale), "min_factor": scale}
-    if header.jpeg.components != 4 and jpeg_damage.ends_plainly(data, scan, several):
+    jpeg = cast(JpegHeader, header.jpeg)
+    data, scan, several = header.content, jpeg.first_scan, jpeg.several_scans
+    smallest: Any = {
+        "min_height": -(-header.height // scale),
+        "min_width": -(-header.width // scale),
+        "min_factor": scale,
+    }
+    if jpeg.components != 4 and jpeg_damage.ends_plainly(data, scan, several):
         try:
             return simplejpeg.decode_jpeg(data, **(smallest if scale > 1 else {}))
         except ValueError:
@@ -139,7 +147,7 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
     if jpeg_damage.has_foreign_marker(data, scan, several):
         raise ValueError(formats.DAMAGED)
     photo = _by_opencv(data, scale)
-    if header.jpeg.components == 4 or jpeg_damage.ends_grey(photo):
+    if jpeg.components == 4 or jpeg_damage.ends_grey(photo):
         padded = jpeg_damage.padded(data, scan)
         if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
             raise ValueError(formats.DAMAGED)

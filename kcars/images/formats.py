@@ -5,7 +5,7 @@ for is compared with `kcars.core.limits` before any decoder sees the file.
 """
 
 import io
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -183,7 +183,8 @@ def _bmp(data: bytes, bounds: Limits) -> Header:
 
 def orientation_in(exif: bytes) -> int:
     """The orientation that Exif asks for, out of its first directory; 0 where it names none."""
-    order = {b"II": "little", b"MM": "big"}.get(exif[:2])
+    orders: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
+    order = orders.get(exif[:2])
     if order is None:
         return 0
 

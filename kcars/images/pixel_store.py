@@ -16,7 +16,7 @@ from kcars.core.errors import KcarsError
 from kcars.core.files import cache_folder, fingerprint, real_path, writable_folder, write_json, written_whole
 from kcars.core.plain_text import warn
 from kcars.core.unfinished import forget_all_leftovers
-from kcars.data.photo_table import Index
+from kcars.data.photo_table import Index, PixelStore
 from kcars.images import store_files
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.images.pixels import empty_photos
@@ -97,7 +97,7 @@ class InMemory:
         return np.take(self.pixels, rows, axis=0, out=empty_photos(len(rows), self.pixels.shape[1]))
 
 
-def open_store(index: Index, data: DataSettings, progress: bool = True):
+def open_store(index: Index, data: DataSettings, progress: bool = True) -> PixelStore:
     """The store of an Index under the data settings, built first where it does not exist yet.
 
     Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
@@ -147,7 +147,7 @@ def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | N
 
 def _checksum(pixels: np.ndarray | bytes) -> int:
     """Of one photo's pixels; never 0, which stands for a photo that is not there."""
-    return zlib.crc32(pixels) or 1
+    return zlib.crc32(pixels) or 1  # pyright: ignore[reportArgumentType]  Contiguous pixels are a buffer.
 
 
 def _bad_photos(reasons: list[str], photos: int) -> KcarsError:

@@ -63,7 +63,7 @@ def _every(
         if time < due:
             continue
         whole, pixels = _retrieved(capture, video)
-        if whole:
+        if whole and pixels is not None:
             _refuse_size(video, pixels.shape[1], pixels.shape[0])  # It may change on the way.
             yield time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
             due = (math.floor((time + _Times.CLOSE) / seconds) + 1) * seconds - _Times.CLOSE

@@ -3,6 +3,7 @@
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class Explainer:
         photos = as_photo(left), as_photo(right)
         given = [self._given(photo) for photo in photos]
         vectors = self.predictor.outputs(np.stack([pixels for pixels, _, _ in given]))
-        comparison = Answers(self.card).comparison(*(photo.name for photo in photos), *vectors)
+        comparison = Answers(self.card).comparison(photos[0].name, photos[1].name, vectors[0], vectors[1])
         heats = self.cam.of_pairs(*(pixels[None] for pixels, _, _ in given))
         sides = [
             HeatMap(photo.name, heat[0], part, seen)
@@ -108,7 +109,8 @@ class Explainer:
         if not isinstance(whole, np.ndarray):
             with named(photo.name):
                 whole = full_size(whole if isinstance(whole, bytes) else photo_bytes(whole))
-        part = part_of(*whole.shape[:2], photo.box, self.card["input"]["padding"])
+        height, width = whole.shape[:2]
+        part = part_of(height, width, photo.box, self.card["input"]["padding"])
         left, top, right, bottom = part
         return pixels, part, _thumbnail(whole[top:bottom, left:right])
 
@@ -126,7 +128,7 @@ def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer
             if (folder / CARD).is_file():
                 raise KcarsError(f"{place}: an export has no gradients to explain by; name the run that it was made of")
     run = Run.open(place)
-    card = cards.of_run(run) | {"place": str(place)}
+    card: dict[str, Any] = cards.of_run(run) | {"place": str(place)}
     if not moved:
         card["input"]["shift"] = 0.0
     from kcars.runs.keras_setup import start

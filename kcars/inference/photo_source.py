@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -140,10 +140,10 @@ def _warn_of_gone(file: Path, paths: list[str]) -> None:
     warn(f"warning: {file}: {told}{f'; {why}' if why else ''}")
 
 
-def box_of(texts: list[str | None], where: str) -> Box:
+def box_of(texts: Sequence[str | None], where: str) -> Box:
     """A box of four texts; KcarsError, which begins with `where`, if they are none."""
     try:
-        left, top, right, bottom = (float(text) for text in texts)
+        left, top, right, bottom = (float(text) for text in texts)  # pyright: ignore[reportArgumentType]  None is told below.
         finite = np.isfinite([left, top, right, bottom]).all()
         if not (finite and left < right and top < bottom):
             raise ValueError
@@ -189,7 +189,7 @@ class Detector:
                 f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)"
             )
 
-    def _input(self, given: list) -> tuple[str, type, list]:
+    def _input(self, given: Sequence) -> tuple[str, type, list]:
         """Name, NumPy type and shape of the one input; KcarsError for what no photo can be given to."""
         where = f"--detector {self.file}: takes"
         if len(given) != 1:
@@ -244,7 +244,11 @@ class Detector:
         found = found[np.argsort(-found[:, 4], kind="stable")][: limits().detector_boxes]
         corners = (found[:, :4] - [left, top, left, top]) / scale
         corners = np.clip(corners, 0, [width, height, width, height])
-        return [tuple(map(float, box)) for box in corners if box[2] - box[0] >= 1 and box[3] - box[1] >= 1]
+        return [
+            (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+            for box in corners
+            if box[2] - box[0] >= 1 and box[3] - box[1] >= 1
+        ]
 
 
 def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
@@ -264,5 +268,7 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
 
 
 def _pixels(photo: Photo) -> np.ndarray:
+    """Of a photo that is no pixels yet."""
+    assert not isinstance(photo.source, np.ndarray)
     with named(photo.name):
         return full_size(photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source))

@@ -101,7 +101,7 @@ class Answers:
     def comparison(self, left: str, right: str, one: np.ndarray, other: np.ndarray) -> Comparison:
         """Of two embeddings (d,)."""
         distance = float(np.linalg.norm(one.astype(np.float64) - other))
-        probability = float(same_probability(distance, self._decision))
+        probability = float(same_probability(np.array(distance), self._decision))
         same = -distance >= self._decision["threshold"]
         sure = (probability if same else 1 - probability) >= self._least
         answer = ("same" if same else "different") if sure else UNKNOWN

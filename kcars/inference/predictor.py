@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -185,7 +186,7 @@ def finished(card: dict, outputs: np.ndarray, metric: LinearMetric | None) -> np
 
 def _of_export(folder: Path, model: Path | None) -> Predictor:
     """model: the file or folder in the export that is to answer; without it ONNX Runtime does where it can, as the smaller."""
-    card = _read_card(folder) | {"place": str(folder)}
+    card: dict[str, Any] = _read_card(folder) | {"place": str(folder)}
     runners = {ONNX: _onnx, SAVED_MODEL: _saved_model}
     if model is None:
         name = next((name for name in runners if (folder / name).exists()), None)

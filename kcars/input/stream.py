@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from kcars.core.rng import generator
+from kcars.images.pixel_store import PixelStore
 from kcars.images.pixels import resized
 from kcars.input.augment.chain import Augment
 from kcars.input.augment.mix import Mix
@@ -26,7 +27,7 @@ class Stream:
     sampling and class_weights count.
     """
 
-    store: object
+    store: PixelStore
     rows: np.ndarray
     labels: dict[str, np.ndarray]
     key_target: str
@@ -59,6 +60,7 @@ class Stream:
     @cached_property
     def class_makes(self) -> np.ndarray:
         """Make (classes,) of each class of the key target."""
+        assert self.makes is not None
         return np.array([self.makes[group[0]] for group in self.groups])
 
     @cached_property
@@ -99,6 +101,7 @@ class Stream:
         """Of each photo in the loss (n,) float32; labels: numbers, or rows of shares."""
         if number < self.begin_step:
             return np.ones(len(labels), np.float32)
+        assert self.class_weights is not None
         found = labels @ self.class_weights if labels.ndim > 1 else self.class_weights[labels]
         return found.astype(np.float32)
 
@@ -144,14 +147,14 @@ def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float
     A class's whole number lies next to its share, chance saying on which side; a photo repeats only once all of its
     class have come equally often.
     """
-    draw, photos = generator(seed, "by class", epoch), np.array(photos)
-    edges = np.cumsum(np.where(photos > 0, photos.astype(float) ** power, 0))
-    edges = edges / edges[-1] * photos.sum()
+    draw, counts = generator(seed, "by class", epoch), np.array(photos)
+    edges = np.cumsum(np.where(counts > 0, counts.astype(float) ** power, 0))
+    edges = edges / edges[-1] * counts.sum()
     wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(int)  # In all as many: the last edge is whole.
-    first = np.cumsum(photos) - photos
+    first = np.cumsum(counts) - counts
     chosen = [
         start + np.concatenate([draw.permutation(count) for _ in range(-(-number // count))])[:number]
-        for start, count, number in zip(first, photos, wanted, strict=True)
+        for start, count, number in zip(first, counts, wanted, strict=True)
         if number
     ]
     return draw.permutation(np.concatenate(chosen))
@@ -183,7 +186,7 @@ def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[in
     portions: dict[tuple, list[int]] = {}
     met: dict[int, int] = {}
     for one in order.tolist():
-        make = makes[one]
+        make = int(makes[one])
         place = met[make] = met.get(make, -1) + 1
         portions.setdefault((make, place // together), []).append(one)
     return list(portions.values())

@@ -52,7 +52,8 @@ class Loss:
 
     def parameters(self, of_batch: bool = False) -> list[str]:
         """Names of what `values` or `of_batch` can be given beside labels and outputs."""
-        return list(inspect.signature(self.of_batch if of_batch else self.values).parameters)[2:]
+        function = self.of_batch if of_batch else self.values
+        return list(inspect.signature(function).parameters)[2:] if function else []
 
 
 LOSSES: Catalogue[Loss] = Catalogue(

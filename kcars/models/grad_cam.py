@@ -8,6 +8,7 @@ Grad-CAM and CAM all the same, and further down, where grids are finer, it is mo
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ class GradCam:
             tape.watch(sides)
             one, other = (self._measured(self._outputs(grids)) for grids in sides)
             nearness = -EuclideanDistance()(one, other)  # Whose gradient is 0, not undefined, where both are one photo.
-        return tuple(_maps(*each) for each in zip(sides, tape.gradient(nearness, sides), strict=True))
+        gradients: Any = tape.gradient(nearness, sides)
+        return _maps(sides[0], gradients[0]), _maps(sides[1], gradients[1])
 
     def _grids(self, pixels: np.ndarray) -> list:
         """The grid (n, h, w, c) of the photos, and of their mirror images where those count."""
@@ -102,7 +104,7 @@ def _in_batches(maps_of: Callable, *photos: np.ndarray) -> tuple:
 
 def _maps(grids: list, gradients: list) -> np.ndarray:
     """(n, h, w) of each view's grid and gradient (n, h, w, c); those of mirror images are turned back."""
-    total = 0.0
+    total: Any = 0.0
     for number, (grid, gradient) in enumerate(zip(grids, gradients, strict=True)):
         found = (grid.numpy() * gradient.numpy()).sum(-1)
         total = total + (found[:, :, ::-1] if number else found)

@@ -45,13 +45,14 @@ def linear_head(network: keras.Model, target: str) -> tuple[np.ndarray, np.ndarr
     """Kernel (d, classes) and bias (classes,) that make a classifier's logits of the features that its output layer takes."""
     layer = network.get_layer(target)
     if not isinstance(layer, CosineLogits):
-        return tuple(layer.get_weights())
+        kernel, bias = layer.get_weights()
+        return kernel, bias
     directions = layer.get_weights()[0]
     return layer.scale * directions / np.linalg.norm(directions, axis=0), np.zeros(layer.classes, np.float32)
 
 
 def with_makes(
-    classifier: keras.Model, target: str, makes: Sequence[int], offsets: Sequence[float] | None = None
+    classifier: keras.Model, target: str, makes: Sequence[int] | np.ndarray, offsets: Sequence[float] | None = None
 ) -> keras.Model:
     """What trains a classifier of models whose makes are learned beside: pixels to {target: logits, "make": logits}.
 

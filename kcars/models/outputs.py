@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -9,7 +10,13 @@ from tqdm import tqdm
 Outputs = Callable[[np.ndarray], np.ndarray]
 
 
-def network_outputs(model, store, batch: int, mirror: bool, progress: str = "", shift: float = 0.0) -> Outputs:
+class Pixels(Protocol):
+    """What photos are read from by Index row: a pixel store."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray: ...
+
+
+def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: str = "", shift: float = 0.0) -> Outputs:
     """A function from Index rows (n,) to the model's outputs (n, d) float32, in their order.
 
     mirror, shift: the mean over each photo's `views`. progress: text of the bar, none when empty. The next batch is read

@@ -33,7 +33,7 @@ def _cut(backbone: keras.Model, last: bool) -> tuple[keras.Model, keras.Model]:
     if last:
         return keras.Model(backbone.input, pooling.input), keras.Model(pooling.input, features)
     within = next((layer for layer in backbone.layers if isinstance(layer, keras.Model)), None)
-    middle = [layer for layer in (within or backbone).layers if re.fullmatch(_eighth(backbone), layer.name)][-1]
+    middle = [layer for layer in (within or backbone).layers if re.fullmatch(_eighth(backbone) or "", layer.name)][-1]
     if within is None:
         return keras.Model(backbone.input, middle.output), keras.Model(middle.output, features)
     images = backbone.layers[backbone.layers.index(within) - 1].output

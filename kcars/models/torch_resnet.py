@@ -18,7 +18,9 @@ def torch_name(layer: str, weight: str) -> str:
     leaf = "weight" if weight == "kernel" else _NORM[weight]
     if layer.startswith("stem_"):
         return f"{'conv1' if layer == 'stem_conv' else 'bn1'}.{leaf}"
-    stage, block, part = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer).groups()
+    found = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer)
+    assert found, layer
+    stage, block, part = found.groups()
     part = _PARTS.get(part) or part.replace("norm", "bn")
     return f"layer{stage}.{int(block) - 1}.{part}.{leaf}"
 

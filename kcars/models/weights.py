@@ -179,6 +179,7 @@ def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[st
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / source.page.rpartition("/")[2]
     inner = backbone.get_layer("features")
+    assert isinstance(inner, keras.Model)
     build = getattr(keras.applications, source.application)
     try:
         whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])

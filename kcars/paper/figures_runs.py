@@ -1,7 +1,9 @@
 """Several runs side by side: short names, which of them may be compared, what leads, what the paper gives."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from kcars.core.files import real_path
 from kcars.metrics.catalogue import columns
@@ -79,6 +81,11 @@ def leading(run: Reported) -> Score | None:
     return score(run, columns(run.scores["task"])[0])
 
 
+def defined(run: Reported) -> Score:
+    """The leading score of a run that is shown because it has one."""
+    return cast(Score, leading(run))
+
+
 def leading_name(one: Setting) -> str:
     return SCORE_NAMES[columns(one.task)[0]]
 
@@ -110,7 +117,7 @@ def names(runs: list[Reported]) -> dict[Reported, str]:
     return found
 
 
-def facts_line(runs: list[Reported]) -> str:
+def facts_line(runs: Sequence[Reported]) -> str:
     """Protocol and data of the runs that a figure shows, in one line."""
     protocols, data = (list(dict.fromkeys(run.scores[key] for run in runs)) for key in ("protocol", "data_fingerprint"))
     photos = list(dict.fromkeys(str(run.scores["counts"]["test_photos"]) for run in runs))

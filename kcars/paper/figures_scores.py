@@ -15,6 +15,7 @@ from kcars.paper.figures_runs import (
     LeftOut,
     Setting,
     by_setting,
+    defined,
     initialization,
     leading,
     leading_name,
@@ -140,7 +141,7 @@ def _looks(losses: list[str]) -> list:
 def _bars(panel, place: int, group: list[Reported]) -> None:
     width = 0.8 / len(group)
     for number, run in enumerate(group):
-        one, found = look(LOSS_LOOKS[LOSSES[run.strategy.loss.name]]), leading(run)
+        one, found = look(LOSS_LOOKS[LOSSES[run.strategy.loss.name]]), defined(run)
         x = place - 0.4 + (number + 0.5) * width
         panel.bar(x, found.value, width, color=one.colour, hatch=one.hatch, edgecolor="black", lw=0.6)
         panel.errorbar(x, found.value, yerr=found.spread, color="black", capsize=3, lw=1)
@@ -164,16 +165,16 @@ def cost_and_score(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
         _frame(panel, one, list(groups))
     figure.draw_without_rendering()  # Now the panels have their final places, around which labels are put.
     for panel, group in zip(axes.flat, groups.values(), strict=False):
-        points = [(run.scores["cost"]["seconds_per_epoch"], leading(run).value) for run in group]
+        points = [(run.scores["cost"]["seconds_per_epoch"], defined(run).value) for run in group]
         diameters = [_diameter(_parameters(run)) for run in group]
         label_points(
-            panel, points, [leading(run).spread for run in group], [in_figure(called[run]) for run in group], diameters
+            panel, points, [defined(run).spread for run in group], [in_figure(called[run]) for run in group], diameters
         )
     yield "", figure
 
 
 def _costed(panel, run: Reported) -> None:
-    one, found = _start_look(initialization(run)), leading(run)
+    one, found = _start_look(initialization(run)), defined(run)
     seconds, size = run.scores["cost"]["seconds_per_epoch"], _diameter(_parameters(run))
     panel.errorbar(
         seconds, found.value, yerr=found.spread, fmt=one.marker, ms=size, color=one.colour, mec="black", ecolor=GREY,

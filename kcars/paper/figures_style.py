@@ -27,7 +27,7 @@ class Look:
 
     colour: str
     marker: str
-    line: str
+    line: str | tuple[int, tuple[int, ...]]
     hatch: str
 
 
@@ -63,7 +63,7 @@ def sheet(
     across = _across(keys, width)
     foot = (-(-len(keys) // across)) * KEY_INCHES + (1 + bool(note)) * NOTE_INCHES + 0.12
     figure = Figure(figsize=(width, height + foot), layout="constrained")
-    body, strip = figure.subfigures(2, 1, height_ratios=[height, foot])
+    body, strip = figure.subfigures(2, 1, height_ratios=[height, foot])  # pyright: ignore[reportGeneralTypeIssues]  Of two, an array.
     body.suptitle(in_figure(title), fontsize=11, fontweight="bold")
     axes = body.subplots(rows, columns, squeeze=False, **subplots)
     if keys:

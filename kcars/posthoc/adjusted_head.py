@@ -89,7 +89,8 @@ class AdjustedHead:
         """What its file holds; equal for equal heads."""
         arrays = {"kernel": self.kernel, "bias": self.bias}
         content = io.BytesIO()
-        np.savez(content, **arrays if self.centre is None else arrays | {"centre": self.centre})
+        arrays = arrays if self.centre is None else arrays | {"centre": self.centre}
+        np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
         return content.getvalue()
 
     def save(self, folder: Path) -> None:

@@ -75,7 +75,7 @@ def class_sizes(run: Reported) -> dict | None:
     column = run.learned.get(run.strategy.learned) or []
     for name, use in zip(column, run.learned.get("use", []), strict=True):
         counted[name] = counted.get(name, 0) + (use == "train")
-    order = sorted((name for name, count in counted.items() if count), key=counted.get, reverse=True)
+    order = sorted((name for name, count in counted.items() if count), key=counted.__getitem__, reverse=True)
     ranks = np.arange(1, len(order) + 1)
     series = [line(ranks, [counted[name] for name in order], "training photos", order)]
     if run.classes:

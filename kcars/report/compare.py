@@ -43,8 +43,9 @@ def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, floa
         return None
     labels = np.array(photos["label"], object)
     names, numbered = np.unique(labels.astype(str), return_inverse=True)
-    right = [[np.array(run.photos["predicted"], object) == labels for run in runs] for runs in (other, first)]
-    return paired_recall_difference(numbered, *right, RESAMPLES)
+    others, firsts = ([np.array(run.photos["predicted"], object) == labels for run in runs] for runs in (other, first))
+    difference, low, high = paired_recall_difference(numbered, others, firsts, RESAMPLES)
+    return difference, low, high
 
 
 def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
@@ -57,8 +58,8 @@ def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float
     by_make = leading == "hard" or one.strategy.target == "make"
     group = {path: make if by_make else model for path, (make, model) in one.tested.items()}
     left, right = ([group[path] for path in ours[side]] for side in ("left", "right"))
-    scores = [[-numbers(run["distance"]) for run in runs] for runs in pairs]
-    return paired_difference(numbers(ours["same"]).astype(int), *scores, left, right, RESAMPLES)
+    others, firsts = ([-numbers(run["distance"]) for run in runs] for runs in pairs)
+    return paired_difference(numbers(ours["same"]).astype(int), others, firsts, left, right, RESAMPLES)
 
 
 def _leading_pairs(run: Reported, difficulty: str) -> dict[str, list[str]]:

@@ -1,12 +1,14 @@
 """What may change when a run goes on after a stop, and what may not: bits are equal only where everything else is."""
 
+from typing import cast
+
 import numpy as np
 
 from kcars.core.environment import machine, versions
 from kcars.core.errors import KcarsError
 from kcars.core.files import fingerprint
 from kcars.core.plain_text import warn
-from kcars.data.photo_table import Dataset
+from kcars.data.photo_table import Dataset, PixelStore
 from kcars.runs import state_file
 from kcars.runs.run import CHECKSUMS, Run
 from kcars.settings import Strategy
@@ -74,7 +76,7 @@ def refuse_other_lists(run: Run, dataset: Dataset) -> None:
         run.refuse_other_data(dataset)
 
 
-def refuse_other_photos(run: Run, store, paths: np.ndarray) -> None:
+def refuse_other_photos(run: Run, store: PixelStore, paths: np.ndarray) -> None:
     """KcarsError, with a name, where photos are not those that the run began with."""
     before = run.checksums()
     if before is None:  # Killed before they were written, or somebody deleted them.
@@ -82,7 +84,7 @@ def refuse_other_photos(run: Run, store, paths: np.ndarray) -> None:
             raise KcarsError(
                 f"{run.folder / CHECKSUMS}: is gone; whether photos have changed cannot be told: train anew"
             )
-        run.write_checksums(store.checksums)
+        run.write_checksums(cast(np.ndarray, store.checksums))  # Every store that is opened has some.
         return
     changed = paths[before != store.checksums]
     if len(changed):

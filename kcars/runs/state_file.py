@@ -49,7 +49,7 @@ def write(folder: Path, state: State) -> None:
             )
     facts = {"format": FORMAT, "step": state.step, **state.facts}
     content = io.BytesIO()
-    np.savez(content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)
+    np.savez(content, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **state.arrays)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
     newest, previous = (RunFolder(folder).place(name) for name in (NEWEST, PREVIOUS))
     with written_whole(newest, "wb") as file:
         file.write(content.getbuffer())

@@ -11,24 +11,27 @@ class BalanceSettings(Settings):
     """Nothing of it by default: photos come and count as often as they are."""
 
     sampling: Literal["natural", "square_root", "balanced"] = Field(
-        "natural",
+        default="natural",
         description="order plain: how often a class is drawn: by its photos, their square root, or as the others",
     )
     weights: Literal["none", "inverse_frequency", "effective_number"] = Field(
-        "none", description="of classes in the loss, with mean 1 over the photos"
+        default="none", description="of classes in the loss, with mean 1 over the photos"
     )
-    beta: float = Field(0.999, ge=0, lt=1, description="of the effective number of photos, (1 - beta^n) / (1 - beta)")
+    beta: float = Field(
+        default=0.999, ge=0, lt=1, description="of the effective number of photos, (1 - beta^n) / (1 - beta)"
+    )
     begin: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         lt=1,
         description="share of the epochs after which sampling and weights count (deferred re-weighting)",
     )
     logit_adjustment: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         description="loss cross_entropy: this times the logarithm of class frequencies is added to the logits",
     )
     augment: str = Field(
-        "", description="text chain applied after data.augment, the more often the rarer a photo's class: 1 - n / most"
+        default="",
+        description="text chain applied after data.augment, the more often the rarer a photo's class: 1 - n / most",
     )

@@ -1,6 +1,6 @@
 """The sections `loss` and `second_loss`, which have the settings of the loss that their name chooses."""
 
-from typing import Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import core_schema
@@ -24,12 +24,23 @@ class LossByName:
         return tuple(loss.settings for loss in LOSSES.values() if loss.of_batch or not self._of_batch)
 
 
-LossSettings = Annotated[Settings, LossByName()]
-BatchLossSettings = Annotated[Settings, LossByName(of_batch=True)]
+if TYPE_CHECKING:
+
+    class AnyLoss(Settings):
+        """Settings of some loss: its name, and what else it has."""
+
+        name: str
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    LossSettings = BatchLossSettings = AnyLoss
+else:
+    LossSettings = Annotated[Settings, LossByName()]
+    BatchLossSettings = Annotated[Settings, LossByName(of_batch=True)]
 
 
 class SecondLossSettings(Settings):
     """A loss of all pairs of a batch, added to the first."""
 
-    weight: float = Field(0.5, gt=0, description="of the second loss; the first one's is 1")
+    weight: float = Field(default=0.5, gt=0, description="of the second loss; the first one's is 1")
     loss: BatchLossSettings

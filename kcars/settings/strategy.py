@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from kcars.backbones.catalogue import BACKBONES
 from kcars.core.errors import KcarsError, one_of
@@ -159,7 +160,7 @@ def value_of(text: str):
         return text
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: ErrorDetails) -> str:
     location = [
         part for number, part in enumerate(error["loc"]) if not _is_tag(error["loc"], number)
     ]  # pydantic names the loss in the place
@@ -174,13 +175,13 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"].startswith("union_tag"):
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
         # A second loss has fewer than all.
-        allowed = error["ctx"].get("expected_tags", ", ".join(LOSSES)).replace("'", "")
+        allowed = error.get("ctx", {}).get("expected_tags", ", ".join(LOSSES)).replace("'", "")
         return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
     taken = _field(error["loc"])
     unset = f"; --set {place}=null unsets it" if taken is not None and taken.default is None else ""
     if error["type"] in ("model_type", "model_attributes_type"):
         given, found = error["input"], "nothing" if error["input"] is None else _shown(error["input"])
-        example = _SECTIONS.get(location[-1], "").format(given if str(given) in LOSSES else "NAME")
+        example = _SECTIONS.get(str(location[-1]), "").format(given if str(given) in LOSSES else "NAME")
         such = f", such as {example}" if example else ""
         return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
     if error["type"] in ("string_type", "string_too_short") and not error["input"]:

@@ -20,19 +20,21 @@ DIFFICULTIES = ("easy", "medium", "hard")
 class Strategy(Settings):
     """Everything that decides a run, but the dataset's place."""
 
-    about: str = Field("", description="one line that `kcars strategies` prints")
+    about: str = Field(default="", description="one line that `kcars strategies` prints")
     task: Literal["classify", "verify"] = Field(
         description="classify: name the make or model; verify: decide whether two photos show the same"
     )
-    target: Literal["make", "model"] = Field("model", description="the label that is predicted")
+    target: Literal["make", "model"] = Field(default="model", description="the label that is predicted")
     difficulty: Literal["easy", "medium", "hard"] = Field(
-        "hard",
+        default="hard",
         description="verify: whose validation pairs choose the best epoch; medium when the target is make",
     )
     data: DataSettings
     model: ModelSettings
     loss: LossSettings
-    second_loss: SecondLossSettings | None = Field(None, description="verify, order pk: added to a loss of cosines")
+    second_loss: SecondLossSettings | None = Field(
+        default=None, description="verify, order pk: added to a loss of cosines"
+    )
     balance: BalanceSettings = Field(default_factory=BalanceSettings)
     train: TrainSettings
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)

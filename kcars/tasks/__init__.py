@@ -1,15 +1,18 @@
 """A task is a module with the same functions; this dict names them."""
 
-from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from kcars.core.errors import one_of
 from kcars.settings import TASKS
 
+if TYPE_CHECKING:
+    from kcars.tasks.plan import Task
 
-def task_module(name: str) -> ModuleType:
+
+def task_module(name: str) -> "Task":
     """The module of a task, imported when asked for because it brings Keras."""
     import importlib
 
     if name not in TASKS:
         raise one_of("task", name, TASKS)
-    return importlib.import_module(f"kcars.tasks.{name}")
+    return cast("Task", importlib.import_module(f"kcars.tasks.{name}"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kcars.data.photo_table import Classes
+from kcars.data.photo_table import Classes, PixelStore
 from kcars.losses.catalogue import LOSSES
 from kcars.metrics import bootstrap, calibration
 from kcars.metrics import scores as metrics
@@ -233,12 +233,12 @@ def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str
     }
 
 
-def baselines(plan: Plan, store) -> dict[str, Outputs]:
+def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
     """Trivial rivals: nearest neighbour among the training photos, by colours or raw pixels."""
     return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
 
 
-def _nearest(plan: Plan, store, features) -> Outputs:
+def _nearest(plan: Plan, store: PixelStore, features) -> Outputs:
     gallery_rows = np.concatenate([plan.train, plan.validation])
     gallery_rows = gallery_rows[np.argsort(plan.labels(gallery_rows), kind="stable")]
 

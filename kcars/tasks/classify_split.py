@@ -40,9 +40,11 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
 
 def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> None:
     """KcarsError where no photo that is given to validate on is of a class that training knows."""
-    if not np.isin(dataset.index.ids[strategy.target][dataset.validation], classes.ids).any():
+    validation = dataset.validation
+    assert validation is not None
+    if not np.isin(dataset.index.ids[strategy.target][validation], classes.ids).any():
         raise KcarsError(
-            f"{dataset.source}: none of the {len(dataset.validation)} validation photos is of a class that training knows"
+            f"{dataset.source}: none of the {len(validation)} validation photos is of a class that training knows"
         )
 
 

@@ -1,17 +1,25 @@
 """Plan: what a run learns from, validates on and tests on, settled before any pixel is read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.data.photo_table import Classes, Dataset, Pairs
+from kcars.data.photo_table import Classes, Dataset, Pairs, PixelStore
 from kcars.input.augment.chain import Augment
 from kcars.input.augment.mix import Mix
 from kcars.input.stream import Stream
 from kcars.losses.catalogue import LOSSES
 from kcars.metrics.class_weights import effective_number, inverse_frequency, log_frequencies, rare_margins
+from kcars.models.outputs import Outputs
+from kcars.posthoc.adjusted_head import AdjustedHead
+from kcars.posthoc.distance_transform import LinearMetric
 from kcars.settings import Strategy
+
+if TYPE_CHECKING:
+    import keras  # It takes seconds.
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,8 @@ class Plan:
 class Network:
     """trained: the Keras model that `fit` sees; scored: the part of it whose outputs are scored and kept."""
 
-    trained: object
-    scored: object
+    trained: "keras.Model"
+    scored: "keras.Model"
 
 
 @dataclass
@@ -58,6 +66,35 @@ class Result:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     tables: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     curves: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """What a task's module gives, by the same names in each: `kcars.tasks.task_module`."""
+
+    def plan(self, dataset: Dataset, strategy: Strategy) -> Plan: ...
+    def elsewhere(
+        self, dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]
+    ) -> tuple[Plan, dict]: ...
+    def folds(self, dataset: Dataset, strategy: Strategy) -> list[Plan]: ...
+    def stream(self, plan: Plan, store: PixelStore) -> Stream: ...
+    def leading(self, strategy: Strategy) -> str: ...
+    def scored(self, strategy: Strategy, classes: Classes, any_size: bool = False) -> "keras.Model": ...
+    def network(self, plan: Plan, any_size: bool = False) -> Network: ...
+    def vectors(self, plan: Plan, network: Network) -> "keras.Model": ...
+    def objective(self, plan: Plan) -> dict: ...
+    def beside(self, network: Network) -> dict[str, float]: ...
+    def decide(self, plan: Plan, outputs: Outputs) -> dict: ...
+    def calibrate(self, plan: Plan, outputs: Outputs) -> dict: ...
+    def with_metric(
+        self, plan: Plan, outputs: Outputs, known: LinearMetric | None = None
+    ) -> tuple[Outputs, LinearMetric | None]: ...
+    def adjusted_head(self, plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None: ...
+    def scores(self, plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result: ...
+    def choose(self, histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
+        """Of folds alone, which classification never has."""
+        ...
+
+    def baselines(self, plan: Plan, store: PixelStore) -> dict[str, Outputs]: ...
 
 
 def refuse_no_test(dataset: Dataset, tested: np.ndarray) -> None:
@@ -84,7 +121,7 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
     }
 
 
-def training_stream(plan: Plan, store) -> Stream:
+def training_stream(plan: Plan, store: PixelStore) -> Stream:
     """The endless sequence of batches that both tasks learn from."""
     settings, labels, seed = plan.strategy, _stream_labels(plan), plan.strategy.train.seed
     data, balance = settings.data, settings.balance
@@ -179,6 +216,7 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
     if isinstance(alpha, list) and len(alpha) != classes:
         what = "kinds of pairs, different and same" if plan.strategy.data.order == "pairs" else "classes"
         raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} {what}; give one of each, or one for all")
+    assert not isinstance(alpha, str)  # `inverse_frequency` is the only one.
     return alpha
 
 

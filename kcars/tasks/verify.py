@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from kcars.data.photo_table import Classes, Pairs
+from kcars.data.photo_table import Classes, Pairs, PixelStore
 from kcars.losses.catalogue import LOSSES
 from kcars.metrics import bootstrap, calibration, curves
 from kcars.metrics import scores as metrics
@@ -109,7 +110,7 @@ def objective(plan: Plan) -> dict:
 
 def beside(network: Network) -> dict[str, float]:
     """What training has learned beside the scored network: scale and offset of a similarity, where its loss has one."""
-    layer = next((layer for layer in network.trained.layers if hasattr(layer, "log_scale")), None)
+    layer: Any = next((layer for layer in network.trained.layers if hasattr(layer, "log_scale")), None)
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
@@ -178,7 +179,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
         threshold = decision.get("threshold", 0.0)
         for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
             if split == "test" or metric == "roc_auc":
-                result.scores[f"{key}/{metric}"] = value
+                result.scores[f"{key}/{metric}"] = float(value)
         more = None
         if split == "test" and "scale" in decision and len(np.unique(pairs.same)) == 2:  # One kind alone is no trial.
             more = _add_trust(result, shown, key, pairs.same, -found, decision)
@@ -286,7 +287,7 @@ def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, found: np.ndarray, th
     }
 
 
-def baselines(plan: Plan, store) -> dict[str, Outputs]:
+def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
     """Trivial rivals: colours or raw pixels in the embedding's place."""
 
     return {name: partial(stored_features, store, features=features) for name, features in BASELINES.items()}

@@ -1,6 +1,7 @@
 """What a new network begins with: chance, published weights, a file, or the backbone of an earlier run."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ NAMED = 3  # So many names in a message, no more.
 def earlier_run(strategy: Strategy) -> Run | None:
     """The run whose backbone `model.weights` names, where it names one."""
     source = strategy.model.weights
-    return Run.open(source) if source not in ("none", "imagenet") and Path(source).is_dir() else None
+    return Run.open(Path(source)) if source not in ("none", "imagenet") and Path(source).is_dir() else None
 
 
 def begin(network, plan: Plan, expected: dict | None = None) -> dict[str, str] | None:
@@ -55,7 +56,8 @@ def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
                 f"model.weights: run {run.folder} has model.{name} {theirs}, this one {ours}; the two must be equal: "
                 f"--set model.{name}={theirs}"
             )
-    copy_weights(scored_network(run).get_layer(settings.backbone), backbone, run.folder)
+    earlier: Any = scored_network(run).get_layer(settings.backbone)
+    copy_weights(earlier, backbone, run.folder)
     return {
         "run": str(real_path(run.folder)),
         "file": str(real_path(run.best_weights)),

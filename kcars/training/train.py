@@ -6,7 +6,7 @@ from signal import SIGINT
 from kcars.core.errors import Interrupted, KcarsError, NoWayOn
 from kcars.core.files import real_path
 from kcars.core.plain_text import echo
-from kcars.data.photo_table import Dataset
+from kcars.data.photo_table import Dataset, PixelStore
 from kcars.runs import provenance, resume
 from kcars.runs.contents import refuse_odd
 from kcars.runs.keras_setup import settled, start
@@ -67,7 +67,7 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
         _learn_all(run, plan, folds, store)
 
 
-def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[object, Plan, list[Plan]]:
+def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[PixelStore, Plan, list[Plan]]:
     """The store, and plans of the run and of its folds, of the photos that can be decoded."""
     start(strategy.train)
     from kcars.images.pixel_store import open_store
@@ -77,7 +77,7 @@ def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[object, Plan, list[P
     return store, task.plan(dataset, strategy), task.folds(dataset, strategy)
 
 
-def _learn_all(run: Run, plan: Plan, folds: list[Plan], store) -> None:
+def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> None:
     """Each fold into a folder of its own below the run; together they choose epoch and decision; then the run itself.
 
     What was learned before a stop is not learned again. Errors and interruptions say how the run goes on.

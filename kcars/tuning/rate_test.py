@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -11,11 +12,11 @@ from tqdm import tqdm
 from kcars.core.csv_files import csv_text
 from kcars.core.errors import KcarsError
 from kcars.core.files import writable_folder, write_text, written_whole
-from kcars.data.photo_table import Dataset
+from kcars.data.photo_table import Dataset, PixelStore
 from kcars.runs.keras_setup import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
-from kcars.tasks.plan import Plan
+from kcars.tasks.plan import Network, Plan
 from kcars.training.tensorboard.drawings import in_own_style
 from kcars.tuning.rate_curve import RateCurve, Suggestion, draw, is_over, suggest
 
@@ -53,7 +54,7 @@ def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path
     return curve
 
 
-def losses(plan: Plan, store, rates: np.ndarray) -> Iterator[float]:
+def losses(plan: Plan, store: PixelStore, rates: np.ndarray) -> Iterator[float]:
     """The loss of a batch before the weights change by each rate; a batch in parts changes them once."""
     from kcars.input.batches import training_batches
 
@@ -87,7 +88,7 @@ def _model(plan: Plan):
     return model
 
 
-def _backbone(network, plan: Plan):
+def _backbone(network: Network, plan: Plan) -> Any:
     return network.scored.get_layer(plan.strategy.model.backbone)
 
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import cast
 
 from kcars.core.csv_files import csv_text
 from kcars.core.errors import KcarsError
@@ -68,7 +69,7 @@ class Record:
     def ranked(self) -> list[Trial]:
         """Complete trials, the best first; of equals the earlier."""
         complete = [trial for trial in self.trials if trial.state == "complete"]
-        return sorted(complete, key=lambda trial: (-trial.score, trial.number))
+        return sorted(complete, key=lambda trial: (-cast(float, trial.score), trial.number))
 
     def write(self) -> None:
         """The record, and what people read of it."""

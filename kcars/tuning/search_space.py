@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -13,6 +13,9 @@ from kcars.core.number_range import BETWEEN, bounds
 from kcars.losses.catalogue import LOSSES
 from kcars.settings import Strategy
 from kcars.settings.strategy import check, put, settings_of, value_of
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 LOG_FROM = 100  # Ends whose ratio is so large are searched by their logarithm.
 UNSEARCHED = ("about", "task", "target", "difficulty", "evaluate", "data.split", "data.split_seed", "data.test_list",
@@ -34,10 +37,10 @@ class Range:
     def ends(self) -> list:
         return [self.value(self.low), self.value(self.high)]
 
-    def value(self, sampled: float) -> float | int:
+    def value(self, sampled: Any) -> float | int:
         return int(sampled) if self.whole else float(sampled)
 
-    def distribution(self):
+    def distribution(self) -> "BaseDistribution":
         from optuna.distributions import FloatDistribution, IntDistribution
 
         if self.whole:
@@ -58,10 +61,10 @@ class Choice:
     def ends(self) -> list:
         return list(self.values)
 
-    def value(self, sampled: str):
+    def value(self, sampled: Any):
         return next(value for value in self.values if label(value) == sampled)
 
-    def distribution(self):
+    def distribution(self) -> "BaseDistribution":
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution([label(value) for value in self.values])

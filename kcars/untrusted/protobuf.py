@@ -11,11 +11,13 @@ def named(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """(field number, value) in the order of the message: a number for a varint, the bytes of anything else.
 
     ValueError where the message is cut off or is none.
     """
+    if isinstance(message, int):
+        raise ValueError("a number in the place of a message")
     place, end = 0, len(message)
     while place < end:
         key, place = varint(message, place)
@@ -69,7 +71,7 @@ def text(value: int | memoryview) -> str:
     return bytes(value).decode("utf-8")
 
 
-def messages(message: memoryview, number: int) -> Iterator[memoryview]:
+def messages(message: int | memoryview, number: int) -> Iterator[memoryview]:
     """The submessages of one field; ValueError where it holds something else."""
     for found, value in fields(message):
         if found == number:

@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO, cast
 
 from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
@@ -38,7 +38,7 @@ def refuse_links(root: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) -> Iterator[BinaryIO]:
+def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) -> Iterator[io.BufferedReader]:
     """A regular file, open for reading.
 
     most_bytes: the largest size that is accepted. root: a folder below which no link is followed.
@@ -53,7 +53,7 @@ def opened(path: Path, most_bytes: int | None = None, root: Path | None = None) 
         raise unreadable(path, error) from None
 
 
-def _open_regular(path: Path, most_bytes: int | None) -> BinaryIO:
+def _open_regular(path: Path, most_bytes: int | None) -> io.BufferedReader:
     try:
         handle = os.open(path, FOR_READING)
     except ValueError as error:
@@ -194,7 +194,7 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
 def opened_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     """An archive, open for reading; ValueError where it lists so many entries that the list alone fills the memory."""
     bounded = _ListBounded(file)
-    with zipfile.ZipFile(bounded) as archive:
+    with zipfile.ZipFile(cast(BinaryIO, bounded)) as archive:
         bounded.most = None
         yield archive
 
@@ -203,7 +203,8 @@ class _ListBounded:
     """A file of which no more than `most` bytes are read at a time: `zipfile` reads the list of entries at once."""
 
     def __init__(self, file: BinaryIO):
-        self._file, self.most = file, ZIP_LIST_BYTES
+        self._file = file
+        self.most: int | None = ZIP_LIST_BYTES
 
     def read(self, size: int = -1) -> bytes:
         if self.most is not None and size > self.most:

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
@@ -77,10 +77,10 @@ def array_bytes(file) -> int:
 
     numbers, seen, most, groups = 0, 0, limits().model_mib * MIB, set()
     with h5py.File(file, "r") as content:
-        coming = [(content, 0)]
+        coming: list[tuple[Any, int]] = [(content, 0)]  # Groups, whose stubs lack names and numbers.
         while coming:
             group, depth = coming.pop()
-            if (place := h5py.h5o.get_info(group.id).addr) in groups or depth > DEEPEST:
+            if (place := h5py.h5o.get_info(group.id).addr) in groups or depth > DEEPEST:  # pyright: ignore[reportAttributeAccessIssue]  Its stubs lack it.
                 raise Refused(f"its {group.name[:80]!r} stands twice, or deeper than {DEEPEST} groups")
             groups.add(place)
             for name in group:

@@ -59,7 +59,7 @@ class AutoContrast(A.AutoContrast):
 
 def _stretched(channel: np.ndarray) -> np.ndarray:
     low, high, *_ = cv2.minMaxLoc(channel)
-    return cv2.normalize(channel, None, 0, 255, cv2.NORM_MINMAX) if low < high else channel
+    return cv2.normalize(channel, None, 0, 255, cv2.NORM_MINMAX) if low < high else channel  # pyright: ignore[reportCallIssue, reportArgumentType]  A new array.
 
 
 class Sharpness(A.ImageOnlyTransform):
@@ -70,7 +70,7 @@ class Sharpness(A.ImageOnlyTransform):
 
     def __init__(self, factor: float):
         super().__init__(p=1)
-        smooth = np.float32([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
+        smooth = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], np.float32) / 13
         self.kernel = (1 - factor) * smooth
         self.kernel[1, 1] += factor
 
@@ -92,7 +92,8 @@ def _jitter(kind, **changes) -> A.ColorJitter:
 
 
 def _factor(share: float) -> tuple[float, float]:
-    return (1 + 0.9 * share,) * 2
+    factor = 1 + 0.9 * share
+    return factor, factor
 
 
 def _sheared(**degrees: float) -> A.Affine:

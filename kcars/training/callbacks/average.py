@@ -54,7 +54,7 @@ class Averaged(keras.callbacks.Callback):
 
 def _move_in_torch(averages: list, learning: list, share: float) -> None:
     """In one call for all: one by one, it would take as long as half a step there too."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]  Another library to run Keras on.
 
     with torch.no_grad():
         torch._foreach_lerp_([one.value.data for one in averages], [one.value.data for one in learning], share)

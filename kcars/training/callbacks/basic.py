@@ -7,6 +7,7 @@ each has. One that may end training says so in `over`.
 
 import math
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,14 +37,14 @@ class Validate(keras.callbacks.Callback):
         super().__init__()
         self.kept, self.score = kept, score
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         logs.update(self.score(self.kept))
 
 
 class OneCycle(keras.callbacks.Callback):
     """Logs the rate of the schedule that the optimizer follows, and draws it when training begins."""
 
-    def __init__(self, schedule, total_steps: int, draw_to=None):
+    def __init__(self, schedule: Any, total_steps: int, draw_to=None):
         """schedule: a Keras schedule, or the number at which the rate begins."""
         super().__init__()
         self.schedule, self.total_steps, self.draw_to = schedule, total_steps, draw_to
@@ -53,12 +54,13 @@ class OneCycle(keras.callbacks.Callback):
             steps = np.unique(np.linspace(0, self.total_steps - 1, 200).astype(int))
             _draw_rates([self._rate(step) for step in steps], steps, self.draw_to)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         logs["learning_rate"] = self._rate(int(self.model.optimizer.iterations))
 
     def _rate(self, step: int) -> float:
         if callable(self.schedule):
-            return float(self.schedule(min(step, self.total_steps - 1)))
+            rate: Any = self.schedule(min(step, self.total_steps - 1))
+            return float(rate)
         return float(self.model.optimizer.learning_rate)  # Plateau may have changed it.
 
 
@@ -84,7 +86,7 @@ class Plateau(keras.callbacks.Callback):
         self.monitor, self.factor, self.patience, self.floor = monitor, factor, patience, floor
         self.best, self.waited = math.inf, 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         if self.monitor not in logs:
             raise KcarsError(
                 f"train.plateau.monitor: {self.monitor!r} is no column of the history; known: {sorted(logs)}"
@@ -111,7 +113,7 @@ class StopOnNaN(keras.callbacks.Callback):
     A loss does not tell all: TensorFlow's maximum pooling, and its ReLU fused with a normalization, make 0 of NaN.
     """
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: dict[str, Any]):
         if not math.isfinite(logs["loss"]):
             self._stop(f"the loss is {logs['loss']}")
 
@@ -146,7 +148,7 @@ class CollapseWatch(keras.callbacks.Callback):
         super().__init__()
         self.warn, self.warned = warn, False
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         deviation = logs.get("val_distance_std")
         if deviation is not None and deviation < self.smallest_deviation and not self.warned:
             self.warned = True

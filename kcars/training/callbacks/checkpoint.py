@@ -1,6 +1,7 @@
 """Which epoch's weights a run keeps, and where training may end early."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +30,7 @@ class KeepBest(keras.callbacks.Callback):
     def over(self) -> bool:
         return bool(self.patience) and self.epochs - self.best_epoch >= self.patience
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         score, self.epochs = logs[self.leading], epoch + 1
         if self.best_epoch == 0 or score > self.best or self.last:
             self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1

@@ -1,6 +1,7 @@
 """What a run tells while it trains: numbers of every epoch, a progress bar."""
 
 import time
+from typing import Any
 
 import keras
 from tqdm import tqdm
@@ -48,7 +49,7 @@ class History(Counting):
         super().on_train_batch_end(batch, logs)
         self.trained = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         row = {
             "epoch": epoch + 1,
             "step": self.step,
@@ -88,13 +89,13 @@ class Progress(Counting):
         total = self.epochs * self.steps_per_epoch
         self.bar = tqdm(total=total, initial=self.step, desc="training", unit="step", disable=None)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: dict[str, Any]):
         before = self.step
         super().on_train_batch_end(batch, logs)
         self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         self.bar.update(self.step - before)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
         told = "  ".join(f"{name} {value}" for name, value in shown.items())
         tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}"))

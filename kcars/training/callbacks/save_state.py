@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,8 @@ class SaveState(Counting):
     def _save(self) -> None:
         if name := first_not_finite(self.trained):  # The last good state stays.
             raise Diverged(f"training: {name} is not finite at step {self.step}; lower train.learning_rate")
-        facts, arrays = {"identity": self.identity}, {}
+        facts: dict[str, Any] = {"identity": self.identity}
+        arrays: dict[str, np.ndarray] = {}
         for name, callback in self.remembering.items():
             facts[name] = callback.state()
             for number, array in enumerate(facts[name].pop("arrays", [])):
@@ -129,6 +131,7 @@ class SaveState(Counting):
                 _refuse_others(wanted, _group(found, name), self.folder)
 
         found = state_file.read(self.folder, warn, self.identity, fits, older)
+        assert found  # As one exists.
         for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})

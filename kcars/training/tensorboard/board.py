@@ -5,6 +5,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -50,7 +51,8 @@ class Board:
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
-        self._writer, self._numbers, self._pictures = None, 0, set()
+        self._writer: Any = None
+        self._numbers, self._pictures = 0, set()
 
     def scalars(self, rows: list[dict[str, float]]) -> None:
         """Write the rows of a history that were not written yet."""
@@ -90,9 +92,9 @@ class Board:
         try:
             if self._writer is None:
                 self._begin_anew(epoch)
-            with self._writer.as_default():
+            with cast(Any, self._writer).as_default():
                 yield
-            self._writer.flush()
+            cast(Any, self._writer).flush()
         except (OSError, tf.errors.OpError) as error:
             told = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
             raise KcarsError(f"{self.folder}: cannot be written ({told})") from None

@@ -36,7 +36,7 @@ def in_own_style(settings: Mapping[str, object] | None = None) -> Iterator[None]
     """
     with rc_context():
         rcdefaults()
-        rcParams.update(settings or {})
+        rcParams.update(settings or {})  # pyright: ignore[reportCallIssue, reportArgumentType]  Names are checked when it runs.
         yield
 
 
@@ -216,7 +216,7 @@ def _class_ticks(names: Sequence[str], groups: Sequence[str] | None, points: flo
         return places, [str(place) for place in places], 8.0
     starts = [0, *(1 + np.flatnonzero(np.array(groups[1:]) != np.array(groups[:-1]))), len(names)]
     spans = [(a, b) for a, b in zip(starts[:-1], starts[1:], strict=True) if (b - a) * points >= 7]
-    return [(a + b - 1) / 2 for a, b in spans], [_short(groups[a]) for a, _ in spans], 6.5
+    return [(a + b - 1) / 2 for a, b in spans], [_short(groups[int(a)]) for a, _ in spans], 6.5
 
 
 def _short(name: str) -> str:
@@ -257,7 +257,7 @@ def _tell_confusions(axes, left: float, confusion: np.ndarray, names: Sequence[s
     wrong = confusion - np.diag(np.diagonal(confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     told = [
-        f"{wrong[row, column]} of {confusion[row].sum()}  {_short(names[row])}\n            as {_short(names[column])}"
+        f"{wrong[row, column]} of {confusion[row].sum()}  {_short(names[int(row)])}\n            as {_short(names[int(column)])}"
         for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
         if wrong[row, column]
     ]

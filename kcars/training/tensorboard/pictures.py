@@ -1,6 +1,7 @@
 """Pictures and texts of a run for TensorBoard: examples at its start, curves of validation after every epoch."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -36,7 +37,7 @@ class Curves(keras.callbacks.Callback):
         self.plan, self.record, self.board = plan, record, board
         self.latest, self.rows, self.cells = {}, [], 2 + len(FALSE_POSITIVE_RATES)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         rows = [[epoch + 1, name, *curve.round(6).tolist()] for name, curve in _part(self.latest, "roc").items()]
         if rows:
             self.rows += rows
@@ -89,7 +90,8 @@ def begin(board: Board, run: Run, plan: Plan, stream) -> None:
     board.text("data", data_table(run.facts()))
     if not board.shows(EXAMPLES, 0):
         with drawings.in_own_style():
-            figure = examples(*stream.batch(0)[:2], plan.classes)
+            inputs, labels, *_ = stream.batch(0)
+            figure = examples(inputs, labels, plan.classes)
             board.image(EXAMPLES, 0, drawings.pixels(figure), DESCRIPTIONS[EXAMPLES])
 
 

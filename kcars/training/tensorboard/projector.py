@@ -9,7 +9,7 @@ import numpy as np
 
 from kcars.core.files import write_text, written_whole
 from kcars.core.rng import generator
-from kcars.data.photo_table import Index
+from kcars.data.photo_table import Index, PixelStore
 from kcars.models.outputs import network_outputs
 from kcars.runs.checkpoint import load_best
 from kcars.runs.run import Run
@@ -20,7 +20,7 @@ MOST, TILE_PX, SPRITE_PX = 2000, 64, 8192  # Photos; side of a thumbnail; side o
 CONFIG, FOLDER = "projector_config.pbtxt", "projector"
 
 
-def project(run: Run, plan: Plan, network: Network, store, epoch: int) -> None:
+def project(run: Run, plan: Plan, network: Network, store: PixelStore, epoch: int) -> None:
     """Write the vectors of held-out photos, or of training photos where none are held out, as epoch `epoch` gives them.
 
     Nothing is done where they stand there already. The configuration comes last: what it names is whole.
@@ -47,13 +47,13 @@ def chosen_rows(plan: Plan) -> np.ndarray:
     return np.sort(generator(plan.strategy.train.seed, "projector", 0).permutation(rows)[:MOST])
 
 
-def _vectors(run: Run, plan: Plan, network: Network, store, rows: np.ndarray) -> np.ndarray:
+def _vectors(run: Run, plan: Plan, network: Network, store: PixelStore, rows: np.ndarray) -> np.ndarray:
     """(n, d) float32 by the kept weights, from a copy: training may go on with its own."""
     from kcars.models.networks import in_float32
 
     copy = in_float32(network.scored)
     load_best(copy, run.best_weights)
-    model = task_module(plan.strategy.task).vectors(plan, Network(None, copy))
+    model = task_module(plan.strategy.task).vectors(plan, Network(copy, copy))
     return network_outputs(model, store, plan.strategy.evaluate.batch, mirror=False)(rows)
 
 
@@ -68,13 +68,13 @@ def write_names(path: Path, index: Index, rows: np.ndarray) -> None:
     """A header, then a line a photo: make, model, path."""
     lines = [("make", "model", "photo")]
     for row in rows:
-        make, model = (index.name(target, index.ids[target][row]) for target in ("make", "model"))
+        make, model = (index.name(target, int(index.ids[target][row])) for target in ("make", "model"))
         lines.append((make, model, str(index.paths[row])))
     # A tab or a line break within a name would part it.
     write_text(path, "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines))
 
 
-def write_sprite(path: Path, store, rows: np.ndarray) -> None:
+def write_sprite(path: Path, store: PixelStore, rows: np.ndarray) -> None:
     """Thumbnails row by row in one square picture, in the order of the rows."""
     columns = math.ceil(math.sqrt(len(rows)))
     sprite = np.zeros((columns * TILE_PX, columns * TILE_PX, 3), np.uint8)
