@@ -14,11 +14,14 @@ DAMAGED = "a JPEG that ends too early or is damaged"
 
 
 def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
-    """What the network is given of a JPEG file: (size, size, 3) uint8 RGB. ValueError for a photo or a box that is refused."""
+    """What the network is given of a JPEG file: (size, size, 3) uint8 RGB.
+
+    ValueError, which names the file, for a photo or a box that is refused.
+    """
     with open(path, "rb") as file:
         data = file.read()
-    spread, turn = spread_out(data)
-    height, width = turned(decoded(data), turn).shape[:2]
+    spread, turn = spread_out(path, data)
+    height, width = turned(decoded(path, data), turn).shape[:2]
     left, top, right, bottom = (float(np.float32(edge)) for edge in box or (0, 0, width, height))
     if right <= 1 and bottom <= 1 and any(edge % 1 for edge in (left, top, right, bottom)):
         raise ValueError(f"{path}: the box ends within the first pixel, as shares of the photo do; give pixels")
@@ -28,9 +31,9 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     # What is far larger than needed is decoded at a half or a quarter.
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
-    stored = decoded(data, scale)
+    stored = decoded(path, data, scale)
     doubtful = (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
-    if doubtful and not np.array_equal(stored, decoded(spread, scale)):
+    if doubtful and not np.array_equal(stored, decoded(path, spread, scale)):
         raise ValueError(f"{path}: {DAMAGED}")
     photo = turned(stored, turn)
     height, width = photo.shape[:2]
@@ -46,11 +49,11 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     return cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
-def decoded(data, scale=1):
+def decoded(path, data, scale=1):
     at = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}[scale]
     photo = cv2.imdecode(np.frombuffer(data, np.uint8), at | cv2.IMREAD_IGNORE_ORIENTATION)
     if photo is None:
-        raise ValueError(DAMAGED)
+        raise ValueError(f"{path}: {DAMAGED}")
     return photo
 
 
@@ -77,7 +80,7 @@ def turn_in(exif):
     return 1
 
 
-def spread_out(data):
+def spread_out(path, data):
     """The JPEG with bytes between its scans, and its orientation: where pixels change by them, some were lacking, which
     decoders fill up.
 
@@ -93,7 +96,7 @@ def spread_out(data):
             head, place = data[place : place + length] + bytes(520), place + length
             frame = bytes([kind]) + head if kind in (0xC0, 0xC1, 0xC2) else frame
     if data[:3] != b"\xff\xd8\xff" or kind != 0xDA or frame[8:9] not in (b"\1", b"\3"):
-        raise ValueError("no JPEG of one or three colours")
+        raise ValueError(f"{path}: no JPEG of one or three colours")
     markers = [found.start() for found in MARKER.finditer(data, place)]
     ends = [number for number, at in enumerate(markers) if data[at + 1] == 0xD9]
     markers = markers[: ends[0] + 1] if ends else []
@@ -106,6 +109,6 @@ def spread_out(data):
         given |= {(scan[3 + 2 * number], one) for number in range(count) for one in coefficients}
     own = {*range(0xD0, 0xD8), 0xD9} | ({0xC4, 0xDA, 0xDB, 0xDD} if several else set())
     if not markers or any(data[at + 1] not in own for at in markers) or (several and len(given) < 64 * colours):
-        raise ValueError(DAMAGED)
+        raise ValueError(f"{path}: {DAMAGED}")
     parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
     return BETWEEN.join(parts), turn_in(exif or b"")

@@ -45,7 +45,7 @@ pixels = np.stack([pixels_of("photo.jpg"), pixels_of("other.jpg")])
 _CLIENT = Path(__file__).with_name("client_pixels.py")
 _ONNX = """\
 ```python
-import onnxruntime
+import onnxruntime  # pip install onnxruntime
 session = onnxruntime.InferenceSession("model.onnx")
 ({output},) = session.run(["{output}"], {{"pixels": pixels}})
 ```
@@ -53,7 +53,7 @@ session = onnxruntime.InferenceSession("model.onnx")
 _LITERT = """\
 ```python
 # One photo or more: LiteRT raises RuntimeError at an empty batch.
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
 {output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
 ```
 """

@@ -1,4 +1,4 @@
-"""Scores of a classification or of a set of pairs, in plain numpy: those of `kcars.metrics.catalogue`, and what they need.
+"""Scores of a classification or of a set of pairs in plain NumPy, with the recall of each class and the best threshold.
 
 Undefined scores are nan (a caller prints "undefined"): no row at all, or pairs of one kind only.
 Functions on pairs take `weights` of shape (n,) or (replicates, n), and then return (replicates,): that is how

@@ -1,4 +1,4 @@
-"""A confusion matrix kept on the device while training, and the balanced metrics read from it without a second pass."""
+"""The confusion matrix of training, kept on the device; balanced metrics and the recall of each class are read from it."""
 
 import keras
 import numpy as np

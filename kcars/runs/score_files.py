@@ -1,4 +1,4 @@
-"""The files that answers are taken by beside the weights, metric.npz and head.npz: which of them scores.json goes by.
+"""Writes scores.json, and metric.npz or head.npz with it; `file_of` returns which of these files the scores belong to.
 
 Two files cannot be replaced at one moment. While one is, it has a second name, which scores.json tells: killed at any moment,
 a run answers by the earlier scoring or by the new one, never by the numbers of both.

@@ -1,4 +1,4 @@
-"""Verification: do two photos show the same make or model?"""
+"""Verification: do two photos show the same make or model? Its network, loss, threshold and scores."""
 
 import math
 from collections.abc import Callable

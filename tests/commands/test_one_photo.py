@@ -157,7 +157,8 @@ def test_every_way_gives_the_same_pixels_or_the_same_refusal(exported, tmp_path_
     for name, ask in asked.items():
         try:
             answer = np.asarray(ask(), np.float32).reshape(SIZE, SIZE, 3)
-        except (tf.errors.InvalidArgumentError, ValueError):
+        except (tf.errors.InvalidArgumentError, ValueError) as error:
+            assert name != "README" or str(error).startswith(f"{path}: "), (told, box, error)
             answer = None
         assert (answer is not None) == by_clients, (told, box, name, found if refused else "answered")
         assert answer is None or np.array_equal(answer, found), (told, box, name)
