@@ -95,7 +95,12 @@ def init(folder):
     """
     from kcars.data.readers.manifest import write
 
-    echo(f"written: {write(folder)}")
+    file, unnamed = write(folder)
+    echo(f"written: {file}")
+    if unnamed:
+        warn(
+            f"{len(unnamed)} photos are without make and model, such as {unnamed[0]}: fill them in, or remove their lines"
+        )
 
 
 @data.command()

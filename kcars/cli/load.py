@@ -27,7 +27,7 @@ def stem(name: str) -> str:
 def load_told(folder: Path | None, strategy, whole: bool = False, out: Path | None = None):
     """The Dataset at `folder`, or for None drawn cars; its split and missing photos are told.
 
-    whole: one without lists is not split, but tested whole. out: where the command writes, which is refused within class folders.
+    whole: one that does not say what to test on is not split, but tested whole. out: where the command writes, which is refused within class folders.
     """
     from kcars.data.source import load, refuse_within
     from kcars.data.spelling import why_missing
@@ -36,8 +36,10 @@ def load_told(folder: Path | None, strategy, whole: bool = False, out: Path | No
     echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
     if out is not None:
         refuse_within(folder, out)
-    if dataset.split != "as listed":
-        echo("no list says what to test on: all of it" if whole else f"split: {dataset.split}")
+    if whole and not dataset.says_what_to_test:
+        echo("nothing says what to test on: all photos are")
+    elif dataset.split != "as listed":
+        echo(f"split: {dataset.split}")
     if dataset.missing:
         first = ", ".join(dataset.missing[:3])
         why = why_missing(dataset.index.root, dataset.missing)

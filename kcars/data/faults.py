@@ -27,6 +27,10 @@ KINDS = {
     "near_copy_with_two_labels": (True, "nearly the same photo under two models"),
     "in_two_splits": (True, "listed to learn from and to test on"),
     "model_in_two_splits": (True, "verification: a model to learn from that stands in the test pairs"),
+    "model_in_train_and_test": (
+        False,
+        "stands in the given train and test photos: verification by models needs others to test on; classification does not",
+    ),
     "pair_of_itself": (True, "a test pair of one photo with itself"),
     "pair_with_wrong_label": (True, "a pair listed as same of two models, or as different of one"),
     "pair_of_missing_photo": (True, "a test pair of a photo that does not exist"),

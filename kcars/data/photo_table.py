@@ -192,6 +192,11 @@ class Dataset:
     read_as: str = ""
     validation: np.ndarray | None = None
 
+    @property
+    def says_what_to_test(self) -> bool:
+        """Whether lists, or splits of the owner, name photos to test on."""
+        return self.split in ("as listed", "as given") and len(self.test_rows()) > 0
+
     def test_rows(self) -> np.ndarray:
         """Distinct rows that are tested on, sorted."""
         parts = [self.test, *(pairs.rows() for pairs in self.pairs.values())]

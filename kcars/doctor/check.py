@@ -148,7 +148,8 @@ def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
         return
     for id_ in np.intersect1d(ids, model[dataset.test_rows()]):
         row = dataset.train[model[dataset.train] == id_][0]
-        yield Fault("model_in_two_splits", str(index.paths[row]), index.name("model", id_))
+        kind = "model_in_two_splits" if dataset.split == "as listed" else "model_in_train_and_test"
+        yield Fault(kind, str(index.paths[row]), index.name("model", id_))
     for pairs in dataset.pairs.values():
         yield from _pair_faults(index.paths, model, pairs)
 

@@ -65,8 +65,8 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
 
 
 def _whole(dataset: Dataset) -> Dataset:
-    """Where no list says what to test on, everything."""
-    if dataset.split == "as listed":
+    """Where nothing says what to test on, everything."""
+    if dataset.says_what_to_test:
         return dataset
     rows = np.arange(len(dataset.index))
     if not dataset.pairs:

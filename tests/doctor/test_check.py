@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.commands import kcars
+from support.commands import kcars, rows
 
 from kcars.data.faults import KINDS, spoils
 from kcars.data.source import listed_faults, load_every_task
@@ -220,3 +220,17 @@ def test_real_photos(real_cars):
     kinds = Counter(fault.kind for fault in faults)
     assert kinds["near_copy_with_two_labels"] + kinds["near_copy_in_two_splits"] + kinds["near_copy"] == 7
     assert set(kinds) <= {"near_copy_with_two_labels", "near_copy_in_two_splits", "near_copy", "grey", "tiny"}
+
+
+def test_a_model_in_given_train_and_test_photos_spoils_no_classification(tmp_path):
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for model in ("a", "b"):
+            for number in range(4):
+                place = tmp_path / "cars" / split / "make" / model / f"{number}.jpg"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                small = Image.fromarray(random.integers(0, 256, (9, 12, 3), np.uint8))
+                small.resize((120, 90), Image.Resampling.BICUBIC).save(place, quality=95)
+    told = kcars("data", "check", "--data", tmp_path / "cars", "--out", tmp_path / "out")
+    kinds = [row["kind"] for row in rows(tmp_path / "out/findings.csv")]
+    assert "model_in_two_splits" not in kinds and "model_in_train_and_test" in told

@@ -55,6 +55,23 @@ def test_classes_are_told_by_name(classified, drawn, tmp_path):
     shutil.rmtree(folder)
 
 
+def test_a_split_of_the_owner_says_what_is_tested(classified, drawn, tmp_path):
+    cars = described(classified, tmp_path / "cars", drawn)
+    tested = sorted(cars.rglob("*.jpg"))[::2]
+    for photo in sorted(cars.rglob("*.jpg")):
+        target = tmp_path / "split" / ("test" if photo in tested else "train") / photo.relative_to(cars)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, target)
+    output = kcars("evaluate", classified, "--on", tmp_path / "split")
+    (folder,) = classified.glob("on-*")
+    assert "split: as given" in output and "all photos are" not in output
+    assert len(rows(folder / "photos.csv")) == len(tested)
+    shutil.rmtree(folder)
+    output = kcars("evaluate", classified, "--on", cars)
+    assert "nothing says what to test on: all photos are" in output
+    shutil.rmtree(next(classified.glob("on-*")))
+
+
 def test_unknown_classes_are_named_and_left_out(classified, drawn, tmp_path):
     other = described(classified, tmp_path / "cars", drawn)
     strange = other / "Nobody" / "Never"

@@ -95,6 +95,17 @@ def _refuse_ambiguous(paths: Sequence[str], root: Path) -> None:
         )
 
 
+def named_alone(path: str) -> Photo:
+    """A photo with what its own path says, whatever the others': folders make/model/ or class/, below one of a split or not."""
+    folders = PurePosixPath(path).parts[:-1]
+    split = split_of(folders[0]) if folders else ""
+    labels = folders[1:] if split else folders
+    if len(labels) not in (1, 2):
+        return Photo(path, "", "", split)
+    *make, model = labels
+    return Photo(path, "".join(make), model, split)
+
+
 def _photo(path: str, split: bool, root: Path) -> Photo:
     first, *labels = PurePosixPath(path).parts[:-1] if split else ("", *PurePosixPath(path).parts[:-1])
     if len(labels) not in (1, 2):

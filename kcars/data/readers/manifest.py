@@ -40,10 +40,11 @@ def read(file: Path, task: str, data: DataSettings) -> Dataset:
     return dataset(file.parent, photos, task, data, str(file), pairs)
 
 
-def write(folder: Path) -> Path:
-    """Write `photos.csv` for every photo below `folder`, make and model filled in from class folders where they fit.
+def write(folder: Path) -> tuple[Path, list[str]]:
+    """Write `photos.csv` for every photo below `folder`; the file, and the photos that it gives no name.
 
-    Raises KcarsError where the file is there already, or there is no photo.
+    Make and model are filled in from class folders; where these are of no one layout, from each photo's own. Raises KcarsError
+    where the file is there already, or there is no photo.
     """
     file = folder / PHOTOS
     if os.path.lexists(file):
@@ -51,13 +52,13 @@ def write(folder: Path) -> Path:
     try:
         photos = folders.described(folder)
     except KcarsError:
-        photos = [Photo(path, "", "") for path in walk(folder)]
+        photos = [folders.named_alone(path) for path in walk(folder)]
         if not photos:
             raise
     refuse_undecodable(folder, [photo.path for photo in photos])
     columns = {name: [getattr(photo, name) for photo in photos] for name in ("path", "make", "model", "split")}
     write_text(file, csv_text(columns | {name: [""] * len(photos) for name in _COLUMNS if name not in columns}))
-    return file
+    return file, [photo.path for photo in photos if not photo.model]
 
 
 def described(file: Path) -> list[Photo]:

@@ -47,7 +47,7 @@ def edited(folder, **columns):
 
 
 def test_init_fills_in_what_the_folders_tell(folder):
-    file = manifest.write(folder)
+    file, _ = manifest.write(folder)
     rows = lines(folder)
     assert len(rows) == 48
     assert (rows[0]["path"], rows[0]["make"], rows[0]["model"], rows[0]["group"]) == ("audi/a1/0.jpg", "audi", "a1", "")
@@ -58,10 +58,19 @@ def test_init_fills_in_what_the_folders_tell(folder):
     assert dataset.index.name("model", dataset.index.ids["model"][-1]) == "bmw x3"
 
 
-def test_init_without_class_folders_leaves_names_to_be_filled_in(folder):
+def test_init_names_each_photo_by_its_own_folders_where_they_are_of_no_one_layout(folder):
+    """One photo that lies too deep, or beside model folders, once cost all others their names, without a word."""
+    before = {row["path"] for row in lines(folder)} if (folder / "photos.csv").exists() else set()
     write_photo(folder / "audi/a1/2010/deep.jpg")
-    manifest.write(folder)
-    assert {row["make"] for row in lines(folder)} == {""}
+    write_photo(folder / "audi/beside.jpg")
+    write_photo(folder / "alone.jpg")
+    assert not before
+    _, unnamed = manifest.write(folder)
+    assert unnamed == ["alone.jpg", "audi/a1/2010/deep.jpg"]
+    found = {row["path"]: (row["make"], row["model"]) for row in lines(folder)}
+    assert found["audi/beside.jpg"] == ("", "audi") and found["alone.jpg"] == ("", "")
+    others = {path: named for path, named in found.items() if path.count("/") == 2}
+    assert others and all(named == tuple(path.split("/")[:2]) for path, named in others.items())
     with pytest.raises(KcarsError, match=r"photos\.csv:2: make and model are empty"):
         manifest.read(folder / "photos.csv", "classify", DATA)
 
