@@ -2,7 +2,7 @@
 
 import keras
 
-from kcars.core.errors import one_of
+from kcars.core.errors import KcarsError, one_of
 from kcars.losses.catalogue import LOSSES
 
 
@@ -17,7 +17,12 @@ class CatalogueLoss(keras.losses.Loss):
         super().__init__(name=name, **kwargs)
         self.of_batch, self.settings = of_batch, settings or {}
         record = LOSSES[name]
-        self._values = record.of_batch if of_batch else record.values
+        values = record.of_batch if of_batch else record.values
+        if values is None:
+            raise KcarsError(
+                f"loss {name}: there is none {'of all pairs of a batch' if of_batch else 'of single examples'}"
+            )
+        self._values = values
 
     def call(self, y_true, y_pred):
         """Values (n,) of labels and outputs, of which the loss's own file gives the shapes."""

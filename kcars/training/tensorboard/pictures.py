@@ -13,7 +13,7 @@ from kcars.runs.run import Run
 from kcars.settings.strategy import to_yaml
 from kcars.tasks.plan import Plan
 from kcars.training.tensorboard import drawings
-from kcars.training.tensorboard.board import Board
+from kcars.training.tensorboard.board import Board, NoBoard
 
 EXAMPLES = "training/photos after augmentation"
 PHOTOS, PHOTO_COLUMNS, PAIRS, PAIR_COLUMNS = 24, 6, 15, 3
@@ -31,7 +31,7 @@ class Curves(keras.callbacks.Callback):
     latest: what the scoring, which stands before this callback, found in this epoch: `Result.curves`.
     """
 
-    def __init__(self, plan: Plan, record: Callable[[list], None], board: Board):
+    def __init__(self, plan: Plan, record: Callable[[list], None], board: Board | NoBoard):
         """record: called with rows [epoch, difficulty, true positive rates], where there are any."""
         super().__init__()
         self.plan, self.record, self.board = plan, record, board
@@ -84,7 +84,7 @@ def by_name(confusion: np.ndarray, classes: Classes) -> tuple[np.ndarray, list[s
     )
 
 
-def begin(board: Board, run: Run, plan: Plan, stream) -> None:
+def begin(board: Board | NoBoard, run: Run, plan: Plan, stream) -> None:
     """Write what is known before the first epoch: settings, data, and examples of what the network is fed."""
     board.text("settings", f"```yaml\n{to_yaml(plan.strategy)}```")
     board.text("data", data_table(run.facts()))
