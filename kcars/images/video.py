@@ -15,6 +15,7 @@ from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
 from kcars.data.photo_files import refuse_undecodable
 from kcars.images import formats
+from kcars.images.mp4_matrix import is_mirrored
 from kcars.untrusted.reading import opened
 
 ENDINGS = (
@@ -38,7 +39,11 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
     """
     place = os.path.abspath(video)
     refuse_undecodable(place, ())  # OpenCV crashes at such a name.
-    with opened(video):  # A pipe or a device may never end.
+    with opened(video) as file:  # A pipe or a device may never end.
+        if is_mirrored(file, os.fstat(file.fileno()).st_size):
+            raise KcarsError(
+                f"{video}: asks to be shown mirrored, which is not done here; save it anew (ffmpeg -i does)"
+            )
         capture = _capture(place)
     times = _Times()
     try:

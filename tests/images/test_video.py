@@ -161,6 +161,38 @@ def test_whatever_is_damaged_there_is_no_traceback(tmp_path_factory, ending, dat
     assert times == sorted(set(times))
 
 
+def with_matrix(path, matrix):
+    """Give the track header of an MP4 file a display matrix."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"tkhd") + 4 + (52 if data[data.index(b"tkhd") + 4] else 40)
+    data[place : place + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(data)
+    return path
+
+
+ONE, LAST = 1 << 16, 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("matrix", "mirrored"),
+    [
+        ((ONE, 0, 0, 0, ONE, 0, 0, 0, LAST), False),
+        ((0, ONE, 0, -ONE, 0, 0, 48 * ONE, 0, LAST), False),  # A quarter turn.
+        ((-ONE, 0, 0, 0, -ONE, 0, 64 * ONE, 48 * ONE, LAST), False),  # A half turn.
+        ((-ONE, 0, 0, 0, ONE, 0, 64 * ONE, 0, LAST), True),
+        ((ONE, 0, 0, 0, -ONE, 0, 0, 48 * ONE, LAST), True),
+        ((0, ONE, 0, ONE, 0, 0, 0, 0, LAST), True),
+    ],
+)
+def test_a_mirrored_video_is_refused_and_no_turned_one(tmp_path, matrix, mirrored):
+    """OpenCV shows a mirror image as a half turn."""
+    path = with_matrix(write(tmp_path / "a.mp4", seconds=1), matrix)
+    found = list(frames(path, 1.0))
+    assert [photo.fault is not None for photo in found] == [mirrored]
+    if mirrored:
+        assert "a.mp4: asks to be shown mirrored" in str(found[0].fault)
+
+
 def test_tries_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setenv("KCARS_LIMITS", "video_damaged_frames=3")
     *_, last = frames(spoiled(write(tmp_path / "v.mp4", seconds=4)), 1.0)

@@ -1,0 +1,55 @@
+"""How an MP4 or QuickTime file asks for its frames to be shown: the matrix in the header of its video track (ISO/IEC 14496-12, 8.3.2).
+
+OpenCV's reader makes quarter turns, and takes a mirror image for a half turn.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+MOST_BOXES = 10_000  # A header has dozens.
+_WITHIN = (b"moov", b"trak")
+
+
+def is_mirrored(file: BinaryIO, size: int) -> bool:
+    """Whether a video track is to be shown mirrored; False for files of other kinds, and for what cannot be read."""
+    file.seek(0)
+    return file.read(8)[4:] == b"ftyp" and any(_determinant(header) < 0 for header in _track_headers(file, size))
+
+
+def _track_headers(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The content of each `tkhd` box."""
+    waiting, seen = [(0, size)], 0
+    while waiting and seen < MOST_BOXES:
+        place, end = waiting.pop()
+        while place + 8 <= end and seen < MOST_BOXES:
+            seen += 1
+            name, begin, after = _box(file, place, end)
+            if after <= place:
+                break
+            if name in _WITHIN:
+                waiting.append((begin, after))
+            elif name == b"tkhd":
+                file.seek(begin)
+                yield file.read(min(after - begin, 128))
+            place = after
+
+
+def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
+    """(name, where its content begins, where the next box begins) of a box."""
+    file.seek(place)
+    head = file.read(16)
+    length, name = struct.unpack(">I4s", head[:8])
+    begin = place + 8
+    if length == 1 and len(head) == 16:
+        length, begin = struct.unpack(">Q", head[8:])[0], place + 16
+    return name, begin, end if length == 0 else min(place + length, end)
+
+
+def _determinant(header: bytes) -> int:
+    """Of the matrix's upper left part, for a track that has a size; 0 for others, such as sound, and for what is cut off."""
+    start = 52 if header[:1] == b"\x01" else 40
+    if len(header) < start + 44:
+        return 0
+    a, b, _, c, d, *_, width, height = struct.unpack(">11i", header[start : start + 44])
+    return a * d - b * c if width and height else 0
