@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -50,9 +51,18 @@ def with_pandas(text: str) -> list[list[str]]:
 
 def is_formula(cell: str) -> bool:
     try:
-        return float(cell) != float(cell)  # A number is none.
+        if math.isfinite(float(cell)):  # A number is none.
+            return False
     except ValueError:
-        return cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+        pass
+    return cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+
+
+@pytest.mark.parametrize(
+    ("cell", "formula"), [("-1.5", False), ("NAN", False), ("-nan", True), ("+inf", True), ("=1", True), ("a", False)]
+)
+def test_what_counts_as_a_formula_here(cell, formula):
+    assert is_formula(cell) == formula
 
 
 @tried
