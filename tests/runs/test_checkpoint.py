@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
 from support.commands import kcars, small
 
 from kcars.demo.models import load
 from kcars.inference.predictor import load as predictor
 
 
+@pytest.mark.slow
 def test_a_run_with_makes_and_adjusted_logits_is_used_after_training(drawn, tmp_path):
     run, photo = tmp_path / "run", next((drawn / "image").rglob("*.jpg"))
     added = small("model.make_weight=0.5", "balance.logit_adjustment=1", "train.epochs=1")
