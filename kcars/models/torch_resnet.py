@@ -14,12 +14,13 @@ def is_torch_resnet(names) -> bool:
 
 
 def torch_name(layer: str, weight: str) -> str:
-    """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`."""
-    leaf = "weight" if weight == "kernel" else _NORM[weight]
-    if layer.startswith("stem_"):
-        return f"{'conv1' if layer == 'stem_conv' else 'bn1'}.{leaf}"
+    """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`; `layer/weight` for what is of no residual network of basic blocks."""
+    leaf = "weight" if weight == "kernel" else _NORM.get(weight)
     found = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer)
-    assert found, layer
+    if leaf is None or not (found or layer in ("stem_conv", "stem_norm")):
+        return f"{layer}/{weight}"
+    if not found:
+        return f"{'conv1' if layer == 'stem_conv' else 'bn1'}.{leaf}"
     stage, block, part = found.groups()
     part = _PARTS.get(part) or part.replace("norm", "bn")
     return f"layer{stage}.{int(block) - 1}.{part}.{leaf}"
