@@ -1,4 +1,4 @@
-"""Files that visitors send: what is read of them, and what is told where one cannot be answered about."""
+"""Files that visitors send: how they are read, and the message for a file that cannot be used."""
 
 from pathlib import Path
 

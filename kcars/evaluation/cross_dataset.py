@@ -1,4 +1,4 @@
-"""A model that was trained on one dataset, tested on another: classes are told by their names, never by their numbers."""
+"""Scores of a run on another dataset than its own: classes are matched by name, never by number."""
 
 from dataclasses import replace
 

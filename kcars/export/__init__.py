@@ -1,4 +1,4 @@
-"""A trained model out of the house: SavedModel, ONNX and LiteRT, each loaded again and compared before success is told."""
+"""Exports of a trained model: SavedModel, ONNX and LiteRT. Each is loaded again and compared with the run before success is reported."""
 
 import importlib.util
 import os

@@ -1,4 +1,4 @@
-"""From a network's outputs to what a person is told: names with probabilities, or whether two photos show the same."""
+"""Predictions from a network's outputs: names with probabilities, or whether two photos show the same."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""The paper's figures, and runs beside them."""
+"""The paper's tables and figures, compared with runs."""

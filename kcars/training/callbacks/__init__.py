@@ -1,1 +1,1 @@
-"""What happens beside the steps of a training."""
+"""Keras callbacks of a training: checkpoints, validation, history, state."""
