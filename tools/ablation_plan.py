@@ -191,7 +191,7 @@ class Planner:
         """The study's dataset for a classifier that a verifier begins with: it may not know the models that validate."""
         dataset = self._dataset(self.data, then)
         plan = task_module(then.task).plan(dataset, then)
-        held = np.unique(dataset.index.ids["model"][plan.validation]).tolist()
+        held = np.unique(dataset.table.ids["model"][plan.validation]).tolist()
         if then.task != "verify" or not held:
             return self.data
         place = self.out / f"data/without-{fingerprint(held)[:8]}"

@@ -148,14 +148,14 @@ def refuse_others(trial: Trial, planner: Planner) -> None:
 
 
 def validation_score(trial: Trial) -> float:
-    """The leading validation score, of the photos seen and measured as the test's are, or of folds; nan before it is there."""
+    """The monitored validation score, of the photos seen and measured as the test's are, or of folds; nan before it is there."""
     if not scored(trial):
         return float("nan")
     run = existing(trial)
     found = run.scores().get("validation")
     if not found:
         return kept(run)[0]
-    score = found[task_module(run.strategy().task).leading(run.strategy())]
+    score = found[task_module(run.strategy().task).monitor(run.strategy())]
     return float("nan") if score is None else score
 
 

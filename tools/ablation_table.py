@@ -51,7 +51,7 @@ class Row:
     note: str
 
     def means(self) -> list[float]:
-        """Of each score over the seeds, the leading one first."""
+        """Of each score over the seeds, the main one first."""
         return [mean(each) for each in zip(*(list(run.scores.values()) for run in self.runs.values()), strict=True)]
 
 
@@ -150,11 +150,11 @@ def plan_table(planner: Planner, seed: int) -> str:
 
 
 def _keys(scores: dict) -> list[str]:
-    """The scores that the table tells, the leading one first."""
+    """The scores that the table tells, the main one first."""
     if scores["task"] == "classify":
         return list(CLASSIFICATION)
-    leading = scores["deciding"]
-    return [f"{name}/roc_auc" for name in (leading, *(name for name in DIFFICULTIES if name != leading))]
+    main = scores["deciding"]
+    return [f"{name}/roc_auc" for name in (main, *(name for name in DIFFICULTIES if name != main))]
 
 
 def _short(key: str) -> str:
@@ -215,8 +215,8 @@ def _cells(row: Row, seeds: Sequence[int]) -> list[str]:
     cells = [row.variant, row.told, f"{photos:,.0f}", f"{work / 1e12:.3g}", f"{mean(run.minutes for run in runs):.1f}"]
     cells += [_numbers(row.runs[seed].scores.values()) if seed in row.runs else "" for seed in seeds]
     if len(seeds) > 1:
-        leading = [next(iter(run.scores.values())) for run in runs]
-        cells += [_numbers(row.means()), f"{stdev(leading):.3f}" if len(runs) > 1 else ""]
+        main = [next(iter(run.scores.values())) for run in runs]
+        cells += [_numbers(row.means()), f"{stdev(main):.3f}" if len(runs) > 1 else ""]
     return [*cells, _apart(row.difference), f"{mean(run.validation for run in runs):.3f}"]
 
 

@@ -80,7 +80,7 @@ def fed(strategy, dataset) -> float:
 
     start(strategy.train)
     task = task_module(strategy.task)
-    store = open_store(dataset.index, strategy.data, progress=False)
+    store = open_store(dataset.table, strategy.data, progress=False)
     stream = task.stream(task.plan(dataset, strategy), store)
     steps, data = stream.steps_per_epoch, strategy.data
     batches = iter(training_dataset(stream, 0, steps + 1, data.workers, data.prefetch))

@@ -63,7 +63,7 @@ def child(deterministic: str, name: str, cars: str) -> None:
     task = task_module(strategy.task)
     plan = task.plan(load(Path(cars), strategy.task, strategy.data), strategy)
     cost.TIMED_STEPS = STEPS
-    print(cost.measure(plan, task.stream(plan, open_store(plan.dataset.index, strategy.data))).step_seconds)
+    print(cost.measure(plan, task.stream(plan, open_store(plan.dataset.table, strategy.data))).step_seconds)
 
 
 def saving(folder: Path, rounds: int) -> tuple[int, float]:

@@ -48,7 +48,7 @@ def rival(name: str, folder: str, what: str) -> None:
 
     task = task_module(strategy.task)
     plan = task.plan(dataset, strategy)
-    stream = task.stream(plan, open_store(dataset.index, strategy.data, progress=False))
+    stream = task.stream(plan, open_store(dataset.table, strategy.data, progress=False))
     network, steps = task.network(plan), stream.steps_per_epoch
     settings = strategy.train
     schedule = build_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps)

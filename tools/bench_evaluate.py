@@ -52,7 +52,7 @@ def prepared(folder: str):
     from kcars.images.pixel_store import open_store
     from kcars.tasks import task_module
 
-    store = open_store(dataset.index, strategy.data, progress=False)
+    store = open_store(dataset.table, strategy.data, progress=False)
     task = task_module(strategy.task)
     dataset = replace(dataset, pairs=thinned(dataset.pairs))
     plan = task.plan(dataset, strategy)

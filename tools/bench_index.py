@@ -43,7 +43,7 @@ def timed(what: str, read) -> None:
     read()  # warm
     begun = time.monotonic()
     dataset = read()
-    print(f"{what:<36} {len(dataset.index):>8} photos {time.monotonic() - begun:8.2f} s")
+    print(f"{what:<36} {len(dataset.table):>8} photos {time.monotonic() - begun:8.2f} s")
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def main() -> None:
     timed("lists and their labels", lambda: compcars.read(root, "classify"))
     with tempfile.TemporaryDirectory() as empty, kept_in(empty):
         begun = time.monotonic()
-        photos = len(compcars.read(root, "classify", every).index)
+        photos = len(compcars.read(root, "classify", every).table)
         print(f"{'every photo, files read':<36} {photos:>8} photos {time.monotonic() - begun:8.2f} s")
     timed("every photo, from the cached index", lambda: compcars.read(root, "classify", every))
 

@@ -77,13 +77,13 @@ def rival(what: str, name: str, folder: str) -> None:
 def first_pass(name: str, dataset, strategy):
     import os
 
-    index, data = dataset.index, strategy.data
+    table, data = dataset.table, strategy.data
     one = decoder(name, data)
-    paths = [index.root / str(index.paths[row]) for row in dataset.train]
+    paths = [table.root / str(table.paths[row]) for row in dataset.train]
 
     def run() -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for photo in pool.map(one, paths, index.box[dataset.train]):
+            for photo in pool.map(one, paths, table.box[dataset.train]):
                 assert photo.shape == (SIZE, SIZE, 3)
 
     return run
@@ -116,7 +116,7 @@ def kcars_epoch(name: str, dataset, strategy):
 
     start(strategy.train)
     task = task_module(strategy.task)
-    store = open_store(dataset.index, strategy.data, progress=False)
+    store = open_store(dataset.table, strategy.data, progress=False)
     stream = task.stream(task.plan(dataset, strategy), store)
     steps = len(dataset.train) // BATCH
     # One pipeline over all epochs, as training has it.
@@ -141,7 +141,7 @@ def torch_epoch(name: str, dataset, strategy):
     from kcars.images.decode import cut
 
     torch.set_num_threads(1)
-    index, data = dataset.index, strategy.data
+    table, data = dataset.table, strategy.data
     chain = [  # The strategy's `data.augment`.
         A.HorizontalFlip(p=0.5),
         A.RandomBrightnessContrast(brightness_limit=0.2, contrast_limit=0.2, p=0.2),
@@ -157,11 +157,11 @@ def torch_epoch(name: str, dataset, strategy):
     lean = name.startswith("torch lean")
     if not lean:
         chain += [A.Normalize(), ToTensorV2()]
-    labels = index.ids["model"]
+    labels = table.ids["model"]
 
     def decoded(row):
-        photo = cv2.imread(str(index.root / str(index.paths[row])))
-        return cut(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), index.box[row], data.padding)
+        photo = cv2.imread(str(table.root / str(table.paths[row])))
+        return cut(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), table.box[row], data.padding)
 
     resize, augment = A.Resize(SIZE, SIZE, interpolation=cv2.INTER_AREA), A.Compose(chain)
     from_files = A.Compose([resize, *chain])

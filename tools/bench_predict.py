@@ -77,7 +77,7 @@ def link(options, place: Path) -> list[Path]:
 
         run = Run.open(options.model)
         dataset = load(Path(run.facts()["data"]["source"]), "classify", run.strategy().data)
-        files = [dataset.index.root / str(path) for path in dataset.index.paths[dataset.test_rows()]]
+        files = [dataset.table.root / str(path) for path in dataset.table.paths[dataset.test_rows()]]
     links = []
     for number, file in enumerate(islice(cycle(files), options.photos)):
         links.append(place / f"{number:06d}{file.suffix}")

@@ -53,7 +53,7 @@ def test_vectors(folder: Path, data: Path | None) -> tuple[dict, np.ndarray, flo
     from kcars.data.source import load
     from kcars.images.pixel_store import open_store
     from kcars.models.outputs import network_outputs
-    from kcars.posthoc.distance_transform import LinearMetric
+    from kcars.posthoc.distance_transform import DistanceTransform
     from kcars.runs.checkpoint import answering_network
     from kcars.runs.keras_setup import start
     from kcars.runs.run import Run
@@ -66,15 +66,15 @@ def test_vectors(folder: Path, data: Path | None) -> tuple[dict, np.ndarray, flo
     dataset = load(data or Path(run.facts()["data"]["source"]), "verify", strategy.data)
     run.refuse_other_data(dataset)
     start(strategy.train, "float32")
-    store = open_store(dataset.index, strategy.data, True)
+    store = open_store(dataset.table, strategy.data, True)
     plan = verify.plan(dataset.without(store.bad), strategy)
     rows, asked = plan.dataset.test_rows(), strategy.evaluate
     outputs = network_outputs(answering_network(run), store, asked.batch, asked.mirror, "embedding", asked.shift)
-    outputs, _ = verify.with_metric(plan, outputs, LinearMetric.chosen(scores["metric"], run.folder))
+    outputs, _ = verify.with_metric(plan, outputs, DistanceTransform.chosen(scores["metric"], run.folder))
     found = {"embedding": (outputs(rows), scores["decision"]["scale"])}
     for name, rival in verify.baselines(plan, store).items():
         found[name] = np.array(rival(rows)), verify.calibrate(plan, rival)["scale"]
-    return found, dataset.index.ids["model"][rows], scores["decision"]["threshold"]
+    return found, dataset.table.ids["model"][rows], scores["decision"]["threshold"]
 
 
 def table(vectors: dict, labels: np.ndarray, counts: list[int], draws: int, seed: int) -> list[list[str]]:

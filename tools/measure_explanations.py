@@ -44,8 +44,8 @@ def measured(run: Path, data: Path, count: int, steps: int, seed: int) -> dict[s
     reported, explainer, coarse = Reported(run), load(run, moved=False), load(run, last=True).cam
     dataset = load_data(data, reported.strategy.task, reported.strategy.data)
     reported.run.refuse_other_data(dataset)
-    store = open_store(dataset.index, reported.strategy.data, False)
-    row = {path: number for number, path in enumerate(dataset.index.paths)}
+    store = open_store(dataset.table, reported.strategy.data, False)
+    row = {path: number for number, path in enumerate(dataset.table.paths)}
     random = generator(seed, "explanations", 0)
     cases = named if explainer.card["task"] == "classify" else paired
     found: dict[str, dict[str, list]] = {kind: {name: [] for name in (OURS, *RIVALS)} for kind in REPLACED}

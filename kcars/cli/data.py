@@ -127,8 +127,8 @@ def check(context, folder, out):
         warn(f"not checked: {reason}")
     writable_folder(out, "--out")
     faults = doctor.check(datasets, listed_faults(folder))
-    roots = list(dict.fromkeys(dataset.index.root for dataset in datasets.values()))
-    photos = len({path for dataset in datasets.values() for path in dataset.index.paths})
+    roots = list(dict.fromkeys(dataset.table.root for dataset in datasets.values()))
+    photos = len({path for dataset in datasets.values() for path in dataset.table.paths})
     doctor.write_csv(out / "findings.csv", faults)
     write_page(out / "findings.html", next(iter(datasets.values())).source, roots, faults, photos)
     echo_lines(doctor.summary(faults, photos))
@@ -167,14 +167,14 @@ def stats(folder, every, pixels, sheet, out):
         warn(f"not counted: {reason}")
     echo_lines(statistics.summary(datasets))
     dataset = next(iter(datasets.values()))
-    if sheet and is_photo_of(dataset.index, sheet):
+    if sheet and is_photo_of(dataset.table, sheet):
         raise KcarsError(f"--sheet {sheet}: is a photo of the dataset; name another file")
     if pixels:
-        mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.index, settings), dataset.train)
+        mean, deviation, photos = statistics.pixel_statistics(Decoded(dataset.table, settings), dataset.train)
         echo(f"pixels of {photos} training photos, RGB / 255: mean {mean.round(4)}, deviation {deviation.round(4)}")
     if sheet:
         with written_whole(sheet, "wb") as file:
-            statistics.contact_sheet(dataset.index, dataset.train).save(file, kind)
+            statistics.contact_sheet(dataset.table, dataset.train).save(file, kind)
         echo(f"  {sheet}")
     if out:
         writable_folder(out, "--out")

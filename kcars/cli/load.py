@@ -42,7 +42,7 @@ def load_told(folder: Path | None, strategy, whole: bool = False, out: Path | No
         echo(f"split: {dataset.split}")
     if dataset.missing:
         first = ", ".join(dataset.missing[:3])
-        why = why_missing(dataset.index.root, dataset.missing)
+        why = why_missing(dataset.table.root, dataset.missing)
         warn(
             f"{len(dataset.missing)} listed photos are missing and left out, such as {first}"
             + (f"; {why}" if why else "")

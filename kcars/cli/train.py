@@ -54,10 +54,10 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
     dataset = load_told(folder, strategy, out=None if dry_run else out or Path("runs"))
     echo(f"strategy: {title}")
-    if strategy.task == "verify" and strategy.deciding != strategy.difficulty:
+    if strategy.task == "verify" and strategy.monitored_difficulty != strategy.difficulty:
         echo(
             f"difficulty: {strategy.difficulty} pairs are all of one make, so that by make their scores are undefined; "
-            f"{strategy.deciding} pairs choose epoch and threshold"
+            f"{strategy.monitored_difficulty} pairs choose epoch and threshold"
         )
     if dry_run:
         _print_cost(strategy, dataset)

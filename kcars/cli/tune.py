@@ -104,7 +104,7 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
     refuse_paper(strategy)
     dataset = load_told(folder, strategy, out=out)
     echo(f"strategy: {title}")
-    record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).leading(strategy))
+    record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).monitor(strategy))
     changed = f"{title} (searched: {', '.join(one.key for one in space)})"
     try:
         search(record, dataset, changed, trials, minutes, echo)

@@ -1,4 +1,4 @@
-"""Index: one row a photo. Pairs: two rows and whether they show the same class. Dataset: both, with splits."""
+"""PhotoTable: one row a photo. Pairs: two rows and whether they show the same class. Dataset: both, with splits."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ NO_BOX = (-1, -1, -1, -1)
 
 
 @dataclass(frozen=True)
-class Index:
+class PhotoTable:
     """Photos and labels, column by column; all arrays have one entry a row.
 
     paths: text relative to `root`; ids: {"make", "model"} -> int32 ids as in the dataset; box: (n, 4) int32 pixels
@@ -47,7 +47,7 @@ class Index:
 
 
 class PixelStore(Protocol):
-    """What gives photos' pixels by Index row.
+    """What gives photos' pixels by PhotoTable row.
 
     bad: rows (n,) of photos that could not be decoded; decodes: whether every read decodes anew; checksums: (n,) uint32, one a row.
     """
@@ -59,13 +59,13 @@ class PixelStore(Protocol):
     def checksums(self) -> np.ndarray | None: ...
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
         ...
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """left, right: (n,) rows of the Index; same: (n,) int8, 1 where the pair is labelled as one class."""
+    """left, right: (n,) rows of the PhotoTable; same: (n,) int8, 1 where the pair is labelled as one class."""
 
     left: np.ndarray
     right: np.ndarray
@@ -100,15 +100,15 @@ class Classes:
     named: bool = True
 
     @classmethod
-    def of(cls, index: Index, target: str, rows: np.ndarray) -> "Classes":
-        ids, first = np.unique(index.ids[target][rows], return_index=True)
-        makes = index.ids["make"][rows][first] if target == "model" else []
+    def of(cls, table: PhotoTable, target: str, rows: np.ndarray) -> "Classes":
+        ids, first = np.unique(table.ids[target][rows], return_index=True)
+        makes = table.ids["make"][rows][first] if target == "model" else []
         return cls(
             target,
             ids,
-            [index.name(target, id_) for id_ in ids],
-            [index.name("make", make) for make in makes],
-            bool(index.names[target]),
+            [table.name(target, id_) for id_ in ids],
+            [table.name("make", make) for make in makes],
+            bool(table.names[target]),
         )
 
     def full_names(self) -> list[str]:
@@ -150,20 +150,20 @@ def _once(names: list[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(compared) if compared.count(name) == 1}
 
 
-def model_names(index: Index, rows: np.ndarray) -> list[str]:
+def model_names(table: PhotoTable, rows: np.ndarray) -> list[str]:
     """Make and model of each photo as text that is equal in every dataset that names them alike."""
-    makes, models = index.ids["make"][rows].tolist(), index.ids["model"][rows].tolist()
+    makes, models = table.ids["make"][rows].tolist(), table.ids["model"][rows].tolist()
     named = {
-        (make, model): plain(with_make(index.name("make", make), index.name("model", model)))
+        (make, model): plain(with_make(table.name("make", make), table.name("model", model)))
         for make, model in set(zip(makes, models, strict=True))
     }
     return [named[pair] for pair in zip(makes, models, strict=True)]
 
 
-def is_photo_of(index: Index, file: Path) -> bool:
+def is_photo_of(table: PhotoTable, file: Path) -> bool:
     """Whether a file is one of the photos: what writing it would destroy."""
-    root, place = real_path(index.root), real_path(file.parent) / file.name
-    return place.is_relative_to(root) and place.relative_to(root).as_posix() in set(index.paths.tolist())
+    root, place = real_path(table.root), real_path(file.parent) / file.name
+    return place.is_relative_to(root) and place.relative_to(root).as_posix() in set(table.paths.tolist())
 
 
 def with_make(make: str, model: str) -> str:
@@ -173,7 +173,7 @@ def with_make(make: str, model: str) -> str:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader gives for one task: the Index, rows to learn from, and what to test on.
+    """What a reader gives for one task: the PhotoTable, rows to learn from, and what to test on.
 
     test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
     source: where it was read from, for messages; split: how photos came to train or to test, in words; bad: photos
@@ -181,7 +181,7 @@ class Dataset:
     validate on, None where kcars takes some of the training rows.
     """
 
-    index: Index
+    table: PhotoTable
     train: np.ndarray
     test: np.ndarray
     pairs: dict[str, Pairs]
@@ -207,7 +207,7 @@ class Dataset:
         return self.train if self.validation is None else np.concatenate([self.train, self.validation])
 
     def without(self, rows: np.ndarray) -> "Dataset":
-        """The same dataset, Index and fingerprint, with the rows taken out of its lists and pairs."""
+        """The same dataset, PhotoTable and fingerprint, with the rows taken out of its lists and pairs."""
         if not len(rows):
             return self
         kept = {name: ~(np.isin(pairs.left, rows) | np.isin(pairs.right, rows)) for name, pairs in self.pairs.items()}
@@ -220,7 +220,7 @@ class Dataset:
                 name: Pairs(pairs.left[kept[name]], pairs.right[kept[name]], pairs.same[kept[name]])
                 for name, pairs in self.pairs.items()
             },
-            bad=tuple(self.index.paths[rows]),
+            bad=tuple(self.table.paths[rows]),
             read_as=self.fingerprint(),
         )
 
@@ -228,14 +228,14 @@ class Dataset:
         """Equal for equal lists, labels, boxes and file sizes, wherever the dataset lies."""
         if self.read_as:
             return self.read_as
-        index = self.index
-        columns = [index.ids["make"], index.ids["model"], index.box, index.viewpoint, index.bytes]
-        columns += [] if index.group is None else [index.group]
+        table = self.table
+        columns = [table.ids["make"], table.ids["model"], table.box, table.viewpoint, table.bytes]
+        columns += [] if table.group is None else [table.group]
         lists = [self.train, self.test, *([] if self.validation is None else [self.validation])]
         for pairs in self.pairs.values():
             lists += [pairs.left, pairs.right, pairs.same]
         digests = [fingerprint_array(array) for array in columns + lists]
-        return fingerprint("\n".join(index.paths), list(self.pairs), digests)
+        return fingerprint("\n".join(table.paths), list(self.pairs), digests)
 
 
 def fingerprint_array(array: np.ndarray) -> str:

@@ -1,6 +1,6 @@
-"""The Index of a whole release, kept in the cache folder until a folder of the release changes.
+"""The PhotoTable of a whole release, kept in the cache folder until a folder of the release changes.
 
-A file that is added, removed or replaced changes the time of its folder, and the Index is read anew. A file that is
+A file that is added, removed or replaced changes the time of its folder, and the PhotoTable is read anew. A file that is
 overwritten in place does not: `kcars data check` reads every file itself.
 """
 
@@ -13,30 +13,32 @@ import numpy as np
 from kcars.core.errors import KcarsError
 from kcars.core.files import cache_place, fingerprint, kept_in_cache, real_path, written_whole
 from kcars.core.unfinished import forget_all_leftovers
-from kcars.data.photo_table import Index
+from kcars.data.photo_table import PhotoTable
 from kcars.untrusted.reading import read_arrays
 
 FORMAT = 1  # Raise it when readers give other columns for the same files.
 _COLUMNS = ("make", "model", "box", "viewpoint", "year", "bytes")
 
 
-def kept_index(root: Path, names: dict[str, dict[int, str]], depth: int, read: Callable[[], Index]) -> Index:
-    """The Index that `read()` gives for the folders `image/` and `label/` below `root`, from the cache where it can.
+def cached_table(
+    root: Path, names: dict[str, dict[int, str]], depth: int, read: Callable[[], PhotoTable]
+) -> PhotoTable:
+    """The PhotoTable that `read()` gives for the folders `image/` and `label/` below `root`, from the cache where it can.
 
-    names: as in Index, read by the caller; depth: how many levels of folders lie above the photos.
+    names: as in PhotoTable, read by the caller; depth: how many levels of folders lie above the photos.
     """
     stamps = [stamp for folder in ("image", "label") for stamp in _folders(f"{root}/{folder}", depth)]
     key = fingerprint(FORMAT, str(real_path(root)), stamps)
     file = cache_place() / "indexes" / f"{key}.npz"
     kept = _load(file)
     if kept is None:
-        index = read()
-        kept_in_cache(file, lambda file: _save(file, index))
-        return index
+        table = read()
+        kept_in_cache(file, lambda file: _save(file, table))
+        return table
     paths = np.array(bytes(kept["paths"]).decode("utf-8", "surrogateescape").split("\0"), object)
     ids = {target: kept[target] for target in ("make", "model")}
     columns = {name: kept[name] for name in _COLUMNS if name not in ids}
-    return Index(root=root / "image", paths=paths, ids=ids, names=names, **columns)
+    return PhotoTable(root=root / "image", paths=paths, ids=ids, names=names, **columns)
 
 
 def _folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
@@ -62,11 +64,11 @@ def _load(file: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _save(file: Path, index: Index) -> None:
+def _save(file: Path, table: PhotoTable) -> None:
     forget_all_leftovers(file.parent)
     for old in sorted(file.parent.glob("*.npz"), key=os.path.getmtime)[:-9]:
         old.unlink(missing_ok=True)
-    paths = np.frombuffer("\0".join(index.paths).encode("utf-8", "surrogateescape"), np.uint8)
-    columns = {"bytes": index.bytes, "box": index.box, "viewpoint": index.viewpoint, "year": index.year, **index.ids}
+    paths = np.frombuffer("\0".join(table.paths).encode("utf-8", "surrogateescape"), np.uint8)
+    columns = {"bytes": table.bytes, "box": table.box, "viewpoint": table.viewpoint, "year": table.year, **table.ids}
     with written_whole(file, "wb") as handle:
         np.savez(handle, paths=paths, **columns)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.

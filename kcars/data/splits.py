@@ -6,7 +6,7 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
-from kcars.data.photo_table import Index, Pairs
+from kcars.data.photo_table import Pairs, PhotoTable
 from kcars.settings import DIFFICULTIES
 
 MOST_PHOTOS_PAIRED = 4000  # All their pairs are weighed at once, 8 million; more would only cost memory.
@@ -47,30 +47,30 @@ def _grouped_share(labels: np.ndarray, share: float, seed: int, groups: np.ndarr
 
 
 def automatic_split(
-    index: Index, rows: np.ndarray, task: str, share: float, seed: int
+    table: PhotoTable, rows: np.ndarray, task: str, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """(training rows, test rows, how in words) of a dataset without lists of its own; no group stands in both.
 
     classify: a stratified share of the photos of each model is tested on; verify: a share of the models, whole.
     """
-    model = index.ids["model"][rows]
+    model = table.ids["model"][rows]
     if task == "classify":
-        groups = None if index.group is None else index.group[rows]
+        groups = None if table.group is None else table.group[rows]
         tested = stratified_share(np.unique(model, return_inverse=True)[1], share, seed, groups)
         what = "the photos"
     else:
         count = max(4, round(len(np.unique(model)) * share))
-        tested = np.isin(model, held_out_models(index, rows, count, seed))
+        tested = np.isin(model, held_out_models(table, rows, count, seed))
         what = "the models"
-    train, test = apart(index, rows[~tested], rows[tested]), rows[tested]
+    train, test = apart(table, rows[~tested], rows[tested]), rows[tested]
     return train, test, f"automatic, seed {seed}: {share:.0%} of {what} to test on"
 
 
-def apart(index: Index, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+def apart(table: PhotoTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The rows that share no group with the others; KcarsError where none is left."""
-    if index.group is None:
+    if table.group is None:
         return rows
-    left = rows[~np.isin(index.group[rows], index.group[others])]
+    left = rows[~np.isin(table.group[rows], table.group[others])]
     if len(rows) and not len(left):
         raise KcarsError(
             f"groups: each of {len(rows)} photos to learn from is of a group that is tested or validated on; "
@@ -79,18 +79,18 @@ def apart(index: Index, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return left
 
 
-def test_pairs(index: Index, rows: np.ndarray, seed: int) -> dict[str, Pairs]:
+def test_pairs(table: PhotoTable, rows: np.ndarray, seed: int) -> dict[str, Pairs]:
     """Pairs of each difficulty to test on, drawn from the rows."""
-    return {name: draw_pairs(index, rows, name, TEST_PAIRS, seed) for name in DIFFICULTIES}
+    return {name: draw_pairs(table, rows, name, TEST_PAIRS, seed) for name in DIFFICULTIES}
 
 
-def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+def held_out_models(table: PhotoTable, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Ids of `count` models to validate on, or as many as can be spared: of each make two, then more in turn.
 
     Two of a make, so that hard negatives (same make) exist; a make keeps at least one model to train where it can.
     Models have two or more photos. Raises KcarsError where not even two makes offer two models.
     """
-    model, make = index.ids["model"][rows], index.ids["make"][rows]
+    model, make = table.ids["model"][rows], table.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)
     draw = generator(seed, "validation models", 0)
     offers = [np.intersect1d(model[make == chosen], ids[photos >= 2]) for chosen in draw.permutation(np.unique(make))]
@@ -112,13 +112,13 @@ def held_out_models(index: Index, rows: np.ndarray, count: int, seed: int) -> np
     return np.sort(np.array(held, np.int32))
 
 
-def folds_by_make(index: Index, rows: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+def folds_by_make(table: PhotoTable, rows: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
     """Ids of the models that each of up to `folds` folds holds out: whole makes, dealt to even numbers of models.
 
     A fold has two makes or more that have two models, so that pairs of each difficulty exist; other makes only train.
     None where the makes do not suffice for two folds.
     """
-    model, make = index.ids["model"][rows], index.ids["make"][rows]
+    model, make = table.ids["model"][rows], table.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)
     offers = [np.intersect1d(model[make == one], ids[photos >= 2]) for one in np.unique(make)]
     offers = [offer for offer in offers if len(offer) >= 2]
@@ -132,7 +132,7 @@ def folds_by_make(index: Index, rows: np.ndarray, folds: int, seed: int) -> list
     return [np.sort(np.concatenate(fold)) for fold in dealt]
 
 
-def draw_pairs(index: Index, rows: np.ndarray, difficulty: str, count: int, seed: int) -> Pairs:
+def draw_pairs(table: PhotoTable, rows: np.ndarray, difficulty: str, count: int, seed: int) -> Pairs:
     """About `count` distinct pairs of rows, half of one model; negatives as CompCars draws them.
 
     easy: both photos from one viewpoint, negatives of another make; medium: any; hard: negatives of the same make.
@@ -143,15 +143,15 @@ def draw_pairs(index: Index, rows: np.ndarray, difficulty: str, count: int, seed
         rows = np.sort(draw.choice(rows, MOST_PHOTOS_PAIRED, replace=False))
     left, right = np.triu_indices(len(rows), 1)
     left, right = rows[left], rows[right]
-    model, make = index.ids["model"], index.ids["make"]
+    model, make = table.ids["model"], table.ids["make"]
     same = model[left] == model[right]
     allowed = np.ones(len(left), bool)
     if difficulty == "easy":
-        allowed = (index.viewpoint[left] == index.viewpoint[right]) & (same | (make[left] != make[right]))
+        allowed = (table.viewpoint[left] == table.viewpoint[right]) & (same | (make[left] != make[right]))
     elif difficulty == "hard":
         allowed = make[left] == make[right]
-    if index.group is not None:
-        allowed &= index.group[left] != index.group[right]
+    if table.group is not None:
+        allowed &= table.group[left] != table.group[right]
     positive, negative = np.flatnonzero(allowed & same), np.flatnonzero(allowed & ~same)
     each = min(count // 2, len(positive), len(negative))
     chosen = np.concatenate([draw.choice(positive, each, replace=False), draw.choice(negative, each, replace=False)])

@@ -36,7 +36,7 @@ def check(datasets: dict[str, Dataset], listed: Sequence[Fault] = (), progress: 
     examined = dict(zip(paths, _examined([photos[path] for path in paths], progress), strict=True))
     faults = [*listed]
     for dataset in datasets.values():
-        faults += [Fault("missing", path, why_missing(dataset.index.root, [path])) for path in dataset.missing]
+        faults += [Fault("missing", path, why_missing(dataset.table.root, [path])) for path in dataset.missing]
     faults += [Fault(kind, path, seen) for path in paths for kind, seen in examined[path].faults]
     faults += _copies(examined, datasets)
     for task, dataset in datasets.items():
@@ -49,9 +49,9 @@ def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ..
     """File and box of each distinct photo, by its path."""
     photos = {}
     for dataset in datasets.values():
-        index = dataset.index
-        for row, path in enumerate(index.paths):
-            photos[path] = (index.root / path, index.box_at(row))
+        table = dataset.table
+        for row, path in enumerate(table.paths):
+            photos[path] = (table.root / path, table.box_at(row))
     return photos
 
 
@@ -90,11 +90,11 @@ def _use(datasets: dict[str, Dataset]) -> dict[str, tuple[tuple, set[tuple[str, 
     """(label, {(task, is it tested on?)}) of each photo."""
     use: dict[str, tuple[tuple, set]] = {}
     for task, dataset in datasets.items():
-        index = dataset.index
-        labels = list(zip(index.ids["make"].tolist(), index.ids["model"].tolist(), strict=True))
+        table = dataset.table
+        labels = list(zip(table.ids["make"].tolist(), table.ids["model"].tolist(), strict=True))
         for tested, rows in ((False, dataset.not_tested()), (True, dataset.test_rows())):
             for row in rows:
-                use.setdefault(str(index.paths[row]), (labels[row], set()))[1].add((task, tested))
+                use.setdefault(str(table.paths[row]), (labels[row], set()))[1].add((task, tested))
     return use
 
 
@@ -133,25 +133,25 @@ def near_pairs(hashes: Sequence[np.ndarray], most_bits: int, chunk: int = 2048) 
 
 def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
     """Photos and models on both sides of a split, pairs that cannot be, models of one photo."""
-    index = dataset.index
+    table = dataset.table
     for row in np.intersect1d(dataset.not_tested(), dataset.test_rows()):
-        yield Fault("in_two_splits", str(index.paths[row]), task)
-    model = index.ids["model"]
+        yield Fault("in_two_splits", str(table.paths[row]), task)
+    model = table.ids["model"]
     ids, photos = np.unique(model[dataset.train], return_counts=True)
     for id_ in ids[photos == 1]:
         yield Fault(
             "model_of_one_photo",
-            str(index.paths[dataset.train[model[dataset.train] == id_][0]]),
-            index.name("model", id_),
+            str(table.paths[dataset.train[model[dataset.train] == id_][0]]),
+            table.name("model", id_),
         )
     if task != "verify":
         return
     for id_ in np.intersect1d(ids, model[dataset.test_rows()]):
         row = dataset.train[model[dataset.train] == id_][0]
         kind = "model_in_two_splits" if dataset.split == "as listed" else "model_in_train_and_test"
-        yield Fault(kind, str(index.paths[row]), index.name("model", id_))
+        yield Fault(kind, str(table.paths[row]), table.name("model", id_))
     for pairs in dataset.pairs.values():
-        yield from _pair_faults(index.paths, model, pairs)
+        yield from _pair_faults(table.paths, model, pairs)
 
 
 def _pair_faults(paths: np.ndarray, model: np.ndarray, pairs: Pairs) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from kcars.core.files import folder_written_whole
 from kcars.core.rng import generator
-from kcars.data.photo_table import Dataset, Index
+from kcars.data.photo_table import Dataset, PhotoTable
 from kcars.images.decode import cut, full_size, named, photo_bytes
 
 PADDING = 0.1  # Of the box's sides, as training's default has it.
@@ -18,29 +18,29 @@ def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
 
     Each is cut to its box, with a margin, and whole where it has none. Raises KcarsError where a photo cannot be read.
     """
-    index, rows = dataset.index, dataset.test_rows()
-    models = index.ids["model"][rows]
+    table, rows = dataset.table, dataset.test_rows()
+    models = table.ids["model"][rows]
     written = 0
     with folder_written_whole(out, "OUT") as place:
         for model in np.unique(models):
             own = np.sort(generator(0, "sample", int(model)).permutation(rows[models == model])[:photos])
-            folder = place / _folder(index, "make", own[0]) / _folder(index, "model", own[0])
+            folder = place / _folder(table, "make", own[0]) / _folder(table, "model", own[0])
             folder.mkdir(parents=True, exist_ok=True)
             for row in own:
                 written += 1
-                Image.fromarray(_pixels(index, row)).save(folder / f"{written:04}.jpg", quality=95)
+                Image.fromarray(_pixels(table, row)).save(folder / f"{written:04}.jpg", quality=95)
     return written
 
 
-def _pixels(index: Index, row: int) -> np.ndarray:
-    path = index.root / index.paths[row]
+def _pixels(table: PhotoTable, row: int) -> np.ndarray:
+    path = table.root / table.paths[row]
     with named(path):
-        return cut(full_size(photo_bytes(path)), index.box_at(row), PADDING)
+        return cut(full_size(photo_bytes(path)), table.box_at(row), PADDING)
 
 
-def _folder(index: Index, target: str, row: int) -> str:
+def _folder(table: PhotoTable, target: str, row: int) -> str:
     """A name that any file system takes as one folder's."""
-    name = index.name(target, index.ids[target][row])
+    name = table.name(target, table.ids[target][row])
     return (
         "".join("_" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name).strip(" .")
         or "_"

@@ -5,39 +5,39 @@ from PIL import Image, ImageDraw
 
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
-from kcars.data.photo_table import Dataset, Index, PixelStore
+from kcars.data.photo_table import Dataset, PhotoTable, PixelStore
 from kcars.images.thumbnail import thumbnail
 
 VIEWPOINTS = {-1: "unknown", 1: "front", 2: "rear", 3: "side", 4: "front-side", 5: "rear-side"}
 SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
 
 
-def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[Index, np.ndarray]]:
-    """Index and rows of each split: `classify train`, `classify validation` where it is given, `classify test`, and of verify, with `pairs`."""
+def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[PhotoTable, np.ndarray]]:
+    """PhotoTable and rows of each split: `classify train`, `classify validation` where it is given, `classify test`, and of verify, with `pairs`."""
     found = {}
     for task, dataset in datasets.items():
-        found[f"{task} train"] = dataset.index, dataset.train
+        found[f"{task} train"] = dataset.table, dataset.train
         if dataset.validation is not None:
-            found[f"{task} validation"] = dataset.index, dataset.validation
-        found[f"{task} {'test' if task == 'classify' else 'pairs'}"] = dataset.index, dataset.test_rows()
+            found[f"{task} validation"] = dataset.table, dataset.validation
+        found[f"{task} {'test' if task == 'classify' else 'pairs'}"] = dataset.table, dataset.test_rows()
     return found
 
 
 def class_counts(datasets: dict[str, Dataset], target: str) -> dict[str, list]:
     """A line a make or model: id, name, photos of each split, and in all (photos of several splits count once)."""
     parts = splits(datasets)
-    ids = np.unique(np.concatenate([index.ids[target] for index, _ in parts.values()]))
-    names = {id_: name for dataset in datasets.values() for id_, name in dataset.index.names[target].items()}
+    ids = np.unique(np.concatenate([table.ids[target] for table, _ in parts.values()]))
+    names = {id_: name for dataset in datasets.values() for id_, name in dataset.table.names[target].items()}
     columns: dict[str, list] = {"id": ids.tolist(), "name": [names.get(id_, str(id_)) for id_ in ids.tolist()]}
-    for split, (index, rows) in parts.items():
-        columns[split] = _counts(index.ids[target][rows], ids).tolist()
-    whole = {path: id_ for dataset in datasets.values() for path, id_ in _labelled(dataset.index, target)}
+    for split, (table, rows) in parts.items():
+        columns[split] = _counts(table.ids[target][rows], ids).tolist()
+    whole = {path: id_ for dataset in datasets.values() for path, id_ in _labelled(dataset.table, target)}
     columns["photos"] = _counts(np.array(list(whole.values())), ids).tolist()
     return columns
 
 
-def _labelled(index: Index, target: str):
-    return zip(index.paths, index.ids[target].tolist(), strict=True)
+def _labelled(table: PhotoTable, target: str):
+    return zip(table.paths, table.ids[target].tolist(), strict=True)
 
 
 def _counts(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -57,23 +57,23 @@ def summary(datasets: dict[str, Dataset]) -> str:
         "boxes",
         "median box",
     ]
-    rows = [heads, *(_split_row(name, index, rows) for name, (index, rows) in splits(datasets).items())]
+    rows = [heads, *(_split_row(name, table, rows) for name, (table, rows) in splits(datasets).items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
-def _split_row(name: str, index: Index, rows: np.ndarray) -> list[str]:
+def _split_row(name: str, table: PhotoTable, rows: np.ndarray) -> list[str]:
     """least, median, most: photos a model; imbalance: most over least; boxes: photos that have a usable one."""
     if not len(rows):
         return [name, "0", *["-"] * (len(VIEWPOINTS) + 6)]
-    photos = np.unique(index.ids["model"][rows], return_counts=True)[1]
-    boxed = index.box[rows][index.box[rows, 0] >= 0]
+    photos = np.unique(table.ids["model"][rows], return_counts=True)[1]
+    boxed = table.box[rows][table.box[rows, 0] >= 0]
     sides = np.median(boxed[:, 2:] - boxed[:, :2], axis=0) if len(boxed) else None
-    views = [str(int((index.viewpoint[rows] == number).sum())) for number in VIEWPOINTS]
+    views = [str(int((table.viewpoint[rows] == number).sum())) for number in VIEWPOINTS]
     return [
         name,
         str(len(rows)),
-        str(len(np.unique(index.ids["make"][rows]))),
+        str(len(np.unique(table.ids["make"][rows]))),
         str(len(photos)),
         f"{photos.min()}, {np.median(photos):g}, {photos.max()}",
         f"{photos.max() / photos.min():.1f}",
@@ -96,19 +96,19 @@ def pixel_statistics(store: PixelStore, rows: np.ndarray, most: int = 2000) -> t
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0)), len(chosen)
 
 
-def contact_sheet(index: Index, rows: np.ndarray, models: int = 12) -> Image.Image:
+def contact_sheet(table: PhotoTable, rows: np.ndarray, models: int = 12) -> Image.Image:
     """Eight photos of each of up to `models` models, named: a row a model, neighbours of one make."""
     draw = generator(0, "contact sheet", 0)
-    labels = index.ids["model"][rows]
+    labels = table.ids["model"][rows]
     chosen = draw.permutation(np.unique(labels))[:models].tolist()
-    chosen.sort(key=lambda id_: (index.ids["make"][rows][labels == id_][0], id_))
+    chosen.sort(key=lambda id_: (table.ids["make"][rows][labels == id_][0], id_))
     sheet = Image.new("RGB", (SHEET_COLUMNS * TILE_PX[0], (TILE_PX[1] + CAPTION_PX) * len(chosen)), "white")
     for line, id_ in enumerate(chosen):
         top = line * (TILE_PX[1] + CAPTION_PX)
         for column, row in enumerate(draw.permutation(rows[labels == id_])[:SHEET_COLUMNS]):
-            if photo := thumbnail(index.root / index.paths[row], *TILE_PX):
+            if photo := thumbnail(table.root / table.paths[row], *TILE_PX):
                 sheet.paste(photo, (column * TILE_PX[0], top))
-        ImageDraw.Draw(sheet).text((2, top + TILE_PX[1]), _plain(index.name("model", id_)), "black")
+        ImageDraw.Draw(sheet).text((2, top + TILE_PX[1]), _plain(table.name("model", id_)), "black")
     return sheet
 
 

@@ -30,12 +30,12 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
     known = provenance.read(run)
     _refuse_learned(run, known, dataset)
-    task.elsewhere(dataset, strategy, run.classes(), known.models)  # What cannot be tested is told before decoding.
+    task.cross_dataset(dataset, strategy, run.classes(), known.models)  # What cannot be tested is told before decoding.
     start(strategy.train, "float32")
     from kcars.images.pixel_store import open_store
 
-    store = open_store(dataset.index, strategy.data, progress)
-    plan, left_out = task.elsewhere(dataset.without(store.bad), strategy, run.classes(), known.models)
+    store = open_store(dataset.table, strategy.data, progress)
+    plan, left_out = task.cross_dataset(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
     views = views_of(run)
     outputs = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
@@ -59,7 +59,7 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     folder = f"on-{fingerprint}"
     run.files.folder(folder)
     result.tables.get("classes.csv", {}).pop("training_photos", None)  # They are of the run's own dataset.
-    write_tables(run, f"{folder}/", result, plan.dataset.index, store)
+    write_tables(run, f"{folder}/", result, plan.dataset.table, store)
     run.files.write_json(f"{folder}/scores.json", found)
     return found
 
@@ -68,17 +68,17 @@ def _whole(dataset: Dataset) -> Dataset:
     """Where nothing says what to test on, everything."""
     if dataset.says_what_to_test:
         return dataset
-    rows = np.arange(len(dataset.index))
+    rows = np.arange(len(dataset.table))
     if not dataset.pairs:
         return replace(dataset, train=rows[:0], test=rows)
-    return replace(dataset, train=rows[:0], pairs=test_pairs(dataset.index, rows, seed=0))
+    return replace(dataset, train=rows[:0], pairs=test_pairs(dataset.table, rows, seed=0))
 
 
 def _refuse_learned(run: Run, known: provenance.Learned, dataset: Dataset) -> None:
     rows = dataset.test_rows()
-    seen = known.seen(dataset.index, rows)
+    seen = known.seen(dataset.table, rows)
     if seen.any():
         raise KcarsError(
             f"--on {dataset.source}: run {run.folder} has learned from {seen.sum()} of the {len(rows)} photos that would be "
-            f"tested on, such as {dataset.index.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
+            f"tested on, such as {dataset.table.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
         )

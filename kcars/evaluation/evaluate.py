@@ -7,7 +7,7 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
-from kcars.data.photo_table import Dataset, Index
+from kcars.data.photo_table import Dataset, PhotoTable
 from kcars.evaluation.examples import shown_photos
 from kcars.evaluation.heat_maps import MAPS, write_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
@@ -43,7 +43,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     start(strategy.train, "float32")  # Scores come from a float32 network, whatever trained it.
     from kcars.images.pixel_store import open_store
 
-    store = open_store(dataset.index, strategy.data, progress)
+    store = open_store(dataset.table, strategy.data, progress)
     plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
@@ -64,7 +64,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
     # Takes long: an earlier scoring stands meanwhile.
     keep_maps(run, result, plan, store, outputs, partial(_grad_cam, plan, network, head, metric))
-    write_tables(run, "", result, plan.dataset.index, store)
+    write_tables(run, "", result, plan.dataset.table, store)
     found["tables"] = {name: run.files.sha256(name) for name in (*result.tables, MAPS) if run.files.has(name)}
     _replace_scores(run, found, {"metric": metric, "head": head})
     return found
@@ -99,13 +99,13 @@ def _what(run: Run, task, head, metric) -> dict:
         "task": strategy.task,
         "target": strategy.target,
         "learned": strategy.learned,
-        "difficulty": strategy.deciding if verifies else None,
-        "deciding": strategy.deciding if verifies else None,
+        "difficulty": strategy.monitored_difficulty if verifies else None,
+        "deciding": strategy.monitored_difficulty if verifies else None,
         "metric": strategy.evaluate.metric if metric else "euclidean" if verifies else None,
         "adjusted": head.facts() if head else None,
         "views": {"mirror": strategy.evaluate.mirror, "shift": strategy.evaluate.shift},
         "data_fingerprint": facts["data"]["fingerprint"],
-        "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.leading(strategy)))["epoch"]),
+        "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.monitor(strategy)))["epoch"]),
         "kept": strategy.train.keep,
         "folds": chosen["folds"] if chosen else 0,
     }
@@ -131,7 +131,7 @@ def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, grad_cam: Ca
         warn(f"{told}: the report will have none")
         run.files.remove(MAPS)
         return
-    write_maps(run, result.tables, plan.dataset.index, store, outputs, grad_cam())
+    write_maps(run, result.tables, plan.dataset.table, store, outputs, grad_cam())
 
 
 def _grad_cam(plan: Plan, network: Network, head, metric) -> GradCam:
@@ -142,19 +142,19 @@ def _grad_cam(plan: Plan, network: Network, head, metric) -> GradCam:
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:
     """Make and model of every test photo, by name."""
-    index, rows = dataset.index, dataset.test_rows()
+    table, rows = dataset.table, dataset.test_rows()
     named = {
-        target: np.array([index.name(target, id_) for id_ in index.ids[target][rows]], object)
+        target: np.array([table.name(target, id_) for id_ in table.ids[target][rows]], object)
         for target in ("make", "model")
     }
-    return {"path": index.paths[rows], **named}
+    return {"path": table.paths[rows], **named}
 
 
-def write_tables(run: Run, folder: str, result: Result, index: Index, store) -> None:
+def write_tables(run: Run, folder: str, result: Result, table: PhotoTable, store) -> None:
     """The result's tables below the run folder, and thumbnails of the photos in them that a report shows."""
     for name, columns in result.tables.items():
         run.write_table(folder + name, columns)
-    row = {path: number for number, path in enumerate(index.paths)}
+    row = {path: number for number, path in enumerate(table.paths)}
     place = f"{folder}thumbnails"
     run.files.folder(place)
     wanted = {f"{place}/{thumbnail_name(path)}": path for path in shown_photos(result.tables)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.data.photo_table import Index, PixelStore
+from kcars.data.photo_table import PhotoTable, PixelStore
 from kcars.evaluation.examples import Table, shown_alone, shown_pairs
 from kcars.images.heat import as_text, from_text
 from kcars.models.grad_cam import GradCam
@@ -18,13 +18,13 @@ Maps = dict[tuple[str, str], np.ndarray]
 
 
 def write_maps(
-    run: Run, tables: dict[str, Table], index: Index, store: PixelStore, outputs: Callable, cam: GradCam
+    run: Run, tables: dict[str, Table], table: PhotoTable, store: PixelStore, outputs: Callable, cam: GradCam
 ) -> None:
     """Write photo, photo beside it ("" where it stands alone) and map of each that a report on the tables shows.
 
     A classifier's speak for the class that it answers, by `outputs`, rows to logits; a verifier's for the two being the same.
     """
-    row = {path: number for number, path in enumerate(index.paths)}
+    row = {path: number for number, path in enumerate(table.paths)}
     maps = _alone(shown_alone(tables), row, store, outputs, cam) | _paired(shown_pairs(tables), row, store, cam)
     columns = {"photo": [], "beside": [], "map": []}
     for (photo, beside), heat in maps.items():

@@ -16,22 +16,22 @@ NOT_SCORED = {
 
 def score_table(found: dict) -> str:
     """The text that ends training and evaluation, from the content of scores.json."""
-    leading, *others = columns(found["task"])
-    heads = ["", f"{head(leading)} [95 %]", *map(head, others)]
+    main, *others = columns(found["task"])
+    heads = ["", f"{head(main)} [95 %]", *map(head, others)]
     rows = [heads]
     own = {key: entry["value"] for key, entry in found["scores"].items()}
     for split in splits(found["scores"], found["task"], found["difficulty"]):
-        rows.append([split, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
+        rows.append([split, _with_interval(found["scores"][f"{split}/{main}"]), *_values(own, split, others)])
         for name, scores in found["baselines"].items():
-            rows.append([f"  {name}", number(scores[f"{split}/{leading}"]), *_values(scores, split, others)])
+            rows.append([f"  {name}", number(scores[f"{split}/{main}"]), *_values(scores, split, others)])
     lines = [_title(found), "", *aligned(rows), *_retrieval(found), *_notes(found)]
     return "\n".join(map(printable, lines))
 
 
-def splits(scores: dict, task: str, leading: str | None) -> list[str]:
-    """Splits that have the scores of a task, the leading one first."""
+def splits(scores: dict, task: str, main: str | None) -> list[str]:
+    """Splits that have the scores of a task, the main one first."""
     found = [key.partition("/")[0] for key in scores if key.endswith(f"/{columns(task)[0]}")]
-    return sorted(found, key=lambda split: split != leading)
+    return sorted(found, key=lambda split: split != main)
 
 
 def lacking(found: dict) -> str:
@@ -96,7 +96,7 @@ def run_table(runs: dict[str, dict]) -> str:
     """A line a run, name -> content of scores.json: what it cost and what it gave; a block for each task and target."""
     blocks: dict[tuple, list[list[str]]] = {}
     for name, found in runs.items():
-        leading, *others = columns(found["task"])
+        main, *others = columns(found["task"])
         heads = [
             "",
             "px",
@@ -108,12 +108,12 @@ def run_table(runs: dict[str, dict]) -> str:
             "metric" if found["task"] == "verify" else "adjust",
         ]
         split = found["difficulty"] or "test"
-        heads += [f"{split} {head(leading)} [95 %]", *map(head, others)]
+        heads += [f"{split} {head(main)} [95 %]", *map(head, others)]
         rows = blocks.setdefault((found["task"], found["target"], split), [heads])
         cost, own = found["cost"], {key: entry["value"] for key, entry in found["scores"].items()}
         row = [name, str(cost["size_px"]), _millions(cost["parameters"]), f"{cost['multiply_adds'] / 1e9:.2f} G"]
         row += [f"{cost['seconds_per_epoch']:.1f}", _epoch_of(found), found["protocol"], _scored_by(found)]
-        rows.append([*row, _with_interval(found["scores"][f"{split}/{leading}"]), *_values(own, split, others)])
+        rows.append([*row, _with_interval(found["scores"][f"{split}/{main}"]), *_values(own, split, others)])
     return "\n\n".join(
         "\n".join([f"{task} {target}", "", *aligned(rows)]) for (task, target, _), rows in blocks.items()
     )

@@ -37,14 +37,14 @@ def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[Check
         if data:
             raise
         return _thumbnails(run, most)
-    index, rows = dataset.index, dataset.test_rows()
+    table, rows = dataset.table, dataset.test_rows()
     bad = set(run.facts()["data"]["bad_photos"])
-    rows = rows[[path not in bad for path in index.paths[rows]]]
+    rows = rows[[path not in bad for path in table.paths[rows]]]
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))]
     boxed, photos = strategy.data.crop == "box", []
     for row in rows:
-        path = index.root / str(index.paths[row])
-        photos.append(CheckPhoto(str(path), photo_bytes(path), index.box_at(row) if boxed else None))
+        path = table.root / str(table.paths[row])
+        photos.append(CheckPhoto(str(path), photo_bytes(path), table.box_at(row) if boxed else None))
     return f"{len(photos)} test photos", photos
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kcars.export import jpeg_graph
 from kcars.models.outputs import views
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 
 TOP = 5
 _JPEG = tf.TensorSpec([None], tf.string)
@@ -21,7 +21,7 @@ class Graphs:
     `held`, a tf.Module, holds each weight once, which the model itself would not.
     """
 
-    def __init__(self, network, card: dict, metric: LinearMetric | None = None):
+    def __init__(self, network, card: dict, metric: DistanceTransform | None = None):
         self.held = tf.Module(name="kcars")
         self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A module takes any.
         self._network, self._card, self._metric = network, card, metric

@@ -16,7 +16,7 @@ from kcars.core.errors import KcarsError
 from kcars.core.files import cache_folder, fingerprint, real_path, writable_folder, write_json, written_whole
 from kcars.core.plain_text import warn
 from kcars.core.unfinished import forget_all_leftovers
-from kcars.data.photo_table import Index, PixelStore
+from kcars.data.photo_table import PhotoTable, PixelStore
 from kcars.images import store_files
 from kcars.images.decode import DECODE_VERSION, read_photo
 from kcars.images.pixels import empty_photos
@@ -35,21 +35,21 @@ class Decoded:
     bad = NONE_BAD
     decodes = True
 
-    def __init__(self, index: Index, data: DataSettings, checksums: np.ndarray | None = None):
-        self.index, self.data, self.checksums = index, data, checksums
+    def __init__(self, table: PhotoTable, data: DataSettings, checksums: np.ndarray | None = None):
+        self.table, self.data, self.checksums = table, data, checksums
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
         out = empty_photos(len(rows), self.data.size_px)
         for place, row in enumerate(rows):
             out[place] = self.photo(row)
         return out
 
     def photo(self, row: int) -> np.ndarray:
-        path = self.index.root / str(self.index.paths[row])
-        if self.checksums is not None and _stamp_sum(self.index, row) != self.checksums[row]:
+        path = self.table.root / str(self.table.paths[row])
+        if self.checksums is not None and _stamp_sum(self.table, row) != self.checksums[row]:
             raise KcarsError(f"{path}: has changed since the run began; put it back as it was, or begin anew")
-        return read_photo(path, self.index.box_at(row), self.data.size_px, self.data.crop, self.data.padding)
+        return read_photo(path, self.table.box_at(row), self.data.size_px, self.data.crop, self.data.padding)
 
 
 class OnDisk:
@@ -67,7 +67,7 @@ class OnDisk:
         self._handle = os.open(file, os.O_RDONLY)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of Index rows, in their order; compared with their checksums the first time."""
+        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order; compared with their checksums the first time."""
         out = empty_photos(len(rows), self.size_px)
         each = out[0].nbytes if len(rows) else 0
         for place, row in enumerate(rows):
@@ -93,19 +93,19 @@ class InMemory:
         self.pixels, self.checksums, self.bad = pixels, checksums, bad
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of Index rows, in their order."""
+        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
         return np.take(self.pixels, rows, axis=0, out=empty_photos(len(rows), self.pixels.shape[1]))
 
 
-def open_store(index: Index, data: DataSettings, progress: bool = True) -> PixelStore:
-    """The store of an Index under the data settings, built first where it does not exist yet.
+def open_store(table: PhotoTable, data: DataSettings, progress: bool = True) -> PixelStore:
+    """The store of a PhotoTable under the data settings, built first where it does not exist yet.
 
     Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
     decoded, unless they are skipped, and for a disk without room; then nothing is left behind.
     """
     if data.cache == "off":
-        return Decoded(index, data, np.array([_stamp_sum(index, row) for row in range(len(index))], np.uint32))
-    decoded, file = Decoded(index, data), store_file(index, data)
+        return Decoded(table, data, np.array([_stamp_sum(table, row) for row in range(len(table))], np.uint32))
+    decoded, file = Decoded(table, data), store_file(table, data)
     with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
         kept = _kept(file, decoded)
         if kept is None:
@@ -116,11 +116,11 @@ def open_store(index: Index, data: DataSettings, progress: bool = True) -> Pixel
         os.utime(file)  # Tells which stores are in use.
         sums, bad = kept
         if bad and data.on_bad_photo == "stop":
-            raise _bad_photos(list(bad.values()), len(index))
+            raise _bad_photos(list(bad.values()), len(table))
         stored = OnDisk(file, data.size_px, sums, np.array(list(bad), np.int64))
     if data.cache == "disk":
         return stored
-    return InMemory(stored.read(np.arange(len(index))), stored.checksums, stored.bad)
+    return InMemory(stored.read(np.arange(len(table))), stored.checksums, stored.bad)
 
 
 def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | None:
@@ -129,12 +129,12 @@ def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | N
         return None
     try:
         sums = array_in(
-            read_bytes(store_files.checksums(file), 4 * len(decoded.index) + 4096), store_files.checksums(file)
+            read_bytes(store_files.checksums(file), 4 * len(decoded.table) + 4096), store_files.checksums(file)
         )
         bad = read_json(store_files.bad_list(file)) if os.path.lexists(store_files.bad_list(file)) else {}
         if (
-            file.stat().st_size == store_bytes(len(decoded.index), decoded.data)
-            and (sums.shape, sums.dtype) == ((len(decoded.index),), np.uint32)
+            file.stat().st_size == store_bytes(len(decoded.table), decoded.data)
+            and (sums.shape, sums.dtype) == ((len(decoded.table),), np.uint32)
             and list(bad) == [str(row) for row in np.flatnonzero(sums == 0)]
         ):
             return sums, {int(row): str(reason) for row, reason in bad.items()}
@@ -162,30 +162,30 @@ def store_bytes(photos: int, data: DataSettings) -> int:
     return photos * data.size_px**2 * 3
 
 
-def store_file(index: Index, data: DataSettings) -> Path:
+def store_file(table: PhotoTable, data: DataSettings) -> Path:
     """Where the store lies: its name is a key of photos (place, size, time), boxes and decoding settings."""
-    photos = [_stamp(index, row) for row in range(len(index))]
-    boxes = index.box.tolist() if data.crop == "box" else None
+    photos = [_stamp(table, row) for row in range(len(table))]
+    boxes = table.box.tolist() if data.crop == "box" else None
     settings = [data.size_px, data.crop, data.padding if data.crop == "box" else 0, DECODE_VERSION]
-    key = fingerprint(str(real_path(index.root)), photos, boxes, settings)
+    key = fingerprint(str(real_path(table.root)), photos, boxes, settings)
     return writable_folder(cache_folder() / "stores", "cache folder (KCARS_CACHE)") / f"{data.size_px}px-{key}.pixels"
 
 
-def _stamp(index: Index, row: int) -> tuple:
-    path = index.root / str(index.paths[row])
+def _stamp(table: PhotoTable, row: int) -> tuple:
+    path = table.root / str(table.paths[row])
     try:
         status = os.stat(path)
     except OSError as error:
         raise KcarsError(f"{path}: cannot be read ({error.strerror})") from None
-    return str(index.paths[row]), status.st_size, status.st_mtime_ns
+    return str(table.paths[row]), status.st_size, status.st_mtime_ns
 
 
-def _stamp_sum(index: Index, row: int) -> int:
-    return zlib.crc32(repr(_stamp(index, row)).encode())
+def _stamp_sum(table: PhotoTable, row: int) -> int:
+    return zlib.crc32(repr(_stamp(table, row)).encode())
 
 
 def _build(decoded: Decoded, file: Path, progress: bool) -> None:
-    total = store_bytes(len(decoded.index), decoded.data)
+    total = store_bytes(len(decoded.table), decoded.data)
     forget_all_leftovers(file.parent)
     store_files.forget_old_stores(file.parent, total)
     partial, begun = store_files.partial(file), 0
@@ -200,11 +200,11 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     try:
         with open(partial, "r+b" if begun else "w+b") as handle:
             handle.truncate(total)
-            sums = _sums_so_far(file, len(decoded.index))
+            sums = _sums_so_far(file, len(decoded.table))
             bad = _decode_all(decoded, handle.fileno(), sums, progress)
             os.fsync(handle.fileno())
         if bad and decoded.data.on_bad_photo == "stop":
-            raise _bad_photos(list(bad.values()), len(decoded.index))
+            raise _bad_photos(list(bad.values()), len(decoded.table))
         store_files.bad_list(file).unlink(missing_ok=True)
         if bad:
             write_json(store_files.bad_list(file), bad)
@@ -248,7 +248,7 @@ def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool)
         sums[row] = _checksum(pixels)
         return None
 
-    count = len(decoded.index)
+    count = len(decoded.table)
     bar = tqdm(total=count, desc="decoding photos once", unit="photo", disable=None if progress else True)
     bad = {}
     with ThreadPoolExecutor(joblib.cpu_count()) as pool, bar:

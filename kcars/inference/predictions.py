@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.metrics.calibration import least_confidence, probabilities, same_probability
+from kcars.metrics.calibration import confidence_threshold, probabilities, same_probability
 
 UNKNOWN = "unknown"
 
@@ -71,7 +71,7 @@ class Answers:
             raise KcarsError(
                 "risk: this model was validated by folds, or on nothing, and cannot tell how sure it must be; leave risk out"
             )
-        return least_confidence(curve, risk)
+        return confidence_threshold(curve, risk)
 
     def names(self, photo: str, logits: np.ndarray, top: int, box=None) -> Prediction:
         """Of one photo's logits (classes,)."""

@@ -20,7 +20,7 @@ from kcars.images.pixels import empty_photos
 from kcars.inference.photo_input import as_photo, photo_or_fault, photos_from
 from kcars.inference.photo_source import Photo
 from kcars.inference.predictions import Answers, Comparison, Prediction
-from kcars.posthoc.distance_transform import LinearMetric, unit_length
+from kcars.posthoc.distance_transform import DistanceTransform, unit_length
 from kcars.runs import model_card as cards
 from kcars.schemas import card_schema
 from kcars.untrusted import onnx_file
@@ -166,7 +166,7 @@ def _of_run(folder: Path) -> Predictor:
     return over_network(card, answering_network(run), cards.metric_of(run))
 
 
-def over_network(card: dict, network, metric: LinearMetric | None) -> Predictor:
+def over_network(card: dict, network, metric: DistanceTransform | None) -> Predictor:
     """A Predictor over a run's Keras model and metric."""
     from kcars.models.outputs import batch_outputs
 
@@ -174,7 +174,7 @@ def over_network(card: dict, network, metric: LinearMetric | None) -> Predictor:
     return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror, shift), metric))
 
 
-def finished(card: dict, outputs: np.ndarray, metric: LinearMetric | None) -> np.ndarray:
+def finished(card: dict, outputs: np.ndarray, metric: DistanceTransform | None) -> np.ndarray:
     """Outputs as answers take them: after the run's metric, and of unit length where vectors have that.
 
     The mean with the mirror image has lost it.

@@ -16,8 +16,8 @@ from kcars.input.augment.mix import Mix
 class Stream:
     """An endless sequence of training batches.
 
-    rows: (n,) Index rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
-    P x K batches are made of; store: gives pixels by Index row, and says whether it decodes them for that; batch_size:
+    rows: (n,) PhotoTable rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
+    P x K batches are made of; store: gives pixels by PhotoTable row, and says whether it decodes them for that; batch_size:
     photos, or pairs with order `pairs`, that weights change by; parts: steps that a batch passes in, each a slice of it;
     makes: (n,) of the rows, by which P x K batches hold up to `classes_per_make` classes of one make; sizes: (first step,
     side) of photos that grow, or none;

@@ -45,7 +45,7 @@ def raw_pixels(images):
 
 
 def stored_features(store, rows, features, chunk=512):
-    """Features (n, d) float32 of Index rows, read from a pixel store a chunk at a time.
+    """Features (n, d) float32 of PhotoTable rows, read from a pixel store a chunk at a time.
 
     They lie in a file of the cache folder that no name leads to: memory stays flat, and the file goes with the array.
     """

@@ -116,7 +116,7 @@ class CalibrationError:
 # ---- when to say "unknown" ----
 
 
-def answered(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> dict[str, list[float]]:
+def risk_coverage(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> dict[str, list[float]]:
     """`least` confidences, falling; the share of answers that reach each (`coverage`), and how many of those err (`risk`).
 
     more: answers that erred are counted beside those that there are: with 1, few answers cannot pass for sure ones. At most
@@ -140,7 +140,7 @@ def answered(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> dict[s
     }
 
 
-def least_confidence(curve: dict[str, list[float]], risk: float) -> float:
+def confidence_threshold(curve: dict[str, list[float]], risk: float) -> float:
     """The confidence from which answers erred in at most `risk` of all cases, where `curve` was measured; infinite where none did.
 
     It is an estimate, not a bound: other answers err more often or less.

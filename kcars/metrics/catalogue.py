@@ -59,7 +59,7 @@ def computed(kind: str, resampled: bool = False) -> dict[str, Callable]:
 
 
 def columns(task: str) -> list[str]:
-    """Names of a task's scores that tables have, the leading one first."""
+    """Names of a task's scores that tables have, the main one first."""
     found = [score for score in SCORES.values() if score.in_tables and getattr(score, _KINDS[task])]
     return [score.name for score in sorted(found, key=lambda score: score.column)]
 

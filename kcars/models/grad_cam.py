@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kcars.models.outputs import views
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 
 BATCH = 8  # By the sizes of its layers, gradients of ResNet50 at 224 px hold about 25 MB a view of a photo.
 
@@ -33,7 +33,7 @@ class GradCam:
     """
 
     def __init__(
-        self, network, mirror: bool = False, metric: LinearMetric | None = None, unit: bool = False, last: bool = False
+        self, network, mirror: bool = False, metric: DistanceTransform | None = None, unit: bool = False, last: bool = False
     ):
         from kcars.models.split_at_grid import cut_at_grid
 

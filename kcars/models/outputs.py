@@ -1,4 +1,4 @@
-"""Runs a network over Index rows, each distinct photo once, in batches of one size."""
+"""Runs a network over PhotoTable rows, each distinct photo once, in batches of one size."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +11,13 @@ Outputs = Callable[[np.ndarray], np.ndarray]
 
 
 class Pixels(Protocol):
-    """What photos are read from by Index row: a pixel store."""
+    """What photos are read from by PhotoTable row: a pixel store."""
 
     def read(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: str = "", shift: float = 0.0) -> Outputs:
-    """A function from Index rows (n,) to the model's outputs (n, d) float32, in their order.
+    """A function from PhotoTable rows (n,) to the model's outputs (n, d) float32, in their order.
 
     mirror, shift: the mean over each photo's `views`. progress: text of the bar, none when empty. The next batch is read
     while the network works on this one.

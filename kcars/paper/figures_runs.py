@@ -77,13 +77,13 @@ def score(run: Reported, name: str) -> Score | None:
     return None if found is None or found["value"] is None else Score(found["value"], found["low"], found["high"])
 
 
-def leading(run: Reported) -> Score | None:
+def main(run: Reported) -> Score | None:
     return score(run, columns(run.scores["task"])[0])
 
 
 def defined(run: Reported) -> Score:
-    """The leading score of a run that is shown because it has one."""
-    return cast(Score, leading(run))
+    """The main score of a run that is shown because it has one."""
+    return cast(Score, main(run))
 
 
 def leading_name(one: Setting) -> str:

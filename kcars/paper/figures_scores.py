@@ -17,7 +17,7 @@ from kcars.paper.figures_runs import (
     by_setting,
     defined,
     initialization,
-    leading,
+    main,
     leading_name,
     names,
     panel_title,
@@ -115,7 +115,7 @@ def _both_losses(group: list[Reported]) -> dict[tuple[str, str], list[Reported]]
     """(backbone, initialization) -> its runs, where both kinds of loss are among them; defined scores only."""
     found: dict[tuple[str, str], list[Reported]] = {}
     for run in group:
-        if run.strategy.loss.name in LOSSES and leading(run):
+        if run.strategy.loss.name in LOSSES and main(run):
             found.setdefault((run.strategy.model.backbone, initialization(run)), []).append(run)
     kinds = {key: {LOSSES[run.strategy.loss.name] == "focal" for run in members} for key, members in found.items()}
     return {key: sorted(members, key=_loss_order) for key, members in found.items() if len(kinds[key]) == 2}
@@ -148,10 +148,10 @@ def _bars(panel, place: int, group: list[Reported]) -> None:
 
 
 def cost_and_score(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 6: the leading score against seconds an epoch; marker area tells parameters, colour and shape the start."""
-    shown = [run for run in runs if leading(run)]
+    """Figure 6: the main score against seconds an epoch; marker area tells parameters, colour and shape the start."""
+    shown = [run for run in runs if main(run)]
     if not shown:
-        raise LeftOut("shows the leading score against its cost, and no given run has a defined one")
+        raise LeftOut("shows the main score against its cost, and no given run has a defined one")
     groups, called = by_setting(shown), names(shown)
     starts = [start for start in (*INITIALIZATIONS.values(), ANOTHER) if start in map(initialization, shown)]
     figure, axes = sheet(

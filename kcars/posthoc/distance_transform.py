@@ -16,7 +16,7 @@ MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
 
 
 @dataclass(frozen=True)
-class LinearMetric:
+class DistanceTransform:
     """Unit vectors less `mean` (d,), times `projection` (d, k), brought to length 1 again: distances in there count.
 
     weights (k,): what the directions are then weighted by; 1 each in METRICS but the one that tells so.
@@ -31,7 +31,7 @@ class LinearMetric:
         return unit_length((unit_length(vectors) - self.mean) @ self.projection) * self.weights
 
     @classmethod
-    def fit(cls, kind: str, vectors: np.ndarray, labels: np.ndarray) -> "LinearMetric":
+    def fit(cls, kind: str, vectors: np.ndarray, labels: np.ndarray) -> "DistanceTransform":
         """`kind` of METRICS, of vectors (n, d) and labels (n,).
 
         Covariances are shrunk towards a multiple of the identity: there are few photos.
@@ -59,12 +59,12 @@ class LinearMetric:
         RunFolder(folder).write_bytes(FILE, self.content())
 
     @classmethod
-    def chosen(cls, kind: str | None, folder: Path, name: str = FILE) -> "LinearMetric | None":
+    def chosen(cls, kind: str | None, folder: Path, name: str = FILE) -> "DistanceTransform | None":
         """That of a run's folder, where its scores say that they are by one of METRICS."""
         return cls.read(folder, name) if kind in METRICS else None
 
     @classmethod
-    def read(cls, folder: Path, name: str = FILE) -> "LinearMetric":
+    def read(cls, folder: Path, name: str = FILE) -> "DistanceTransform":
         """That of a run folder; KcarsError where it is missing or damaged."""
         files = RunFolder(folder)
         found = cls(**files.read_arrays(name, ("mean", "projection", "weights")))

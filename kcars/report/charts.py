@@ -39,7 +39,7 @@ def chart(kind: str, title: str, x: str, y: str, series: list[dict], **more) -> 
 
 
 def learning(run: Reported) -> list[dict]:
-    """Loss, leading scores and learning rate by epoch."""
+    """Loss, main scores and learning rate by epoch."""
     history = run.history
     epoch = history["epoch"]
     scores = [name for name in history if name.startswith("val_") and name.endswith(("roc_auc", "balanced_accuracy"))]
@@ -170,7 +170,7 @@ def _by_split(table: dict[str, list[str]], x: str, y: str) -> list[dict]:
 
 
 def pairs_by_difficulty(run: Reported) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """same (n,) int and distance (n,) of each difficulty's test pairs, the leading one first."""
+    """same (n,) int and distance (n,) of each difficulty's test pairs, the main one first."""
     if not run.pairs:
         return {}
     difficulty = np.array(run.pairs["difficulty"])

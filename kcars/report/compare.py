@@ -32,8 +32,8 @@ def difference(first: list[Reported], other: list[Reported]) -> dict:
         return {"reason": "not the same test photos"}
     split = one.scores["difficulty"] or "test"
     value, low, high = found
-    leading = columns(one.strategy.task)[0]
-    return {"score": f"{split} {head(leading)}", "difference": value, "low": low, "high": high}
+    monitor = columns(one.strategy.task)[0]
+    return {"score": f"{split} {head(monitor)}", "difference": value, "low": low, "high": high}
 
 
 def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
@@ -49,19 +49,19 @@ def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, floa
 
 
 def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
-    """Difference of ROC-AUC of the leading difficulty, models (makes for hard pairs) resampled."""
-    one, leading = first[0], first[0].scores["difficulty"]
-    pairs = [[_leading_pairs(run, leading) for run in runs] for runs in (other, first)]
+    """Difference of ROC-AUC of the monitored difficulty, models (makes for hard pairs) resampled."""
+    one, monitor = first[0], first[0].scores["difficulty"]
+    pairs = [[_monitored_pairs(run, monitor) for run in runs] for runs in (other, first)]
     ours = pairs[1][0]
     if any(run[name] != ours[name] for runs in pairs for run in runs for name in ("left", "right", "same")):
         return None
-    by_make = leading == "hard" or one.strategy.target == "make"
+    by_make = monitor == "hard" or one.strategy.target == "make"
     group = {path: make if by_make else model for path, (make, model) in one.tested.items()}
     left, right = ([group[path] for path in ours[side]] for side in ("left", "right"))
     others, firsts = ([-numbers(run["distance"]) for run in runs] for runs in pairs)
     return paired_difference(numbers(ours["same"]).astype(int), others, firsts, left, right, RESAMPLES)
 
 
-def _leading_pairs(run: Reported, difficulty: str) -> dict[str, list[str]]:
+def _monitored_pairs(run: Reported, difficulty: str) -> dict[str, list[str]]:
     kept = [place for place, name in enumerate(run.pairs["difficulty"]) if name == difficulty]
     return {name: [run.pairs[name][place] for place in kept] for name in ("left", "right", "same", "distance")}

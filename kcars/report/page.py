@@ -126,7 +126,7 @@ def all_charts(run: Reported) -> list[dict | None]:
 
 
 def overlay(runs: Sequence[Reported], labels: list[str]) -> list[dict]:
-    """Loss and leading validation score of all runs in one chart each."""
+    """Loss and monitored validation score of all runs in one chart each."""
     if len(runs) < 2:
         return []
     found = []
@@ -144,8 +144,8 @@ def alike(run: Reported, other: Reported) -> bool:
 
 
 def leading_column(run: Reported) -> str:
-    deciding, leading = run.scores.get("deciding"), columns(run.strategy.task)[0]
-    return f"val_{deciding}_{leading}" if deciding else f"val_{leading}"
+    deciding, main = run.scores.get("deciding"), columns(run.strategy.task)[0]
+    return f"val_{deciding}_{main}" if deciding else f"val_{main}"
 
 
 def score_rows(run: Reported) -> list[dict]:
@@ -221,7 +221,7 @@ def photo_card(run: Reported, place: int) -> dict:
 
 
 def pair_galleries(run: Reported, most: int) -> list[dict]:
-    """For each difficulty, the leading one first, its four lists of pairs."""
+    """For each difficulty, the main one first, its four lists of pairs."""
     found, labelled = [], labelled_by(run.scores)
     for difficulty in charts.pairs_by_difficulty(run):
         lists = extreme_pairs(run.pairs, difficulty, most)

@@ -23,7 +23,7 @@ def first_facts(plan: Plan, name: str) -> dict:
             "missing_photos": len(dataset.missing),
             "bad_photos": list(dataset.bad),
             "training_photos": len(plan.train),
-            "training_photos_in_boxes": int((dataset.index.box[plan.train, 0] >= 0).sum()) if boxed else 0,
+            "training_photos_in_boxes": int((dataset.table.box[plan.train, 0] >= 0).sum()) if boxed else 0,
             "validation_photos": len(plan.validation),
             "test_photos": len(dataset.test_rows()) - unknown,
             "test_photos_of_unknown_classes": unknown,

@@ -2,7 +2,7 @@
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import fingerprint
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.runs.run import WEIGHTS, Run
 from kcars.runs.score_files import file_of
 from kcars.schemas import card_schema
@@ -92,10 +92,10 @@ def _unit_length(run: Run) -> bool:
     return run.strategy().model.head != "linear" if metric is None else bool((metric.weights == 1).all())
 
 
-def metric_of(run: Run) -> LinearMetric | None:
+def metric_of(run: Run) -> DistanceTransform | None:
     """That which a scored run's distances are taken by, None where it has none."""
     scores = run.scores()
-    found = LinearMetric.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
+    found = DistanceTransform.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
     if found and len(found.mean) != (wanted := run.strategy().model.embedding):
         raise KcarsError(
             f"{run.folder / name}: is of vectors of {len(found.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"

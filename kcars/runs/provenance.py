@@ -12,7 +12,7 @@ import numpy as np
 
 from kcars.core.csv_files import csv_text
 from kcars.core.errors import KcarsError
-from kcars.data.photo_table import Index, plain, with_make
+from kcars.data.photo_table import PhotoTable, plain, with_make
 from kcars.runs.run import Run
 from kcars.schemas.tables import columns_in
 from kcars.tasks.plan import Plan
@@ -27,19 +27,19 @@ class Learned:
     """What a run learned from or chose on.
 
     keys: of photos, as `photo_keys` gives them; trained: those of them that its weights learned from; models: names, as
-    `data.index.model_names` gives them.
+    `data.table.model_names` gives them.
     """
 
     keys: frozenset[str]
     trained: frozenset[str]
     models: frozenset[str]
 
-    def seen(self, index: Index, rows: np.ndarray, trained: bool = False) -> np.ndarray:
+    def seen(self, table: PhotoTable, rows: np.ndarray, trained: bool = False) -> np.ndarray:
         """Mask (n,) of photos that the run knows; trained: only those that its weights learned from."""
         known = self.trained if trained else self.keys
-        found = np.array([key in known for key in photo_keys(index, rows)], bool)
+        found = np.array([key in known for key in photo_keys(table, rows)], bool)
         if self.by_tail:
-            found |= np.array([key in known for key in photo_keys(index, rows, _tail_key)], bool)
+            found |= np.array([key in known for key in photo_keys(table, rows, _tail_key)], bool)
         return found
 
     @property
@@ -57,13 +57,13 @@ class Learned:
 
 def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
     """Write the photos that a run learns from or chooses on, and those that its weights knew from an earlier run."""
-    index, rows = plan.dataset.index, [plan.train, plan.validation]
+    table, rows = plan.dataset.table, [plan.train, plan.validation]
     use = np.repeat(["train", "validation"], [len(part) for part in rows])
     rows = np.concatenate(rows)
     columns = {
-        "path": index.paths[rows].tolist(),
-        "key": photo_keys(index, rows),
-        **{target: [index.name(target, id_) for id_ in index.ids[target][rows]] for target in ("make", "model")},
+        "path": table.paths[rows].tolist(),
+        "key": photo_keys(table, rows),
+        **{target: [table.name(target, id_) for id_ in table.ids[target][rows]] for target in ("make", "model")},
         "use": use.tolist(),
     }
     if earlier:
@@ -94,10 +94,10 @@ def _lines(run: Run) -> list[dict[str, str]]:
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def photo_keys(index: Index, rows: np.ndarray, key: Callable[[Path], str] | None = None) -> list[str]:
+def photo_keys(table: PhotoTable, rows: np.ndarray, key: Callable[[Path], str] | None = None) -> list[str]:
     """A key of each photo that is equal for equal files alone, wherever they lie: the digest of its whole content."""
     with ThreadPoolExecutor(joblib.cpu_count()) as readers:
-        return list(readers.map(key or _whole_key, (index.root / path for path in index.paths[rows].tolist())))
+        return list(readers.map(key or _whole_key, (table.root / path for path in table.paths[rows].tolist())))
 
 
 def _whole_key(file: Path) -> str:

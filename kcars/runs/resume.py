@@ -72,7 +72,7 @@ def identity(run: Run) -> str:
 def refuse_other_lists(run: Run, dataset: Dataset) -> None:
     """KcarsError where the dataset has not as many photos as the run's; which of them changed tells the next check."""
     before = run.checksums()
-    if before is None or len(before) != len(dataset.index):
+    if before is None or len(before) != len(dataset.table):
         run.refuse_other_data(dataset)
 
 

@@ -27,7 +27,7 @@ class Entry(Part):
 
 
 class Answered(Part):
-    """How answers err by their confidence, as `calibration.answered` gives it."""
+    """How answers err by their confidence, as `calibration.risk_coverage` gives it."""
 
     least: list[Share]
     coverage: list[Share]

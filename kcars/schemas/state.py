@@ -51,13 +51,13 @@ class HistoryFacts(Steps):
     elapsed: NonNegativeFloat
 
 
-class KeepBestFacts(_Remembered):
+class BestCheckpointFacts(_Remembered):
     best: Best
     best_epoch: NonNegativeInt
     epochs: NonNegativeInt
 
 
-class KeepEpochFacts(_Remembered):
+class EpochCheckpointFacts(_Remembered):
     epochs: NonNegativeInt
 
 
@@ -88,8 +88,8 @@ CALLBACKS = {
     "SaveState": Steps,
     "Progress": Steps,
     "History": HistoryFacts,
-    "KeepBest": KeepBestFacts,
-    "KeepEpoch": KeepEpochFacts,
+    "KeepBest": BestCheckpointFacts,
+    "KeepEpoch": EpochCheckpointFacts,
     "Plateau": PlateauFacts,
     "CollapseWatch": CollapseWatchFacts,
     "TimeLimit": TimeLimitFacts,

@@ -53,7 +53,7 @@ class Strategy(Settings):
         return "model" if self.data.classes == "model" and self.data.order != "pairs" else self.target
 
     @property
-    def deciding(self) -> str:
+    def monitored_difficulty(self) -> str:
         """The difficulty whose pairs choose epoch and threshold: that of the strategy, where its labels are defined."""
         hard_by_make = self.target == "make" and self.difficulty == "hard" and self.evaluate.protocol == "honest"
         return "medium" if hard_by_make else self.difficulty

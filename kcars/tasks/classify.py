@@ -13,7 +13,7 @@ from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.settings import Strategy
 from kcars.tasks.classify_losses import plain_loss, validation_loss
-from kcars.tasks.classify_split import elsewhere as elsewhere
+from kcars.tasks.classify_split import cross_dataset as cross_dataset
 from kcars.tasks.classify_split import folds as folds
 from kcars.tasks.classify_split import plan as plan
 from kcars.tasks.plan import (
@@ -30,7 +30,7 @@ from kcars.tasks.plan import (
 stream = training_stream
 
 
-def leading(strategy: Strategy) -> str:
+def monitor(strategy: Strategy) -> str:
     """The validation score that chooses the best epoch."""
     return "validation/balanced_accuracy"
 
@@ -81,7 +81,7 @@ def objective(plan: Plan) -> dict:
     return {"loss": losses, "loss_weights": weights, "metrics": metrics_of}
 
 
-def beside(network: Network) -> dict[str, float]:
+def learned_calibration(network: Network) -> dict[str, float]:
     """Nothing is learned beside the scored network that scores need."""
     return {}
 
@@ -99,7 +99,7 @@ def calibrate(plan: Plan, outputs: Outputs) -> dict:
     probability = calibration.probabilities(logits, temperature)
     return {
         "temperature": temperature,
-        "answered": calibration.answered(probability.max(1, initial=0.0), probability.argmax(1) == labels, 1),
+        "answered": calibration.risk_coverage(probability.max(1, initial=0.0), probability.argmax(1) == labels, 1),
     }
 
 
@@ -194,7 +194,7 @@ def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, tem
         loss[name] = calibration.photo_losses(logits, labels, warmth)
         tables[f"{split}{name}"] = calibration.reliability(confidence, right)
         if not name:
-            result.tables["coverage.csv"] = curve_table({split: calibration.answered(confidence, right)})
+            result.tables["coverage.csv"] = curve_table({split: calibration.risk_coverage(confidence, right)})
     result.tables["reliability.csv"] = curve_table(tables)
 
     def measured(weights):
@@ -212,7 +212,7 @@ def _photo_table(plan: Plan, rows, labels, logits: np.ndarray, temperature: floa
     best = logits.argmax(1)
     probability = calibration.probabilities(logits, temperature)
     return {
-        "path": plan.dataset.index.paths[rows],
+        "path": plan.dataset.table.paths[rows],
         "label": names[labels],
         "predicted": names[best],
         "probability": probability.max(1).round(6),

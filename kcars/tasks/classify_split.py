@@ -21,10 +21,10 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if len(shared):
         raise KcarsError(
             f"{dataset.source}: {len(shared)} photos stand in the training and the test list, "
-            f"the first {dataset.index.paths[shared[0]]}; scores would be worthless"
+            f"the first {dataset.table.paths[shared[0]]}; scores would be worthless"
         )
-    classes = Classes.of(dataset.index, strategy.target, dataset.train)
-    if not np.isin(dataset.index.ids[strategy.target][dataset.test], classes.ids).any():
+    classes = Classes.of(dataset.table, strategy.target, dataset.train)
+    if not np.isin(dataset.table.ids[strategy.target][dataset.test], classes.ids).any():
         raise KcarsError(
             f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
             "knows; there is nothing to score"
@@ -42,7 +42,7 @@ def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> N
     """KcarsError where no photo that is given to validate on is of a class that training knows."""
     validation = dataset.validation
     assert validation is not None
-    if not np.isin(dataset.index.ids[strategy.target][validation], classes.ids).any():
+    if not np.isin(dataset.table.ids[strategy.target][validation], classes.ids).any():
         raise KcarsError(
             f"{dataset.source}: none of the {len(validation)} validation photos is of a class that training knows"
         )
@@ -50,8 +50,8 @@ def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> N
 
 def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.ndarray:
     """Mask over dataset.train of the photos that validate."""
-    labels = classes.labels(dataset.index.ids[strategy.target][dataset.train])
-    groups = None if dataset.index.group is None else dataset.index.group[dataset.train]
+    labels = classes.labels(dataset.table.ids[strategy.target][dataset.train])
+    groups = None if dataset.table.group is None else dataset.table.group[dataset.train]
     held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed, groups)
     if not held.any():
         raise KcarsError(
@@ -62,13 +62,13 @@ def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.n
     return held
 
 
-def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
     """The plan to test on another dataset, whose classes are told by their names, and which are left out.
 
     Raises KcarsError where there are no names, or none that training knows.
     """
-    target, index, test = strategy.target, dataset.index, dataset.test
-    theirs = Classes.of(index, target, test)
+    target, table, test = strategy.target, dataset.table, dataset.test
+    theirs = Classes.of(table, target, test)
     for one, what in ((classes, "the run's classes"), (theirs, f"the classes of {dataset.source}")):
         if not one.named:
             raise KcarsError(f"--on: {what} have numbers and no names; only names tell classes of two datasets apart")
@@ -79,13 +79,13 @@ def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: fro
             f"{theirs.names[0]!r}, the run {classes.names[0]!r}"
         )
     ids = np.where(place >= 0, classes.ids[place], -1)  # No id is below 0.
-    own = ids[np.searchsorted(theirs.ids, index.ids[target]).clip(0, len(ids) - 1)]
-    own[~np.isin(index.ids[target], theirs.ids)] = -1
-    index = replace(index, ids={**index.ids, target: own.astype(np.int32)})
+    own = ids[np.searchsorted(theirs.ids, table.ids[target]).clip(0, len(ids) - 1)]
+    own[~np.isin(table.ids[target], theirs.ids)] = -1
+    table = replace(table, ids={**table.ids, target: own.astype(np.int32)})
     names = [name for name, found in zip(theirs.full_names(), place, strict=True) if found < 0]
     left_out = {"what": f"{target}s that training does not know", "names": names, "photos": int((own[test] < 0).sum())}
     nothing = test[:0]
-    return Plan(replace(dataset, index=index), strategy, nothing, nothing, classes), left_out
+    return Plan(replace(dataset, table=table), strategy, nothing, nothing, classes), left_out
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:

@@ -15,7 +15,7 @@ from kcars.losses.catalogue import LOSSES
 from kcars.metrics.class_weights import effective_number, inverse_frequency, log_frequencies, rare_margins
 from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.settings import Strategy
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Plan:
     """Rows and labels of a run.
 
-    train, validation: Index rows; classes: those that training learns, from all listed training photos; pairs: split ->
+    train, validation: PhotoTable rows; classes: those that training learns, from all listed training photos; pairs: split ->
     Pairs with labels of the target, "validation/<difficulty>" and "test/<difficulty>" (verify only).
     """
 
@@ -38,8 +38,8 @@ class Plan:
     pairs: dict[str, Pairs] = field(default_factory=dict)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
-        """Class numbers (n,) int32 of Index rows; -1 for a class that training does not know."""
-        return self.classes.labels(self.dataset.index.ids[self.strategy.learned][rows])
+        """Class numbers (n,) int32 of PhotoTable rows; -1 for a class that training does not know."""
+        return self.classes.labels(self.dataset.table.ids[self.strategy.learned][rows])
 
     def class_photos(self) -> np.ndarray:
         """Training photos (classes,) of each class."""
@@ -72,22 +72,22 @@ class Task(Protocol):
     """What a task's module gives, by the same names in each: `kcars.tasks.task_module`."""
 
     def plan(self, dataset: Dataset, strategy: Strategy) -> Plan: ...
-    def elsewhere(
+    def cross_dataset(
         self, dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]
     ) -> tuple[Plan, dict]: ...
     def folds(self, dataset: Dataset, strategy: Strategy) -> list[Plan]: ...
     def stream(self, plan: Plan, store: PixelStore) -> Stream: ...
-    def leading(self, strategy: Strategy) -> str: ...
+    def monitor(self, strategy: Strategy) -> str: ...
     def scored(self, strategy: Strategy, classes: Classes, any_size: bool = False) -> "keras.Model": ...
     def network(self, plan: Plan, any_size: bool = False) -> Network: ...
     def vectors(self, plan: Plan, network: Network) -> "keras.Model": ...
     def objective(self, plan: Plan) -> dict: ...
-    def beside(self, network: Network) -> dict[str, float]: ...
+    def learned_calibration(self, network: Network) -> dict[str, float]: ...
     def decide(self, plan: Plan, outputs: Outputs) -> dict: ...
     def calibrate(self, plan: Plan, outputs: Outputs) -> dict: ...
     def with_metric(
-        self, plan: Plan, outputs: Outputs, known: LinearMetric | None = None
-    ) -> tuple[Outputs, LinearMetric | None]: ...
+        self, plan: Plan, outputs: Outputs, known: DistanceTransform | None = None
+    ) -> tuple[Outputs, DistanceTransform | None]: ...
     def adjusted_head(self, plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None: ...
     def scores(self, plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result: ...
     def decision_of(self, chosen: dict) -> dict: ...
@@ -138,7 +138,7 @@ def training_stream(plan: Plan, store: PixelStore) -> Stream:
         seed=seed,
         augment=Augment(data.augment, seed),
         parts=settings.train.gradient_accumulation,
-        makes=plan.dataset.index.ids["make"][plan.train],
+        makes=plan.dataset.table.ids["make"][plan.train],
         classes_per_make=data.classes_per_make,
         rare_augment=Augment(balance.augment, seed, "balance.augment") if balance.augment else None,
         mix=_mix(plan),

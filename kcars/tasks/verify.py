@@ -15,7 +15,7 @@ from kcars.metrics import scores as metrics
 from kcars.metrics.baselines import BASELINES, stored_features
 from kcars.metrics.retrieval import mean_score, query_scores
 from kcars.models.outputs import Outputs
-from kcars.posthoc.distance_transform import LinearMetric, unit_length
+from kcars.posthoc.distance_transform import DistanceTransform, unit_length
 from kcars.settings import Strategy
 from kcars.tasks import verify_split
 from kcars.tasks.plan import (
@@ -35,8 +35,8 @@ DECISION = ("threshold", "scale", "offset")
 
 
 def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
-    """The epoch whose leading score is best on average over the folds, or the last; there the means of their thresholds and sigmoids."""
-    column = history_column(leading(strategy))
+    """The epoch whose main score is best on average over the folds, or the last; there the means of their thresholds and sigmoids."""
+    column = history_column(monitor(strategy))
     epochs = min(map(len, histories))  # A fold may have stopped early.
     score = np.mean([[row[column] for row in history[:epochs]] for history in histories], axis=0)
     best = epochs - 1 if strategy.train.keep == "last" else int(score.argmax())
@@ -54,12 +54,12 @@ def decision_of(chosen: dict) -> dict:
     return {name: chosen[name] for name in DECISION if name in chosen}
 
 
-plan, folds, elsewhere, stream = verify_split.plan, verify_split.folds, verify_split.elsewhere, training_stream
+plan, folds, cross_dataset, stream = verify_split.plan, verify_split.folds, verify_split.cross_dataset, training_stream
 
 
-def leading(strategy: Strategy) -> str:
+def monitor(strategy: Strategy) -> str:
     """The validation score that chooses the best epoch."""
-    return f"validation_{strategy.deciding}/roc_auc"
+    return f"validation_{strategy.monitored_difficulty}/roc_auc"
 
 
 def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
@@ -108,13 +108,13 @@ def objective(plan: Plan) -> dict:
     return found
 
 
-def beside(network: Network) -> dict[str, float]:
+def learned_calibration(network: Network) -> dict[str, float]:
     """What training has learned beside the scored network: scale and offset of a similarity, where its loss has one."""
     layer: Any = next((layer for layer in network.trained.layers if hasattr(layer, "log_scale")), None)
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
-def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None) -> tuple[Outputs, LinearMetric | None]:
+def with_metric(plan: Plan, outputs: Outputs, known: DistanceTransform | None = None) -> tuple[Outputs, DistanceTransform | None]:
     """Outputs after the metric of the strategy, and that: `known`, or fitted on the photos that the run learned from.
 
     None where folds validated: they chose the threshold on distances as they are. Without a metric outputs are brought
@@ -122,7 +122,7 @@ def with_metric(plan: Plan, outputs: Outputs, known: LinearMetric | None = None)
     """
     if known is None and (plan.strategy.evaluate.metric == "euclidean" or not len(plan.validation)):
         return outputs if plan.strategy.model.head == "linear" else lambda rows: unit_length(outputs(rows)), None
-    metric = known or LinearMetric.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
+    metric = known or DistanceTransform.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
     return (lambda rows: metric(outputs(rows))), metric
 
 
@@ -139,12 +139,12 @@ def calibrate(plan: Plan, outputs: Outputs) -> dict:
     """`decide`, with the probability that a distance tells, and how answers err by their confidence, of the same pairs."""
     found = _decided(plan, outputs)
     confidence, right = _confidence(found.pop("same"), found.pop("distance"), found)
-    return {**found, "answered": calibration.answered(confidence, right, 1)}
+    return {**found, "answered": calibration.risk_coverage(confidence, right, 1)}
 
 
 def _decided(plan: Plan, outputs: Outputs) -> dict:
     """Of the pairs that decide: `same`, `distance`, and what they give of DECISION."""
-    pairs = plan.pairs[f"validation/{plan.strategy.deciding}"]
+    pairs = plan.pairs[f"validation/{plan.strategy.monitored_difficulty}"]
     rows = pairs.rows()
     distance = -similarity(outputs(rows), *_places(rows, pairs))
     return {"same": pairs.same, "distance": distance, **_decision(pairs.same, distance)}
@@ -185,7 +185,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
             more = _add_trust(result, shown, key, pairs.same, -found, decision)
         if resamples:
             later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
-        if split == "validation" and difficulty == plan.strategy.deciding:
+        if split == "validation" and difficulty == plan.strategy.monitored_difficulty:
             result.scores |= _distances(plan, pairs, -found, decision)
         if split == "validation" and len(np.unique(pairs.same)) == 2:
             result.curves[f"roc/{difficulty}"] = curves.roc(pairs.same, found)
@@ -206,7 +206,7 @@ def _add_trust(result: Result, shown: dict, key: str, same, distance, decision: 
     """How far probabilities of pairs hold, in scores and in the tables shown; the same scores for any weights of the pairs."""
     confidence, right = _confidence(same, distance, decision)
     shown["reliability.csv"][key] = calibration.reliability(confidence, right)
-    shown["coverage.csv"][key] = calibration.answered(confidence, right)
+    shown["coverage.csv"][key] = calibration.risk_coverage(confidence, right)
     weighted = _calibration(same, distance, decision)
     result.scores |= {f"{key}/{metric}": float(value) for metric, value in weighted(np.ones(len(same))).items()}
     return weighted
@@ -214,7 +214,7 @@ def _add_trust(result: Result, shown: dict, key: str, same, distance, decision: 
 
 def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.ndarray, resamples: int) -> None:
     """How each photo of the rows finds the others of its class among all of them; intervals resample classes."""
-    ids = plan.dataset.index.ids[plan.strategy.target][rows]
+    ids = plan.dataset.table.ids[plan.strategy.target][rows]
     for key, values in query_scores(vectors, ids).items():
         result.scores[f"retrieval/{key}"] = mean_score(values)
         if resamples:
@@ -249,7 +249,7 @@ def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
 
 def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:
     """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
-    group = plan.dataset.index.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
+    group = plan.dataset.table.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
     return bootstrap.pair_intervals(
         pairs.same,
         found,
@@ -276,7 +276,7 @@ def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) ->
 
 
 def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, found: np.ndarray, threshold: float) -> dict:
-    paths = plan.dataset.index.paths
+    paths = plan.dataset.table.paths
     return {
         "difficulty": np.full(len(pairs), difficulty, object),
         "left": paths[pairs.left],

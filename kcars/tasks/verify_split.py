@@ -17,13 +17,13 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     By protocol `paper` the test pairs, as labelled in their lists, validate too, and all models train. Raises KcarsError
     where a training model stands in the test pairs.
     """
-    model = dataset.index.ids["model"]
+    model = dataset.table.ids["model"]
     refuse_no_test(dataset, dataset.test_rows())
     shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
     if len(shared):
         raise KcarsError(
             f"{dataset.source}: {len(shared)} models stand in the training list and in the test pairs, the first "
-            f"{dataset.index.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
+            f"{dataset.table.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
             "holds out whole models"
         )
     pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
@@ -40,38 +40,38 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         pairs |= _drawn_pairs(dataset, strategy, train)
     else:
         settings = strategy.evaluate
-        held = held_out_models(dataset.index, dataset.train, settings.validation_models, strategy.train.seed)
+        held = held_out_models(dataset.table, dataset.train, settings.validation_models, strategy.train.seed)
         train, validation, drawn = _held_out(dataset, strategy, held)
         pairs |= drawn
     _refuse_one_kind(dataset, strategy, pairs)
-    return Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
+    return Plan(dataset, strategy, train, validation, Classes.of(dataset.table, strategy.learned, train), pairs)
 
 
 def _refuse_learned(dataset: Dataset) -> None:
     """KcarsError where a model that is given to validate on is learned from too, or tested on."""
-    model = dataset.index.ids["model"]
+    model = dataset.table.ids["model"]
     for rows, what in ((dataset.train, "training"), (dataset.test_rows(), "test")):
         shared = np.intersect1d(model[rows], model[dataset.validation])
         if len(shared):
             raise KcarsError(
                 f"{dataset.source}: {len(shared)} models stand in the {what} and the validation split, the first "
-                f"{dataset.index.name('model', shared[0])}; verification is validated on unseen models; --set "
+                f"{dataset.table.name('model', shared[0])}; verification is validated on unseen models; --set "
                 "data.split=all holds out whole models instead"
             )
 
 
-def elsewhere(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
     """The plan to test on another dataset's pairs, without those that show a model which training knew, by its name.
 
     Raises KcarsError where no pair is left.
     """
-    index, rows = dataset.index, dataset.test_rows()
-    models = np.unique(index.ids["model"][rows], return_index=True)
-    names = model_names(index, rows[models[1]])
+    table, rows = dataset.table, dataset.test_rows()
+    models = np.unique(table.ids["model"][rows], return_index=True)
+    names = model_names(table, rows[models[1]])
     seen = models[0][[name in known for name in names]]
     pairs, left_out = {}, 0
     for name, given in dataset.pairs.items():
-        kept = ~(np.isin(index.ids["model"][given.left], seen) | np.isin(index.ids["model"][given.right], seen))
+        kept = ~(np.isin(table.ids["model"][given.left], seen) | np.isin(table.ids["model"][given.right], seen))
         left_out += int((~kept).sum())
         pairs[f"test/{name}"] = _labelled(
             dataset, strategy, Pairs(given.left[kept], given.right[kept], given.same[kept])
@@ -92,28 +92,28 @@ def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
         train, validation, pairs = _held_out(dataset, strategy, held)
         _refuse_one_kind(dataset, strategy, pairs)
         plans.append(
-            Plan(dataset, strategy, train, validation, Classes.of(dataset.index, strategy.learned, train), pairs)
+            Plan(dataset, strategy, train, validation, Classes.of(dataset.table, strategy.learned, train), pairs)
         )
     return plans
 
 
 def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
     """Model ids that each fold holds out; none where models are held out once."""
-    wanted, models = strategy.evaluate.folds, len(np.unique(dataset.index.ids["model"][dataset.train]))
+    wanted, models = strategy.evaluate.folds, len(np.unique(dataset.table.ids["model"][dataset.train]))
     if wanted is None:
         wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
     if not wanted or dataset.validation is not None or strategy.evaluate.protocol == "paper":
         return []
-    return folds_by_make(dataset.index, dataset.train, wanted, strategy.train.seed)
+    return folds_by_make(dataset.table, dataset.train, wanted, strategy.train.seed)
 
 
 def _refuse_one_kind(dataset: Dataset, strategy: Strategy, pairs: dict[str, Pairs]) -> None:
-    """KcarsError where the leading difficulty's pairs of a split are all same or all different."""
+    """KcarsError where the monitored difficulty's pairs of a split are all same or all different."""
     for split in ("validation", "test"):
-        name = f"{split}/{strategy.deciding}"
+        name = f"{split}/{strategy.monitored_difficulty}"
         if name in pairs and len(np.unique(same := pairs[name].same)) < 2:
             raise KcarsError(
-                f"{dataset.source}: the {strategy.deciding} {split} pairs are {int(same.sum())} same and "
+                f"{dataset.source}: the {strategy.monitored_difficulty} {split} pairs are {int(same.sum())} same and "
                 f"{int((1 - same).sum())} different ones; both kinds are needed; another --difficulty may have them"
             )
 
@@ -122,16 +122,16 @@ def _held_out(
     dataset: Dataset, strategy: Strategy, held: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
     """(training rows, validation rows, validation pairs) when the models `held` validate; groups stay whole."""
-    mask = np.isin(dataset.index.ids["model"][dataset.train], held)
+    mask = np.isin(dataset.table.ids["model"][dataset.train], held)
     validation = dataset.train[mask]
-    train = apart(dataset.index, dataset.train[~mask], validation)
+    train = apart(dataset.table, dataset.train[~mask], validation)
     return train, validation, _drawn_pairs(dataset, strategy, validation)
 
 
 def _drawn_pairs(dataset: Dataset, strategy: Strategy, rows: np.ndarray) -> dict[str, Pairs]:
     """Pairs of each difficulty to choose on, drawn from the rows by seed."""
     count, seed = strategy.evaluate.validation_pairs, strategy.train.seed
-    drawn = {name: draw_pairs(dataset.index, rows, name, count, seed) for name in DIFFICULTIES}
+    drawn = {name: draw_pairs(dataset.table, rows, name, count, seed) for name in DIFFICULTIES}
     return {f"validation/{name}": _labelled(dataset, strategy, pairs) for name, pairs in drawn.items()}
 
 
@@ -139,5 +139,5 @@ def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
     """Pairs labelled by the target: lists are labelled by model, which the paper kept; for target make the makes decide."""
     if strategy.target == "model" or strategy.evaluate.protocol == "paper":
         return pairs
-    make = dataset.index.ids["make"]
+    make = dataset.table.ids["make"]
     return Pairs(pairs.left, pairs.right, (make[pairs.left] == make[pairs.right]).astype(np.int8))

@@ -97,13 +97,13 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     start(strategy.train)
     from kcars.images.pixel_store import Decoded, store_bytes, store_file
 
-    stream = task.stream(plan, Decoded(dataset.index, strategy.data))
+    stream = task.stream(plan, Decoded(dataset.table, strategy.data))
     cost = measure(plan, stream)
     runs = len(task.folds(dataset, strategy)) + 1
     epochs, steps = fit_to_minutes(plan, stream, cost, runs)
     seconds = runs * epochs * cost.epoch_seconds(steps, len(plan.validation))
-    built = strategy.data.cache != "off" and store_file(dataset.index, strategy.data).is_file()
-    pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.index), strategy.data)
+    built = strategy.data.cache != "off" and store_file(dataset.table, strategy.data).is_file()
+    pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.table), strategy.data)
     held = pixels if strategy.data.cache == "memory" else 0
     return "\n".join(
         [

@@ -106,7 +106,7 @@ class _Fitting:
         keeping = _keeping(self.network.scored, settings)
         kept = keeping.kept if keeping else self.network.scored
         pairs = 2 if plan.strategy.data.order == "pairs" else 1
-        leading = history_column(self.task.leading(plan.strategy)) if len(plan.validation) else "loss"
+        monitor = history_column(self.task.monitor(plan.strategy)) if len(plan.validation) else "loss"
         chosen = [
             all_.StopOnNaN(),
             *([keeping] if keeping else []),
@@ -114,9 +114,9 @@ class _Fitting:
             BalancedMetrics(partial(run.record_class_recall, plan.classes), len(plan.classes)),
             all_.OneCycle(self.schedule, self.updates, run.folder / "learning_rate.png"),
             all_.CollapseWatch(_warn),
-            self._keeping_weights(kept, leading),
+            self._keeping_weights(kept, monitor),
             History(self._record, settings.batch * pairs // settings.gradient_accumulation),
-            Progress(self.epochs, self.steps, leading),
+            Progress(self.epochs, self.steps, monitor),
             *([all_.Plateau(**settings.plateau.model_dump())] if settings.plateau else []),
             *([all_.TimeLimit(minutes, _warn)] if minutes else []),
         ]
@@ -135,20 +135,20 @@ class _Fitting:
 
         def score(model) -> dict[str, float]:
             outputs = network_outputs(model, self.store, self.plan.strategy.evaluate.batch, mirror=False)
-            found = self.task.scores(self.plan, outputs, "validation", self.task.beside(self.network))
+            found = self.task.scores(self.plan, outputs, "validation", self.task.learned_calibration(self.network))
             curves.latest = found.curves
             return {history_column(key): value for key, value in found.scores.items()}
 
         return [Validate(kept, score), curves]
 
-    def _keeping_weights(self, kept, leading: str):
+    def _keeping_weights(self, kept, monitor: str):
         """What saves the weights of the epoch that validation likes best, of the last, or of the one that folds chose."""
-        from kcars.training.callbacks.checkpoint import KeepBest, KeepEpoch
+        from kcars.training.callbacks.checkpoint import BestCheckpoint, EpochCheckpoint
 
         settings, run = self.plan.strategy.train, self.run
         if not len(self.plan.validation):
-            return KeepEpoch(kept, run.facts()["chosen"]["epoch"], run.best_weights)
-        return KeepBest(kept, leading, run.best_weights, settings.early_stopping, settings.keep == "last")
+            return EpochCheckpoint(kept, run.facts()["chosen"]["epoch"], run.best_weights)
+        return BestCheckpoint(kept, monitor, run.best_weights, settings.early_stopping, settings.keep == "last")
 
     def _record(self, rows: list[dict]) -> None:
         self.run.record(rows)

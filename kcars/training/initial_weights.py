@@ -73,25 +73,25 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
     run = earlier_run(plan.strategy)
     if run is None:
         return
-    known, index, tested = provenance.read(run), plan.dataset.index, plan.dataset.test_rows()
+    known, table, tested = provenance.read(run), plan.dataset.table, plan.dataset.test_rows()
     where = f"model.weights: run {run.folder} has learned"
-    seen = known.seen(index, tested)
+    seen = known.seen(table, tested)
     if seen.any():
         raise KcarsError(
             f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
-            f"{index.paths[tested[seen]][0]}; scores would be worthless{known.caution}{_way_out(plan)}"
+            f"{table.paths[tested[seen]][0]}; scores would be worthless{known.caution}{_way_out(plan)}"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
     if plan.strategy.task != "verify":
-        if flattered := int(known.seen(index, held, trained=True).sum()):
+        if flattered := int(known.seen(table, held, trained=True).sum()):
             _warn(f"{where} from {flattered} of the {len(held)} photos that choose the epoch")
         return
-    if shared := sorted(known.models & set(model_names(index, tested))):
+    if shared := sorted(known.models & set(model_names(table, tested))):
         raise KcarsError(
             f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
             f"measured on models that nothing has learned{_way_out(plan)}"
         )
-    if flattered := sorted(known.models & set(model_names(index, held))):
+    if flattered := sorted(known.models & set(model_names(table, held))):
         named = ", ".join(flattered[:NAMED])
         _warn(f"{where} {len(flattered)} of the models that choose epoch and threshold, such as {named}")
 

@@ -58,7 +58,7 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
         store, plan, folds = _prepare(strategy, dataset)
         if not run.files.has(provenance.TABLE):  # Killed before it was written.
             provenance.record(run, plan, earlier_run(strategy))
-        resume.refuse_other_photos(run, store, dataset.index.paths)
+        resume.refuse_other_photos(run, store, dataset.table.paths)
         run.refuse_other_data(dataset)
         planned, facts = resume.planned(run, strategy), run.facts()
         finished = facts["finished"] and planned == facts["planned"]  # Then it is only scored anew.
@@ -72,7 +72,7 @@ def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[PixelStore, Plan, li
     start(strategy.train)
     from kcars.images.pixel_store import open_store
 
-    task, store = task_module(strategy.task), open_store(dataset.index, strategy.data)
+    task, store = task_module(strategy.task), open_store(dataset.table, strategy.data)
     dataset = dataset.without(store.bad)
     return store, task.plan(dataset, strategy), task.folds(dataset, strategy)
 

@@ -46,7 +46,7 @@ def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path
     from kcars.images.pixel_store import open_store
     from kcars.input.batches import plain_errors
 
-    store = open_store(dataset.index, strategy.data)
+    store = open_store(dataset.table, strategy.data)
     plan = task.plan(dataset.without(store.bad), strategy)
     with plain_errors():
         curve = _until_it_diverges(losses(plan, store, rates), rates)

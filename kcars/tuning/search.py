@@ -79,11 +79,11 @@ def sample(space: list[Range | Choice], ended: list[Trial], seed: int) -> dict:
 
 
 def kept(run: Run) -> tuple[float, int]:
-    """The leading validation score of the epoch that a run keeps, and which that is; NaN where it is undefined."""
+    """The monitored validation score of the epoch that a run keeps, and which that is; NaN where it is undefined."""
     if chosen := run.facts().get("chosen"):  # By folds.
         return chosen["score"], chosen["epoch"]
     strategy = run.strategy()
-    column = history_column(task_module(strategy.task).leading(strategy))
+    column = history_column(task_module(strategy.task).monitor(strategy))
     row = run.kept(column)
     return row[column], int(row["epoch"])
 
@@ -129,7 +129,7 @@ def _bring(record: Record, trial: Trial, dataset: Dataset, title: str, tell: Cal
         return
     score, trial.epoch = kept(run)
     if score != score:
-        trial.state, trial.why = "failed", f"{record.leading} is undefined"
+        trial.state, trial.why = "failed", f"{record.monitor} is undefined"
         return
     trial.state, trial.score = "complete", score
     trial.seconds = round(sum(row["seconds"] for part in _parts(run) for row in part.costs()), 3)
@@ -168,7 +168,7 @@ def _refuse_bad_photos(strategy: Strategy, dataset: Dataset) -> None:
     start(strategy.train)
     from kcars.images.pixel_store import open_store
 
-    open_store(dataset.index, strategy.data)
+    open_store(dataset.table, strategy.data)
 
 
 def _refuse_misfit(strategy: Strategy, dataset: Dataset) -> None:

@@ -24,7 +24,7 @@ FORMAT, SHOWN = 1, 5
 class Trial:
     """A run of a search. sampled: setting -> number or label of a choice; state: running, complete or failed.
 
-    score: the leading validation score of the epoch kept; seconds: of all epochs, with validation; why: it failed, or
+    score: the monitored validation score of the epoch kept; seconds: of all epochs, with validation; why: it failed, or
     was not trained.
     """
 
@@ -43,9 +43,9 @@ class Record:
     strategy: what the trials have in common; space: what they differ in; data: the dataset's fingerprint.
     """
 
-    def __init__(self, folder: Path, strategy: Strategy, space: list[Range | Choice], data: str, leading: str):
+    def __init__(self, folder: Path, strategy: Strategy, space: list[Range | Choice], data: str, monitor: str):
         """Takes up what lies in the folder; KcarsError where that is something else, or another search."""
-        self.folder, self.strategy, self.space, self.data, self.leading = Path(folder), strategy, space, data, leading
+        self.folder, self.strategy, self.space, self.data, self.monitor = Path(folder), strategy, space, data, monitor
         self.files = RunFolder(folder)
         self.trials = self._trials_before()
 
@@ -79,13 +79,13 @@ class Record:
         self.files.write_text(TABLE, csv_text(self._columns()))
         if self.ranked:
             best = self.ranked[0]
-            head = f"# Trial {best.number} of {len(self.ended)}: {self.leading} {best.score:.4f} at epoch {best.epoch}; searched: "
+            head = f"# Trial {best.number} of {len(self.ended)}: {self.monitor} {best.score:.4f} at epoch {best.epoch}; searched: "
             head += f"{', '.join(one.key for one in self.space)}\n"
             self.files.write_text(BEST, head + to_yaml(self.strategy_of(best)))
 
     def best_table(self) -> str:
         """The best trials, a line each, and how the others ended."""
-        heads = ["trial", self.leading, "epoch", "seconds", *(one.key for one in self.space)]
+        heads = ["trial", self.monitor, "epoch", "seconds", *(one.key for one in self.space)]
         rows = [heads] + [
             [
                 str(trial.number),

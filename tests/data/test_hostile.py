@@ -54,8 +54,8 @@ def contents(text):
 def survives(read):
     with contextlib.suppress(KcarsError):
         found = read()
-        assert len(found.train) + len(found.test_rows()) <= 2 * len(found.index)
-        assert all(not path.startswith("/") and ".." not in path.split("/") for path in found.index.paths)
+        assert len(found.train) + len(found.test_rows()) <= 2 * len(found.table)
+        assert all(not path.startswith("/") and ".." not in path.split("/") for path in found.table.paths)
 
 
 def inventory(folder):

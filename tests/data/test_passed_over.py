@@ -60,8 +60,8 @@ def test_what_browsers_save_is_read(tmp_path, ending):
     root = cars(tmp_path / "cars", "audi", "bmw")
     for file in (root / "bmw").iterdir():
         file.rename(file.with_suffix(ending))
-    index = folders.read(root, "classify", DATA).index
-    assert index.names["make"] == {1: "audi", 2: "bmw"} and len(index) == 8
+    table = folders.read(root, "classify", DATA).table
+    assert table.names["make"] == {1: "audi", 2: "bmw"} and len(table) == 8
 
 
 def passed_over(root):
@@ -115,9 +115,9 @@ def test_class_folders_that_are_links_are_named(tmp_path, capsys):
 def test_the_usual_names_of_splits(tmp_path, train, validation, test):
     root = cars(tmp_path, *(f"{split}/{make}" for split in (train, validation, test) for make in ("audi", "bmw")))
     dataset = folders.read(root, "classify", DATA)
-    assert dataset.index.names["make"] == {1: "audi", 2: "bmw"}
+    assert dataset.table.names["make"] == {1: "audi", 2: "bmw"}
     for rows, name in ((dataset.train, train), (dataset.validation, validation), (dataset.test, test)):
-        assert len(rows) == 8 and all(path.startswith(f"{name}/") for path in dataset.index.paths[rows])
+        assert len(rows) == 8 and all(path.startswith(f"{name}/") for path in dataset.table.paths[rows])
     manifest.write(root)
     again = manifest.read(root / "photos.csv", "classify", DATA)
     assert again.fingerprint() == dataset.fingerprint()
@@ -134,8 +134,8 @@ def plan(root, task, *settings_):
 def test_val_validates(tmp_path):
     root = cars(tmp_path, *(f"{split}/{make}" for split in ("train", "val", "test") for make in ("audi", "bmw")))
     planned = plan(root, "classify")
-    assert {path.split("/")[0] for path in planned.dataset.index.paths[planned.validation]} == {"val"}
-    assert {path.split("/")[0] for path in planned.dataset.index.paths[planned.train]} == {"train"}
+    assert {path.split("/")[0] for path in planned.dataset.table.paths[planned.validation]} == {"val"}
+    assert {path.split("/")[0] for path in planned.dataset.table.paths[planned.train]} == {"train"}
 
 
 def test_val_models_validate_a_verification(tmp_path):
@@ -143,7 +143,7 @@ def test_val_models_validate_a_verification(tmp_path):
         f"{split}/{make}/{split}{make}{model}" for split in ("train", "val", "test") for make in "ab" for model in "12"
     ]
     planned = plan(cars(tmp_path / "cars", *places), "verify")
-    assert {path.split("/")[0] for path in planned.dataset.index.paths[planned.validation]} == {"val"}
+    assert {path.split("/")[0] for path in planned.dataset.table.paths[planned.validation]} == {"val"}
     assert len(planned.pairs["validation/hard"])
     places = [f"{split}/{make}/{model}" for split in ("train", "val") for make in "ab" for model in "12"]
     places += [f"test/{make}/{model}" for make in "ab" for model in "34"]
@@ -182,17 +182,17 @@ NFC, NFD = "Citroën", normalize("NFD", "Citroën")
 )
 def test_names_that_look_alike_are_one_class(tmp_path, capsys, one, other):
     root = cars(tmp_path / "cars", f"{one}/1", f"{other}/2", "bmw/3")
-    index = folders.read(root, "classify", DATA).index
-    assert len(index.names["make"]) == 2 and len(index.names["model"]) == 3
+    table = folders.read(root, "classify", DATA).table
+    assert len(table.names["make"]) == 2 and len(table.names["model"]) == 3
     assert "names that differ in case, blanks or Unicode form count as one" in capsys.readouterr().err
     listed = tmp_path / "photos.csv"
     listed.write_text("path,make\n" + "".join(f'"cars/{path}",{path.split("/")[0]}\n' for path in walked(root).photos))
-    assert len(manifest.read(listed, "classify", DATA).index.names["make"]) == 2
+    assert len(manifest.read(listed, "classify", DATA).table.names["make"]) == 2
 
 
 def test_names_are_composed_and_trimmed(tmp_path, capsys):
     root = cars(tmp_path / "cars", f"{NFD} ", " bmw")
-    assert sorted(folders.read(root, "classify", DATA).index.names["make"].values()) == [NFC, "bmw"]
+    assert sorted(folders.read(root, "classify", DATA).table.names["make"].values()) == [NFC, "bmw"]
     assert capsys.readouterr().err == ""
 
 
@@ -231,7 +231,7 @@ def test_files_are_found_in_either_unicode_form(tmp_path, form):
     (tmp_path / "photos.csv").write_text("path,make\n" + "".join(f"{path},{path.split('/')[0]}\n" for path in paths))
     (tmp_path / "pairs.csv").write_text(f"left,right,same\n{paths[0]},{paths[1]},1\n{paths[0]},{paths[4]},0\n")
     dataset = manifest.read(tmp_path / "photos.csv", "classify", DATA)
-    assert dataset.missing == () and sorted(dataset.index.paths) == walked(tmp_path).photos
+    assert dataset.missing == () and sorted(dataset.table.paths) == walked(tmp_path).photos
     pairs = manifest.read(tmp_path / "photos.csv", "verify", DATA).pairs
     assert len(pairs["medium"]) == 2
     from kcars.gallery.described import described
@@ -274,7 +274,7 @@ def test_blanks_in_paths_of_a_list(tmp_path):
     (tmp_path / "photos.csv").write_text("path,make\n" + "".join(f"{path},{path.strip()[0]}\n" for path in paths))
     dataset = manifest.read(tmp_path / "photos.csv", "classify", DATA)
     assert dataset.missing == () and np.array_equal(
-        sorted(dataset.index.paths), sorted([" audi/0.jpg", " audi/1.jpg", "bmw/0.jpg", "bmw/1.jpg"])
+        sorted(dataset.table.paths), sorted([" audi/0.jpg", " audi/1.jpg", "bmw/0.jpg", "bmw/1.jpg"])
     )
 
 

@@ -6,7 +6,7 @@ from kcars.data.readers import compcars
 
 def test_classes_are_sorted_ids_and_unknown_is_minus_one(tree):
     dataset = compcars.read(tree.root, "classify")
-    classes = Classes.of(dataset.index, "model", dataset.train)
+    classes = Classes.of(dataset.table, "model", dataset.train)
     assert classes.ids.tolist() == [5, 9, 20, 21]
     assert classes.names == ["Model 5", "Model 9", "Model 20", "Model 21"]
     assert classes.labels(np.array([21, 5, 30, 1, 99])).tolist() == [3, 0, -1, -1, -1]

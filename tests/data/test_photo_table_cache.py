@@ -19,13 +19,13 @@ def kept_files():
 
 def test_the_kept_index_is_the_one_that_was_read(tree, monkeypatch):
     first = compcars.read(tree.root, "classify", ALL)
-    monkeypatch.setattr(compcars, "_index", None)  # Reading again would fail.
+    monkeypatch.setattr(compcars, "_table", None)  # Reading again would fail.
     again = compcars.read(tree.root, "classify", ALL)
     assert again.fingerprint() == first.fingerprint()
-    assert again.index.paths.tolist() == first.index.paths.tolist()
+    assert again.table.paths.tolist() == first.table.paths.tolist()
     for name in ("box", "viewpoint", "year", "bytes"):
-        assert np.array_equal(getattr(again.index, name), getattr(first.index, name))
-        assert getattr(again.index, name).dtype == getattr(first.index, name).dtype
+        assert np.array_equal(getattr(again.table, name), getattr(first.table, name))
+        assert getattr(again.table, name).dtype == getattr(first.table, name).dtype
 
 
 @pytest.mark.parametrize("change", ["add", "remove", "label"])
@@ -38,7 +38,7 @@ def test_a_changed_folder_is_read_anew(tree, change):
     else:
         (tree.root / "label/3/5/2010/000.txt").unlink()
     after = compcars.read(tree.root, "classify", ALL)
-    assert len(after.index) == len(before.index) + {"add": 1, "remove": -1, "label": 0}[change]
+    assert len(after.table) == len(before.table) + {"add": 1, "remove": -1, "label": 0}[change]
     assert after.fingerprint() != before.fingerprint()
     assert len(kept_files()) == 2
 

@@ -144,7 +144,7 @@ def test_a_jpeg_of_broken_middle_is_refused():
 
 
 def test_real_photos_are_read_to_the_bit(real_cars):
-    index = load(real_cars, "classify", DataSettings(size_px=96)).index
+    index = load(real_cars, "classify", DataSettings(size_px=96)).table
     rows = np.random.default_rng(0).permutation(len(index))[:200]
     photos = [(index.root / str(index.paths[row])).read_bytes() for row in rows]
     found = read(photos, index.box[rows], 96)

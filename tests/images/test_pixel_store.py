@@ -17,7 +17,7 @@ DATA = DataSettings(size_px=32)
 
 @pytest.fixture
 def index(tree):
-    return compcars.read(tree.root, "classify").index
+    return compcars.read(tree.root, "classify").table
 
 
 def test_disk_memory_and_off_give_the_same_pixels_in_the_order_asked_for(index):
@@ -132,7 +132,7 @@ def kill_after(photos: int, root) -> None:
         "    if not left: os.kill(os.getpid(), 9)\n"
         "    left.pop(); return read(*given)\n"
         "store.read_photo, store.joblib.cpu_count = counted, lambda: 1\n"
-        f"i = compcars.read(Path({str(root)!r}), 'classify').index\n"
+        f"i = compcars.read(Path({str(root)!r}), 'classify').table\n"
         "store.open_store(i, DataSettings(size_px=32), progress=False)"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == -9
@@ -193,7 +193,7 @@ def test_two_processes_build_one_store(tree):
     program = (
         "import sys, numpy as np; from pathlib import Path; from kcars.data.readers import compcars;"
         "from kcars.images.pixel_store import open_store; from kcars.settings import DataSettings;"
-        f"i = compcars.read(Path({str(tree.root)!r}), 'classify').index;"
+        f"i = compcars.read(Path({str(tree.root)!r}), 'classify').table;"
         "print(int(open_store(i, DataSettings(size_px=40), progress=False).read(np.arange(len(i))).sum()))"
     )
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]

@@ -98,8 +98,8 @@ def test_answers_that_are_as_right_as_they_are_sure_have_a_small_error_and_boast
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=300), st.floats(0.01, 0.99))
 def test_answers_above_the_least_confidence_err_no_more_than_allowed(answers, risk):
     confidence, right = np.array([a for a, _ in answers], float), np.array([b for _, b in answers], bool)
-    curve = calibration.answered(confidence, right, 1)
-    least = calibration.least_confidence(curve, risk)
+    curve = calibration.risk_coverage(confidence, right, 1)
+    least = calibration.confidence_threshold(curve, risk)
     given = confidence >= least
     assert (~right[given]).sum() + 1 <= risk * (given.sum() + 1) + 1e-9 or not given.any()
     assert len(curve["least"]) <= calibration.POINTS
@@ -107,9 +107,9 @@ def test_answers_above_the_least_confidence_err_no_more_than_allowed(answers, ri
 
 
 def test_equal_confidences_are_answered_together():
-    curve = calibration.answered(np.array([0.9, 0.5, 0.5, 0.5]), np.array([1, 1, 0, 1]))
+    curve = calibration.risk_coverage(np.array([0.9, 0.5, 0.5, 0.5]), np.array([1, 1, 0, 1]))
     assert curve["least"] == [0.9, 0.5]
     assert curve["coverage"] == [0.25, 1]
     assert curve["risk"] == pytest.approx([0, 1 / 4])
-    cautious = calibration.answered(np.array([0.9, 0.5, 0.5, 0.5]), np.array([1, 1, 0, 1]), more=1)
+    cautious = calibration.risk_coverage(np.array([0.9, 0.5, 0.5, 0.5]), np.array([1, 1, 0, 1]), more=1)
     assert cautious["risk"] == pytest.approx([1 / 2, 2 / 5])

@@ -11,7 +11,7 @@ from kcars.inference.predictor import finished
 from kcars.models.grad_cam import BATCH, GradCam
 from kcars.models.networks import classifier, embedder, with_auxiliary
 from kcars.models.split_at_grid import cut_at_grid
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 
 SIZE, CELLS = 32, 4
 
@@ -99,7 +99,7 @@ def test_a_generalized_mean_is_gone_through_too():
         np.testing.assert_allclose(heat, plain_map(logit, grid), atol=1e-4)
 
 
-METRIC = LinearMetric(
+METRIC = DistanceTransform(
     np.array([0.1, 0.2, -0.1], np.float32),
     np.array([[1.0, 0.5], [-0.3, 1.0], [0.2, -0.7]], np.float32),
     np.array([1.0, 2.0], np.float32),

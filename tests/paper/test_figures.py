@@ -63,7 +63,7 @@ def write_run(
         "task": settings.task,
         "target": settings.target,
         "difficulty": settings.difficulty if verify else None,
-        "deciding": settings.deciding if verify else None,
+        "deciding": settings.monitored_difficulty if verify else None,
         "data_fingerprint": data,
         "best_epoch": best,
         "decision": {"threshold": -0.7} if verify else {},

@@ -10,7 +10,7 @@ from kcars.core.errors import KcarsError
 from kcars.data.source import load as load_dataset
 from kcars.inference.predictor import load
 from kcars.metrics.scores import roc_auc
-from kcars.posthoc.distance_transform import FILE, LinearMetric, unit_length
+from kcars.posthoc.distance_transform import FILE, DistanceTransform, unit_length
 from kcars.settings.strategy import load_strategy
 from kcars.tasks import verify
 
@@ -32,7 +32,7 @@ def pair_auc(vectors, labels):
 
 
 def test_unseen_classes_are_told_apart_by_what_told_the_known_ones_apart():
-    metric = LinearMetric.fit("lda", *crowd(40, 20, 2.0))
+    metric = DistanceTransform.fit("lda", *crowd(40, 20, 2.0))
     vectors, labels = crowd(15, 10, 2.0)
     plain = pair_auc(unit_length(vectors - vectors.mean(0)), labels)
     assert pair_auc(metric(vectors), labels) > plain + 0.1
@@ -43,12 +43,12 @@ def test_it_is_the_projection_of_scikit_learn():
     units = unit_length(vectors).astype(np.float64)
     rival = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1 / 3, n_components=7).fit(units, labels)
     wanted = unit_length(rival.transform(units) - rival.transform(units.mean(0)[None]))
-    assert LinearMetric.fit("lda", vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
+    assert DistanceTransform.fit("lda", vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_directions_count_as_classes_differ_there_for_how_photos_of_one_do():
     vectors, labels = crowd(40, 20, 1.0)
-    plain, weighted = (LinearMetric.fit(kind, vectors, labels) for kind in ("lda", "weighted_lda"))
+    plain, weighted = (DistanceTransform.fit(kind, vectors, labels) for kind in ("lda", "weighted_lda"))
     directions = (unit_length(vectors) - plain.mean) @ plain.projection
     for number in range(directions.shape[1]):
         of_class = [directions[labels == label, number] for label in np.unique(labels)]
@@ -64,22 +64,22 @@ def test_weighted_directions_tell_more_where_few_of_them_separate():
     for _ in range(3):
         known, unseen = crowd(40, 20, 1.0), crowd(15, 10, 1.0)
         plain, weighted = (
-            pair_auc(LinearMetric.fit(kind, *known)(unseen[0]), unseen[1]) for kind in ("lda", "weighted_lda")
+            pair_auc(DistanceTransform.fit(kind, *known)(unseen[0]), unseen[1]) for kind in ("lda", "weighted_lda")
         )
         gained.append(weighted - plain)
     assert min(gained) > 0.02, gained
 
 
 def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
-    metric = LinearMetric.fit("lda", *crowd(8, 20, 1.0))
+    metric = DistanceTransform.fit("lda", *crowd(8, 20, 1.0))
     metric.save(tmp_path)
-    again = LinearMetric.chosen("lda", tmp_path)
+    again = DistanceTransform.chosen("lda", tmp_path)
     assert (again.projection == metric.projection).all()
-    assert LinearMetric.chosen("euclidean", tmp_path / "nowhere") is None
+    assert DistanceTransform.chosen("euclidean", tmp_path / "nowhere") is None
     (tmp_path / FILE).write_bytes(b"nothing")
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(KcarsError, match="kcars evaluate"):
-            LinearMetric.chosen("lda", folder)
+            DistanceTransform.chosen("lda", folder)
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +139,11 @@ def test_where_folds_choose_the_threshold_distances_stay_as_they_are(drawn):
 @pytest.mark.parametrize("kind", ["whitened", "lda", "weighted_lda"])
 def test_a_fingerprint_is_that_of_what_is_measured_and_not_of_rounding(kind):
     vectors, labels = crowd(20, 10, 1.0)
-    metric = LinearMetric.fit(kind, vectors, labels)
-    rounded = LinearMetric(metric.mean, metric.projection.astype(float) * (1 + 1e-10), metric.weights)
-    turned = LinearMetric(
+    metric = DistanceTransform.fit(kind, vectors, labels)
+    rounded = DistanceTransform(metric.mean, metric.projection.astype(float) * (1 + 1e-10), metric.weights)
+    turned = DistanceTransform(
         metric.mean, metric.projection * np.r_[-1, np.ones(metric.projection.shape[1] - 1)], metric.weights
     )
     assert rounded.fingerprint() == metric.fingerprint()
     assert turned.fingerprint() != metric.fingerprint()
-    assert LinearMetric.fit(kind, vectors[10:], labels[10:]).fingerprint() != metric.fingerprint()
+    assert DistanceTransform.fit(kind, vectors[10:], labels[10:]).fingerprint() != metric.fingerprint()

@@ -19,7 +19,7 @@ from kcars.cli import main
 from kcars.core.errors import KcarsError
 from kcars.evaluation import evaluate
 from kcars.input.augment.chain import Augment
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.runs.run import Run
 from kcars.runs.score_files import file_of
 from kcars.schemas import checked
@@ -273,12 +273,12 @@ class Killed(BaseException):
 def test_a_new_scoring_that_is_killed_answers_by_one_scoring(tmp_path, monkeypatch, earlier, last):
     """The file system stops after so many calls: numbers of two scorings never come together."""
 
-    def metric(number: float) -> LinearMetric:
-        return LinearMetric(*(np.full(shape, number, np.float32) for shape in ((4,), (4, 2), (2,))))
+    def metric(number: float) -> DistanceTransform:
+        return DistanceTransform(*(np.full(shape, number, np.float32) for shape in ((4,), (4, 2), (2,))))
 
     def answers() -> tuple[float, float]:
         found = scored()
-        kept = LinearMetric.chosen(found["metric"], tmp_path, file_of("metric", found))
+        kept = DistanceTransform.chosen(found["metric"], tmp_path, file_of("metric", found))
         return found["number"], float(kept.mean[0])
 
     def scored() -> dict:

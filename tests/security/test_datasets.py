@@ -76,7 +76,7 @@ def test_what_stands_in_place_of_the_lists_of_a_release(tree, kind):
 def test_what_stands_in_place_of_labels_is_passed_over(tree, kind):
     photo = tree.paths(5)[0]
     in_place_of(tree.root / "label" / f"{photo[:-4]}.txt", kind)
-    index = compcars.read(tree.root, "classify", DATA).index
+    index = compcars.read(tree.root, "classify", DATA).table
     assert index.box[index.paths == photo].tolist() == [[-1, -1, -1, -1]]
     assert ("unreadable_label", photo) in [(fault.kind, fault.path) for fault in compcars.listed_faults(tree.root)]
 
@@ -109,7 +109,7 @@ def test_of_a_label_of_a_gigabyte_a_line_is_read(tree):
     photo = tree.paths(5)[0]
     with (tree.root / "label" / f"{photo[:-4]}.txt").open("ab") as label:
         label.truncate(2**30)
-    index = compcars.read(tree.root, "classify", DATA).index
+    index = compcars.read(tree.root, "classify", DATA).table
     assert index.box[index.paths == photo].tolist() == [[10, 5, 80, 55]]
 
 

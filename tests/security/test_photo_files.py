@@ -284,7 +284,7 @@ from kcars.images.pixel_store import open_store
 from kcars.settings import DataSettings
 
 data = DataSettings(size_px=1024, on_bad_photo="skip")
-index = load(Path(sys.argv[1]), "classify", data).index
+index = load(Path(sys.argv[1]), "classify", data).table
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)
 

@@ -19,7 +19,7 @@ from kcars.core.errors import KcarsError, NoWayOn
 from kcars.core.files import sha256
 from kcars.metrics.curves import FALSE_POSITIVE_RATES
 from kcars.posthoc.adjusted_head import AdjustedHead
-from kcars.posthoc.distance_transform import LinearMetric
+from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.runs import state_file
 from kcars.runs.contents import empty, own_files, refuse_odd
 from kcars.runs.model_card import metric_of, of_run
@@ -204,7 +204,7 @@ def bomb(path: Path, names: tuple[str, ...], mebibytes: int = 64) -> None:
 
 
 @pytest.mark.parametrize(("name", "names", "read"), [
-    ("metric.npz", ("mean", "projection", "weights"), LinearMetric.read),
+    ("metric.npz", ("mean", "projection", "weights"), DistanceTransform.read),
     ("head.npz", ("kernel", "bias"), lambda folder: AdjustedHead.chosen({"kind": "logits", "tau": 1.0}, folder)),
 ])  # fmt: skip
 def test_arrays_that_unpack_to_more_than_their_file_are_refused(tmp_path, name, names, read):
@@ -232,12 +232,12 @@ def test_a_state_that_is_a_bomb_is_not_unpacked(tmp_path):
 def test_a_metric_of_odd_arrays_is_one_line(tmp_path, arrays):
     np.savez(tmp_path / "metric.npz", **arrays)
     with pytest.raises(KcarsError, match="metric.npz: .*kcars evaluate"):
-        LinearMetric.read(tmp_path)
+        DistanceTransform.read(tmp_path)
 
 
 def test_a_metric_of_another_network_is_one_line(runs):
     run = Run(runs["verify"])
-    LinearMetric(np.zeros(3), np.ones((3, 2)), np.ones(2)).save(run.folder)
+    DistanceTransform(np.zeros(3), np.ones((3, 2)), np.ones(2)).save(run.folder)
     with pytest.raises(KcarsError, match="of vectors of 3 numbers, the run gives"):
         metric_of(run)
 

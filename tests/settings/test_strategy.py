@@ -169,9 +169,9 @@ def test_by_make_hard_pairs_are_undefined():
     assert load_strategy("demo/verify").difficulty == "hard"
     assert load_strategy("demo/verify", target="make").difficulty == "medium"
     by_make = load_strategy("demo/verify", target="make", difficulty="hard")
-    assert (by_make.difficulty, by_make.deciding) == ("hard", "medium")
+    assert (by_make.difficulty, by_make.monitored_difficulty) == ("hard", "medium")
     as_listed = load_strategy("demo/verify", ["evaluate.protocol=paper"], target="make", difficulty="hard")
-    assert as_listed.deciding == "hard"
+    assert as_listed.monitored_difficulty == "hard"
 
 
 def _optional(model, place=""):

@@ -69,7 +69,7 @@ def readers(folder: Path, out: Path, page: bool) -> list:
 
     def evaluate():
         run = Run.open(folder)
-        run.kept(history_column(task_module(run.strategy().task).leading(run.strategy())))
+        run.kept(history_column(task_module(run.strategy().task).monitor(run.strategy())))
         run.refuse_other_data(_Data(run.facts()["data"]["fingerprint"]))
 
     def elsewhere():

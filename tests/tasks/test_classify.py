@@ -20,10 +20,10 @@ def test_training_validation_and_test_share_no_photo(plan):
 
 
 def test_perfect_and_constant_answers(plan):
-    index, classes = plan.dataset.index, len(plan.classes)
+    table, classes = plan.dataset.table, len(plan.classes)
 
     def perfect(rows):
-        return np.eye(classes, dtype="float32")[plan.classes.labels(index.ids["model"][rows])] * 9
+        return np.eye(classes, dtype="float32")[plan.classes.labels(table.ids["model"][rows])] * 9
 
     found = classify.scores(plan, perfect, "test", {}, resamples=100)
     assert found.scores["test/balanced_accuracy"] == found.scores["test/top5"] == 1.0
@@ -71,7 +71,7 @@ def test_an_auxiliary_head_learns_the_same_labels_and_is_not_scored(drawn):
     plan = classify.plan(compcars.read(drawn, "classify"), strategy)
     network = classify.network(plan)
     network.trained.compile("sgd", **classify.objective(plan), run_eagerly=True)
-    photos, labels = classify.stream(plan, Decoded(plan.dataset.index, strategy.data)).batch(0)
+    photos, labels = classify.stream(plan, Decoded(plan.dataset.table, strategy.data)).batch(0)
     assert (labels["auxiliary"] == labels["model"]).all()
     told = network.trained.train_on_batch(photos, labels, return_dict=True)
     assert told["loss"] == pytest.approx(told["model_loss"] + 0.4 * told["auxiliary_loss"], rel=1e-4)
@@ -132,7 +132,7 @@ def test_makes_are_learned_beside_with_their_weight_and_every_photo_by_its_own(d
     plan = planned(drawn, *settings, "data.size_px=32", "model.width=0.25")
     network = classify.network(plan)
     network.trained.compile("sgd", **classify.objective(plan), run_eagerly=True)
-    photos, labels, weights = classify.stream(plan, Decoded(plan.dataset.index, plan.strategy.data)).batch(0)
+    photos, labels, weights = classify.stream(plan, Decoded(plan.dataset.table, plan.strategy.data)).batch(0)
     makes = np.array(plan.classes.makes)[labels["model"]]
     assert (np.array(plan.classes.make_numbers()[0])[labels["make"]] == makes).all()
     share = plan.class_photos()[labels["model"]] / len(plan.train)

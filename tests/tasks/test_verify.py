@@ -16,14 +16,14 @@ def plan(drawn):
 
 
 def test_training_validation_and_test_share_no_model(plan):
-    model = plan.dataset.index.ids["model"]
+    model = plan.dataset.table.ids["model"]
     parts = [set(model[rows].tolist()) for rows in (plan.train, plan.validation, plan.dataset.test_rows())]
     assert [len(part) for part in parts] == [8, 8, 8]
     assert len(set.union(*parts)) == 24
 
 
 def test_a_perfect_embedding_scores_one_and_a_constant_one_a_half(plan):
-    model = plan.dataset.index.ids["model"]
+    model = plan.dataset.table.ids["model"]
     directions = np.random.default_rng(0).normal(size=(model.max() + 1, 64)).astype("float32")
 
     def perfect(rows):
@@ -90,7 +90,7 @@ def test_models_are_learned_where_makes_decide(drawn):
 
     def perfect(rows):  # Photos of one make lie nearer each other than those of two, and those of one model nearest.
         make, model = (
-            np.eye(dataset.index.ids[name].max() + 1)[dataset.index.ids[name][rows]] for name in ("make", "model")
+            np.eye(dataset.table.ids[name].max() + 1)[dataset.table.ids[name][rows]] for name in ("make", "model")
         )
         return np.concatenate([2 * make, model], 1)
 
@@ -144,7 +144,7 @@ def test_with_few_models_folds_by_make_choose_and_all_models_train(drawn):
     dataset, strategy = compcars.read(drawn, "verify"), load_strategy("demo/verify")
     whole, folds = verify.plan(dataset, strategy), verify.folds(dataset, strategy)
     assert np.array_equal(whole.train, dataset.train) and not len(whole.validation)
-    make, model = dataset.index.ids["make"], dataset.index.ids["model"]
+    make, model = dataset.table.ids["make"], dataset.table.ids["model"]
     assert len(folds) == 2  # Four makes: two with two models or more a fold.
     for fold in folds:
         assert not np.intersect1d(make[fold.train], make[fold.validation]).size

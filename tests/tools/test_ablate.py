@@ -120,11 +120,11 @@ def test_a_first_run_spends_its_share_of_the_budget(planner):
 def test_a_classifier_that_a_verifier_begins_with_knows_no_model_that_validates(planner):
     trial = planner.trial("warm", (), 0)
     assert trial.before.settings.task == "classify"
-    index = planner.dataset_of(trial.before).index
+    index = planner.dataset_of(trial.before).table
     from kcars.tasks import verify
 
     plan = verify.plan(planner.dataset_of(trial), trial.settings)
-    held = np.unique(plan.dataset.index.ids["model"][plan.validation])
+    held = np.unique(plan.dataset.table.ids["model"][plan.validation])
     assert len(held) == 8 and not np.isin(held, index.ids["model"]).any()
     assert len(np.unique(index.ids["model"])) == 16 - 8
 
@@ -199,9 +199,9 @@ def test_thinned_lists_leave_the_test_as_it_is(tree, tmp_path):
     out, strategy = tmp_path / "out/data/thin", load_strategy("start/classify")
     ablation_lists.long_tailed(tree.root, out, "classify", "model", 4, 0)
     before, after = (compcars.read(folder, "classify", strategy.data) for folder in (tree.root, out))
-    _, photos = np.unique(after.index.ids["model"][after.train], return_counts=True)
+    _, photos = np.unique(after.table.ids["model"][after.train], return_counts=True)
     assert sorted(photos) == [1, 2, 3, 4] and len(before.train) == 16  # 4 x 4^(-k / 3): 4, 2.5, 1.6, 1
-    assert list(after.index.paths[after.test]) == list(before.index.paths[before.test])
+    assert list(after.table.paths[after.test]) == list(before.table.paths[before.test])
     (out / "train_test_split/classification/train.txt").write_text("3/5/2010/000.jpg\n")
     with pytest.raises(KcarsError, match="has other lists"):
         ablation_lists.long_tailed(tree.root, out, "classify", "model", 4, 0)

@@ -81,11 +81,11 @@ def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
     from kcars.runs.provenance import photo_keys
     from kcars.settings import DataSettings
 
-    index = load(drawn, "verify", DataSettings(size_px=32)).index
-    place = np.flatnonzero(index.paths == tested)
+    table = load(drawn, "verify", DataSettings(size_px=32)).table
+    place = np.flatnonzero(table.paths == tested)
     (run / "digests.json").unlink()
     with (run / "learned_photos.csv").open("a", newline="") as file:
-        csv.writer(file).writerow([tested, photo_keys(index, place)[0], "another", "model", "train"])
+        csv.writer(file).writerow([tested, photo_keys(table, place)[0], "another", "model", "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
     assert "has learned from 1 of the" in told and tested in told
     assert not (tmp_path / "out").exists()
@@ -99,7 +99,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
     from kcars.settings import DataSettings
 
     dataset = load(drawn, "verify", DataSettings(size_px=32))
-    name = model_names(dataset.index, dataset.test_rows()[:1])[0]
+    name = model_names(dataset.table, dataset.test_rows()[:1])[0]
     (run / "digests.json").unlink()
     with (run / "learned_photos.csv").open("a", newline="") as file:
         csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, *name.split(" ", 1), "train"])
@@ -177,7 +177,7 @@ def test_own_photos_without_lists_have_a_way_from_classifier_to_verifier(own_pho
         KcarsError, match="part the models, each whole, into folders train/ and test/, train it anew with"
     ):
         refuse_tested(plan, [])
-    tested = {path.rpartition("/")[0] for path in plan.dataset.index.paths[plan.dataset.test_rows()]}
+    tested = {path.rpartition("/")[0] for path in plan.dataset.table.paths[plan.dataset.test_rows()]}
     for folder in own_photos.glob("*/*"):
         name = folder.relative_to(own_photos).as_posix()
         shutil.move(folder, tmp_path / "parted" / ("test" if name in tested else "train") / name)

@@ -130,7 +130,7 @@ def test_the_loss_is_that_of_each_batch_alone(drawn, tmp_path):
 
     start(strategy.train)
     network, loss = classify.network(plan), classify.objective(plan)["loss"]["model"]
-    stream = classify.stream(plan, open_store(dataset.index, strategy.data))
+    stream = classify.stream(plan, open_store(dataset.table, strategy.data))
     for step, row in enumerate(found):
         inputs, labels = stream.batch(step)
         own = float(loss(labels["model"], network.trained(inputs, training=True)["model"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kcars.core.catalogue import Catalogue
 from kcars.data.faults import Fault
-from kcars.data.photo_table import Dataset, Index
+from kcars.data.photo_table import Dataset, PhotoTable
 from kcars.data.readers.own import Photo
 from kcars.settings import DataSettings
 
@@ -24,14 +24,14 @@ class Described:
     unnamed: str = ""
 
     @classmethod
-    def of_index(cls, index: Index) -> "Described":
-        """Every photo of an Index, with its names and box."""
-        rows = zip(index.paths, index.ids["make"], index.ids["model"], map(tuple, index.box.tolist()), strict=True)
+    def of_table(cls, table: PhotoTable) -> "Described":
+        """Every photo of a PhotoTable, with its names and box."""
+        rows = zip(table.paths, table.ids["make"], table.ids["model"], map(tuple, table.box.tolist()), strict=True)
         photos = [
-            Photo(path, index.name("make", make), index.name("model", model), box=box)
+            Photo(path, table.name("make", make), table.name("model", model), box=box)
             for path, make, model, box in rows
         ]
-        return cls(index.root, photos)
+        return cls(table.root, photos)
 
 
 def _never(path: Path) -> bool:
@@ -68,7 +68,7 @@ class Reader:
         """Every photo of a folder, listed or not, with its names and box; KcarsError where it cannot be read."""
         if self.described:
             return self.described(folder)
-        return Described.of_index(self.read(folder, "classify", DataSettings(size_px=32)).index)
+        return Described.of_table(self.read(folder, "classify", DataSettings(size_px=32)).table)
 
 
 SHIPPED = ("manifest", "compcars", "surveillance", "folders")

@@ -15,8 +15,8 @@ from kcars.core.limits import limits
 from kcars.data.faults import Fault
 from kcars.data.matlab import read_cells
 from kcars.data.photo_files import file_bytes, refuse_undecodable, walk
-from kcars.data.photo_table import NO_BOX, Dataset, Index, Pairs
-from kcars.data.photo_table_cache import kept_index
+from kcars.data.photo_table import NO_BOX, Dataset, Pairs, PhotoTable
+from kcars.data.photo_table_cache import cached_table
 from kcars.data.readers.catalogue import READERS, Described, Reader
 from kcars.data.splits import automatic_split, test_pairs
 from kcars.settings import DIFFICULTIES, DataSettings
@@ -56,10 +56,10 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
     test = _read_list(test_file) if test_file else []
     pairs = _read_all_pairs(lists / "verification") if task == "verify" else {}
     paired = (path for rows in pairs.values() for left, right, _ in rows for path in (left, right))
-    index, missing = _index(root, sorted({*train, *test, *paired}))
-    row = {path: number for number, path in enumerate(index.paths)}
+    table, missing = _table(root, sorted({*train, *test, *paired}))
+    row = {path: number for number, path in enumerate(table.paths)}
     dataset = Dataset(
-        index=index,
+        table=table,
         train=_rows(train, row),
         test=_rows(test, row),
         pairs={name: Pairs.of_paths(rows, row) for name, rows in pairs.items()},
@@ -73,27 +73,27 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
-    index = every_photo(root)
-    refuse_undecodable(index.root, index.paths)
-    train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
-    twin = _twins(index)
+    table = every_photo(root)
+    refuse_undecodable(table.root, table.paths)
+    train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
+    twin = _twins(table)
     train = train[~np.isin(twin[train], twin[test])]
-    pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
-    return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+    pairs = test_pairs(table, test, data.split_seed) if task == "verify" else {}
+    return Dataset(table, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
 
 
-def every_photo(root: Path) -> Index:
-    """The Index of every photo of a release, listed or not; KcarsError where there is none."""
+def every_photo(root: Path) -> PhotoTable:
+    """The PhotoTable of every photo of a release, listed or not; KcarsError where there is none."""
     names = read_names(root / "misc" / "make_model_name.mat")
-    return kept_index(root, names, 3, lambda: _index(root, _every_photo(root / "image"))[0])
+    return cached_table(root, names, 3, lambda: _table(root, _every_photo(root / "image"))[0])
 
 
-def _twins(index: Index) -> np.ndarray:
+def _twins(table: PhotoTable) -> np.ndarray:
     """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models."""
-    keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(index.paths, index.bytes.tolist(), strict=True)]
+    keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(table.paths, table.bytes.tolist(), strict=True)]
     _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
     for row in np.flatnonzero(counts[numbers] > 1):
-        keys[row] += sha256(index.root / index.paths[row])
+        keys[row] += sha256(table.root / table.paths[row])
     return np.unique(keys, return_inverse=True)[1]
 
 
@@ -141,14 +141,14 @@ def _rows(paths: list[str], row: dict[str, int]) -> np.ndarray:
     return np.array(list(dict.fromkeys(row[path] for path in paths if path in row)), np.int64)
 
 
-def _index(root: Path, paths: list[str]) -> tuple[Index, tuple[str, ...]]:
-    """The Index of those of the paths that exist, and the others."""
+def _table(root: Path, paths: list[str]) -> tuple[PhotoTable, tuple[str, ...]]:
+    """The PhotoTable of those of the paths that exist, and the others."""
     sizes = file_bytes(root / "image", paths)
     missing = tuple(path for path, size in zip(paths, sizes, strict=True) if size < 0)
     paths = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
     labels = [_read_label(f"{root}/label/{path}") for path in paths]
     ids = np.array([_ids(path) for path in paths], np.int32).reshape(-1, 2)
-    index = Index(
+    table = PhotoTable(
         root=root / "image",
         paths=np.array(paths, dtype=object),
         ids={"make": ids[:, 0], "model": ids[:, 1]},
@@ -158,7 +158,7 @@ def _index(root: Path, paths: list[str]) -> tuple[Index, tuple[str, ...]]:
         bytes=sizes[sizes >= 0],
         names=read_names(root / "misc" / "make_model_name.mat"),
     )
-    return index, missing
+    return table, missing
 
 
 def _year(path: str) -> int:
@@ -271,7 +271,7 @@ READERS.register(
         "CompCars' layout",
         matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
         read=read,
-        described=lambda folder: Described.of_index(every_photo(_described_root(folder))),
+        described=lambda folder: Described.of_table(every_photo(_described_root(folder))),
         describes=lambda folder: _described_root(folder) is not None,
         listed_faults=listed_faults,
     )

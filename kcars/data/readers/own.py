@@ -9,7 +9,7 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.data.photo_files import file_bytes, refuse_undecodable
-from kcars.data.photo_table import NO_BOX, Dataset, Index, Pairs, with_make
+from kcars.data.photo_table import NO_BOX, Dataset, Pairs, PhotoTable, with_make
 from kcars.data.spelling import Disk, plain, why_missing
 from kcars.data.splits import apart, automatic_split, test_pairs
 from kcars.settings import DIFFICULTIES, DataSettings
@@ -28,7 +28,7 @@ def split_of(name: str) -> str:
 class Photo:
     """One photo as its owner describes it: path below the root, names, and what else is known of it.
 
-    split: one of SPLITS, or "" where it is left to us; box: as in Index; viewpoint: 1..5 or -1; year: or -1; group:
+    split: one of SPLITS, or "" where it is left to us; box: as in PhotoTable; viewpoint: 1..5 or -1; year: or -1; group:
     any text, "" where the photo stands for itself.
     """
 
@@ -66,15 +66,15 @@ def dataset(
         raise KcarsError(
             f"{source}: none of its {len(missing)} photos exists below {root}" + (f"; {why}" if why else "")
         )
-    index = _index(root, photos, sizes[sizes >= 0])
-    tested = _given(index, pairs) if pairs and data.split == "listed" else {}
-    train, test, split = _split(index, photos, task, data, tested, source)
+    table = _table(root, photos, sizes[sizes >= 0])
+    tested = _given(table, pairs) if pairs and data.split == "listed" else {}
+    train, test, split = _split(table, photos, task, data, tested, source)
     given = data.split == "listed" and any(photo.split == "validation" for photo in photos)
     validation = _rows_of(photos, "validation") if given else None
     if task == "classify":
-        return Dataset(index, train, test, {}, source, missing, split, validation=validation)
-    tested = tested or test_pairs(index, test, data.split_seed)
-    return Dataset(index, train, test[:0], tested, source, missing, split, validation=validation)
+        return Dataset(table, train, test, {}, source, missing, split, validation=validation)
+    tested = tested or test_pairs(table, test, data.split_seed)
+    return Dataset(table, train, test[:0], tested, source, missing, split, validation=validation)
 
 
 def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:
@@ -94,7 +94,9 @@ def _rows_of(photos: Sequence[Photo], split: str) -> np.ndarray:
     return np.flatnonzero([photo.split == split for photo in photos])
 
 
-def _split(index: Index, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str):
+def _split(
+    table: PhotoTable, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str
+):
     """(training rows, test rows, how in words)."""
     if data.split == "listed" and any(photo.split for photo in photos):
         train, validation, test = (_rows_of(photos, split) for split in SPLITS)
@@ -103,21 +105,21 @@ def _split(index: Index, photos: Sequence[Photo], task: str, data: DataSettings,
             (train, validation, "training and the validation"),
             (validation, test, "validation and the test"),
         ):
-            refuse_parted_groups(index, one, other, source, names)
+            refuse_parted_groups(table, one, other, source, names)
         return train, test, "as given"
     if tested:
-        model = index.ids["model"]
+        model = table.ids["model"]
         paired = np.isin(model, model[np.concatenate([pairs.rows() for pairs in tested.values()])])
         test = np.flatnonzero(paired)
-        return apart(index, np.flatnonzero(~paired), test), test, "the models of the given pairs to test on"
-    return automatic_split(index, np.arange(len(photos)), task, data.test_share, data.split_seed)
+        return apart(table, np.flatnonzero(~paired), test), test, "the models of the given pairs to test on"
+    return automatic_split(table, np.arange(len(photos)), task, data.test_share, data.split_seed)
 
 
-def _index(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> Index:
+def _table(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> PhotoTable:
     make, makes = _numbered([photo.make or photo.model for photo in photos])
     model, models = _numbered([(photo.make, photo.model or photo.make) for photo in photos])
     group, _ = _numbered([photo.group or (photo.path,) for photo in photos], key=str)
-    return Index(
+    return PhotoTable(
         root=root,
         paths=np.array([photo.path for photo in photos], object),
         ids={"make": make, "model": model},
@@ -139,34 +141,34 @@ def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
     return np.array([ids[value] for value in values], np.int32), {number: value for value, number in ids.items()}
 
 
-def refuse_parted_groups(index: Index, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
+def refuse_parted_groups(table: PhotoTable, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
     """KcarsError where photos of one group stand on both sides of a given split."""
-    if index.group is None:
+    if table.group is None:
         return
-    shared = np.isin(index.group[test], index.group[train])
+    shared = np.isin(table.group[test], table.group[train])
     if shared.any():
         row = test[shared][0]
-        twin = train[index.group[train] == index.group[row]][0]
+        twin = train[table.group[train] == table.group[row]][0]
         raise KcarsError(
-            f"{source}: {len(np.unique(index.group[test[shared]]))} groups stand in the {splits} split, "
-            f"such as that of {index.paths[twin]} and {index.paths[row]}; a group (one car, camera or clip) goes to one"
+            f"{source}: {len(np.unique(table.group[test[shared]]))} groups stand in the {splits} split, "
+            f"such as that of {table.paths[twin]} and {table.paths[row]}; a group (one car, camera or clip) goes to one"
         )
 
 
-def _given(index: Index, pairs: Sequence[tuple[str, str, int, str]]) -> dict[str, Pairs]:
+def _given(table: PhotoTable, pairs: Sequence[tuple[str, str, int, str]]) -> dict[str, Pairs]:
     """Given pairs by difficulty; one without is medium, and easy or hard too where its labels make it so."""
-    row = {path: number for number, path in enumerate(index.paths)}
+    row = {path: number for number, path in enumerate(table.paths)}
     chosen: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
     for left, right, same, difficulty in pairs:
         if left in row and right in row:
-            for name in [difficulty] if difficulty else _difficulties(index, row[left], row[right], same):
+            for name in [difficulty] if difficulty else _difficulties(table, row[left], row[right], same):
                 chosen[name].append((left, right, same))
     return {name: Pairs.of_paths(given, row) for name, given in chosen.items()}
 
 
-def _difficulties(index: Index, left: int, right: int, same: int) -> list[str]:
+def _difficulties(table: PhotoTable, left: int, right: int, same: int) -> list[str]:
     """As CompCars draws them: hard negatives are of one make; easy ones of two, and easy pairs of one viewpoint."""
-    one_make = index.ids["make"][left] == index.ids["make"][right]
-    one_view = index.viewpoint[left] == index.viewpoint[right]
+    one_make = table.ids["make"][left] == table.ids["make"][right]
+    one_view = table.viewpoint[left] == table.viewpoint[right]
     found = {"easy": one_view and (same or not one_make), "medium": True, "hard": same or one_make}
     return [name for name, holds in found.items() if holds]

@@ -8,7 +8,7 @@ import numpy as np
 from kcars.core.errors import KcarsError
 from kcars.data.matlab import read_cells
 from kcars.data.photo_files import file_bytes
-from kcars.data.photo_table import NO_BOX, Dataset, Index
+from kcars.data.photo_table import NO_BOX, Dataset, PhotoTable
 from kcars.data.readers.catalogue import READERS, Reader
 from kcars.data.readers.compcars import LARGEST_ID, id_of, numbered_lines
 from kcars.data.splits import automatic_split, test_pairs
@@ -47,17 +47,17 @@ def read(folder: Path, task: str, data: DataSettings) -> Dataset:
     paths = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
     if not paths:
         raise KcarsError(f"{root}: none of the {len(missing)} listed photos exists under {root / 'image'}")
-    index = _index(root, paths, sizes[sizes >= 0])
+    table = _table(root, paths, sizes[sizes >= 0])
     if task == "classify" and data.split == "listed":
         row = {path: number for number, path in enumerate(paths)}
         train, test = (np.array([row[path] for path in dict.fromkeys(given) if path in row], int) for given in lists)
-        return Dataset(index, train, test, {}, str(root), missing)
-    train, test, split = automatic_split(index, np.arange(len(index)), task, data.test_share, data.split_seed)
-    pairs = test_pairs(index, test, data.split_seed) if task == "verify" else {}
-    return Dataset(index, train, test if task == "classify" else test[:0], pairs, str(root), missing, split)
+        return Dataset(table, train, test, {}, str(root), missing)
+    train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
+    pairs = test_pairs(table, test, data.split_seed) if task == "verify" else {}
+    return Dataset(table, train, test if task == "classify" else test[:0], pairs, str(root), missing, split)
 
 
-def _index(root: Path, paths: list[str], sizes: np.ndarray) -> Index:
+def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:
     makes, models, make_of = _names(root / NAMES)
     colour = _colours(root / COLOURS)
     model = np.array([int(path.split("/")[0]) for path in paths], np.int32)
@@ -65,7 +65,7 @@ def _index(root: Path, paths: list[str], sizes: np.ndarray) -> Index:
     if len(unnamed):
         raise KcarsError(f"{root / NAMES}: has no line for model {unnamed[0]}, which the lists name")
     count = len(paths)
-    return Index(
+    return PhotoTable(
         root=root / "image",
         paths=np.array(paths, object),
         ids={

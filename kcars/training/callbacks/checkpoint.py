@@ -13,16 +13,18 @@ from kcars.untrusted.run_folder import RunFolder
 MARGIN = 2**20  # Bytes of a weights file beside the weights.
 
 
-class KeepBest(keras.callbacks.Callback):
-    """Saves the scored network whenever the leading validation score rises; the first epoch always counts.
+class BestCheckpoint(keras.callbacks.Callback):
+    """Saves the scored network whenever the monitored validation score rises; the first epoch always counts.
 
     Or after every epoch, where the last is wanted.
     """
 
-    def __init__(self, scored, leading: str, path, patience: int | None = None, last: bool = False):
+    name_in_state = "KeepBest"  # As state.npz has it since version 0.1.
+
+    def __init__(self, scored, monitor: str, path, patience: int | None = None, last: bool = False):
         """patience: end training after so many epochs without a better score; None never ends it."""
         super().__init__()
-        self.scored, self.leading, self.path, self.patience, self.last = scored, leading, path, patience, last
+        self.scored, self.monitor, self.path, self.patience, self.last = scored, monitor, path, patience, last
         self.best, self.best_epoch, self.epochs = -math.inf, 0, 0
         self.weights: list[np.ndarray] = []
 
@@ -31,7 +33,7 @@ class KeepBest(keras.callbacks.Callback):
         return bool(self.patience) and self.epochs - self.best_epoch >= self.patience
 
     def on_epoch_end(self, epoch, logs: dict[str, Any]):
-        score, self.epochs = logs[self.leading], epoch + 1
+        score, self.epochs = logs[self.monitor], epoch + 1
         if self.best_epoch == 0 or score > self.best or self.last:
             self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
             self.weights = self.scored.get_weights()
@@ -48,8 +50,10 @@ class KeepBest(keras.callbacks.Callback):
         _put_back(self.scored, self.weights, self.path)
 
 
-class KeepEpoch(keras.callbacks.Callback):
+class EpochCheckpoint(keras.callbacks.Callback):
     """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
+
+    name_in_state = "KeepEpoch"  # As state.npz has it since version 0.1.
 
     def __init__(self, scored, epoch: int, path):
         super().__init__()

@@ -81,9 +81,9 @@ def _history_order(name: str) -> tuple[bool, bool]:
 class Progress(Counting):
     """One bar over all steps, and a line an epoch with the loss and the score that leads."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, leading: str):
+    def __init__(self, epochs: int, steps_per_epoch: int, monitor: str):
         super().__init__()
-        self.epochs, self.steps_per_epoch, self.leading = epochs, steps_per_epoch, leading
+        self.epochs, self.steps_per_epoch, self.monitor = epochs, steps_per_epoch, monitor
 
     def on_train_begin(self, logs=None):
         total = self.epochs * self.steps_per_epoch
@@ -96,7 +96,7 @@ class Progress(Counting):
         self.bar.update(self.step - before)
 
     def on_epoch_end(self, epoch, logs: dict[str, Any]):
-        shown = {"loss": f"{logs['loss']:.4f}", self.leading: f"{logs[self.leading]:.4f}"}
+        shown = {"loss": f"{logs['loss']:.4f}", self.monitor: f"{logs[self.monitor]:.4f}"}
         told = "  ".join(f"{name} {value}" for name, value in shown.items())
         tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}"))
 

@@ -36,7 +36,7 @@ class SaveState(Counting):
         """callbacks: those with `state()` and `restore()` are saved too; identity: what a state must be of to fit."""
         super().__init__()
         self.trained, self.folder, self.identity = model, Path(folder), identity
-        self.remembering = {type(one).__name__: one for one in [*callbacks, self] if hasattr(one, "restore")}
+        self.remembering = {_name(one): one for one in [*callbacks, self] if hasattr(one, "restore")}
         self.steps_per_epoch, self.seconds, self.interruption = steps_per_epoch, minutes * 60, interruption
         self._metrics: list[np.ndarray] = []
         self._saved_at = time.monotonic()
@@ -132,7 +132,7 @@ class SaveState(Counting):
 
         found = state_file.read(self.folder, warn, self.identity, fits, older)
         assert found  # As one exists.
-        for name, callback in self.remembering.items():  # Before the model: KeepBest writes its weights through it.
+        for name, callback in self.remembering.items():  # Before the model: BestCheckpoint writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})
         for group, variables in self._variables().items():
@@ -189,3 +189,7 @@ def segments(done: int, epochs: int, steps: int, cuts: Collection[int] = ()) -> 
     for end in sorted({cut for cut in cuts if epoch < cut < epochs} | ({epochs} if epoch < epochs else set())):
         yield epoch * steps, epoch, end, steps
         epoch = end
+
+
+def _name(callback) -> str:
+    return getattr(callback, "name_in_state", type(callback).__name__)

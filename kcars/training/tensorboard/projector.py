@@ -9,7 +9,7 @@ import numpy as np
 
 from kcars.core.files import write_text, written_whole
 from kcars.core.rng import generator
-from kcars.data.photo_table import Index, PixelStore
+from kcars.data.photo_table import PhotoTable, PixelStore
 from kcars.models.outputs import network_outputs
 from kcars.runs.checkpoint import load_best
 from kcars.runs.run import Run
@@ -36,7 +36,7 @@ def project(run: Run, plan: Plan, network: Network, store: PixelStore, epoch: in
     place = files.folder(f"{folder}/{FOLDER}")
     files.remove(config)
     write_vectors(place / "vectors.tsv", vectors)
-    write_names(place / "photos.tsv", plan.dataset.index, rows)
+    write_names(place / "photos.tsv", plan.dataset.table, rows)
     write_sprite(place / "sprite.jpg", store, rows)
     files.write_text(config, configuration(name, vectors.shape))
 
@@ -64,12 +64,12 @@ def write_vectors(path: Path, vectors: np.ndarray) -> None:
     write_text(path, text.getvalue())
 
 
-def write_names(path: Path, index: Index, rows: np.ndarray) -> None:
+def write_names(path: Path, table: PhotoTable, rows: np.ndarray) -> None:
     """A header, then a line a photo: make, model, path."""
     lines = [("make", "model", "photo")]
     for row in rows:
-        make, model = (index.name(target, int(index.ids[target][row])) for target in ("make", "model"))
-        lines.append((make, model, str(index.paths[row])))
+        make, model = (table.name(target, int(table.ids[target][row])) for target in ("make", "model"))
+        lines.append((make, model, str(table.paths[row])))
     # A tab or a line break within a name would part it.
     write_text(path, "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines))
 

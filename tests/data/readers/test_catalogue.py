@@ -57,8 +57,8 @@ def cars(tmp_path):
 
 
 def test_the_layout_is_read_and_named_in_messages(labels, cars, tmp_path):
-    index = load(cars, "classify", DATA).index
-    assert sorted(index.names["make"].values()) == ["make 0", "make 1"] and len(index) == 32
+    table = load(cars, "classify", DATA).table
+    assert sorted(table.names["make"].values()) == ["make 0", "make 1"] and len(table) == 32
     assert "classify" in load_every_task(cars)[0] and listed_faults(cars) == []
     refuse_within(cars, cars / "run")  # labels.txt would not name what is written there.
     found, unnamed = described(cars, boxes=True)
@@ -98,7 +98,7 @@ def test_a_name_stands_once():
 
 
 def test_what_an_index_takes_in_has_the_boxes_of_the_dataset(cars, labels):
-    boxed = load(cars, "classify", DATA).index
+    boxed = load(cars, "classify", DATA).table
     assert {tuple(box) for box in boxed.box.tolist()} == {NO_BOX}
     assert {one.photo.box for one in described(cars, boxes=True)[0]} == {None}
 

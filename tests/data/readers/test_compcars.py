@@ -10,20 +10,20 @@ ALL = DataSettings(size_px=32, split="all")
 
 def test_rows_labels_boxes_and_names(tree):
     dataset = compcars.read(tree.root, "classify")
-    index = dataset.index
+    table = dataset.table
     assert (len(dataset.train), len(dataset.test)) == (16, 8)
-    row = list(index.paths).index("7/20/2010/003.jpg")
-    assert (index.ids["make"][row], index.ids["model"][row], index.viewpoint[row]) == (7, 20, 4)
-    assert index.box[row].tolist() == [10, 5, 80, 55]  # 11 6 80 55, one-based and inclusive
-    assert index.name("make", 7) == "Make 7"
-    assert index.name("model", 20) == "Model 20"
-    assert index.name("model", 999) == "999"
+    row = list(table.paths).index("7/20/2010/003.jpg")
+    assert (table.ids["make"][row], table.ids["model"][row], table.viewpoint[row]) == (7, 20, 4)
+    assert table.box[row].tolist() == [10, 5, 80, 55]  # 11 6 80 55, one-based and inclusive
+    assert table.name("make", 7) == "Make 7"
+    assert table.name("model", 20) == "Model 20"
+    assert table.name("model", 999) == "999"
 
 
 def test_pairs_point_at_their_photos(tree):
     dataset = compcars.read(tree.root, "verify")
     hard = dataset.pairs["hard"]
-    paths = dataset.index.paths
+    paths = dataset.table.paths
     assert (paths[hard.left[0]], paths[hard.right[0]], hard.same[0]) == ("3/30/2010/000.jpg", "3/30/2010/001.jpg", 1)
     assert (paths[hard.left[-1]], paths[hard.right[-1]], hard.same[-1]) == ("3/30/2010/005.jpg", "3/31/2010/005.jpg", 0)
     assert len(np.intersect1d(dataset.train, dataset.test_rows())) == 0
@@ -55,25 +55,25 @@ def test_missing_photos_are_named_and_left_out(tree):
 @pytest.mark.parametrize("box", ["5 5 5 5", "50 40 20 10", "1 1 20 20", "a b c d", "1 2 3", "1 1 99999999999 50"])
 def test_unusable_boxes_mean_the_whole_photo(tree, box):
     tree.photo(3, 5, 0, box=box)
-    index = compcars.read(tree.root, "classify").index
-    assert index.box[list(index.paths).index("3/5/2010/000.jpg")].tolist() == [-1, -1, -1, -1]
+    table = compcars.read(tree.root, "classify").table
+    assert table.box[list(table.paths).index("3/5/2010/000.jpg")].tolist() == [-1, -1, -1, -1]
 
 
 @pytest.mark.parametrize(("folder", "year"), [("2010", 2010), ("unknown", -1), ("5008", -1), ("1999", 1999)])
 def test_year_folders_that_are_no_years(tree, folder, year):
     (tree.root / "image/3/5/2010").rename(tree.root / "image/3/5" / folder)
-    index = compcars.read(tree.root, "classify", ALL).index
-    assert set(index.year[index.ids["model"] == 5].tolist()) == {year}
+    table = compcars.read(tree.root, "classify", ALL).table
+    assert set(table.year[table.ids["model"] == 5].tolist()) == {year}
 
 
 def test_all_reads_photos_that_no_list_names(tree):
     tree.photo(3, 5, 66)
     dataset = compcars.read(tree.root, "classify", ALL)
-    assert len(dataset.index) == 7 * 6 + 1
-    assert np.bincount(dataset.index.ids["model"][dataset.test])[[5, 9, 30, 40]].tolist() == [2, 2, 2, 2]
+    assert len(dataset.table) == 7 * 6 + 1
+    assert np.bincount(dataset.table.ids["model"][dataset.test])[[5, 9, 30, 40]].tolist() == [2, 2, 2, 2]
     assert "automatic" in dataset.split
     pairs = compcars.read(tree.root, "verify", ALL.model_copy(update={"test_share": 0.5}))
-    model = pairs.index.ids["model"]
+    model = pairs.table.ids["model"]
     assert not np.isin(model[pairs.train], model[pairs.test_rows()]).any()
 
 
@@ -83,9 +83,9 @@ def test_a_photo_that_stands_under_two_models_is_not_tested_on_and_learned(tree)
         name = f"3/5/2010/{number + 50:03d}.jpg"
         (tree.root / "image" / name).write_bytes((tree.root / f"image/3/9/2010/{number + 50:03d}.jpg").read_bytes())
     dataset = compcars.read(tree.root, "classify", ALL)
-    content = np.array([(dataset.index.root / path).read_bytes() for path in dataset.index.paths], object)
+    content = np.array([(dataset.table.root / path).read_bytes() for path in dataset.table.paths], object)
     assert not set(content[dataset.train]) & set(content[dataset.test])
-    assert 0 < len(dataset.index) - len(dataset.train) - len(dataset.test) <= 6
+    assert 0 < len(dataset.table) - len(dataset.train) - len(dataset.test) <= 6
 
 
 def test_a_link_out_of_the_release_is_refused(tree, tmp_path):
@@ -143,7 +143,7 @@ def test_real_photos(real_cars):
     classify, verify = compcars.read(real_cars, "classify"), compcars.read(real_cars, "verify")
     assert (len(classify.train), len(classify.test), len(verify.train)) == (1506, 1002, 2508)
     assert {name: len(pairs) for name, pairs in verify.pairs.items()} == {"easy": 3000, "medium": 3000, "hard": 3000}
-    assert classify.index.name("make", 2) == "BMW"
+    assert classify.table.name("make", 2) == "BMW"
 
 
 def test_lists_as_windows_writes_them(tree):

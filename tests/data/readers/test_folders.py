@@ -20,25 +20,25 @@ def made(root, *folders_of_photos):
 
 def test_make_and_model_are_read_off_the_folders(tmp_path):
     dataset = folders.read(made(tmp_path, "audi/a1", "audi/a2", "bmw/a1"), "classify", DATA)
-    index = dataset.index
-    assert np.bincount(index.ids["make"]).tolist() == [0, 12, 6]
-    assert [index.name("model", id_) for id_ in (1, 2, 3)] == ["audi a1", "audi a2", "bmw a1"]
-    assert np.bincount(index.ids["model"][dataset.test])[1:].tolist() == [2, 2, 2]
+    table = dataset.table
+    assert np.bincount(table.ids["make"]).tolist() == [0, 12, 6]
+    assert [table.name("model", id_) for id_ in (1, 2, 3)] == ["audi a1", "audi a2", "bmw a1"]
+    assert np.bincount(table.ids["model"][dataset.test])[1:].tolist() == [2, 2, 2]
 
 
 def test_one_level_serves_both_targets(tmp_path):
-    index = folders.read(made(tmp_path, "van", "bus"), "classify", DATA).index
-    assert np.array_equal(index.ids["make"], index.ids["model"])
-    assert (index.name("make", 1), index.name("model", 2)) == ("bus", "van")
+    table = folders.read(made(tmp_path, "van", "bus"), "classify", DATA).table
+    assert np.array_equal(table.ids["make"], table.ids["model"])
+    assert (table.name("make", 1), table.name("model", 2)) == ("bus", "van")
 
 
 def test_train_and_test_folders_are_the_split(tmp_path):
     root = made(tmp_path, "train/audi/a1", "train/bmw/x1", "test/audi/a1", "test/bmw/x1")
     dataset = folders.read(root, "classify", DATA)
     assert dataset.split == "as given"
-    assert all(path.startswith("test/") for path in dataset.index.paths[dataset.test])
+    assert all(path.startswith("test/") for path in dataset.table.paths[dataset.test])
     assert len(dataset.train) == len(dataset.test) == 12
-    assert len(np.unique(dataset.index.ids["model"])) == 2
+    assert len(np.unique(dataset.table.ids["model"])) == 2
 
 
 @pytest.mark.parametrize(
@@ -59,8 +59,8 @@ def test_the_source_finds_the_reader_by_what_is_there(tmp_path, tree):
     made(tmp_path / "own", "audi/a1", "bmw/x1")
     assert source.load(tmp_path / "own", "classify", DATA).source == str(tmp_path / "own")
     (tmp_path / "own" / "photos.csv").write_text("path,make\naudi/a1/0.jpg,audi\n")
-    assert len(source.load(tmp_path / "own", "classify", DATA).index) == 1
-    assert len(source.load(tmp_path / "own" / "photos.csv", "classify", DATA).index) == 1
+    assert len(source.load(tmp_path / "own", "classify", DATA).table) == 1
+    assert len(source.load(tmp_path / "own" / "photos.csv", "classify", DATA).table) == 1
     assert source.load(tree.root.parent, "classify", DATA).source == str(tree.root)
     with pytest.raises(KcarsError, match=r"none\.csv: cannot be read"):
         source.load(tmp_path / "none.csv", "classify", DATA)
@@ -82,13 +82,13 @@ def test_photos_beside_class_folders_are_left_out_and_told_by_every_reader(tmp_p
     dataset = folders.read(root, "classify", DATA)
     told = f"{root}: 6 photos lie beside the class folders and are left out, such as {loose[0]}"
     assert capsys.readouterr().err.count(told) == 1
-    assert len(dataset.index) == 6 * (len(layout) - 1) and not set(loose) & set(dataset.index.paths)
+    assert len(dataset.table) == 6 * (len(layout) - 1) and not set(loose) & set(dataset.table.paths)
     assert dataset.split == ("as given" if layout[0].startswith("train") else dataset.split)
     assert [(fault.kind, fault.path) for fault in source.listed_faults(root)] == [("no_class", path) for path in loose]
     named, why = described(root, boxes=False)
-    assert why == "" and sum(bool(one.model) for one in named) == len(dataset.index) == len(named) - len(loose)
+    assert why == "" and sum(bool(one.model) for one in named) == len(dataset.table) == len(named) - len(loose)
     manifest.write(root)
-    assert len(manifest.read(root / "photos.csv", "classify", DATA).index) == len(dataset.index)
+    assert len(manifest.read(root / "photos.csv", "classify", DATA).table) == len(dataset.table)
     assert [(fault.kind, fault.path) for fault in source.listed_faults(root)] == [
         ("not_listed", path) for path in loose
     ]

@@ -54,8 +54,8 @@ def test_init_fills_in_what_the_folders_tell(folder):
     with pytest.raises(KcarsError, match="is there already"):
         manifest.write(folder)
     dataset = manifest.read(file, "classify", DATA)
-    assert [dataset.index.name("make", id_) for id_ in (1, 2)] == ["audi", "bmw"]
-    assert dataset.index.name("model", dataset.index.ids["model"][-1]) == "bmw x3"
+    assert [dataset.table.name("make", id_) for id_ in (1, 2)] == ["audi", "bmw"]
+    assert dataset.table.name("model", dataset.table.ids["model"][-1]) == "bmw x3"
 
 
 def test_init_names_each_photo_by_its_own_folders_where_they_are_of_no_one_layout(folder):
@@ -85,22 +85,22 @@ def test_every_column_is_read(folder):
     )  # fmt: skip
     dataset = manifest.read(file, "classify", DATA)
     assert (len(dataset.train), len(dataset.test), dataset.split) == (36, 12, "as given")
-    assert dataset.index.box[0].tolist() == [5, 6, 50, 40]
-    assert dataset.index.viewpoint[:8].tolist() == [1, 2, 3, 4, 5, 3, -1, 1]
-    assert dataset.index.year[:3].tolist() == [-1, 2001, 2002]
+    assert dataset.table.box[0].tolist() == [5, 6, 50, 40]
+    assert dataset.table.viewpoint[:8].tolist() == [1, 2, 3, 4, 5, 3, -1, 1]
+    assert dataset.table.year[:3].tolist() == [-1, 2001, 2002]
 
 
 def test_one_of_make_and_model_is_enough(folder):
     file = edited(folder, make=lambda *_: "")
     dataset = manifest.read(file, "classify", DATA)
-    assert np.array_equal(dataset.index.ids["make"], dataset.index.ids["model"])
-    assert dataset.index.name("model", 1) == "a1"
+    assert np.array_equal(dataset.table.ids["make"], dataset.table.ids["model"])
+    assert dataset.table.name("model", 1) == "a1"
 
 
 def test_an_automatic_split_tests_on_a_share_of_each_model(folder):
     file = edited(folder)
     dataset = manifest.read(file, "classify", DATA)
-    models = dataset.index.ids["model"]
+    models = dataset.table.ids["model"]
     assert np.bincount(models[dataset.test])[1:].tolist() == [2] * 6
     assert len(np.intersect1d(dataset.train, dataset.test)) == 0
     assert len(dataset.train) + len(dataset.test) == 48
@@ -111,7 +111,7 @@ def test_an_automatic_split_tests_on_a_share_of_each_model(folder):
 
 def test_verification_holds_out_whole_models_and_draws_pairs(folder):
     dataset = manifest.read(edited(folder), "verify", DATA)
-    model, make = dataset.index.ids["model"], dataset.index.ids["make"]
+    model, make = dataset.table.ids["model"], dataset.table.ids["make"]
     tested = np.unique(model[dataset.test_rows()])
     assert len(tested) == 4
     assert not np.isin(model[dataset.train], tested).any()
@@ -128,14 +128,14 @@ def test_an_automatic_split_parts_no_group(folder, task):
         group=lambda make, model, number: "camera" if make == "audi" and number == 7 else f"{model} {number // 2}",
     )
     dataset = manifest.read(file, task, DATA)
-    group = dataset.index.group
+    group = dataset.table.group
     tested = dataset.test if task == "classify" else dataset.test_rows()
     assert len(tested)
     assert not np.isin(group[dataset.train], group[tested]).any()
     for pairs in dataset.pairs.values():
         assert (group[pairs.left] != group[pairs.right]).all()
     if task == "classify":
-        assert len(np.unique(dataset.index.ids["model"][dataset.train])) == 6
+        assert len(np.unique(dataset.table.ids["model"][dataset.train])) == 6
 
 
 def test_one_group_for_everything_is_told(folder):
@@ -172,8 +172,8 @@ def test_given_pairs_are_the_test_and_their_models_do_not_train(folder):
         "medium": [1, 0, 0],
         "hard": [1, 0, 1],
     }
-    model = dataset.index.ids["model"]
-    assert [dataset.index.name("model", id_) for id_ in np.unique(model[dataset.train])] == [
+    model = dataset.table.ids["model"]
+    assert [dataset.table.name("model", id_) for id_ in np.unique(model[dataset.train])] == [
         "audi a1",
         "bmw x1",
         "bmw x2",
@@ -209,7 +209,7 @@ def test_pairs_that_cannot_be_are_told(folder, line, message):
 def test_what_spreadsheets_put_between_values(folder, delimiter):
     file = folder / "photos.csv"
     file.write_text("path,make\naudi/a1/0.jpg,audi\nbmw/x1/0.jpg,bmw\n".replace(",", delimiter))
-    assert len(manifest.read(file, "classify", DATA).index) == 2
+    assert len(manifest.read(file, "classify", DATA).table) == 2
 
 
 def test_missing_photos_are_named(folder):
@@ -260,4 +260,4 @@ def test_mistakes_are_one_line_with_their_place(folder, text, message):
 def test_a_byte_order_mark_of_a_spreadsheet_is_no_mistake(folder):
     file = folder / "photos.csv"
     file.write_bytes(b"\xef\xbb\xbfpath,make\r\naudi/a1/0.jpg,audi\r\nbmw/x1/0.jpg,bmw\r\n")
-    assert len(manifest.read(file, "classify", DATA).index) == 2
+    assert len(manifest.read(file, "classify", DATA).table) == 2

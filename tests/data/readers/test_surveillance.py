@@ -32,14 +32,14 @@ def root(tmp_path):
 
 def test_lists_names_and_colours(root):
     dataset = source.load(root.parent, "classify", DATA)
-    index = dataset.index
+    table = dataset.table
     assert (len(dataset.train), len(dataset.test)) == (15, 5)
-    row = list(index.paths).index("3/0001.jpg")
-    assert (index.name("make", index.ids["make"][row]), index.name("model", 3)) == ("BWM", "BWM X1")
-    assert index.name("colour", index.ids["colour"][row]) == "champagne"  # photo 9: colour 8
-    assert index.ids["colour"][0] == -1
-    assert index.viewpoint.tolist() == [1] * 20
-    assert (index.box == -1).all()
+    row = list(table.paths).index("3/0001.jpg")
+    assert (table.name("make", table.ids["make"][row]), table.name("model", 3)) == ("BWM", "BWM X1")
+    assert table.name("colour", table.ids["colour"][row]) == "champagne"  # photo 9: colour 8
+    assert table.ids["colour"][0] == -1
+    assert table.viewpoint.tolist() == [1] * 20
+    assert (table.box == -1).all()
 
 
 def test_verification_holds_out_models(root):
@@ -52,12 +52,12 @@ def test_verification_holds_out_models(root):
 def test_all_means_a_split_by_seed(root):
     dataset = surveillance.read(root, "classify", DATA.model_copy(update={"split": "all"}))
     assert "automatic" in dataset.split
-    assert np.bincount(dataset.index.ids["model"][dataset.test])[1:].tolist() == [1] * 5
+    assert np.bincount(dataset.table.ids["model"][dataset.test])[1:].tolist() == [1] * 5
 
 
 def test_colours_may_be_missing(root):
     (root / "color_list.mat").unlink()
-    assert (surveillance.read(root, "classify", DATA).index.ids["colour"] == -1).all()
+    assert (surveillance.read(root, "classify", DATA).table.ids["colour"] == -1).all()
 
 
 @pytest.mark.parametrize("line", ["1/2/3.jpg", "x/a.jpg", "../a.jpg", "1/..", "a.jpg"])
