@@ -14,7 +14,7 @@ from ablation_plan import Planner, Trial
 from kcars.core.errors import Interrupted, KcarsError
 from kcars.core.files import write_json
 from kcars.runs.keras_setup import settled
-from kcars.runs.resume import FEEDING, differences
+from kcars.runs.resume import WITHOUT_EFFECT, differences
 from kcars.runs.run import Run
 from kcars.tasks import task_module
 from kcars.tuning.search import kept
@@ -140,7 +140,7 @@ def refuse_others(trial: Trial, planner: Planner) -> None:
     run.refuse_other_data(planner.dataset_of(trial))
     changes = differences(run.strategy(), settled(trial.settings))
     for key, (before, now) in changes.items():
-        if key not in FEEDING:
+        if key not in WITHOUT_EFFECT:
             raise KcarsError(
                 f"--out: {trial.folder} was made with {key} {before!r}, this study asks for {now!r}; remove that folder, or "
                 "choose another --out"

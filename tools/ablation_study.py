@@ -8,11 +8,11 @@ from pathlib import Path
 from pydantic import Field, ValidationError, field_validator
 
 from kcars.core.errors import KcarsError
-from kcars.runs.resume import FREE
 from kcars.settings import Settings
+from kcars.settings.effects import names_that_affect
 from kcars.settings.strategy import read_yaml
 
-SCORING = sorted(key for key in FREE if key.startswith("evaluate."))
+SCORING = sorted(names_that_affect("scoring"))
 SETTLED = {
     "train.epochs": "the budget says how many",
     "train.seed": "--seeds says which",

@@ -81,9 +81,9 @@ def _replace_scores(run: Run, found: dict, fitted: dict) -> None:
 
 
 def _tell_what_is_not_used(strategy: Strategy, metric) -> None:
-    if strategy.task == "verify" and strategy.evaluate.metric != "euclidean" and metric is None:
+    if strategy.task == "verify" and strategy.evaluate.distance != "euclidean" and metric is None:
         warn(
-            f"evaluate.metric={strategy.evaluate.metric}: is not used, because folds chose the threshold on distances as they "
+            f"evaluate.distance={strategy.evaluate.distance}: is not used, because folds chose the threshold on distances as they "
             "are; evaluate.folds=0 in a new run holds models out instead, and uses it"
         )
 
@@ -101,7 +101,7 @@ def _what(run: Run, task, head, metric) -> dict:
         "learned": strategy.learned,
         "difficulty": strategy.monitored_difficulty if verifies else None,
         "deciding": strategy.monitored_difficulty if verifies else None,
-        "metric": strategy.evaluate.metric if metric else "euclidean" if verifies else None,
+        "metric": strategy.evaluate.distance if metric else "euclidean" if verifies else None,
         "adjusted": head.facts() if head else None,
         "views": {"mirror": strategy.evaluate.mirror, "shift": strategy.evaluate.shift},
         "data_fingerprint": facts["data"]["fingerprint"],

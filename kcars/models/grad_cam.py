@@ -33,7 +33,12 @@ class GradCam:
     """
 
     def __init__(
-        self, network, mirror: bool = False, metric: DistanceTransform | None = None, unit: bool = False, last: bool = False
+        self,
+        network,
+        mirror: bool = False,
+        metric: DistanceTransform | None = None,
+        unit: bool = False,
+        last: bool = False,
     ):
         from kcars.models.split_at_grid import cut_at_grid
 

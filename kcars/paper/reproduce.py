@@ -12,7 +12,7 @@ from kcars.data.photo_table import Dataset
 from kcars.evaluation.evaluate import evaluate
 from kcars.paper import table_files, tables
 from kcars.runs.keras_setup import forget_networks
-from kcars.runs.resume import FEEDING, differences, settings_to_go_on
+from kcars.runs.resume import WITHOUT_EFFECT, differences, settings_to_go_on
 from kcars.runs.run import Run
 from kcars.settings import Strategy
 from kcars.settings.strategy import changed_name, load_strategy
@@ -130,7 +130,9 @@ def _refuse_others(runs: list[Wanted], dataset: Dataset) -> None:
         if run is None:
             continue
         run.refuse_other_data(dataset)
-        changes = {key: pair for key, pair in differences(run.strategy(), one.settings).items() if key not in FEEDING}
+        changes = {
+            key: pair for key, pair in differences(run.strategy(), one.settings).items() if key not in WITHOUT_EFFECT
+        }
         for key, (before, now) in changes.items():
             raise KcarsError(
                 f"--out: {one.folder} was made with {key} {before!r}, this table asks for {now!r}; give the same --set and "

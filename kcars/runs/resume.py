@@ -12,23 +12,13 @@ from kcars.data.photo_table import Dataset, PixelStore
 from kcars.runs import state_file
 from kcars.runs.run import CHECKSUMS, Run
 from kcars.settings import Strategy
+from kcars.settings.effects import names_that_affect
+from kcars.settings.renamed import RENAMED
 from kcars.settings.strategy import check, override
 
-FREE = {
-    "train.epochs",
-    "train.early_stopping",
-    "train.save_minutes",
-    "data.workers",
-    "data.prefetch",
-    "evaluate.metric",
-    "evaluate.adjust",
-    "evaluate.shift",
-    "evaluate.resamples",
-}
+WITHOUT_EFFECT = names_that_affect("nothing")
+MAY_CHANGE = names_that_affect("nothing", "length", "scoring")
 """Settings that change no step of training: how long it goes on, how it is fed, what is saved, how it is scored."""
-
-FEEDING = {"data.workers", "data.prefetch", "train.save_minutes"}
-"""Settings that change no figure of a run."""
 
 
 def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
@@ -65,7 +55,7 @@ def differences(old: Strategy, new: Strategy) -> dict[str, tuple]:
 def identity(run: Run) -> str:
     """A fingerprint of everything that a state of this run must agree with."""
     facts = run.facts()
-    settings = {key: value for key, value in _flat(facts["settings"]).items() if key not in FREE}
+    settings = {key: value for key, value in _flat(facts["settings"]).items() if key not in MAY_CHANGE}
     return fingerprint(settings, facts["data"]["fingerprint"], facts["planned"]["steps_per_epoch"])
 
 
@@ -114,10 +104,10 @@ def _flat(settings: dict, prefix: str = "") -> dict:
 
 def _refuse(changes: dict[str, tuple], where: str, remedy: str) -> None:
     for key, (before, now) in changes.items():
-        if key not in FREE:
+        if key not in MAY_CHANGE:
             raise KcarsError(
                 f"{where}: {key} was {before!r} when the run began and is {now!r}; {remedy}, or train anew; what may change "
-                f"on the way: {', '.join(sorted(FREE))}"
+                f"on the way: {', '.join(sorted(MAY_CHANGE - RENAMED.keys()))}"
             )
 
 

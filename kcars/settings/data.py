@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings
+from kcars.core.base_settings import Settings, affects
 
 
 class DataSettings(Settings):
@@ -46,26 +46,46 @@ class DataSettings(Settings):
         ge=1,
         description="order pk: models of one make that share a batch, where a make has so many; 1: by chance",
     )
-    cache: Literal["disk", "memory", "off"] = Field(default="disk", description="where decoded photos are kept")
+    cache: Literal["disk", "memory", "off"] = Field(
+        default="disk", description="where decoded photos are kept", json_schema_extra=affects("conditions")
+    )
     split: Literal["listed", "all"] = Field(
         default="listed",
         description="listed: the dataset's own lists, where it has some; all: every photo, split by split_seed",
+        json_schema_extra=affects("measurement"),
     )
     test_list: str = Field(
-        default="test", pattern="^[a-z_]+$", description="classification list of a CompCars tree that is tested on"
+        default="test",
+        pattern="^[a-z_]+$",
+        description="classification list of a CompCars tree that is tested on",
+        json_schema_extra=affects("measurement"),
     )
     test_share: float = Field(
-        default=0.3, gt=0, le=0.5, description="photos (verify: models) that an automatic split tests on"
+        default=0.3,
+        gt=0,
+        le=0.5,
+        description="photos (verify: models) that an automatic split tests on",
+        json_schema_extra=affects("measurement"),
     )
-    split_seed: int = Field(default=0, ge=0, lt=2**32, description="of an automatic split; train.seed changes no test")
+    split_seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="of an automatic split; train.seed changes no test",
+        json_schema_extra=affects("measurement"),
+    )
     on_bad_photo: Literal["stop", "skip"] = Field(
         default="stop",
         description="photos that cannot be decoded end a run with their names, or are left out and recorded",
+        json_schema_extra=affects("measurement"),
     )
     workers: int = Field(
         default=0,
         ge=0,
         le=256,
         description="threads that read and augment; 0: two, or one a core where photos are decoded anew",
+        json_schema_extra=affects("nothing"),
     )
-    prefetch: int = Field(default=4, ge=1, le=1_000, description="batches made ahead of the network")
+    prefetch: int = Field(
+        default=4, ge=1, le=1_000, description="batches made ahead of the network", json_schema_extra=affects("nothing")
+    )

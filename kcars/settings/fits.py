@@ -103,8 +103,8 @@ def _training_fits(strategy) -> None:
 
 def _evaluation_fits(strategy) -> None:
     asked = strategy.evaluate
-    if asked.metric != "euclidean" and strategy.task != "verify":
-        raise ValueError(f"evaluate.metric {asked.metric} belongs to task verify")
+    if asked.distance != "euclidean" and strategy.task != "verify":
+        raise ValueError(f"evaluate.distance {asked.distance} belongs to task verify")
     if asked.adjust != "none" and strategy.task != "classify":
         raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
     if asked.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:

@@ -12,8 +12,10 @@ from pydantic_core import ErrorDetails
 from kcars.backbones.catalogue import BACKBONES
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.limits import limits
+from kcars.core.plain_text import warn
 from kcars.losses.catalogue import LOSSES
 from kcars.settings import Strategy
+from kcars.settings.renamed import RENAMED, former_names, with_present_names
 from kcars.settings.strategy_yaml import TooMuch, load_yaml
 from kcars.untrusted.reading import read_bytes
 
@@ -48,6 +50,7 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     """
     path = _find(name)
     settings = read_yaml(path, WHAT, _keys(()))
+    settings = _renamed(settings, str(path))
     for key, value in fixed.items():
         if value is None:
             continue
@@ -130,11 +133,20 @@ def override(settings: dict, overrides: Sequence[str]) -> None:
         _override(settings, text)
 
 
+def _renamed(settings: dict, where: str) -> dict:
+    """Settings with their present names; a warning names each former one."""
+    for name in former_names(settings):
+        warn(f"{where}: {name} is now called {RENAMED[name]}; the former name will go")
+    return with_present_names(settings)
+
+
 def _override(settings: dict, text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
-    put(settings, key, value_of(value), f"--set {text}")
+    if key in RENAMED:
+        warn(f"--set {text}: {key} is now called {RENAMED[key]}; the former name will go")
+    put(settings, RENAMED.get(key, key), value_of(value), f"--set {text}")
 
 
 def put(settings: dict, key: str, value, where: str) -> None:

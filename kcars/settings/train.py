@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings
+from kcars.core.base_settings import Settings, affects
 
 
 class PlateauSettings(Settings):
@@ -37,7 +37,9 @@ class FineTuneSettings(Settings):
 
 
 class TrainSettings(Settings):
-    epochs: int = Field(ge=1, le=1_000_000, description="passes over the training photos")
+    epochs: int = Field(
+        ge=1, le=1_000_000, description="passes over the training photos", json_schema_extra=affects("length")
+    )
     batch: int = Field(ge=2, le=100_000, description="photos a step (pairs a step with order pairs)")
     gradient_accumulation: int = Field(
         default=1,
@@ -65,20 +67,38 @@ class TrainSettings(Settings):
     keep: Literal["best", "last"] = Field(
         default="best", description="the epoch that validation likes best, or the last one"
     )
-    early_stopping: int | None = Field(default=None, ge=1, description="epochs without a better score before the end")
+    early_stopping: int | None = Field(
+        default=None,
+        ge=1,
+        description="epochs without a better score before the end",
+        json_schema_extra=affects("length"),
+    )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="auto: the fastest that the machine has units for, which the run then records"
     )
-    seed: int = Field(default=0, ge=0, lt=2**32, description="of initial weights, batches and augmentation")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="of initial weights, batches and augmentation",
+        json_schema_extra=affects("conditions"),
+    )
     max_minutes: float | None = Field(
-        default=None, gt=0, le=10_000_000, description="the schedule is fitted to this much training"
+        default=None,
+        gt=0,
+        le=10_000_000,
+        description="the schedule is fitted to this much training",
+        json_schema_extra=affects("conditions"),
     )
     save_minutes: float = Field(
         default=10.0,
         gt=0,
         le=10_000_000,
         description="within an epoch, everything is saved this often; at its end always",
+        json_schema_extra=affects("nothing"),
     )
     deterministic: Literal["auto", "on", "off"] = Field(
-        default="auto", description="the same bits in every run on one machine; auto: on a CPU"
+        default="auto",
+        description="the same bits in every run on one machine; auto: on a CPU",
+        json_schema_extra=affects("conditions"),
     )

@@ -4,13 +4,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kcars.core.base_settings import Settings
+from kcars.core.base_settings import Settings, affects
 from kcars.settings.balance import BalanceSettings
 from kcars.settings.data import DataSettings
 from kcars.settings.evaluate import EvaluateSettings
 from kcars.settings.fits import FITS
 from kcars.settings.loss import LossSettings, SecondLossSettings
 from kcars.settings.model import ModelSettings
+from kcars.settings.renamed import with_present_names
 from kcars.settings.train import TrainSettings
 
 TASKS = ("classify", "verify")
@@ -20,14 +21,20 @@ DIFFICULTIES = ("easy", "medium", "hard")
 class Strategy(Settings):
     """Everything that decides a run, but the dataset's place."""
 
-    about: str = Field(default="", description="one line that `kcars strategies` prints")
-    task: Literal["classify", "verify"] = Field(
-        description="classify: name the make or model; verify: decide whether two photos show the same"
+    about: str = Field(
+        default="", description="one line that `kcars strategies` prints", json_schema_extra=affects("conditions")
     )
-    target: Literal["make", "model"] = Field(default="model", description="the label that is predicted")
+    task: Literal["classify", "verify"] = Field(
+        description="classify: name the make or model; verify: decide whether two photos show the same",
+        json_schema_extra=affects("measurement"),
+    )
+    target: Literal["make", "model"] = Field(
+        default="model", description="the label that is predicted", json_schema_extra=affects("measurement")
+    )
     difficulty: Literal["easy", "medium", "hard"] = Field(
         default="hard",
         description="verify: whose validation pairs choose the best epoch; medium when the target is make",
+        json_schema_extra=affects("measurement"),
     )
     data: DataSettings
     model: ModelSettings
@@ -37,7 +44,12 @@ class Strategy(Settings):
     )
     balance: BalanceSettings = Field(default_factory=BalanceSettings)
     train: TrainSettings
-    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings, json_schema_extra=affects("measurement"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_present_names(cls, settings):
+        return with_present_names(settings)
 
     @model_validator(mode="before")
     @classmethod

@@ -114,15 +114,19 @@ def learned_calibration(network: Network) -> dict[str, float]:
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
-def with_metric(plan: Plan, outputs: Outputs, known: DistanceTransform | None = None) -> tuple[Outputs, DistanceTransform | None]:
+def with_metric(
+    plan: Plan, outputs: Outputs, known: DistanceTransform | None = None
+) -> tuple[Outputs, DistanceTransform | None]:
     """Outputs after the metric of the strategy, and that: `known`, or fitted on the photos that the run learned from.
 
     None where folds validated: they chose the threshold on distances as they are. Without a metric outputs are brought
     to the unit length that the head gave them, which the mean over a photo's views has lost.
     """
-    if known is None and (plan.strategy.evaluate.metric == "euclidean" or not len(plan.validation)):
+    if known is None and (plan.strategy.evaluate.distance == "euclidean" or not len(plan.validation)):
         return outputs if plan.strategy.model.head == "linear" else lambda rows: unit_length(outputs(rows)), None
-    metric = known or DistanceTransform.fit(plan.strategy.evaluate.metric, outputs(plan.train), plan.labels(plan.train))
+    metric = known or DistanceTransform.fit(
+        plan.strategy.evaluate.distance, outputs(plan.train), plan.labels(plan.train)
+    )
     return (lambda rows: metric(outputs(rows))), metric
 
 

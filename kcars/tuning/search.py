@@ -12,7 +12,7 @@ from kcars.core.plain_text import echo
 from kcars.core.rng import generator
 from kcars.data.photo_table import Dataset
 from kcars.runs.keras_setup import forget_networks, settled, start
-from kcars.runs.resume import FEEDING, differences, settings_to_go_on
+from kcars.runs.resume import WITHOUT_EFFECT, differences, settings_to_go_on
 from kcars.runs.run import Run
 from kcars.settings import Strategy
 from kcars.tasks import task_module
@@ -142,7 +142,7 @@ def _trained(strategy: Strategy, dataset: Dataset, folder: Path, title: str, tel
         return train(strategy, dataset, folder, title)
     run = Run.open(folder)
     try:
-        if set(differences(run.strategy(), strategy)) - FEEDING:
+        if set(differences(run.strategy(), strategy)) - WITHOUT_EFFECT:
             raise NoWayOn(f"run {folder}: has other settings")
         if not run.facts()["finished"]:
             go_on(run, _settings_to_go_on(run), dataset)

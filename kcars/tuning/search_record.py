@@ -8,7 +8,7 @@ from typing import cast
 from kcars.core.csv_files import csv_text
 from kcars.core.errors import KcarsError
 from kcars.evaluation.score_table import aligned
-from kcars.runs.resume import FEEDING, differences
+from kcars.runs.resume import WITHOUT_EFFECT, differences
 from kcars.schemas.search import SearchFile
 from kcars.settings import Strategy
 from kcars.settings.strategy import check, to_yaml
@@ -142,7 +142,7 @@ class Record:
     def _refuse_another(self, before: Strategy, space: list[str], data: str) -> None:
         where, remedy = f"--out {self.folder}: its search was begun with", "give the same, or choose another folder"
         for key, (old, new) in differences(before, self.strategy).items():
-            if key not in FEEDING:
+            if key not in WITHOUT_EFFECT:
                 raise KcarsError(f"{where} {key} {old!r}, not {new!r}; {remedy}")
         if space != (own := [str(one) for one in self.space]):
             raise KcarsError(f"{where} --search {' '.join(space)}, not {' '.join(own)}; {remedy}")

@@ -12,15 +12,14 @@ from kcars.core.errors import KcarsError
 from kcars.core.number_range import BETWEEN, bounds
 from kcars.losses.catalogue import LOSSES
 from kcars.settings import Strategy
+from kcars.settings.effects import names_that_affect
 from kcars.settings.strategy import check, put, settings_of, value_of
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 LOG_FROM = 100  # Ends whose ratio is so large are searched by their logarithm.
-UNSEARCHED = ("about", "task", "target", "difficulty", "evaluate", "data.split", "data.split_seed", "data.test_list",
-              "data.test_share", "data.on_bad_photo", "data.cache", "data.workers", "data.prefetch", "train.seed",
-              "train.save_minutes", "train.max_minutes", "train.deterministic")  # fmt: skip
+UNSEARCHED = names_that_affect("measurement", "scoring", "conditions", "nothing")
 """They change what a score is measured on, or nothing of it."""
 
 
@@ -108,7 +107,7 @@ def _dimension(text: str, strategy: Strategy) -> Range | Choice:
     where = f"--search {text}"
     if not equals or not key or not told.strip():
         raise KcarsError(f"{where}: expected KEY=LOW..HIGH or KEY=A,B, such as train.learning_rate=1e-4..1e-2")
-    if any(key == name or key.startswith(name + ".") for name in UNSEARCHED):
+    if key in UNSEARCHED:
         raise KcarsError(f"--search {key}: cannot be searched: it changes what scores are measured on, or none of them")
     if re.match(r"[-+.\d][^,]*\.\.", told):
         return _range(key, told, strategy, where)

@@ -85,7 +85,7 @@ def test_folds_choose_and_then_all_models_train(drawn, run_of_folds, tmp_path):
     assert chosen["score"] == pytest.approx(max(means))
     assert found["counts"]["validation_photos"] == 0
     assert "val_hard_roc_auc" not in rows(run / "history.csv")[0]
-    assert found["metric"] == "euclidean" and "evaluate.metric=weighted_lda: is not used, because folds" in output
+    assert found["metric"] == "euclidean" and "evaluate.distance=weighted_lda: is not used, because folds" in output
     with shallow_networks():
         assert kcars("evaluate", run, "--data", drawn)
 

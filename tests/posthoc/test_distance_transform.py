@@ -86,7 +86,7 @@ def test_it_comes_back_from_a_folder_and_a_damaged_one_is_told(tmp_path):
 def analysed(undrawn, small_runs, tmp_path_factory):
     """The small verifier, scored anew with the metric, each photo seen moved too."""
     run = shutil.copytree(small_runs["verify"], tmp_path_factory.mktemp("lda") / "run")
-    kcars("train", "--resume", run, "--set", "evaluate.metric=weighted_lda", "--set", "evaluate.shift=0.06")
+    kcars("train", "--resume", run, "--set", "evaluate.distance=weighted_lda", "--set", "evaluate.shift=0.06")
     return run
 
 
@@ -123,15 +123,15 @@ def test_elsewhere_it_is_that_of_the_run(analysed, small_runs, tmp_path):
 
 
 def test_it_belongs_to_verification(drawn, tmp_path):
-    settings = small("evaluate.metric=lda")
+    settings = small("evaluate.distance=lda")
     told = kcars("train", "--task", "classify", "--data", drawn, "--out", tmp_path / "run", *settings, code=2)
-    assert "evaluate.metric lda belongs to task verify" in told
+    assert "evaluate.distance lda belongs to task verify" in told
 
 
 def test_where_folds_choose_the_threshold_distances_stay_as_they_are(drawn):
     dataset = load_dataset(drawn, "verify", load_strategy("demo/verify").data)
     for folds, found in (("3", False), ("0", True)):
-        plan = verify.plan(dataset, load_strategy("demo/verify", ("evaluate.metric=lda", f"evaluate.folds={folds}")))
+        plan = verify.plan(dataset, load_strategy("demo/verify", ("evaluate.distance=lda", f"evaluate.folds={folds}")))
         _, metric = verify.with_metric(plan, lambda rows: RANDOM.normal(size=(len(rows), 8)).astype(np.float32))
         assert (metric is not None) == found
 

@@ -40,7 +40,7 @@ STUDY = {
     "variants": {
         "plain": [],
         "Swept and swept": {"sweep": {"train.learning_rate": [1e-4, 1e-3]}},
-        "by lda": {"of": "plain", "set": ["evaluate.metric=lda"]},
+        "by lda": {"of": "plain", "set": ["evaluate.distance=lda"]},
         "broken": ["model.weights=/nowhere.safetensors"],
     },
 }
@@ -147,7 +147,7 @@ def test_a_classifier_that_a_verifier_begins_with_knows_no_model_that_validates(
         ({"variants": {"plain": ["train.batch"]}}, "expected key=value"),
         ({"variants": {"plain": [], "Plain!": []}}, "another name is needed"),
         ({"variants": {"plain": [], "plain, more": []}}, "without commas"),
-        ({"variants": {"plain": [], "anew": {"of": "plane", "set": ["evaluate.metric=lda"]}}}, "choose one of plain"),
+        ({"variants": {"plain": [], "anew": {"of": "plane", "set": ["evaluate.distance=lda"]}}}, "choose one of plain"),
         ({"variants": {"plain": [], "anew": {"of": "plain", "set": ["train.batch=4"]}}}, "changes more than scoring"),
         (
             {"variants": {"plain": [], "anew": {"of": "plain", "set": ["evaluate.mirror=false"]}}},

@@ -29,7 +29,7 @@ EVERYTHING = [
     "train.ema=0.9",
     "train.decay_norms=false",
     "train.keep=last",
-    "evaluate.metric=whitened",
+    "evaluate.distance=whitened",
     "second_loss={weight: 0.5, loss: {name: multi_similarity}}",
 ]
 

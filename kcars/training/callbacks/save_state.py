@@ -132,7 +132,10 @@ class SaveState(Counting):
 
         found = state_file.read(self.folder, warn, self.identity, fits, older)
         assert found  # As one exists.
-        for name, callback in self.remembering.items():  # Before the model: BestCheckpoint writes its weights through it.
+        for (
+            name,
+            callback,
+        ) in self.remembering.items():  # Before the model: BestCheckpoint writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})
         for group, variables in self._variables().items():

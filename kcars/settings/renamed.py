@@ -1,0 +1,24 @@
+"""Settings that had another name in an earlier version: files of that time are read as ever."""
+
+from typing import Any
+
+RENAMED = {"evaluate.metric": "evaluate.distance"}
+"""Former name -> name, of settings of a section."""
+
+
+def with_present_names(settings: Any) -> Any:
+    """Plain settings with former names replaced; a former name beside its present one stays, and is unknown."""
+    for old, new in RENAMED.items():
+        (section, before), (_, after) = old.split("."), new.split(".")
+        values = settings.get(section) if isinstance(settings, dict) else None
+        if isinstance(values, dict) and before in values and after not in values:
+            renamed = {after if name == before else name: value for name, value in values.items()}
+            settings = {**settings, section: renamed}
+    return settings
+
+
+def former_names(settings: Any) -> list[str]:
+    """Former names of settings that plain settings contain."""
+    found = (old.split(".") for old in RENAMED)
+    sections = settings if isinstance(settings, dict) else {}
+    return [f"{section}.{name}" for section, name in found if name in (sections.get(section) or ())]
