@@ -57,6 +57,7 @@ def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[li
     from kcars.export.checks import compared as compare
     from kcars.runs import model_card as cards
     from kcars.runs.checkpoint import answering_network
+    from kcars.runs.fitted import pipeline_of
     from kcars.runs.run import Run
 
     opened = Run.open(run)
@@ -64,7 +65,7 @@ def compared(run: Path, out: Path, pythons: dict[str, Path], options) -> list[li
     card = export(
         opened, list(FILES), out, lambda: photos, say=lambda line: print(f"{run.name}: {line}", file=sys.stderr)
     )
-    check, rows = Check.of(answering_network(opened), cards.metric_of(opened), cards.of_run(opened), *photos), []
+    check, rows = Check.of(answering_network(opened), pipeline_of(opened), cards.of_run(opened), *photos), []
     for kind, python in pythons.items():
         for signature, found in compare(kind, out / card["files"][kind]["path"], check, str(python)).items():
             counts = [str(found[name]) for name in ("photos", "decisions", "near", "changed")]

@@ -24,6 +24,7 @@ from kcars.core.rng import generator
 from kcars.gallery import open_set
 from kcars.gallery.names import Names, mean_odds_distances
 from kcars.metrics.bootstrap import query_intervals
+from kcars.posthoc.decision import PairDecision
 
 
 def main() -> None:
@@ -49,18 +50,18 @@ def main() -> None:
 
 
 def test_vectors(folder: Path, data: Path | None) -> tuple[dict, np.ndarray, float]:
-    """By name the vectors (n, d) of the run's test photos and the scale of their sigmoid; the models (n,) they show; the threshold on scores."""
+    """By name the vectors (n, d) of the run's test photos and the scale of their sigmoid; the models (n,) they show; the threshold on distances."""
     from kcars.data.source import load
     from kcars.images.pixel_store import open_store
     from kcars.models.outputs import network_outputs
-    from kcars.posthoc.distance_transform import DistanceTransform
     from kcars.runs.checkpoint import answering_network
+    from kcars.runs.fitted import pipeline_of
     from kcars.runs.keras_setup import start
     from kcars.runs.run import Run
     from kcars.tasks import verify
 
     run = Run.open(folder)
-    strategy, scores = run.strategy(), run.scores()
+    strategy = run.strategy()
     if strategy.task != "verify":
         raise KcarsError(f"run {folder}: names; a verification run is needed")
     dataset = load(data or Path(run.facts()["data"]["source"]), "verify", strategy.data)
@@ -70,11 +71,11 @@ def test_vectors(folder: Path, data: Path | None) -> tuple[dict, np.ndarray, flo
     plan = verify.plan(dataset.without(store.bad), strategy)
     rows, asked = plan.dataset.test_rows(), strategy.evaluate
     outputs = network_outputs(answering_network(run), store, asked.batch, asked.mirror, "embedding", asked.shift)
-    outputs, _ = verify.with_metric(plan, outputs, DistanceTransform.chosen(scores["metric"], run.folder))
-    found = {"embedding": (outputs(rows), scores["decision"]["scale"])}
+    pipeline = pipeline_of(run)
+    found = {"embedding": (pipeline(outputs(rows)), pipeline.pairs.scale)}
     for name, rival in verify.baselines(plan, store).items():
         found[name] = np.array(rival(rows)), verify.calibrate(plan, rival)["scale"]
-    return found, dataset.table.ids["model"][rows], scores["decision"]["threshold"]
+    return found, dataset.table.ids["model"][rows], pipeline.pairs.threshold
 
 
 def table(vectors: dict, labels: np.ndarray, counts: list[int], draws: int, seed: int) -> list[list[str]]:
@@ -142,9 +143,9 @@ def open_set_shares(
         own, others = np.concatenate([part[count:] for part in parts]), np.flatnonzero(~np.isin(labels, known))
         near = [np.array([names.distances(vectors[row]).min() for row in rows]) for rows in (own, others)]
         chosen = open_set.chosen(names)
-        for name, score in (("for pairs", threshold), ("of the index", chosen and chosen["threshold"])):
-            if score is not None:
-                found[name].append([(-near[0] >= score).mean(), (-near[1] < score).mean()])
+        for name, limit in (("for pairs", threshold), ("of the index", chosen and PairDecision.of(chosen).threshold)):
+            if limit is not None:
+                found[name].append([(near[0] <= limit).mean(), (near[1] > limit).mean()])
     return {name: np.mean(shares, axis=0) for name, shares in found.items() if len(shares) == draws}
 
 

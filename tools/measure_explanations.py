@@ -20,8 +20,9 @@ from kcars.images.pixel_store import open_store
 from kcars.inference.deletion import REPLACED, centre, deletion_areas
 from kcars.inference.explain import Explainer, load
 from kcars.metrics.bootstrap import PERCENTILES
-from kcars.metrics.calibration import probabilities, same_probability
+from kcars.metrics.calibration import probabilities
 from kcars.models.grad_cam import GradCam
+from kcars.posthoc.decision import PairDecision
 from kcars.report.read import Reported
 
 RIVALS, OURS, RESAMPLES = ("last grid", "centre", "random"), "map", 2000
@@ -95,7 +96,7 @@ def paired(
 
         def score(photos, beside):
             distance = np.linalg.norm(explainer.predictor.outputs(photos) - beside, axis=1)
-            return same_probability(distance, explainer.card["decision"])
+            return PairDecision.of(explainer.card["decision"]).probability(distance)
 
         yield [
             (

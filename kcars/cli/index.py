@@ -9,6 +9,7 @@ from kcars.cli.photos import box_options, model_of_index, model_option, newest, 
 from kcars.cli.types import PATH
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import echo, echo_exact, warn
+from kcars.posthoc.decision import PairDecision
 
 index_argument = click.argument("index", type=PATH)
 photos_argument = click.argument("photos", type=PATH, nargs=-1, required=True, metavar="FOLDER|PHOTOS...")
@@ -272,10 +273,10 @@ def _unknown_told(own: dict | None, decision: dict) -> str:
 
     if own is None:
         return (
-            f"unknown: beyond {-decision['threshold']:.3f}, the model's threshold for pairs; from {LEAST_NAMES} names of two photos on "
+            f"unknown: beyond {PairDecision.of(decision).threshold:.3f}, the model's threshold for pairs; from {LEAST_NAMES} names of two photos on "
             "an index chooses its own"
         )
     return (
-        f"unknown: beyond {-own['threshold']:.3f}, which accepts {own['accepted']:.0%} of {own['photos']} named photos that were left out in "
+        f"unknown: beyond {PairDecision.of(own).threshold:.3f}, which accepts {own['accepted']:.0%} of {own['photos']} named photos that were left out in "
         f"turn, and refuses {own['refused']:.0%} of them with their name left out"
     )

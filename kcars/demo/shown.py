@@ -19,6 +19,7 @@ from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
 from kcars.inference import predictions
 from kcars.inference.explain import HeatMap
+from kcars.posthoc.decision import PairDecision
 
 MAP_PX, MATCH_PX = 560, 320
 
@@ -32,7 +33,7 @@ def named(answer: Named, model: Model) -> str:
 
 def compared(answer: Compared, model: Model) -> str:
     """The verdict, the distance on its scale with the threshold, and both maps."""
-    threshold, distance = -model.card["decision"]["threshold"], answer.comparison.distance
+    threshold, distance = PairDecision.of(model.card["decision"]).threshold, answer.comparison.distance
     end = max(2 * threshold, 1.1 * distance, 1e-9)
     maps = [_map(one, told) for one, told in zip(answer.heat_maps, ("First photo", "Second photo"), strict=False)]
     return _render(
@@ -48,7 +49,7 @@ def compared(answer: Compared, model: Model) -> str:
 
 def found(answer: Found, model: Model) -> str:
     """The nearest name where there are any, and a card of each photo found."""
-    threshold = -model.card["decision"]["threshold"]
+    threshold = PairDecision.of(model.card["decision"]).threshold
     matches = [_match(match, threshold) for match in answer.result.matches]
     prediction = answer.prediction
     unknown = prediction is not None and not prediction.known

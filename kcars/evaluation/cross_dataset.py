@@ -12,8 +12,9 @@ from kcars.models.outputs import network_outputs
 from kcars.runs import provenance
 from kcars.runs.checkpoint import answering_network
 from kcars.runs.contents import refuse_odd
+from kcars.runs.fitted import pipeline_of
 from kcars.runs.keras_setup import start
-from kcars.runs.model_card import metric_of, views_of
+from kcars.runs.model_card import views_of
 from kcars.runs.run import Run
 from kcars.tasks import task_module
 
@@ -38,9 +39,9 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     plan, left_out = task.cross_dataset(dataset.without(store.bad), strategy, run.classes(), known.models)
     evaluate, bar = strategy.evaluate, "scoring" if progress else ""
     views = views_of(run)
-    outputs = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
-    outputs, _ = task.with_metric(plan, outputs, metric_of(run))
-    result = task.scores(plan, outputs, "test", own["decision"], evaluate.resamples)
+    pipeline = pipeline_of(run)
+    raw = network_outputs(answering_network(run), store, evaluate.batch, views["mirror"], bar, views["shift"])
+    result = task.scores(plan, lambda rows: pipeline(raw(rows)), "test", pipeline.decision, evaluate.resamples)
     tested = plan.dataset.test_rows()
     found = {
         **own,

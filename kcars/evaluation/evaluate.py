@@ -7,12 +7,13 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
-from kcars.data.photo_table import Dataset, PhotoTable
+from kcars.data.photo_table import Dataset, PhotoTable, PixelStore
 from kcars.evaluation.examples import shown_photos
 from kcars.evaluation.heat_maps import MAPS, write_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
 from kcars.models.grad_cam import GradCam, why_no_maps
 from kcars.models.outputs import Outputs, network_outputs
+from kcars.posthoc.pipeline import Pipeline
 from kcars.runs import score_files
 from kcars.runs.checkpoint import load_best
 from kcars.runs.contents import THUMBNAIL, refuse_odd
@@ -20,7 +21,7 @@ from kcars.runs.keras_setup import start
 from kcars.runs.run import Run
 from kcars.settings import Strategy
 from kcars.tasks import task_module
-from kcars.tasks.plan import Network, Plan, Result, history_column
+from kcars.tasks.plan import Plan, Result, history_column
 
 THUMBNAIL_PX = 112
 
@@ -47,14 +48,17 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
-    outputs, head, metric = _answers(task, plan, network, store, "scoring" if progress else "")
-    _tell_what_is_not_used(strategy, metric)
+    seen_by = partial(_outputs_of, strategy, store, "scoring" if progress else "")
     chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
-    decision = task.decision_of(chosen) if chosen else task.calibrate(plan, outputs)
-    result = task.scores(plan, outputs, "test", decision, strategy.evaluate.resamples)
+    pipeline = task.posthoc(plan, network, seen_by, chosen)
+    _warn_of_what_is_not_used(strategy, pipeline)
+    answering = pipeline.network(network.scored, strategy.target)
+    raw = seen_by(answering)
+    outputs: Outputs = lambda rows: pipeline(raw(rows))  # noqa: E731
+    result = task.scores(plan, outputs, "test", pipeline.decision, strategy.evaluate.resamples)
     found = {
-        **_what(run, task, head, metric),
-        "decision": decision,
+        **_what(run, task, pipeline),
+        "decision": pipeline.decision,
         "validation": {} if chosen else task.scores(plan, outputs, "validation", {}).scores,
         "counts": facts["data"],
         "cost": _cost(run, strategy, network),
@@ -63,32 +67,38 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     }
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
     # Takes long: an earlier scoring stands meanwhile.
-    keep_maps(run, result, plan, store, outputs, partial(_grad_cam, plan, network, head, metric))
+    keep_maps(run, result, plan, store, outputs, lambda: GradCam(answering, strategy.evaluate.mirror, pipeline))
     write_tables(run, "", result, plan.dataset.table, store)
     found["tables"] = {name: run.files.sha256(name) for name in (*result.tables, MAPS) if run.files.has(name)}
-    _replace_scores(run, found, {"metric": metric, "head": head})
+    _replace_scores(run, found, pipeline.parts())
     return found
 
 
-def _replace_scores(run: Run, found: dict, fitted: dict) -> None:
-    """Write scores.json, and what answers are taken by: killed on the way, the earlier scoring stands as it was."""
+def _replace_scores(run: Run, found: dict, contents: dict[str, bytes]) -> None:
+    """Write scores.json, and the files of the pipeline: killed on the way, the earlier scoring stands as it was."""
     try:
         before = run.scores() if run.files.has("scores.json") else None
     except KcarsError:  # Damaged, and written anew now.
         before = None
-    contents = {kind: part.content() for kind, part in fitted.items() if part}
     score_files.replace(run.files, found, contents, before)
 
 
-def _tell_what_is_not_used(strategy: Strategy, metric) -> None:
-    if strategy.task == "verify" and strategy.evaluate.distance != "euclidean" and metric is None:
+def _warn_of_what_is_not_used(strategy: Strategy, pipeline: Pipeline) -> None:
+    asked = strategy.evaluate.distance
+    if asked != "euclidean" and pipeline.transform is None:
         warn(
-            f"evaluate.distance={strategy.evaluate.distance}: is not used, because folds chose the threshold on distances as they "
+            f"evaluate.distance={asked}: is not used, because folds chose the threshold on distances as they "
             "are; evaluate.folds=0 in a new run holds models out instead, and uses it"
         )
 
 
-def _what(run: Run, task, head, metric) -> dict:
+def _outputs_of(strategy: Strategy, store: PixelStore, bar: str, model) -> Outputs:
+    """Outputs of a model, as its strategy shows it photos to score."""
+    asked = strategy.evaluate
+    return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
+
+
+def _what(run: Run, task, pipeline: Pipeline) -> dict:
     """What was scored, and by which of the things that a run may ask for."""
     strategy, facts, chosen = run.strategy(), run.facts(), run.facts().get("chosen")
     verifies = strategy.task == "verify"
@@ -101,28 +111,14 @@ def _what(run: Run, task, head, metric) -> dict:
         "learned": strategy.learned,
         "difficulty": strategy.monitored_difficulty if verifies else None,
         "deciding": strategy.monitored_difficulty if verifies else None,
-        "metric": strategy.evaluate.distance if metric else "euclidean" if verifies else None,
-        "adjusted": head.facts() if head else None,
+        "metric": strategy.evaluate.distance if pipeline.transform else "euclidean" if verifies else None,
+        "adjusted": pipeline.head.facts() if pipeline.head else None,
         "views": {"mirror": strategy.evaluate.mirror, "shift": strategy.evaluate.shift},
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.monitor(strategy)))["epoch"]),
         "kept": strategy.train.keep,
         "folds": chosen["folds"] if chosen else 0,
     }
-
-
-def _answers(task, plan: Plan, network: Network, store, bar: str) -> tuple:
-    """(outputs as they are scored, the adjusted head, the fitted metric) of a network; None where a run asks for neither."""
-    asked = plan.strategy.evaluate
-
-    def seen_by(model) -> Outputs:
-        return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
-
-    outputs = seen_by(network.scored)
-    if head := task.adjusted_head(plan, network, seen_by):
-        outputs = seen_by(head.on(network.scored, plan.strategy.target))
-    outputs, metric = task.with_metric(plan, outputs)
-    return outputs, head, metric
 
 
 def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, grad_cam: Callable[[], GradCam]) -> None:
@@ -132,12 +128,6 @@ def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, grad_cam: Ca
         run.files.remove(MAPS)
         return
     write_maps(run, result.tables, plan.dataset.table, store, outputs, grad_cam())
-
-
-def _grad_cam(plan: Plan, network: Network, head, metric) -> GradCam:
-    answering = head.on(network.scored, plan.strategy.target) if head else network.scored
-    unit = plan.strategy.task == "verify" and plan.strategy.model.head != "linear"
-    return GradCam(answering, plan.strategy.evaluate.mirror, metric, unit)
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from kcars.core.plain_text import printable
 from kcars.metrics.catalogue import columns, head, search_columns, those
 from kcars.posthoc.adjusted_head import told
+from kcars.posthoc.decision import PairDecision
 from kcars.posthoc.distance_transform import TOLD
 
 NOT_SCORED = {
@@ -151,8 +152,7 @@ def _notes(found: dict) -> list[str]:
             "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
         )
     if found["task"] == "verify":
-        threshold = found["decision"]["threshold"]
-        distance = threshold if threshold is None else -threshold
+        distance = PairDecision.of(found["decision"]).threshold
         folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
         where = "the test pairs" if paper else folds
         notes.append(

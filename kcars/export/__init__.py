@@ -13,6 +13,7 @@ from kcars.export.model_card import markdown
 from kcars.export.place import LITERT, README, check_place, new_folder, recover
 from kcars.inference.predictor import CARD, ONNX, SAVED_MODEL
 from kcars.runs import model_card as cards
+from kcars.runs.fitted import pipeline_of
 from kcars.runs.keras_setup import start
 from kcars.runs.run import Run
 from kcars.untrusted.reading import refuse_links
@@ -45,9 +46,9 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
         from kcars.runs.checkpoint import answering_network
 
         network = answering_network(run)
-        metric = cards.metric_of(run)
-        graphs = Graphs(network, card, metric)
-        check = Check.of(network, metric, card, *photos())
+        pipeline = pipeline_of(run)
+        graphs = Graphs(network, card, pipeline)
+        check = Check.of(network, pipeline, card, *photos())
         writable_folder(out.parent, "--out")
         try:
             with new_folder(out) as place:

@@ -15,9 +15,10 @@ from kcars.core.unfinished import temporary_folder
 from kcars.export.check_photos import CheckPhoto
 from kcars.images import formats
 from kcars.images.decode import decode
-from kcars.inference.predictor import finished
-from kcars.metrics.calibration import probabilities, same_probability
+from kcars.metrics.calibration import probabilities
 from kcars.models.outputs import batch_outputs
+from kcars.posthoc.decision import PairDecision
+from kcars.posthoc.pipeline import Pipeline
 
 TOLERANCE = 1e-4
 RELOAD = Path(__file__).with_name("reload.py")
@@ -41,8 +42,8 @@ class Check:
     refused: tuple[CheckPhoto, ...] = ()
 
     @classmethod
-    def of(cls, network, metric, card: dict, source: str, photos: list[CheckPhoto]) -> "Check":
-        """metric: of the run, None where it has none. A photo that cannot be read is reported and left out; KcarsError where
+    def of(cls, network, pipeline: Pipeline, card: dict, source: str, photos: list[CheckPhoto]) -> "Check":
+        """pipeline: of the run. A photo that cannot be read is reported and left out; KcarsError where
         none can."""
         given = card["input"]
         photos, pixels, unread = _read(photos, given["size_px"], given["padding"])
@@ -55,7 +56,7 @@ class Check:
         places = [n for n, photo in enumerate(photos) if formats.header(photo.data).read_by_tensorflow]
         jpeg = np.array(places, int), [photos[n].data for n in places], _edges([photos[n] for n in places])
         others = [photo for n, photo in enumerate(photos) if n not in set(places)]
-        return cls(card, source, pixels, jpeg, finished(card, outputs, metric), (*unread, *others)[:BATCH])
+        return cls(card, source, pixels, jpeg, pipeline(outputs), (*unread, *others)[:BATCH])
 
 
 def _read(photos: list[CheckPhoto], size_px: int, padding: float) -> tuple[list, np.ndarray, list]:
@@ -181,17 +182,17 @@ def _makes_difference(makes: list[str], ours: np.ndarray, own: dict) -> float:
 def _compared_pairs(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
     """Embeddings, and the decision on each photo and the next."""
     wanted = check.wanted[places]
-    threshold = -check.card["decision"]["threshold"]
+    decision = PairDecision.of(check.card["decision"])
     ours = np.linalg.norm(wanted[:-1].astype(np.float64) - wanted[1:], axis=1)
     theirs = np.linalg.norm(own["embedding"][:-1].astype(np.float64) - own["embedding"][1:], axis=1)
-    differences, called = [np.abs(own["embedding"] - wanted).max(initial=0)], theirs <= threshold
+    differences, called = [np.abs(own["embedding"] - wanted).max(initial=0)], decision.same(theirs)
     if pairs:
         theirs, called = pairs["compare/distance"], pairs["compare/same"]
-        likely = same_probability(ours, check.card["decision"])
+        likely = decision.probability(ours)
         differences.append(np.abs(pairs["compare/probability"] - likely).max(initial=0))
     differences.append(np.abs(theirs - ours).max(initial=0))
-    near = np.abs(ours - threshold) <= TOLERANCE
-    return _summary(len(places), max(differences), called != (ours <= threshold), near)
+    near = np.abs(ours - decision.threshold) <= TOLERANCE
+    return _summary(len(places), max(differences), called != decision.same(ours), near)
 
 
 def _summary(photos: int, largest: float, changed: np.ndarray, near: np.ndarray) -> dict:

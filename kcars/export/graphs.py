@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kcars.export import jpeg_graph
 from kcars.models.outputs import views
-from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
 
 TOP = 5
 _JPEG = tf.TensorSpec([None], tf.string)
@@ -17,14 +17,14 @@ _BOXES = tf.TensorSpec([None, 4], tf.float32)
 class Graphs:
     """The signatures of one network.
 
-    network: a float32 Keras model of pixels; card: as `kcars.runs.model_card` makes it; metric: of the run, None where it has none.
+    network: a float32 Keras model of pixels; card: as `kcars.runs.model_card` makes it; pipeline: of the run.
     `held`, a tf.Module, holds each weight once, which the model itself would not.
     """
 
-    def __init__(self, network, card: dict, metric: DistanceTransform | None = None):
+    def __init__(self, network, card: dict, pipeline: Pipeline):
         self.held = tf.Module(name="kcars")
         self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A module takes any.
-        self._network, self._card, self._metric = network, card, metric
+        self._network, self._card, self._pipeline = network, card, pipeline
         given = card["input"]
         self._size_px, self._padding = given["size_px"], given["padding"]
 
@@ -96,7 +96,7 @@ class Graphs:
         return found
 
     def _probable(self, logits) -> dict:
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits / self._card["decision"]["temperature"])}
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits / self._pipeline.decision["temperature"])}
 
     def _named(self, pixels) -> dict:
         """The likeliest names with their probabilities, best first, and the logits that tell all."""
@@ -111,25 +111,16 @@ class Graphs:
         return answers
 
     def _embedded(self, vectors) -> dict:
-        """As `predictor.finished` has them."""
-        if metric := self._metric:
-            vectors = _unit_length((_unit_length(vectors) - metric.mean) @ metric.projection) * metric.weights
-        elif self._card["input"]["unit"]:
-            vectors = _unit_length(vectors)
-        return {"embedding": vectors}
+        return {"embedding": self._pipeline.in_graph(vectors)}
 
     def _compared(self, left, right) -> dict:
-        decision = self._card["decision"]
+        decision = self._pipeline.pairs
         distance = tf.sqrt(tf.reduce_sum(tf.square(left - right), -1))
         return {
             "distance": distance,
-            "probability": tf.sigmoid(decision["scale"] * (decision["offset"] - distance)),
-            "same": -distance >= decision["threshold"],
+            "probability": tf.sigmoid(decision.scale * (decision.offset - distance)),
+            "same": decision.same(distance),
         }
-
-
-def _unit_length(vectors):
-    return vectors / tf.maximum(tf.sqrt(tf.reduce_sum(tf.square(vectors), -1, keepdims=True)), 1e-12)
 
 
 def _best(probabilities, names: list[str]):

@@ -6,6 +6,7 @@ from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, number, 
 from kcars.metrics.catalogue import columns, head
 from kcars.models.outputs import views
 from kcars.posthoc import adjusted_head
+from kcars.posthoc.decision import PairDecision
 from kcars.posthoc.distance_transform import TOLD
 from kcars.runs import model_card as cards
 
@@ -121,7 +122,9 @@ def _scores(card: dict) -> str:
     if card["task"] == "verify":
         if card["metric"] in TOLD:
             lines.append(f"Distances are {TOLD[card['metric']]}.")
-        lines.append(f"Two photos within distance {-card['decision']['threshold']:.4f} are called the same.")
+        lines.append(
+            f"Two photos within distance {PairDecision.of(card['decision']).threshold:.4f} are called the same."
+        )
         if found := [f"{retrieval_head(key)} {_entry(card['scores'][key])}" for key in retrieval_keys(card["scores"])]:
             lines.append(f"Test photos that ask for others of their {card['target']} among all: {', '.join(found)}.")
     else:
@@ -166,7 +169,7 @@ def _how(card: dict) -> str:
         text += (
             "\n" + _ONNX.format(output=output) * ("onnx" in files) + _LITERT.format(output=output) * ("litert" in files)
         )
-        text += "\n" + (_NAMES if classify else _DECISION.format(**decision | {"threshold": -decision["threshold"]}))
+        text += "\n" + (_NAMES if classify else _DECISION.format(**vars(PairDecision.of(decision))))
     return text
 
 

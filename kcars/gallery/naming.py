@@ -10,6 +10,7 @@ from kcars.gallery.store import Gallery
 from kcars.inference.photo_source import Photo
 from kcars.inference.predictions import Answers, Prediction
 from kcars.inference.predictor import Predictor
+from kcars.posthoc.decision import PairDecision
 
 
 class Namer:
@@ -19,7 +20,7 @@ class Namer:
         """card: of the model; risk: as in `Predictor.predict`. KcarsError where no photo has a name, or pairs gave no probabilities."""
         decision, own = card["decision"], gallery.facts["open_set"]
         self._names, self._answers = _names(gallery, decision["scale"]), Answers(card, risk)
-        self._threshold = (own or decision)["threshold"]
+        self._threshold = PairDecision.of(own or decision).threshold
 
     def nearest(self, photo: Photo, vector: np.ndarray, top: int) -> Prediction:
         """Of a photo by its vector (d,)."""

@@ -9,12 +9,13 @@ import numpy as np
 
 from kcars.core.rng import generator
 from kcars.gallery.names import Names
+from kcars.posthoc.decision import threshold_record
 
 LEAST_NAMES, PHOTOS_A_NAME, MOST_PHOTOS = 5, 5, 500
 
 
 def chosen(names: Names) -> dict | None:
-    """The threshold on minus the distance, and how it was chosen; None for fewer than LEAST_NAMES names of two photos or more.
+    """The threshold as index.json holds it, and how it was chosen; None for fewer than LEAST_NAMES names of two photos or more.
 
     Photos are left out in turn: each alone, to be accepted, as its name is enrolled; then with all of its name, to be refused, as
     nobody enrolled it. Both count alike. At most PHOTOS_A_NAME of a name and MOST_PHOTOS in all, which are drawn.
@@ -26,8 +27,8 @@ def chosen(names: Names) -> dict | None:
     rows = np.concatenate([random.permutation(names.rows_of(number))[:PHOTOS_A_NAME] for number in several.tolist()])
     rows = np.sort(random.permutation(rows)[:MOST_PHOTOS])
     known, unknown = (np.concatenate(each) for each in zip(*names.left_out(rows), strict=True))
-    threshold, accepted, refused = _balanced(known, unknown)
-    return {"threshold": -threshold, "accepted": accepted, "refused": refused, "photos": len(rows)}
+    distance, accepted, refused = _balanced(known, unknown)
+    return {**threshold_record(distance), "accepted": accepted, "refused": refused, "photos": len(rows)}
 
 
 def _balanced(known: np.ndarray, unknown: np.ndarray) -> tuple[float, float, float]:

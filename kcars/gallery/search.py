@@ -12,7 +12,7 @@ from kcars.gallery.store import Gallery
 from kcars.inference.photo_source import Box, Photo, shown
 from kcars.inference.predictions import percent
 from kcars.inference.predictor import Predictor
-from kcars.metrics.calibration import same_probability
+from kcars.posthoc.decision import PairDecision
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def nearest(gallery: Gallery, decision: dict, photo: Photo, vector: np.ndarray, 
     """The `count` nearest of the gallery to a photo's vector (d,); decision: of the model's card."""
     ((rows, distances),) = gallery.vector_index.search(vector[None], count)
     kept = [gallery.photos[row] for row in rows.tolist()]
-    likely = same_probability(distances, decision)
+    likely = PairDecision.of(decision).probability(distances)
     matches = [
         Match(one, one.name(gallery.target), float(distance), float(probability))
         for one, distance, probability in zip(kept, distances, likely, strict=True)

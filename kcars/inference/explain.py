@@ -17,7 +17,9 @@ from kcars.inference.predictions import Answers, Comparison, Prediction, percent
 from kcars.inference.predictor import CARD, COMPARES_NOTHING, NAMES_NOTHING, Predictor, over_network
 from kcars.metrics.calibration import probabilities
 from kcars.models.grad_cam import GradCam, why_no_maps
+from kcars.posthoc.decision import PairDecision
 from kcars.runs import model_card as cards
+from kcars.runs.fitted import pipeline_of
 from kcars.runs.run import Run
 
 SHOWN_PX = 720  # The longest side of a photo in a picture.
@@ -136,10 +138,8 @@ def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer
     start(run.strategy().train, "float32")
     from kcars.runs.checkpoint import answering_network
 
-    network, metric, given = answering_network(run), cards.metric_of(run), card["input"]
-    return Explainer(
-        over_network(card, network, metric), GradCam(network, given["mirror"], metric, given["unit"], last)
-    )
+    network, pipeline = answering_network(run), pipeline_of(run)
+    return Explainer(over_network(card, network, pipeline), GradCam(network, card["input"]["mirror"], pipeline, last))
 
 
 def class_called(name: str, names: list[str]) -> int:
@@ -162,7 +162,7 @@ def pair_facts(why: PairExplanation, card: dict) -> dict:
     """For JSON: the answer and both maps."""
     found = {name: getattr(why.comparison, name) for name in ("answer", "same", "distance", "probability")}
     sides = {side: {"photo": one.photo, **_map_facts(one)} for side, one in (("left", why.left), ("right", why.right))}
-    return {**found, "threshold": -card["decision"]["threshold"], **sides}
+    return {**found, "threshold": PairDecision.of(card["decision"]).threshold, **sides}
 
 
 def _map_facts(heat_map: HeatMap) -> dict:
@@ -184,7 +184,7 @@ def pair_figure(why: PairExplanation, card: dict):
 
     found, target = why.comparison, card["target"]
     answer = f"Same {target}" if found.same else f"Different {target}s"
-    measured = f"distance {found.distance:.2f}, threshold {-card['decision']['threshold']:.2f}"
+    measured = f"distance {found.distance:.2f}, threshold {PairDecision.of(card['decision']).threshold:.2f}"
     title = f"{answer}: {measured}; probability of being the same {percent(found.probability)}"
     return explained([_pictures(why.left), _pictures(why.right)], _scale(), title, "What brings the two together")
 

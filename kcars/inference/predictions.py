@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.metrics.calibration import confidence_threshold, probabilities, same_probability
+from kcars.metrics.calibration import confidence_threshold, probabilities
+from kcars.posthoc.decision import PairDecision
 
 UNKNOWN = "unknown"
 
@@ -52,7 +53,7 @@ class Answers:
     """Outputs to answers, by a model's card; `risk` (0..1): "unknown" where validation erred more often than that."""
 
     def __init__(self, card: dict, risk: float | None = None):
-        self._card, self._decision = card, card["decision"]
+        self._card, self._decision, self._pairs = card, card["decision"], PairDecision.of(card["decision"])
         self._least = self._least_confidence(risk)
         makes = card["classes"]["makes"]
         self._makes = sorted(set(makes))
@@ -88,21 +89,21 @@ class Answers:
     def nearest_name(
         self, photo: str, names, distances: np.ndarray, top: int, threshold: float, box=None
     ) -> Prediction:
-        """Of one photo's distances (m,) from names (m,): "unknown" where minus the least is below the threshold, or it is not sure enough.
+        """Of one photo's distances (m,) from names (m,): "unknown" where the least is beyond the threshold, or it is not sure enough.
 
         Probabilities are those of pairs, each for itself: they do not sum to 1.
         """
         order = np.argsort(distances, kind="stable")[:top]
-        probability = same_probability(distances[order], self._decision)
+        probability = self._pairs.probability(distances[order])
         found = tuple((str(names[place]), float(one)) for place, one in zip(order, probability, strict=True))
-        known = bool(-distances[order[0]] >= threshold and probability[0] >= self._least)
+        known = bool(distances[order[0]] <= threshold and probability[0] >= self._least)
         return Prediction(photo, found, (), found[0][0] if known else UNKNOWN, box, known)
 
     def comparison(self, left: str, right: str, one: np.ndarray, other: np.ndarray) -> Comparison:
         """Of two embeddings (d,)."""
         distance = float(np.linalg.norm(one.astype(np.float64) - other))
-        probability = float(same_probability(np.array(distance), self._decision))
-        same = -distance >= self._decision["threshold"]
+        probability = float(self._pairs.probability(np.array(distance)))
+        same = self._pairs.same(distance)
         sure = (probability if same else 1 - probability) >= self._least
         answer = ("same" if same else "different") if sure else UNKNOWN
         return Comparison(left, right, distance, probability, bool(same), answer)

@@ -20,8 +20,9 @@ from kcars.images.pixels import empty_photos
 from kcars.inference.photo_input import as_photo, photo_or_fault, photos_from
 from kcars.inference.photo_source import Photo
 from kcars.inference.predictions import Answers, Comparison, Prediction
-from kcars.posthoc.distance_transform import DistanceTransform, unit_length
+from kcars.posthoc.pipeline import Pipeline
 from kcars.runs import model_card as cards
+from kcars.runs.fitted import pipeline_of
 from kcars.schemas import card_schema
 from kcars.untrusted import onnx_file
 from kcars.untrusted.reading import MIB, read_bytes, read_json, refuse_links
@@ -163,25 +164,15 @@ def _of_run(folder: Path) -> Predictor:
     start(run.strategy().train, "float32")
     from kcars.runs.checkpoint import answering_network
 
-    return over_network(card, answering_network(run), cards.metric_of(run))
+    return over_network(card, answering_network(run), pipeline_of(run))
 
 
-def over_network(card: dict, network, metric: DistanceTransform | None) -> Predictor:
-    """A Predictor over a run's Keras model and metric."""
+def over_network(card: dict, network, pipeline: Pipeline) -> Predictor:
+    """A Predictor over a run's Keras model and what follows it."""
     from kcars.models.outputs import batch_outputs
 
     mirror, shift = card["input"]["mirror"], card["input"]["shift"]
-    return Predictor(card, lambda pixels: finished(card, batch_outputs(network, pixels, BATCH, mirror, shift), metric))
-
-
-def finished(card: dict, outputs: np.ndarray, metric: DistanceTransform | None) -> np.ndarray:
-    """Outputs as answers take them: after the run's metric, and of unit length where vectors have that.
-
-    The mean with the mirror image has lost it.
-    """
-    if metric:
-        return metric(outputs)
-    return unit_length(outputs) if card["input"]["unit"] else outputs
+    return Predictor(card, lambda pixels: pipeline(batch_outputs(network, pixels, BATCH, mirror, shift)))
 
 
 def _of_export(folder: Path, model: Path | None) -> Predictor:

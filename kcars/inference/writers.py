@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from kcars.core.csv_files import csv_row
 from kcars.core.plain_text import json_line
 from kcars.inference.predictions import Comparison, Prediction, percent
+from kcars.posthoc.decision import PairDecision
 
 CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name", "probability", "known")
 
@@ -55,9 +56,10 @@ def _told(prediction: Prediction) -> Iterator[str]:
 
 def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
     """What a comparison found, in one line."""
+    threshold = PairDecision.of(card["decision"]).threshold
     if as_json:
         facts = {name: getattr(found, name) for name in ("left", "right", "answer", "same", "distance", "probability")}
-        return json_line({**facts, "threshold": -card["decision"]["threshold"]})
+        return json_line({**facts, "threshold": threshold})
     answer = {
         "same": f"same {card['target']}",
         "different": f"different {card['target']}s",
@@ -65,5 +67,5 @@ def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
     }
     return (
         f"{answer[found.answer]}; probability of being the same {percent(found.probability)}, distance {found.distance:.3f}, "
-        f"threshold {-card['decision']['threshold']:.3f}"
+        f"threshold {threshold:.3f}"
     )

@@ -19,10 +19,10 @@ UNDEFINED_ALLOWED = 0.1
 CHUNK_WEIGHTS = 1_500_000
 
 
-def pair_intervals(same, scores, left_groups, right_groups, threshold, replicates=1000, seed=0, more=None):
+def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, more=None):
     """Interval (low, high) of each score of pairs that gets one, for pairs of groups (models; makes for hard pairs).
 
-    more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
+    groups: those of the left and of the right photos, (n,) each. more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
     Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
     for each draw of it, a pair of two groups once for each combination of their draws.
     Replicates that leave a score undefined (one kind or no pair left) are left out of that score; (nan, nan)
@@ -30,7 +30,7 @@ def pair_intervals(same, scores, left_groups, right_groups, threshold, replicate
     """
     values_of_more = more(np.ones(len(scores))) if more else {}
     samples = {key: np.full(replicates, np.nan) for key in (*computed("pairs", resampled=True), *values_of_more)}
-    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+    for rows, weights in _pair_weights(*groups, replicates, seed):
         found = pair_scores(same, scores, threshold, weights, resampled=True)
         for key, values in (found | more(weights) if more else found).items():
             samples[key][rows] = values
@@ -39,7 +39,7 @@ def pair_intervals(same, scores, left_groups, right_groups, threshold, replicate
     return {key: _percentiles(values) for key, values in samples.items()}
 
 
-def paired_difference(same, scores_a, scores_b, left_groups, right_groups, replicates=1000, seed=0):
+def paired_difference(same, scores_a, scores_b, groups, replicates=1000, seed=0):
     """(difference, low, high) of ROC-AUC, scores_a less scores_b, of two models on the same pairs.
 
     scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC counts. All
@@ -47,7 +47,7 @@ def paired_difference(same, scores_a, scores_b, left_groups, right_groups, repli
     without 0 says that the two differ, on other pairs; how other seeds would come out it does not say.
     """
     samples = np.full(replicates, np.nan)
-    for rows, weights in _pair_weights(left_groups, right_groups, replicates, seed):
+    for rows, weights in _pair_weights(*groups, replicates, seed):
         samples[rows] = _mean_auc(same, scores_a, weights) - _mean_auc(same, scores_b, weights)
     return float(_mean_auc(same, scores_a) - _mean_auc(same, scores_b)), *_percentiles(samples)
 

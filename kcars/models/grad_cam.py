@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kcars.models.outputs import views
-from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
 
 BATCH = 8  # By the sizes of its layers, gradients of ResNet50 at 224 px hold about 25 MB a view of a photo.
 
@@ -27,24 +27,17 @@ def why_no_maps() -> str:
 class GradCam:
     """Maps of a classifier or an embedder, a float32 Keras model on TensorFlow.
 
-    mirror: the network answers by the mean over a photo and its mirror image, and so do maps. metric, unit: what vectors go
-    through before their distance is taken, as in `kcars.inference.predictor.finished`. last: the grid is the network's last one,
+    mirror: the network answers by the mean over a photo and its mirror image, and so do maps. pipeline: what vectors go
+    through before their distance is taken. last: the grid is the network's last one,
     as published, not one of an eighth of the photo's side.
     """
 
-    def __init__(
-        self,
-        network,
-        mirror: bool = False,
-        metric: DistanceTransform | None = None,
-        unit: bool = False,
-        last: bool = False,
-    ):
+    def __init__(self, network, mirror: bool = False, pipeline: Pipeline | None = None, last: bool = False):
         from kcars.models.split_at_grid import cut_at_grid
 
         self._to_grid, self._to_output = cut_at_grid(network, last)
         self._size_px, self._mirror = network.input_shape[1], mirror
-        self._metric, self._unit = metric, unit
+        self._pipeline = pipeline or Pipeline()
 
     def of_classes(self, pixels: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Maps (n, h, w) float32 of what speaks for a class's logit, of photos (n, s, s, 3) uint8 and class numbers (n,)."""
@@ -74,7 +67,7 @@ class GradCam:
         sides = self._grids(left), self._grids(right)
         with tf.GradientTape() as tape:
             tape.watch(sides)
-            one, other = (self._measured(self._outputs(grids)) for grids in sides)
+            one, other = (self._pipeline.in_graph(self._outputs(grids)) for grids in sides)
             nearness = -EuclideanDistance()(one, other)  # Whose gradient is 0, not undefined, where both are one photo.
         gradients: Any = tape.gradient(nearness, sides)
         return _maps(sides[0], gradients[0]), _maps(sides[1], gradients[1])
@@ -89,15 +82,6 @@ class GradCam:
         outputs = [self._to_output(grid) for grid in grids]
         outputs = [next(iter(each.values())) if isinstance(each, dict) else each for each in outputs]
         return sum(outputs) / len(outputs)
-
-    def _measured(self, vectors):
-        """What `kcars.inference.predictor.finished` does, with gradients."""
-        from kcars.backbones.blocks.layers import to_unit_length
-
-        if (metric := self._metric) is None:
-            return to_unit_length(vectors, axis=-1) if self._unit else vectors
-        projected = (to_unit_length(vectors, axis=-1) - metric.mean) @ metric.projection
-        return to_unit_length(projected, axis=-1) * metric.weights
 
 
 def _in_batches(maps_of: Callable, *photos: np.ndarray) -> tuple:

@@ -11,6 +11,7 @@ from kcars.core.errors import KcarsError
 from kcars.metrics import scores
 from kcars.paper.figures_runs import LeftOut, names, setting
 from kcars.paper.figures_style import GREY, legend_below, look, sheet
+from kcars.posthoc.decision import PairDecision
 from kcars.report.read import Reported, numbers
 from kcars.settings import DIFFICULTIES
 
@@ -126,7 +127,7 @@ def distance_histograms(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
         )
         edges = np.linspace(0, max(distance.max() for _, _, distance in parts), BINS + 1)
         for panel, (name, same, distance) in zip(axes.flat, parts, strict=True):
-            _histogram(panel, same, distance, edges, -(run.scores["decision"]["threshold"] or 0.0))
+            _histogram(panel, same, distance, edges, PairDecision.of(run.scores["decision"]).threshold)
             panel.set(title=f"{name} pairs ({len(same):,})", xlabel="distance of the two photos")
         axes[0, 0].set_ylabel("share of the pairs of a kind")
         yield suffix, figure

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kcars.metrics import scores as metrics
+from kcars.posthoc.decision import PairDecision
 from kcars.report.read import Reported, numbers
 
 CURVE_POINTS, BINS = 200, 40
@@ -126,8 +127,7 @@ def roc(run: Reported) -> dict | None:
 def distances(run: Reported) -> list[dict]:
     """Histograms of the distances of same and different test pairs, one a difficulty, with the threshold."""
     found = []
-    threshold = run.scores["decision"].get("threshold")
-    threshold = np.nan if threshold is None else -threshold
+    threshold = PairDecision.of(run.scores["decision"]).threshold
     for name, (same, distance) in pairs_by_difficulty(run).items():
         edges = np.linspace(0, max(float(distance.max()), 1e-6), BINS + 1)
         centres = (edges[1:] + edges[:-1]) / 2

@@ -59,7 +59,7 @@ def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float
     group = {path: make if by_make else model for path, (make, model) in one.tested.items()}
     left, right = ([group[path] for path in ours[side]] for side in ("left", "right"))
     others, firsts = ([-numbers(run["distance"]) for run in runs] for runs in pairs)
-    return paired_difference(numbers(ours["same"]).astype(int), others, firsts, left, right, RESAMPLES)
+    return paired_difference(numbers(ours["same"]).astype(int), others, firsts, (left, right), RESAMPLES)
 
 
 def _monitored_pairs(run: Reported, difficulty: str) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.posthoc.adjusted_head import AdjustedHead
+from kcars.runs.fitted import pipeline_of
 from kcars.runs.run import Run
 from kcars.runs.score_files import file_of
 from kcars.tasks import task_module
@@ -29,12 +29,12 @@ def answering_network(run: Run):
 
     Raises KcarsError also where the run is unscored, or that head is missing or damaged.
     """
-    scores = run.scores()
-    head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, name := file_of("head", scores))
+    head = pipeline_of(run).head
     network, target = scored_network(run), run.strategy().target
     if head is None:
         return network
     if not head.fits(network.get_layer(target).input.shape[-1], network.get_layer(target).output.shape[-1]):
+        name = file_of("head", run.scores())
         raise KcarsError(f"{run.folder / name}: does not fit the network; {run.files.remedy(name)}")
     return head.on(network, target)
 

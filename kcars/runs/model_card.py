@@ -2,10 +2,12 @@
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import fingerprint
-from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
+from kcars.runs.fitted import pipeline_of
 from kcars.runs.run import WEIGHTS, Run
 from kcars.runs.score_files import file_of
 from kcars.schemas import card_schema
+from kcars.settings import Strategy
 
 FORMAT = 1
 LIMITS = (
@@ -37,6 +39,7 @@ def of_run(run: Run) -> dict:
     for name in ("temperature",) if strategy.task == "classify" else ("threshold", "scale", "offset"):
         if decision.get(name) is None:
             raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
+    pipeline = pipeline_of(run)
     card = {
         "format": FORMAT,
         "model_fingerprint": _model_fingerprint(run),
@@ -49,9 +52,9 @@ def of_run(run: Run) -> dict:
             "padding": strategy.data.padding,
             "learned_in_boxes": bool(facts["data"].get("training_photos_in_boxes", strategy.data.crop == "box")),
             **views_of(run),
-            "unit": strategy.task == "verify" and _unit_length(run),
+            "unit": pipeline.gives_unit_vectors,
         },
-        "embedding": _dimensions(run) if strategy.task == "verify" else None,
+        "embedding": _dimensions(strategy, pipeline) if strategy.task == "verify" else None,
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,
@@ -74,8 +77,8 @@ def _model_fingerprint(run: Run) -> str | None:
     if not run.files.has(WEIGHTS):
         return None
     scores, views = run.scores(), views_of(run)
-    metric, head = metric_of(run), file_of("head", scores)
-    parts = [run.files.sha256(WEIGHTS), metric and metric.fingerprint()]
+    transform, head = pipeline_of(run).transform, file_of("head", scores)
+    parts = [run.files.sha256(WEIGHTS), transform and transform.fingerprint()]
     parts += [run.files.sha256(head)] if scores.get("adjusted") and run.files.has(head) else []
     return fingerprint(parts, scores["metric"], views["mirror"], views["shift"])
 
@@ -86,24 +89,6 @@ def views_of(run: Run) -> dict:
     return run.scores().get("views") or {"mirror": asked.mirror, "shift": asked.shift}
 
 
-def _unit_length(run: Run) -> bool:
-    """Whether a verifier's vectors are of length 1: by its metric, or without one by its head."""
-    metric = metric_of(run)
-    return run.strategy().model.head != "linear" if metric is None else bool((metric.weights == 1).all())
-
-
-def metric_of(run: Run) -> DistanceTransform | None:
-    """That which a scored run's distances are taken by, None where it has none."""
-    scores = run.scores()
-    found = DistanceTransform.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
-    if found and len(found.mean) != (wanted := run.strategy().model.embedding):
-        raise KcarsError(
-            f"{run.folder / name}: is of vectors of {len(found.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"
-        )
-    return found
-
-
-def _dimensions(run: Run) -> int:
-    """Numbers that a verifier gives of a photo, after its metric."""
-    metric = metric_of(run)
-    return run.strategy().model.embedding if metric is None else metric.projection.shape[1]
+def _dimensions(strategy: Strategy, pipeline: Pipeline) -> int:
+    """Numbers that a verifier gives of a photo."""
+    return strategy.model.embedding if pipeline.transform is None else pipeline.transform.projection.shape[1]

@@ -1,6 +1,7 @@
 """Classification: which make or model is it?"""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from kcars.metrics import scores as metrics
 from kcars.metrics.baselines import BASELINES, class_similarity, stored_features
 from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
+from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
 from kcars.tasks.classify_losses import plain_loss, validation_loss
 from kcars.tasks.classify_split import cross_dataset as cross_dataset
@@ -91,28 +93,27 @@ def decide(plan: Plan, outputs: Outputs) -> dict:
     return {}
 
 
+def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
+    """The head that `evaluate.adjust` asks for, fitted on validation or training photos, and the temperature after it.
+
+    seen_by: model -> Outputs, as photos are shown to the network; chosen: by folds, which classification never has.
+    """
+    fitted = Pipeline(head=_adjusted_head(plan, network, seen_by))
+    outputs = seen_by(fitted.network(network.scored, plan.strategy.target))
+    return replace(fitted, decision=calibrate(plan, outputs))
+
+
 def calibrate(plan: Plan, outputs: Outputs) -> dict:
-    """The temperature of probabilities, and how answers err by their confidence, both of the validation photos."""
+    """The temperature of probabilities, and how often answers err by their confidence, both of the validation photos."""
     rows, labels = _known(plan, plan.validation)
     logits = outputs(rows)
     temperature = calibration.fit_temperature(logits, labels)
     probability = calibration.probabilities(logits, temperature)
-    return {
-        "temperature": temperature,
-        "answered": calibration.risk_coverage(probability.max(1, initial=0.0), probability.argmax(1) == labels, 1),
-    }
+    confidence, right = probability.max(1, initial=0.0), probability.argmax(1) == labels
+    return {"temperature": temperature, "answered": calibration.risk_coverage(confidence, right, 1)}
 
 
-def with_metric(plan: Plan, outputs: Outputs, known=None) -> tuple[Outputs, None]:
-    """Logits are no vectors whose distances are taken: outputs as they are."""
-    return outputs, None
-
-
-def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None:
-    """The head that `evaluate.adjust` makes of the network's, by validation or training photos; None where it asks for none.
-
-    seen_by: model -> Outputs, as photos are shown to the network.
-    """
+def _adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None:
     kind = plan.strategy.evaluate.adjust
     if kind == "none":
         return None

@@ -2,36 +2,35 @@
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kcars.data.photo_table import Classes, Pairs, PixelStore
+from kcars.data.photo_table import Classes, PixelStore
 from kcars.losses.catalogue import LOSSES
-from kcars.metrics import bootstrap, calibration, curves
-from kcars.metrics import scores as metrics
+from kcars.metrics import calibration
 from kcars.metrics.baselines import BASELINES, stored_features
-from kcars.metrics.retrieval import mean_score, query_scores
 from kcars.models.outputs import Outputs
-from kcars.posthoc.distance_transform import DistanceTransform, unit_length
+from kcars.posthoc.decision import PairDecision
+from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
 from kcars.tasks import verify_split
 from kcars.tasks.plan import (
     Network,
     Plan,
-    Result,
     backbone,
-    curve_table,
     history_column,
     learned_outputs,
     training_loss,
     training_stream,
 )
+from kcars.tasks.verify_scores import distances, positions
+from kcars.tasks.verify_scores import scores as scores
 
-# The threshold on the score, and the sigmoid of the distance, as `calibration.fit_pairs` has it.
-DECISION = ("threshold", "scale", "offset")
+DECISION = ("threshold", "scale", "offset")  # As `PairDecision.record` has it.
 
 
 def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
@@ -47,11 +46,6 @@ def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
         if column in histories[0][best]
     }
     return {"epoch": best + 1, "folds": len(histories), "score": float(score[best]), **decision}
-
-
-def decision_of(chosen: dict) -> dict:
-    """What `choose` has found that decides."""
-    return {name: chosen[name] for name in DECISION if name in chosen}
 
 
 plan, folds, cross_dataset, stream = verify_split.plan, verify_split.folds, verify_split.cross_dataset, training_stream
@@ -114,181 +108,44 @@ def learned_calibration(network: Network) -> dict[str, float]:
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
-def with_metric(
-    plan: Plan, outputs: Outputs, known: DistanceTransform | None = None
-) -> tuple[Outputs, DistanceTransform | None]:
-    """Outputs after the metric of the strategy, and that: `known`, or fitted on the photos that the run learned from.
+def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
+    """The distance transform of the strategy, fitted on the photos that the run learned from, and the decision after it.
 
-    None where folds validated: they chose the threshold on distances as they are. Without a metric outputs are brought
-    to the unit length that the head gave them, which the mean over a photo's views has lost.
+    seen_by: model -> Outputs, as photos are shown to the network; chosen: what folds chose, where they validated: they
+    chose the threshold on distances as they are, and nothing is fitted.
     """
-    if known is None and (plan.strategy.evaluate.distance == "euclidean" or not len(plan.validation)):
-        return outputs if plan.strategy.model.head == "linear" else lambda rows: unit_length(outputs(rows)), None
-    metric = known or DistanceTransform.fit(
-        plan.strategy.evaluate.distance, outputs(plan.train), plan.labels(plan.train)
-    )
-    return (lambda rows: metric(outputs(rows))), metric
+    outputs = seen_by(network.scored)
+    fitted = Pipeline(transform=_transform(plan, outputs), unit=plan.strategy.model.head != "linear")
+    if chosen:
+        return replace(fitted, decision={name: chosen[name] for name in DECISION if name in chosen})
+    return replace(fitted, decision=calibrate(plan, lambda rows: fitted(outputs(rows))))
 
 
-def adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> None:
-    """None: an embedder has no classes whose head could be changed."""
+def _transform(plan: Plan, outputs: Outputs) -> DistanceTransform | None:
+    kind = plan.strategy.evaluate.distance
+    if kind == "euclidean" or not len(plan.validation):
+        return None
+    return DistanceTransform.fit(kind, outputs(plan.train), plan.labels(plan.train))
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
-    """The threshold on the score (minus the distance), from the held-out models' pairs of the chosen difficulty."""
-    return {"threshold": _decided(plan, outputs)["threshold"]}
+    """The threshold alone, from the held-out models' pairs of the monitored difficulty."""
+    return {"threshold": _decided(plan, outputs)[0].record()["threshold"]}
 
 
 def calibrate(plan: Plan, outputs: Outputs) -> dict:
-    """`decide`, with the probability that a distance tells, and how answers err by their confidence, of the same pairs."""
-    found = _decided(plan, outputs)
-    confidence, right = _confidence(found.pop("same"), found.pop("distance"), found)
-    return {**found, "answered": calibration.risk_coverage(confidence, right, 1)}
+    """The decision on pairs, and how often answers err by their confidence, from the same pairs as `decide`."""
+    decision, same, distance = _decided(plan, outputs)
+    right = decision.same(distance) == (same > 0)
+    return {**decision.record(), "answered": calibration.risk_coverage(decision.confidence(distance), right, 1)}
 
 
-def _decided(plan: Plan, outputs: Outputs) -> dict:
-    """Of the pairs that decide: `same`, `distance`, and what they give of DECISION."""
+def _decided(plan: Plan, outputs: Outputs) -> tuple[PairDecision, np.ndarray, np.ndarray]:
+    """The decision that the validation pairs give, whether they are the same (n,), and their distances (n,)."""
     pairs = plan.pairs[f"validation/{plan.strategy.monitored_difficulty}"]
     rows = pairs.rows()
-    distance = -similarity(outputs(rows), *_places(rows, pairs))
-    return {"same": pairs.same, "distance": distance, **_decision(pairs.same, distance)}
-
-
-def _decision(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
-    return {"threshold": float(metrics.best_threshold(same, -distance)), **calibration.fit_pairs(same, distance)}
-
-
-def _confidence(same: np.ndarray, distance: np.ndarray, decision: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of each answer, which the threshold gives, and whether it is right."""
-    probability, called = calibration.same_probability(distance, decision), -distance >= decision["threshold"]
-    return np.where(called, probability, 1 - probability), called == (same > 0)
-
-
-def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
-    """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
-
-    Where `decision` has a sigmoid, the test's also tell how far probabilities hold. Keys are `easy/roc_auc` for the test split,
-    which also tells how photos find those of their class (`retrieval/recall@1`), and `validation_easy/roc_auc` for validation,
-    which also tells its loss (where pairs are trained on; `decision` is then what `beside` gives) and how distances spread.
-    """
-    chosen = {name: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
-    rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
-    vectors = outputs(rows)
-    result, tables, later = Result(), [], {}
-    shown: dict[str, dict] = {"reliability.csv": {}, "coverage.csv": {}}
-    for name, pairs in chosen.items():
-        difficulty = name.partition("/")[2]
-        key = difficulty if split == "test" else f"validation_{difficulty}"
-        found = similarity(vectors, *_places(rows, pairs))
-        threshold = decision.get("threshold", 0.0)
-        for metric, value in metrics.pair_scores(pairs.same, found, threshold).items():
-            if split == "test" or metric == "roc_auc":
-                result.scores[f"{key}/{metric}"] = float(value)
-        more = None
-        if split == "test" and "scale" in decision and len(np.unique(pairs.same)) == 2:  # One kind alone is no trial.
-            more = _add_trust(result, shown, key, pairs.same, -found, decision)
-        if resamples:
-            later[key] = partial(_intervals, plan, pairs, found, difficulty, threshold, resamples, more)
-        if split == "validation" and difficulty == plan.strategy.monitored_difficulty:
-            result.scores |= _distances(plan, pairs, -found, decision)
-        if split == "validation" and len(np.unique(pairs.same)) == 2:
-            result.curves[f"roc/{difficulty}"] = curves.roc(pairs.same, found)
-            longest = None if plan.strategy.model.head == "linear" else 2.0
-            result.curves[f"distances/{difficulty}"] = curves.distances(pairs.same, -found, longest)
-        tables.append(_pair_table(plan, pairs, difficulty, found, threshold))
-    with ThreadPoolExecutor() as pool:  # NumPy's sums leave the other cores free.
-        for key, bounds in zip(later, pool.map(lambda given: given(), later.values()), strict=True):
-            result.intervals |= {f"{key}/{metric}": value for metric, value in bounds.items()}
-    if split == "test":
-        _add_retrieval(result, plan, vectors, rows, resamples)
-        result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
-        result.tables |= {name: curve_table(each) for name, each in shown.items() if each}
-    return result
-
-
-def _add_trust(result: Result, shown: dict, key: str, same, distance, decision: dict) -> Callable[[np.ndarray], dict]:
-    """How far probabilities of pairs hold, in scores and in the tables shown; the same scores for any weights of the pairs."""
-    confidence, right = _confidence(same, distance, decision)
-    shown["reliability.csv"][key] = calibration.reliability(confidence, right)
-    shown["coverage.csv"][key] = calibration.risk_coverage(confidence, right)
-    weighted = _calibration(same, distance, decision)
-    result.scores |= {f"{key}/{metric}": float(value) for metric, value in weighted(np.ones(len(same))).items()}
-    return weighted
-
-
-def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.ndarray, resamples: int) -> None:
-    """How each photo of the rows finds the others of its class among all of them; intervals resample classes."""
-    ids = plan.dataset.table.ids[plan.strategy.target][rows]
-    for key, values in query_scores(vectors, ids).items():
-        result.scores[f"retrieval/{key}"] = mean_score(values)
-        if resamples:
-            bounds = bootstrap.query_intervals(values, ids, resamples, plan.strategy.train.seed)
-            result.intervals[f"retrieval/{key}"] = bounds
-
-
-def _calibration(same: np.ndarray, distance: np.ndarray, decision: dict) -> Callable[[np.ndarray], dict]:
-    """Loss and calibration error of pair probabilities, for any weights (..., n) of the pairs."""
-    loss = calibration.pair_losses(same, distance, decision)
-    error = calibration.CalibrationError(*_confidence(same, distance, decision))
-
-    def measured(weights: np.ndarray) -> dict:
-        return {"nll": metrics.ratio(weights @ loss, weights.sum(-1)), "calibration_error": error(weights)}
-
-    return measured
-
-
-def similarity(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
-    """Minus the Euclidean distance (n,) float64 between vectors[left] and vectors[right]."""
-    found = np.empty(len(left))
-    for start in range(0, len(left), chunk):
-        part = slice(start, start + chunk)
-        found[part] = -np.linalg.norm(vectors[left[part]] - vectors[right[part]], axis=1)
-    return found
-
-
-def _places(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Where the photos of pairs stand in sorted rows."""
-    return np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
-
-
-def _intervals(plan: Plan, pairs: Pairs, found, difficulty: str, threshold: float, resamples: int, more=None) -> dict:
-    """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
-    group = plan.dataset.table.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
-    return bootstrap.pair_intervals(
-        pairs.same,
-        found,
-        group[pairs.left],
-        group[pairs.right],
-        threshold,
-        resamples,
-        plan.strategy.train.seed,
-        more,
-    )
-
-
-def _distances(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) -> dict[str, float]:
-    """Mean and standard deviation of pair distances, which tell a collapse, and the loss where pairs are trained on."""
-    found = {
-        "validation/distance_mean": float(distance.mean()),
-        "validation/distance_std": float(distance.std()),
-        **{f"validation/{name}": value for name, value in _decision(pairs.same, distance).items()},
-    }
-    if plan.strategy.data.order == "pairs":
-        output = learned["scale"] * (learned["offset"] - distance) if "scale" in learned else distance
-        found["validation/loss"] = float(training_loss(plan)(pairs.same.astype(np.float32), output.astype(np.float32)))
-    return found
-
-
-def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, found: np.ndarray, threshold: float) -> dict:
-    paths = plan.dataset.table.paths
-    return {
-        "difficulty": np.full(len(pairs), difficulty, object),
-        "left": paths[pairs.left],
-        "right": paths[pairs.right],
-        "same": pairs.same,
-        "distance": (-found).round(6),
-        "decided_same": (found >= threshold).astype(np.int8),
-    }
+    found = distances(outputs(rows), *positions(rows, pairs))
+    return PairDecision.fit(pairs.same, found), pairs.same, found
 
 
 def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:

@@ -30,6 +30,7 @@ from kcars.images.decode import full_size, read_photo
 from kcars.images.thumbnail import thumbnail
 from kcars.inference.photo_source import Detector, Photo, detected
 from kcars.inference.predictor import Predictor
+from kcars.posthoc.pipeline import Pipeline
 
 SIZE, PADDING = 24, 0.1
 CARD = {
@@ -51,7 +52,7 @@ def exported(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("export")
     given_ = keras.Input((SIZE, SIZE, 3))
-    graphs = Graphs(keras.Model(given_, keras.layers.Flatten()(given_)), CARD)
+    graphs = Graphs(keras.Model(given_, keras.layers.Flatten()(given_)), CARD, Pipeline(decision=CARD["decision"]))
     writers.saved_model(graphs, CARD, folder / "model")
     writers.onnx(graphs, CARD, folder / "model.onnx")
     program = re.search(

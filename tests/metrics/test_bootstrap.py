@@ -40,7 +40,7 @@ def test_pair_intervals_agree_with_a_plain_loop(monkeypatch):
     monkeypatch.setattr(bootstrap, "CHUNK_WEIGHTS", 240 * 7)  # several chunks and a short last one
     same, scores, left, right = clustered_pairs(0)
     scores = np.round(scores, 1)
-    found = bootstrap.pair_intervals(same, scores, left, right, 0.0, replicates=40, seed=5)
+    found = bootstrap.pair_intervals(same, scores, (left, right), 0.0, replicates=40, seed=5)
     rows = [explicit_rows(counts, left, right) for counts in drawn_counts(12, 40, 5)]
     loop = [metrics.pair_scores(same[row], scores[row], 0.0) for row in rows]
     assert tuple(found) == metrics.pair_keys()
@@ -54,7 +54,7 @@ def test_pair_intervals_agree_with_a_plain_loop(monkeypatch):
 def test_paired_difference_agrees_with_scikit_learn_weights():
     same, first, left, right = clustered_pairs(1)
     second = first + np.random.default_rng(2).normal(size=len(first))
-    difference, low, high = bootstrap.paired_difference(same, first, second, left, right, 30, seed=3)
+    difference, low, high = bootstrap.paired_difference(same, first, second, (left, right), 30, seed=3)
     samples = []
     for counts in drawn_counts(12, 30, 3):
         weights = np.where(left == right, counts[left], counts[left] * counts[right])
@@ -66,7 +66,7 @@ def test_paired_difference_agrees_with_scikit_learn_weights():
 
 def test_a_model_does_not_differ_from_itself():
     same, scores, left, right = clustered_pairs(1)
-    assert bootstrap.paired_difference(same, scores, scores, left, right, 50) == (0.0, 0.0, 0.0)
+    assert bootstrap.paired_difference(same, scores, scores, (left, right), 50) == (0.0, 0.0, 0.0)
 
 
 def test_the_mean_of_several_runs_agrees_with_a_plain_loop(monkeypatch):
@@ -74,7 +74,7 @@ def test_the_mean_of_several_runs_agrees_with_a_plain_loop(monkeypatch):
     same, first, left, right = clustered_pairs(1)
     noise = np.random.default_rng(2).normal(size=(5, len(first)))
     ours, theirs = [first + one for one in noise[:2]], [first + 2 * one for one in noise[2:]]
-    found = bootstrap.paired_difference(same, ours, theirs, left, right, 30, seed=3)
+    found = bootstrap.paired_difference(same, ours, theirs, (left, right), 30, seed=3)
     samples = []
     for counts in drawn_counts(12, 30, 3):
         rows = explicit_rows(counts, left, right)
@@ -87,28 +87,29 @@ def test_the_mean_of_several_runs_agrees_with_a_plain_loop(monkeypatch):
 def test_a_perfect_and_a_reversed_run_are_a_guess_on_the_mean():
     same, _, left, right = clustered_pairs(1)
     best = same * 1.0
-    assert bootstrap.paired_difference(same, [best, -best], best, left, right, 50) == (-0.5, -0.5, -0.5)
-    assert bootstrap.paired_difference(same, [best, -best], 0 * best, left, right, 50) == (0.0, 0.0, 0.0)
+    assert bootstrap.paired_difference(same, [best, -best], best, (left, right), 50) == (-0.5, -0.5, -0.5)
+    assert bootstrap.paired_difference(same, [best, -best], 0 * best, (left, right), 50) == (0.0, 0.0, 0.0)
 
 
 def test_seed_decides_and_names_of_groups_do_not():
     same, scores, left, right = clustered_pairs(4)
     names = np.array([f"model {group:02}" for group in range(12)])
-    first = bootstrap.pair_intervals(same, scores, left, right, 0.0, 60, seed=1)
-    assert first == bootstrap.pair_intervals(same, scores, names[left], names[right], 0.0, 60, seed=1)
-    assert first != bootstrap.pair_intervals(same, scores, left, right, 0.0, 60, seed=2)
+    first = bootstrap.pair_intervals(same, scores, (left, right), 0.0, 60, seed=1)
+    assert first == bootstrap.pair_intervals(same, scores, (names[left], names[right]), 0.0, 60, seed=1)
+    assert first != bootstrap.pair_intervals(same, scores, (left, right), 0.0, 60, seed=2)
 
 
 def test_the_global_generator_is_left_alone():
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    bootstrap.pair_intervals(*clustered_pairs(4), 0.0, 20)
+    same, scores, left, right = clustered_pairs(4)
+    bootstrap.pair_intervals(same, scores, (left, right), 0.0, 20)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
 def test_one_kind_leaves_only_the_interval_of_the_accuracy():
     _, scores, left, right = clustered_pairs(5)
-    found = bootstrap.pair_intervals(np.ones(240, int), scores, left, left, 0.0, 100)
+    found = bootstrap.pair_intervals(np.ones(240, int), scores, (left, left), 0.0, 100)
     low, high = found.pop("accuracy")
     assert 0 < low < high < 1
     assert all(math.isnan(bound) for bounds in found.values() for bound in bounds)
@@ -117,7 +118,7 @@ def test_one_kind_leaves_only_the_interval_of_the_accuracy():
 def test_a_kind_that_hangs_on_one_group_is_undefined():
     # the only different pair vanishes in a third of the replicates, (1 - 1/3) ** 3 or so
     same, groups = np.array([1, 1, 0]), np.array([0, 1, 2])
-    found = bootstrap.pair_intervals(same, np.array([0.9, 0.8, 0.1]), groups, groups, 0.5, 200)
+    found = bootstrap.pair_intervals(same, np.array([0.9, 0.8, 0.1]), (groups, groups), 0.5, 200)
     assert np.isnan(found["roc_auc"]).all()
     assert found["accuracy"] == (1.0, 1.0)
 
@@ -125,15 +126,15 @@ def test_a_kind_that_hangs_on_one_group_is_undefined():
 @pytest.mark.parametrize("pairs", [0, 5])
 def test_fewer_than_two_groups_say_nothing_of_spread(pairs):
     same, groups = np.arange(pairs) % 2, np.zeros(pairs, int)
-    found = bootstrap.pair_intervals(same, same * 1.0, groups, groups, 0.5, 10)
+    found = bootstrap.pair_intervals(same, same * 1.0, (groups, groups), 0.5, 10)
     assert np.isnan(list(found.values())).all()
 
 
 def test_groups_of_another_length_are_refused():
     with pytest.raises(KcarsError, match="a left and a right group"):
-        bootstrap.pair_intervals([0, 1], [0.1, 0.2], [0, 1], [0], 0.5, 10)
+        bootstrap.pair_intervals([0, 1], [0.1, 0.2], ([0, 1], [0]), 0.5, 10)
     with pytest.raises(KcarsError, match="last axis is the pairs"):
-        bootstrap.pair_intervals([0, 1], [0.1, 0.2], [0, 1, 1], [0, 1, 0], 0.5, 10)
+        bootstrap.pair_intervals([0, 1], [0.1, 0.2], ([0, 1, 1], [0, 1, 0]), 0.5, 10)
 
 
 def test_clustered_intervals_cover_where_a_plain_pair_bootstrap_does_not():
@@ -142,9 +143,9 @@ def test_clustered_intervals_cover_where_a_plain_pair_bootstrap_does_not():
     widths = []
     for seed in range(60):
         same, scores, left, right = clustered_pairs(seed, groups=30, pairs=900, spread=1.0)
-        clustered = bootstrap.pair_intervals(same, scores, left, right, 0.0, 200, seed)["roc_auc"]
+        clustered = bootstrap.pair_intervals(same, scores, (left, right), 0.0, 200, seed)["roc_auc"]
         each = np.arange(len(same))  # every pair its own group
-        plain = bootstrap.pair_intervals(same, scores, each, each, 0.0, 200, seed)["roc_auc"]
+        plain = bootstrap.pair_intervals(same, scores, (each, each), 0.0, 200, seed)["roc_auc"]
         clustered_hits += clustered[0] <= truth <= clustered[1]
         plain_hits += plain[0] <= truth <= plain[1]
         widths.append(np.diff(clustered)[0] / np.diff(plain)[0])

@@ -76,7 +76,7 @@ def test_scores_of_pairs_and_of_searches_are_registered_alike(registered):
     registered(Score("first", "", search=lambda hits, others: hits[:, 6].astype(float), depth=7))
     assert columns("verify")[-1] == "hits" and search_columns()[-1] == "first"
     assert scores.pair_scores([1, 1, 0], [3.0, 2.0, 1.0], 1.5)["hits"] == 2
-    assert "hits" in bootstrap.pair_intervals([1, 1, 0], [3.0, 2.0, 1.0], [1, 2, 3], [2, 3, 1], 1.5, 10)
+    assert "hits" in bootstrap.pair_intervals([1, 1, 0], [3.0, 2.0, 1.0], ([1, 2, 3], [2, 3, 1]), 1.5, 10)
     places = np.r_[0.0, 10 ** np.arange(7.0)][
         :, None
     ]  # The first and the last: each is the seventh nearest of the other.

@@ -7,11 +7,11 @@ import pytest
 from kcars.backbones.blocks.residual import pooled
 from kcars.backbones.build import build_backbone
 from kcars.backbones.catalogue import BACKBONES
-from kcars.inference.predictor import finished
 from kcars.models.grad_cam import BATCH, GradCam
 from kcars.models.networks import classifier, embedder, with_auxiliary
 from kcars.models.split_at_grid import cut_at_grid
 from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
 
 SIZE, CELLS = 32, 4
 
@@ -99,7 +99,7 @@ def test_a_generalized_mean_is_gone_through_too():
         np.testing.assert_allclose(heat, plain_map(logit, grid), atol=1e-4)
 
 
-METRIC = DistanceTransform(
+TRANSFORM = DistanceTransform(
     np.array([0.1, 0.2, -0.1], np.float32),
     np.array([[1.0, 0.5], [-0.3, 1.0], [0.2, -0.7]], np.float32),
     np.array([1.0, 2.0], np.float32),
@@ -113,14 +113,14 @@ def comparing(head="linear"):
 
 
 @pytest.mark.parametrize(
-    ("head", "metric", "unit"), [("linear", None, False), ("linear", None, True), ("neck", METRIC, True)]
+    ("head", "transform", "unit"), [("linear", None, False), ("linear", None, True), ("neck", TRANSFORM, True)]
 )
-def test_maps_of_a_pair_are_those_of_minus_its_distance(head, metric, unit):
+def test_maps_of_a_pair_are_those_of_minus_its_distance(head, transform, unit):
     left, right = noise(2, 1), noise(2, 2)
-    found = GradCam(comparing(head), metric=metric, unit=unit).of_pairs(left, right)
+    found = GradCam(comparing(head), pipeline=Pipeline(transform=transform, unit=unit)).of_pairs(left, right)
 
     def vector(grid):
-        return finished({"input": {"unit": unit}}, grid.mean((0, 1))[None], metric)[0]
+        return Pipeline(transform=transform, unit=unit)(grid.mean((0, 1))[None])[0]
 
     for place in range(2):
         one, other = cells(left)[place], cells(right)[place]
@@ -133,13 +133,13 @@ def test_what_two_photos_share_brings_them_together():
     """Both have red, at different places; the left has blue beside it, the right green."""
     left = np.maximum(with_corner((255, 0, 0), 0, 0), with_corner((0, 0, 255), 3, 3))
     right = np.maximum(with_corner((255, 0, 0), 3, 0), with_corner((0, 255, 0), 0, 3))
-    (one,), (other,) = GradCam(comparing(), unit=True).of_pairs(left[None], right[None])
+    (one,), (other,) = GradCam(comparing(), pipeline=Pipeline(unit=True)).of_pairs(left[None], right[None])
     assert one[0, 0] > 0 > one[3, 3] and other[3, 0] > 0 > other[0, 3]
 
 
 def test_a_photo_beside_itself_has_a_map_without_heat():
     photo = noise(1)
-    for maps in GradCam(comparing(), unit=True).of_pairs(photo, photo):
+    for maps in GradCam(comparing(), pipeline=Pipeline(unit=True)).of_pairs(photo, photo):
         assert np.isfinite(maps).all() and np.abs(maps).max() < 1e-6
 
 

@@ -13,6 +13,7 @@ from kcars.metrics.scores import roc_auc
 from kcars.posthoc.distance_transform import FILE, DistanceTransform, unit_length
 from kcars.settings.strategy import load_strategy
 from kcars.tasks import verify
+from kcars.tasks.plan import Network
 
 RANDOM = np.random.default_rng(2)
 
@@ -132,8 +133,10 @@ def test_where_folds_choose_the_threshold_distances_stay_as_they_are(drawn):
     dataset = load_dataset(drawn, "verify", load_strategy("demo/verify").data)
     for folds, found in (("3", False), ("0", True)):
         plan = verify.plan(dataset, load_strategy("demo/verify", ("evaluate.distance=lda", f"evaluate.folds={folds}")))
-        _, metric = verify.with_metric(plan, lambda rows: RANDOM.normal(size=(len(rows), 8)).astype(np.float32))
-        assert (metric is not None) == found
+        chosen = {"threshold": -1.0, "epoch": 1} if folds == "3" else None
+        outputs = RANDOM.normal(size=(len(dataset.table), 8)).astype(np.float32)
+        pipeline = verify.posthoc(plan, Network(None, None), lambda model, o=outputs: lambda rows: o[rows], chosen)
+        assert (pipeline.transform is not None) == found
 
 
 @pytest.mark.parametrize("kind", ["whitened", "lda", "weighted_lda"])

@@ -301,7 +301,7 @@ def test_a_new_scoring_that_is_killed_answers_by_one_scoring(tmp_path, monkeypat
             patch.setattr(files, name, call(name))
 
     def score(number: float) -> None:
-        evaluate._replace_scores(run, {"metric": "lda", "number": number}, {"metric": metric(number)})
+        evaluate._replace_scores(run, {"metric": "lda", "number": number}, {"metric": metric(number).content()})
 
     files = RunFolder(tmp_path)
     run = SimpleNamespace(files=files, scores=scored, folder=tmp_path)

@@ -12,6 +12,7 @@ from support.small_exports import NAMES, SIZE, WEIGHTS, card, onnx_export, onnx_
 
 from kcars.core.errors import KcarsError
 from kcars.inference.predictor import load
+from kcars.posthoc.pipeline import Pipeline
 
 PHOTO = np.full((SIZE, SIZE, 3), 200, np.uint8)
 
@@ -54,7 +55,11 @@ def test_graphs_of_every_backbone_are_of_operations_that_are_allowed(name):
     backbone = build_backbone(name, size, pooling="gem", **({"width": 0.125} if name == "resnet18" else {}))
     classes = {"names": ["a", "b"], "makes": []}
     for task in ("classify", "verify") if name == "resnet18" else ("verify",):
-        graphs = Graphs(backbone, {"task": task, "input": given, "decision": decision, "classes": classes})
+        graphs = Graphs(
+            backbone,
+            {"task": task, "input": given, "decision": decision, "classes": classes},
+            Pipeline(unit=True, decision=decision),
+        )
         graph = graphs.pixels().get_concrete_function().graph.as_graph_def()
         used = {node.op for node in graph.node} | {node.op for one in graph.library.function for node in one.node_def}
         assert used <= saved_model.PIXELS

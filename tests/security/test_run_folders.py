@@ -22,7 +22,8 @@ from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.runs import state_file
 from kcars.runs.contents import empty, own_files, refuse_odd
-from kcars.runs.model_card import metric_of, of_run
+from kcars.runs.fitted import pipeline_of
+from kcars.runs.model_card import of_run
 from kcars.runs.run import Run
 from kcars.runs.state_checks import refuse_misfit
 from kcars.runs.state_file import State
@@ -239,7 +240,7 @@ def test_a_metric_of_another_network_is_one_line(runs):
     run = Run(runs["verify"])
     DistanceTransform(np.zeros(3), np.ones((3, 2)), np.ones(2)).save(run.folder)
     with pytest.raises(KcarsError, match="of vectors of 3 numbers, the run gives"):
-        metric_of(run)
+        pipeline_of(run)
 
 
 # ---- rot ----

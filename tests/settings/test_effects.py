@@ -25,9 +25,7 @@ def test_every_setting_has_one_effect():
 def test_a_section_decides_for_its_settings_but_for_those_that_say():
     assert {"evaluate.protocol", "evaluate.folds", "data.split"} <= names_that_affect("measurement")
     assert {"evaluate.distance", "evaluate.shift"} <= names_that_affect("scoring")
-    assert {"train.plateau.factor", "train.fine_tune.head_epochs", "data.augment"} <= names_that_affect(
-        "training"
-    )
+    assert {"train.plateau.factor", "train.fine_tune.head_epochs", "data.augment"} <= names_that_affect("training")
 
 
 def test_former_names_have_the_effect_of_the_present_ones():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from kcars.cli.report import scored
 from kcars.evaluation.score_table import run_table, score_table
-from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.report.page import write_page
 from kcars.report.read import Reported
 from kcars.runs import provenance, resume
-from kcars.runs.model_card import metric_of, of_run
+from kcars.runs.fitted import pipeline_of
+from kcars.runs.model_card import of_run
 from kcars.runs.run import Run
 from kcars.tasks import task_module
 from kcars.tasks.plan import history_column
@@ -62,7 +62,7 @@ def readers(folder: Path, out: Path, page: bool) -> list:
 
     def answer():
         run = Run.open(folder)
-        of_run(run), metric_of(run), AdjustedHead.chosen(run.scores().get("adjusted"), run.folder)
+        of_run(run), pipeline_of(run)
 
     def table():
         run_table({str(one): Run.open(one).scores() for one in scored((folder,))})

@@ -8,6 +8,8 @@ from kcars.data.photo_table import Pairs
 from kcars.data.readers import compcars
 from kcars.settings.strategy import load_strategy
 from kcars.tasks import verify
+from kcars.tasks.plan import Network
+from kcars.tasks.verify_scores import distances
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +41,20 @@ def test_a_perfect_embedding_scores_one_and_a_constant_one_a_half(plan):
     assert constant.scores["hard/roc_auc"] == 0.5
 
 
-def test_similarity_of_known_angles():
+def test_distances_of_known_angles():
     vectors = np.array([[1, 0], [0, 1], [-1, 0], [0.5, np.sqrt(3) / 2]], "float32")
-    found = verify.similarity(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]))
-    assert np.allclose(found, [0, -np.sqrt(2), -2, -1], atol=1e-6)  # angles 0, 90, 180, 60
+    found = distances(vectors, np.array([0, 0, 0, 0]), np.array([0, 1, 2, 3]))
+    assert np.allclose(found, [0, np.sqrt(2), 2, 1], atol=1e-6)  # angles 0, 90, 180, 60
 
 
 @pytest.mark.parametrize("head", ["neck", "linear"])
 def test_vectors_have_the_length_that_their_head_gives(plan, head):
     model = plan.strategy.model.model_copy(update={"head": head})
     asked = dataclasses.replace(plan, strategy=plan.strategy.model_copy(update={"model": model}))
-    outputs, metric = verify.with_metric(asked, lambda rows: np.full((len(rows), 4), 3.0, "float32"))
-    assert metric is None
-    assert np.allclose(outputs(np.arange(2)), 0.5 if head == "neck" else 3.0)
+    outputs = np.random.default_rng(0).normal(size=(len(plan.dataset.table), 4)).astype("float32")
+    found = verify.posthoc(asked, Network(None, None), lambda model: lambda rows: outputs[rows])
+    assert found.transform is None
+    assert np.allclose(found(np.full((2, 4), 3.0, "float32")), 0.5 if head == "neck" else 3.0)
 
 
 def test_the_threshold_is_the_validation_pairs(plan):

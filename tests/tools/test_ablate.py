@@ -379,8 +379,8 @@ def expected_difference(out: Path) -> tuple[float, float, float]:
     makes = [[path.split("/")[0] for path in side] for side in list(zip(*pairs, strict=True))[:2]]
     same = np.array([one[2] for one in pairs])
     ours, theirs = ([scores[name, seed][1] for seed in (0, 1)] for name in ("by-lda", "plain"))
-    value, low, high = paired_difference(same, ours, theirs, *makes)
-    single = [paired_difference(same, ours[seed], theirs[seed], *makes)[0] for seed in (0, 1)]
+    value, low, high = paired_difference(same, ours, theirs, makes)
+    single = [paired_difference(same, ours[seed], theirs[seed], makes)[0] for seed in (0, 1)]
     assert value == pytest.approx(np.mean(single))
     return value, low, high
 

@@ -57,10 +57,10 @@ def test_models_with_too_few_photos_are_left_out(tool):
 def test_by_models_that_stand_apart_both_thresholds_tell_who_was_enrolled(tool):
     labels = np.repeat(np.arange(40), 4)
     vectors = np.stack([10.0 * labels + np.tile([0, 1, 2, 3], 40), np.zeros(160)], axis=1)
-    found = tool.open_set_shares(vectors, 20.0, labels, 2, 3, 0, -4.0)
+    found = tool.open_set_shares(vectors, 20.0, labels, 2, 3, 0, 4.0)
     assert {name: shares.tolist() for name, shares in found.items()}["for pairs"] == [1.0, 1.0]
     assert found["of the index"].min() > 0.9
-    assert "of the index" not in tool.open_set_shares(vectors, 20.0, labels, 1, 3, 0, -4.0)
+    assert "of the index" not in tool.open_set_shares(vectors, 20.0, labels, 1, 3, 0, 4.0)
 
 
 def test_the_tool_tells_shares_with_intervals_and_rivals(small_runs):

@@ -9,6 +9,7 @@ import numpy as np
 from kcars.core.plain_text import printable
 from kcars.data.photo_table import Classes
 from kcars.metrics.curves import FALSE_POSITIVE_RATES
+from kcars.posthoc.decision import PairDecision
 from kcars.runs.run import Run
 from kcars.settings.strategy import to_yaml
 from kcars.tasks.plan import Plan
@@ -65,7 +66,7 @@ def figures(curves: dict[str, np.ndarray], plan: Plan, epoch: int, logs: dict[st
         lines = {name: (FALSE_POSITIVE_RATES, curve) for name, curve in lines.items()}
         found["validation/ROC curves"] = drawings.roc_curves(lines, title)
         panels = {f"{name} pairs": histogram for name, histogram in _part(curves, "distances").items()}
-        threshold = -logs["val_threshold"]
+        threshold = PairDecision.of({"threshold": logs["val_threshold"]}).threshold
         found["validation/distances of pairs"] = drawings.distance_histograms(panels, threshold, title)
     if "confusion" in curves:
         confusion, names, makes = by_name(curves["confusion"], plan.classes)

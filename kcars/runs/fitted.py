@@ -1,0 +1,21 @@
+"""The post-hoc pipeline of a scored run, as its files hold it."""
+
+from kcars.core.errors import KcarsError
+from kcars.posthoc.adjusted_head import AdjustedHead
+from kcars.posthoc.distance_transform import DistanceTransform
+from kcars.posthoc.pipeline import Pipeline
+from kcars.runs.run import Run
+from kcars.runs.score_files import file_of
+
+
+def pipeline_of(run: Run) -> Pipeline:
+    """What follows the network of a scored run; KcarsError where it is unscored, or a file is missing, damaged or of another network."""
+    scores, strategy = run.scores(), run.strategy()
+    transform = DistanceTransform.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
+    if transform and len(transform.mean) != (wanted := strategy.model.embedding):
+        raise KcarsError(
+            f"{run.folder / name}: is of vectors of {len(transform.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"
+        )
+    head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, file_of("head", scores))
+    unit = strategy.task == "verify" and strategy.model.head != "linear"
+    return Pipeline(head, transform, unit, scores["decision"])
