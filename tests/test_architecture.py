@@ -1,11 +1,15 @@
 """The packages as a test: imports go downwards only, the page about them is that of the code, and what must not need TensorFlow
 does not."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from support.runs import load_tool
+
+from kcars.settings import TASKS
 
 architecture = load_tool("architecture")
 WITHOUT_TENSORFLOW = (
@@ -112,3 +116,60 @@ def test_light_modules_bring_no_tensorflow():
     program = f"import sys, {names}; print(sorted(m for m in {heavy} if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+# ---- sizes, and where a task's name decides ----
+
+MOST_LINES, MOST_LINES_OF_A_FUNCTION, MOST_PARAMETERS, MOST_BRANCHES = 300, 45, 7, 10
+
+
+def trees() -> dict[str, ast.Module]:
+    return {name: ast.parse(file.read_text()) for name, file in architecture.modules().items()}
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function is a click command, whose parameters are its options."""
+    return any("command" in ast.unparse(one) for one in function.decorator_list)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len([name for name in names if name not in ("self", "cls")])
+
+
+def test_files_and_functions_fit_on_a_screen_or_three():
+    files = {name: len(file.read_text().splitlines()) for name, file in architecture.modules().items()}
+    assert {name: lines for name, lines in files.items() if lines > MOST_LINES} == {}
+    sizes = {
+        f"{name}.{one.name}": (one.end_lineno or one.lineno) - one.lineno + 1
+        for name, tree in trees().items()
+        for one in functions(tree)
+    }
+    assert {name: lines for name, lines in sizes.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
+
+
+def test_functions_take_few_parameters():
+    found = {
+        f"{name}.{one.name}": parameters(one)
+        for name, tree in trees().items()
+        for one in functions(tree)
+        if not is_command(one)
+    }
+    assert {name: count for name, count in found.items() if count > MOST_PARAMETERS} == {}
+
+
+def test_the_name_of_a_task_decides_in_few_places_outside_of_the_tasks():
+    found = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees().items()
+        if not name.startswith("tasks.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and any(isinstance(c, ast.Constant) and c.value in TASKS for c in (node.left, *node.comparators))
+    ]
+    assert len(found) <= MOST_BRANCHES, found

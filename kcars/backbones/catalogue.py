@@ -48,20 +48,29 @@ class ApplicationFile:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The size of a backbone that is scalable: `model.width`, `model.stem` and `model.drop_path`."""
+
+    width: float = 1.0
+    stem: str = "standard"
+    drop_path: float = 0.0
+
+
+@dataclass(frozen=True)
 class Backbone:
     """One backbone.
 
-    name: as in `model.backbone`; grid: (scaled images (n, h, w, 3), width, stem, drop_path) -> the last grid (n, h, w, d), or
+    name: as in `model.backbone`; grid: (scaled images (n, h, w, 3), a `Scale`) -> the last grid (n, h, w, d), or
     a list of it and the grid for an auxiliary head, where `auxiliary`; stages: for each of its parts, from the photo on, a
     regular expression that matches the whole names of its layers, of which fine-tuning freezes and thaws; scalable: whether it
-    follows width, stem and drop_path; smallest_px: the smallest side of a photo; normalization, imagenet: what its ImageNet
+    follows the scale; smallest_px: the smallest side of a photo; normalization, imagenet: what its ImageNet
     weights were trained on, and where they are; heat_grid: a regular expression of the layers whose last has a grid of an eighth
     of the photo's side, for heat maps, without which they take the last grid; slow_in_half: whether bfloat16 takes longer on
     a processor (`tools/bench_step.py`); short: what the paper's names of strategies call it, by task.
     """
 
     name: str
-    grid: Callable[..., Any]
+    grid: Callable[[Any, Scale], Any]
     stages: tuple[str, ...]
     scalable: bool = False
     smallest_px: int = SMALLEST_PX

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, ApplicationFile, Backbone
+from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, ApplicationFile, Backbone, Scale
 from kcars.core.errors import KcarsError
 
 
-def grid(images, width: float, stem: str, drop_path: float):
+def grid(images, scale: Scale):
     """The last grid of EfficientNet-B0."""
     from kcars.backbones.blocks.applications import application
 

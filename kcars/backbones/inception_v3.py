@@ -1,11 +1,11 @@
 """InceptionV3 (Szegedy et al. 2015, arXiv 1512.00567), as Keras has it, with a grid for an auxiliary head."""
 
-from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone
+from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone, Scale
 
 ENDS = (5, 26, 70, 94)  # The last convolution on the way to 35x35, of 35x35, of 17x17, of 8x8: its layers are numbered.
 
 
-def grid(images, width: float, stem: str, drop_path: float):
+def grid(images, scale: Scale):
     """The last grid, and the 17x17x768 one, which an auxiliary head may look at."""
     from kcars.backbones.blocks.applications import application
 

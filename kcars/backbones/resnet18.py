@@ -1,16 +1,16 @@
 """ResNet-18 (He et al. 2015, arXiv 1512.03385), laid out as torchvision's."""
 
-from kcars.backbones.catalogue import BACKBONES, Backbone, HubFile
+from kcars.backbones.catalogue import BACKBONES, Backbone, HubFile, Scale
 
 STAGES = ("stem_.*", "stage1_.*", "stage2_.*", "stage3_.*", "stage4_.*")
 HEAT_GRID = r"stage2_block\d+_relu2"
 
 
-def grid(images, width: float, stem: str, drop_path: float):
+def grid(images, scale: Scale):
     """The last grid of ResNet-18."""
     from kcars.backbones.blocks.residual import Layout, scaled_grid
 
-    return scaled_grid(images, width, stem, drop_path, Layout((64, 128, 256, 512), (2, 2, 2, 2)))
+    return scaled_grid(images, scale, Layout((64, 128, 256, 512), (2, 2, 2, 2)))
 
 
 BACKBONES.register(

@@ -1,9 +1,9 @@
 """ResNet-50 (He et al. 2015, arXiv 1512.03385), as Keras has it."""
 
-from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone
+from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone, Scale
 
 
-def grid(images, width: float, stem: str, drop_path: float):
+def grid(images, scale: Scale):
     """The last grid of ResNet-50."""
     from kcars.backbones.blocks.applications import application
 

@@ -32,19 +32,17 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
     _refuse(photos, out, name, as_json)
 
     from kcars.inference.explain import load
+    from kcars.tasks.texts import task_texts
 
     explainer = load(run)
-    task, count = explainer.card["task"], {"classify": 1, "verify": 2}
-    if len(photos) != count[task]:
-        what = (
-            "names photos: one explains its answer" if task == "classify" else "compares photos: two explain its answer"
-        )
-        raise KcarsError(f"{run}: {what}, not {len(photos)}")
-    if name is not None and task == "verify":
+    task = explainer.card["task"]
+    texts = task_texts(task)
+    if len(photos) != texts.photos:
+        raise KcarsError(f"{run}: {texts.several}, not {len(photos)}")
+    if name is not None and texts.of_pairs:
         raise KcarsError(f"--class: {run} compares photos and knows no classes; leave it out")
     figure, facts = _found(explainer, asked, name)
-    boxes = "--box" if task == "classify" else "--left-box, --right-box"
-    warn_of_scenes(explainer.predictor, task, all(photo.box for photo in asked), boxes)
+    warn_of_scenes(explainer.predictor, task, all(photo.box for photo in asked), texts.boxes)
     if out:
         from kcars.core.files import written_whole
         from kcars.training.tensorboard.drawings import in_own_style
@@ -91,7 +89,7 @@ def _found(explainer, photos: list, name: str | None) -> tuple:
 
     from kcars.inference import explain
 
-    if explainer.card["task"] == "classify":
+    if len(photos) == 1:
         why = explainer.name(*photos, name)
         return partial(explain.name_figure, why), explain.name_facts(why)
     why = explainer.pair(*photos)

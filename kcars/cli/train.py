@@ -12,6 +12,7 @@ from kcars.cli.run_names import next_run
 from kcars.cli.types import PATH, GivenPath
 from kcars.core.errors import Interrupted, KcarsError
 from kcars.core.plain_text import echo, echo_lines, warn
+from kcars.tasks.texts import task_texts
 
 
 @click.command()
@@ -54,7 +55,7 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
     chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
     dataset = load_told(folder, strategy, out=None if dry_run else out or Path("runs"))
     echo(f"strategy: {title}")
-    if strategy.task == "verify" and strategy.monitored_difficulty != strategy.difficulty:
+    if task_texts(strategy.task).of_pairs and strategy.monitored_difficulty != strategy.difficulty:
         echo(
             f"difficulty: {strategy.difficulty} pairs are all of one make, so that by make their scores are undefined; "
             f"{strategy.monitored_difficulty} pairs choose epoch and threshold"

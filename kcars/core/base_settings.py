@@ -27,6 +27,11 @@ def affects(what: str) -> dict[str, Any]:
     return {"affects": what}
 
 
+def of_task(task: str) -> dict[str, Any]:
+    """For `json_schema_extra` of a field: the one task that the setting belongs to; with another, its default stands."""
+    return {"task": task}
+
+
 class Settings(BaseModel):
     """Frozen and strict: an unknown key, a value of another type, or a number that is not finite is an error."""
 

@@ -53,17 +53,25 @@ def automatic_split(
 
     classify: a stratified share of the photos of each model is tested on; verify: a share of the models, whole.
     """
-    model = table.ids["model"][rows]
-    if task == "classify":
-        groups = None if table.group is None else table.group[rows]
-        tested = stratified_share(np.unique(model, return_inverse=True)[1], share, seed, groups)
-        what = "the photos"
-    else:
-        count = max(4, round(len(np.unique(model)) * share))
-        tested = np.isin(model, held_out_models(table, rows, count, seed))
-        what = "the models"
+    tested, what = _TESTED[task](table, rows, share, seed)
     train, test = apart(table, rows[~tested], rows[tested]), rows[tested]
     return train, test, f"automatic, seed {seed}: {share:.0%} of {what} to test on"
+
+
+def _share_of_photos(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, str]:
+    groups = None if table.group is None else table.group[rows]
+    labels = np.unique(table.ids["model"][rows], return_inverse=True)[1]
+    return stratified_share(labels, share, seed, groups), "the photos"
+
+
+def _share_of_models(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, str]:
+    model = table.ids["model"][rows]
+    count = max(4, round(len(np.unique(model)) * share))
+    return np.isin(model, held_out_models(table, rows, count, seed)), "the models"
+
+
+_TESTED = {"classify": _share_of_photos, "verify": _share_of_models}
+"""Mask over rows of what an automatic split of a task tests on, and what that is a share of."""
 
 
 def apart(table: PhotoTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -82,6 +90,15 @@ def apart(table: PhotoTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray
 def test_pairs(table: PhotoTable, rows: np.ndarray, seed: int) -> dict[str, Pairs]:
     """Pairs of each difficulty to test on, drawn from the rows."""
     return {name: draw_pairs(table, rows, name, TEST_PAIRS, seed) for name in DIFFICULTIES}
+
+
+def tested_parts(
+    task: str, table: PhotoTable, test: np.ndarray, seed: int, pairs: dict[str, Pairs] | None = None
+) -> tuple[np.ndarray, dict[str, Pairs]]:
+    """(test rows, test pairs) of a Dataset for a task: the rows themselves, or pairs of them, those given or drawn by seed."""
+    if task == "classify":
+        return test, {}
+    return test[:0], pairs or test_pairs(table, test, seed)
 
 
 def held_out_models(table: PhotoTable, rows: np.ndarray, count: int, seed: int) -> np.ndarray:

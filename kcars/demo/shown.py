@@ -19,6 +19,7 @@ from kcars.images.heat import strongest
 from kcars.images.thumbnail import jpeg
 from kcars.inference import predictions
 from kcars.inference.explain import HeatMap
+from kcars.metrics.catalogue import columns
 from kcars.posthoc.decision import PairDecision
 
 MAP_PX, MATCH_PX = 560, 320
@@ -80,7 +81,7 @@ def about(model: Model) -> str:
 
 def _score(card: dict) -> dict | None:
     """The score that tells most, with its interval; None where the card has none, or one that is undefined."""
-    ends = "/balanced_accuracy" if card["task"] == "classify" else f"{card.get('deciding')}/roc_auc"
+    ends = f"{card.get('deciding') or 'test'}/{columns(card['task'])[0]}"
     found = (one for key, one in card.get("scores", {}).items() if key.endswith(ends) and one["value"] is not None)
     return next(found, None)
 

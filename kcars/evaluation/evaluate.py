@@ -101,7 +101,6 @@ def _outputs_of(strategy: Strategy, store: PixelStore, bar: str, model) -> Outpu
 def _what(run: Run, task, pipeline: Pipeline) -> dict:
     """What was scored, and by which of the things that a run may ask for."""
     strategy, facts, chosen = run.strategy(), run.facts(), run.facts().get("chosen")
-    verifies = strategy.task == "verify"
     return {
         "protocol": strategy.evaluate.protocol,
         "strategy": facts["strategy"],
@@ -109,10 +108,7 @@ def _what(run: Run, task, pipeline: Pipeline) -> dict:
         "task": strategy.task,
         "target": strategy.target,
         "learned": strategy.learned,
-        "difficulty": strategy.monitored_difficulty if verifies else None,
-        "deciding": strategy.monitored_difficulty if verifies else None,
-        "metric": strategy.evaluate.distance if pipeline.transform else "euclidean" if verifies else None,
-        "adjusted": pipeline.head.facts() if pipeline.head else None,
+        **task.scored_by(strategy, pipeline),
         "views": {"mirror": strategy.evaluate.mirror, "shift": strategy.evaluate.shift},
         "data_fingerprint": facts["data"]["fingerprint"],
         "best_epoch": chosen["epoch"] if chosen else int(run.kept(history_column(task.monitor(strategy)))["epoch"]),

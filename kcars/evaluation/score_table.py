@@ -7,6 +7,7 @@ from kcars.metrics.catalogue import columns, head, search_columns, those
 from kcars.posthoc.adjusted_head import told
 from kcars.posthoc.decision import PairDecision
 from kcars.posthoc.distance_transform import TOLD
+from kcars.tasks.texts import task_texts
 
 NOT_SCORED = {
     "value": "",
@@ -38,7 +39,7 @@ def splits(scores: dict, task: str, main: str | None) -> list[str]:
 def lacking(found: dict) -> str:
     """The first score that a table or page needs, and the content of scores.json lacks; "" where it has all."""
     own, task = found["scores"], found["task"]
-    if found.get("cost") is None or "deciding" not in found or (task == "verify" and not found["deciding"]):
+    if found.get("cost") is None or "deciding" not in found or (found["difficulty"] and not found["deciding"]):
         return "deciding" if found.get("cost") else "cost"
     needed = [name for name in columns(task) if name in those("required")]
     wanted = [f"{split}/{name}" for split in splits(own, task, found["difficulty"]) for name in needed]
@@ -51,7 +52,7 @@ def lacking(found: dict) -> str:
     for keys in together:
         if keys[0] in own and (missing := next((key for key in keys if key not in own), "")):
             return missing
-    if "threshold" not in found["decision"] and task == "verify":
+    if found["difficulty"] and "threshold" not in found["decision"]:
         return "decision.threshold"
     return ""
 
@@ -85,7 +86,7 @@ def kept(found: dict) -> str:
 
 def _title(found: dict) -> str:
     counts = found["counts"]
-    seen = "unseen models, " if found["task"] == "verify" else ""
+    seen = task_texts(found["task"]).unseen
     where = f" on {found['on']}" if "on" in found else ""
     return (
         f"{found['strategy']}{where}: {found['task']} {found['target']}, {seen}{counts['test_photos']} test photos, protocol "
@@ -106,7 +107,7 @@ def run_table(runs: dict[str, dict]) -> str:
             "s/epoch",
             "epoch",
             "protocol",
-            "metric" if found["task"] == "verify" else "adjust",
+            task_texts(found["task"]).fitted,
         ]
         split = found["difficulty"] or "test"
         heads += [f"{split} {head(main)} [95 %]", *map(head, others)]
@@ -127,7 +128,7 @@ def _epoch_of(found: dict) -> str:
 
 def _scored_by(found: dict) -> str:
     """What the scores are by: the metric of distances as it was used, or how the head was adjusted, with its tau."""
-    if found["task"] == "verify":
+    if found["difficulty"]:
         return found.get("metric") or "euclidean"
     adjusted = found.get("adjusted") or {"kind": "none", "tau": None}
     return adjusted["kind"] + (f" {adjusted['tau']:g}" if adjusted["tau"] is not None else "")
@@ -151,7 +152,7 @@ def _notes(found: dict) -> list[str]:
         notes.append(
             "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
         )
-    if found["task"] == "verify":
+    if found["difficulty"]:
         distance = PairDecision.of(found["decision"]).threshold
         folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
         where = "the test pairs" if paper else folds

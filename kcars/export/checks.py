@@ -88,7 +88,7 @@ def compared(kind: str, model: Path, check: Check, python: str = sys.executable)
             raise KcarsError(
                 f"export {kind}: answers about {photo.name}, which it cannot read as the run does; nothing was written"
             )
-    judge = _named if check.card["task"] == "classify" else _compared_pairs
+    judge = {"classify": _named, "verify": _compared_pairs}[check.card["task"]]
     found = {}
     for signature, places in (("pixels", np.arange(len(check.pixels))), ("jpeg", check.jpeg[0])):
         own = {key.partition("/")[2]: value for key, value in answers.items() if key.startswith(signature + "/")}

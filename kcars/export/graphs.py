@@ -30,13 +30,13 @@ class Graphs:
 
     def signatures(self) -> dict:
         """Concrete functions by signature name; outputs are dicts."""
-        found = self._classifier() if self._card["task"] == "classify" else self._verifier()
+        found = {"classify": self._classifier, "verify": self._verifier}[self._card["task"]]()
         return {name: function.get_concrete_function() for name, function in found.items()}
 
     def pixels(self):
         """The one that needs neither strings nor JPEG: pixels (n, s, s, 3) uint8 to numbers, for other runtimes."""
         spec = tf.TensorSpec([None, self._size_px, self._size_px, 3], tf.uint8, name="pixels")
-        answer = self._probable if self._card["task"] == "classify" else self._embedded
+        answer = {"classify": self._probable, "verify": self._embedded}[self._card["task"]]
         return _function(lambda pixels: answer(self._outputs(pixels)), spec)
 
     def _classifier(self) -> dict:

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, number, retrieval_head, retrieval_keys, splits
+from kcars.evaluation.score_table import NOT_SCORED, kept, labelled_by, number, splits
+from kcars.export.card_texts import TEXTS, CardTexts, entry_text
 from kcars.metrics.catalogue import columns, head
 from kcars.models.outputs import views
-from kcars.posthoc import adjusted_head
-from kcars.posthoc.decision import PairDecision
-from kcars.posthoc.distance_transform import TOLD
 from kcars.runs import model_card as cards
+from kcars.tasks.texts import task_texts
 
 LICENCES = (
     "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "
@@ -58,48 +57,21 @@ from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
 {output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
 ```
 """
-_NAMES = """\
-```python
-import json
-card = json.load(open("card.json"))  # an ONNX file has it too: json.loads(session.get_modelmeta().custom_metadata_map["kcars"])
-print([card["classes"]["names"][best] for best in probabilities.argmax(1)])
-```
-"""
-_DECISION = """\
-```python
-distance = np.linalg.norm(embedding[0] - embedding[1])
-same = distance <= {threshold:.6f}
-probability = 1 / (1 + np.exp(-{scale:.6f} * ({offset:.6f} - distance)))  # of being the same
-```
-"""
 
 
 def markdown(card: dict) -> str:
     """The card's text."""
     parts = [
-        _what(card),
+        f"# {card['strategy']}\n\n{TEXTS[card['task']].what(card)}",
         _scores(card),
         _how(card),
         _client(card),
         _checks(card),
-        _classes(card),
+        TEXTS[card["task"]].classes(card),
         _limits(card),
         _origin(card),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
-
-
-def _what(card: dict) -> str:
-    count = len(card["classes"]["names"])
-    if card["task"] == "classify":
-        told = f"Names the {card['target']} of the car in a photo: one of {count}."
-    else:
-        kind = "models" if card["classes"]["makes"] else "makes"
-        told = (
-            f"Tells whether two photos show cars of the same {card['target']}, also of models that training never saw "
-            f"(it learned from {count} {kind})."
-        )
-    return f"# {card['strategy']}\n\n{told}"
 
 
 def _scores(card: dict) -> str:
@@ -107,35 +79,21 @@ def _scores(card: dict) -> str:
     parts = splits(card["scores"], card["task"], None)
     rows = [["", *map(head, names)], ["---"] * (len(names) + 1)]
     for split in parts:
-        rows.append([split, *(_entry(card["scores"].get(f"{split}/{name}", NOT_SCORED)) for name in names)])
+        rows.append([split, *(entry_text(card["scores"].get(f"{split}/{name}", NOT_SCORED)) for name in names)])
         for rival, values in card["baselines"].items():
             rows.append([f"{rival} ({split})", *(number(values.get(f"{split}/{name}", "")) for name in names)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     chosen = "on data held out of training; the test was scored once"
     if card["protocol"] == "paper":
         chosen = "on the test itself, as in the paper: no honest estimate"
-        if card["task"] == "verify" and labelled_by(card) != card["target"]:
+        if task_texts(card["task"]).of_pairs and labelled_by(card) != card["target"]:
             chosen += "; pairs are labelled by model, as there"
     lines = [
         f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."
     ]
-    if card["task"] == "verify":
-        if card["metric"] in TOLD:
-            lines.append(f"Distances are {TOLD[card['metric']]}.")
-        lines.append(
-            f"Two photos within distance {PairDecision.of(card['decision']).threshold:.4f} are called the same."
-        )
-        if found := [f"{retrieval_head(key)} {_entry(card['scores'][key])}" for key in retrieval_keys(card["scores"])]:
-            lines.append(f"Test photos that ask for others of their {card['target']} among all: {', '.join(found)}.")
-    else:
-        if card["adjusted"]:
-            what = adjusted_head.told(card["adjusted"], card["protocol"])
-            lines.append(f"The head was changed after training: {what}.")
-        lines.append(
-            f"Logits are divided by {card['decision']['temperature']:.4f} (fitted on validation) before the softmax."
-        )
+    lines += TEXTS[card["task"]].scores(card)
     errors = [
-        f"{split} {_entry(card['scores'][key])}"
+        f"{split} {entry_text(card['scores'][key])}"
         for split in parts
         if (key := f"{split}/calibration_error") in card["scores"]
     ]
@@ -145,31 +103,20 @@ def _scores(card: dict) -> str:
 
 
 def _how(card: dict) -> str:
-    classify, files = card["task"] == "classify", card["files"]
-    text = (
-        "## How to use it\n\nWith kcars: `kcars predict PHOTO --model .`"
-        if classify
-        else ("## How to use it\n\nWith kcars: `kcars compare PHOTO PHOTO --model .`")
-    )
+    texts, common, files = TEXTS[card["task"]], task_texts(card["task"]), card["files"]
+    text = f"## How to use it\n\nWith kcars: `{common.command}`"
     if "saved_model" in files:
-        inputs = '{"jpeg": photos}' if classify else '{"left": photos[:1], "right": photos[1:]}'
-        given = "photo.jpg other.jpg" if classify else "left.jpg right.jpg"
-        request = _REQUEST.format(signature="serving_default" if classify else "compare", inputs=inputs, files=given)
-        call = 'answer = model.signatures["jpeg"](jpeg=tf.constant([open("photo.jpg", "rb").read()]))  # names, probabilities'
-        if not classify:
-            call = 'answer = model.signatures["compare"](left=tf.constant([one]), right=tf.constant([other]))  # bytes of JPEG files'
+        request = _REQUEST.format(signature=texts.signature, inputs=texts.inputs, files=texts.files)
         text += (
             "\n\nThe folder `saved_model` is what TensorFlow Serving takes as a model, version 1:\n\n"
             + _SERVE.format(requests=request)
         )
-        text += f"\n{_signatures(card)}\n\nIn Python:\n\n" + _TENSORFLOW.format(call=call)
-    output, decision = "probabilities" if classify else "embedding", card["decision"]
+        text += f"\n{_signatures(texts)}\n\nIn Python:\n\n" + _TENSORFLOW.format(call=texts.call)
     if {"onnx", "litert"} & set(files):
         text += "\n" + _PIXELS.format(code=_client_code(card["input"]))
-        text += (
-            "\n" + _ONNX.format(output=output) * ("onnx" in files) + _LITERT.format(output=output) * ("litert" in files)
-        )
-        text += "\n" + (_NAMES if classify else _DECISION.format(**vars(PairDecision.of(decision))))
+        text += "\n" + _ONNX.format(output=common.answer) * ("onnx" in files)
+        text += _LITERT.format(output=common.answer) * ("litert" in files)
+        text += "\n" + texts.decision(card)
     return text
 
 
@@ -179,28 +126,9 @@ def _client_code(given: dict) -> str:
     return _CLIENT.read_text().replace("SIZE_PX, MARGIN = 224, 0.1", own).strip()
 
 
-def _signatures(card: dict) -> str:
-    rows = {
-        "classify": [
-            (
-                "serving_default, jpeg",
-                "jpeg (n,) bytes",
-                "names, probabilities, makes, make_probabilities (n, 5), logits (n, classes)",
-            ),
-            ("jpeg_in_box", "jpeg (n,), boxes (n, 4) float32", "the same"),
-            ("pixels", "pixels (n, size, size, 3) uint8", "the same"),
-        ],
-        "verify": [
-            ("serving_default, jpeg, embed", "jpeg (n,) bytes", "embedding (n, d)"),
-            ("embed_in_box", "jpeg (n,), boxes (n, 4) float32", "embedding (n, d)"),
-            ("compare", "left (n,), right (n,) bytes", "distance, probability, same (n,)"),
-            ("compare_in_box", "left, right, left_boxes, right_boxes", "distance, probability, same (n,)"),
-            ("pixels", "pixels (n, size, size, 3) uint8", "embedding (n, d)"),
-        ],
-    }[card["task"]]
-    return "| signature | inputs | outputs |\n| --- | --- | --- |\n" + "\n".join(
-        f"| {' | '.join(row)} |" for row in rows
-    )
+def _signatures(texts: CardTexts) -> str:
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in texts.signatures)
+    return f"| signature | inputs | outputs |\n| --- | --- | --- |\n{rows}"
 
 
 def _client(card: dict) -> str:
@@ -226,14 +154,8 @@ def _checks(card: dict) -> str:
     return f"## Checked against the run\n\nOn {card['checked_on']}, in a process without kcars:\n\n" + "\n".join(rows)
 
 
-def _classes(card: dict) -> str:
-    if card["task"] != "classify":
-        return ""
-    return "## Classes\n\nIn the order of the logits: " + "; ".join(card["classes"]["names"]) + "."
-
-
 def _limits(card: dict) -> str:
-    lines = cards.LIMITS if card["task"] == "classify" else cards.LIMITS[1:]
+    lines = cards.LIMITS[1:] if task_texts(card["task"]).of_pairs else cards.LIMITS
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -251,9 +173,3 @@ def _origin(card: dict) -> str:
     ]  # fmt: skip
     table = "| | |\n| --- | --- |\n" + "\n".join(f"| {name} | {text} |" for name, text in rows)
     return f"## Where it comes from\n\n{table}\n\n" + "\n".join(f"- {line}" for line in LICENCES)
-
-
-def _entry(entry: dict) -> str:
-    if entry["low"] is None:
-        return number(entry["value"])
-    return f"{number(entry['value'])} [{entry['low']:.3f}, {entry['high']:.3f}]"

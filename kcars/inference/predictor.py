@@ -24,6 +24,7 @@ from kcars.posthoc.pipeline import Pipeline
 from kcars.runs import model_card as cards
 from kcars.runs.fitted import pipeline_of
 from kcars.schemas import card_schema
+from kcars.tasks.texts import task_texts
 from kcars.untrusted import onnx_file
 from kcars.untrusted.reading import MIB, read_bytes, read_json, refuse_links
 from kcars.untrusted.sealed import refuse_changed
@@ -188,7 +189,7 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
         name = SAVED_MODEL if name == Path(SAVED_MODEL).parts[0] else name
         if name not in runners:
             raise one_of(f"model {folder}", name, runners)
-    network = runners[name](card, folder / name, "logits" if card["task"] == "classify" else "embedding")
+    network = runners[name](card, folder / name, task_texts(card["task"]).output)
     size_px = card["input"]["size_px"]
     output = _fitting(card, network, folder / name, np.zeros((1, size_px, size_px, 3), np.uint8))
     if not np.isfinite(output).all():
@@ -198,7 +199,7 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
 
 def _width(card: dict) -> int:
     """How many numbers the model gives of a photo."""
-    return len(card["classes"]["names"]) if card["task"] == "classify" else card["embedding"]
+    return {"logits": len(card["classes"]["names"]), "embedding": card["embedding"]}[task_texts(card["task"]).output]
 
 
 def _fitting(card: dict, network: Callable, file: Path, pixels: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from kcars.core.files import real_path
 from kcars.metrics.catalogue import columns
 from kcars.paper.published import Published, published
 from kcars.report.read import Reported
+from kcars.tasks.texts import task_texts
 
 INITIALIZATIONS = {"none": "from scratch", "imagenet": "ImageNet weights"}
 ANOTHER = "weights of a file or run"
@@ -62,7 +63,7 @@ def by_setting(runs: list[Reported]) -> dict[Setting, list[Reported]]:
 
 def panel_title(one: Setting, every: list[Setting]) -> str:
     """What a panel shows; protocol and data are told where they differ between panels of one task and target."""
-    title = f"{one.target}s" if one.task == "classify" else f"same {one.target}? {one.split} pairs"
+    title = task_texts(one.task).panel.format(target=one.target, split=one.split)
     alike = [other for other in every if (other.task, other.target) == (one.task, one.target)]
     if len({other.protocol for other in alike}) > 1:
         title += f", {one.protocol} protocol"

@@ -9,6 +9,7 @@ from kcars.paper.suspects import Footnotes, suspects
 from kcars.report.read import Reported
 from kcars.settings import Strategy
 from kcars.settings.strategy import load_strategy, strategy_files
+from kcars.tasks.texts import task_texts
 
 NUMERALS = {"table-1": "I", "table-2": "II", "table-3": "III", "table-4": "IV"}
 CONTENT = {
@@ -122,7 +123,7 @@ def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, s
     if run is None:
         return Line(begin, missing=missing)
     # The row is of the difficulty that its strategy names, be its scores undefined.
-    found, split = run.scores, run.strategy.difficulty if run.strategy.task == "verify" else "test"
+    found, split = run.scores, task_texts(run.strategy.task).split(run.strategy.difficulty)
     texts = begin | _set(strategy, run.strategy) | {
         "params_m": f"{found['cost']['parameters'] / 1e6:.1f}",
         "epochs": str(run.facts["planned"]["epochs"]),
@@ -132,7 +133,7 @@ def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, s
     }  # fmt: skip
     intervals = {}
     for name in scores:
-        entry = found["scores"][f"{split}/{OURS.get(name, name) if found['task'] == 'classify' else name}"]
+        entry = found["scores"][f"{split}/{OURS.get(name, name) if not found['difficulty'] else name}"]
         texts[name] = "undefined" if entry["value"] is None else f"{entry['value']:.3f}"
         if entry["low"] is not None:
             intervals[name] = entry["low"], entry["high"]

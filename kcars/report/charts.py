@@ -5,6 +5,7 @@ import numpy as np
 from kcars.metrics import scores as metrics
 from kcars.posthoc.decision import PairDecision
 from kcars.report.read import Reported, numbers
+from kcars.tasks.texts import task_texts
 
 CURVE_POINTS, BINS = 200, 40
 LOOKS = {
@@ -45,7 +46,7 @@ def learning(run: Reported) -> list[dict]:
     epoch = history["epoch"]
     scores = [name for name in history if name.startswith("val_") and name.endswith(("roc_auc", "balanced_accuracy"))]
     named = {name: name.removeprefix("val_").replace("_", " ").replace("roc auc", "ROC-AUC") for name in scores}
-    what = "ROC-AUC of held-out pairs" if run.strategy.task == "verify" else "Balanced accuracy of held-out photos"
+    what = task_texts(run.strategy.task).history
     if run.scores["protocol"] == "paper":
         what = what.replace("held-out", "test")
     found = [

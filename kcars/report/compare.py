@@ -26,8 +26,7 @@ def difference(first: list[Reported], other: list[Reported]) -> dict:
             if one.scores[what] != run.scores[what]:
                 name = what.replace("_", " ")
                 return {"reason": f"another {name} ({one.scores[what]} and {run.scores[what]})"}
-    compared = _by_photo if one.strategy.task == "classify" else _by_pair
-    found = compared(first, other)
+    found = _COMPARED[one.strategy.task](first, other)
     if found is None:
         return {"reason": "not the same test photos"}
     split = one.scores["difficulty"] or "test"
@@ -65,3 +64,6 @@ def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float
 def _monitored_pairs(run: Reported, difficulty: str) -> dict[str, list[str]]:
     kept = [place for place, name in enumerate(run.pairs["difficulty"]) if name == difficulty]
     return {name: [run.pairs[name][place] for place in kept] for name in ("left", "right", "same", "distance")}
+
+
+_COMPARED = {"classify": _by_photo, "verify": _by_pair}

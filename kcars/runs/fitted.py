@@ -6,6 +6,7 @@ from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.posthoc.pipeline import Pipeline
 from kcars.runs.run import Run
 from kcars.runs.score_files import file_of
+from kcars.tasks.texts import task_texts
 
 
 def pipeline_of(run: Run) -> Pipeline:
@@ -17,5 +18,5 @@ def pipeline_of(run: Run) -> Pipeline:
             f"{run.folder / name}: is of vectors of {len(transform.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"
         )
     head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, file_of("head", scores))
-    unit = strategy.task == "verify" and strategy.model.head != "linear"
+    unit = task_texts(strategy.task).of_pairs and strategy.model.head != "linear"
     return Pipeline(head, transform, unit, scores["decision"])

@@ -8,6 +8,7 @@ from kcars.runs.run import WEIGHTS, Run
 from kcars.runs.score_files import file_of
 from kcars.schemas import card_schema
 from kcars.settings import Strategy
+from kcars.tasks.texts import task_texts
 
 FORMAT = 1
 LIMITS = (
@@ -36,7 +37,7 @@ def of_run(run: Run) -> dict:
         raise KcarsError(
             f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
         )
-    for name in ("temperature",) if strategy.task == "classify" else ("threshold", "scale", "offset"):
+    for name in task_texts(strategy.task).decision:
         if decision.get(name) is None:
             raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
     pipeline = pipeline_of(run)
@@ -54,7 +55,7 @@ def of_run(run: Run) -> dict:
             **views_of(run),
             "unit": pipeline.gives_unit_vectors,
         },
-        "embedding": _dimensions(strategy, pipeline) if strategy.task == "verify" else None,
+        "embedding": _dimensions(strategy, pipeline) if task_texts(strategy.task).of_pairs else None,
         "metric": scores["metric"],
         "adjusted": scores.get("adjusted"),
         "decision": decision,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings, affects
+from kcars.core.base_settings import Settings, affects, of_task
 
 
 class DataSettings(Settings):
@@ -39,6 +39,7 @@ class DataSettings(Settings):
         default="target",
         description="verification, order plain or pk: what losses and batches take for classes, the target's or models; by "
         "models makes are told apart better",
+        json_schema_extra=of_task("verify"),
     )
     photos_per_class: int = Field(default=4, ge=2, le=100_000, description="K of order pk; P is train.batch / K")
     classes_per_make: int = Field(

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings, affects
+from kcars.core.base_settings import Settings, affects, of_task
 
 
 class EvaluateSettings(Settings):
@@ -17,14 +17,14 @@ class EvaluateSettings(Settings):
         description="verification: distances of embeddings as they are, or after whitening how photos of one class differ, "
         "or after linear discriminant analysis, also with each direction weighted by how well it separates, fitted on the "
         "training photos; where folds validate, as they are",
-        json_schema_extra=affects("scoring"),
+        json_schema_extra=affects("scoring") | of_task("verify"),
     )
     adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(
         default="none",
         description="classification, after training: logits less tau times the logarithm of class frequencies, or class "
         "weights divided by their norm to the power of tau, where validation chooses tau; or the class whose training "
         "photos' mean has the smallest angle to a photo",
-        json_schema_extra=affects("scoring"),
+        json_schema_extra=affects("scoring") | of_task("classify"),
     )
     mirror: bool = Field(default=True, description="average the outputs of each photo and of its mirror image")
     shift: float = Field(

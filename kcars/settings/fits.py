@@ -4,6 +4,23 @@ from kcars.backbones.catalogue import BACKBONES, those
 from kcars.losses.catalogue import LOSSES, those_for, those_of
 from kcars.settings.model import ModelSettings
 
+UNIT_VECTORS = {"cosines", "vectors"}
+"""What losses of a verifier take of a batch of photos, of `losses.catalogue.TAKEN`."""
+
+
+def _takes(strategy) -> set[str]:
+    """What the strategy's loss can take, of `losses.catalogue.TAKEN`."""
+    return set(LOSSES[strategy.loss.name].takes)
+
+
+def _task_fits(strategy) -> None:
+    """Settings that say their task (`of_task`) have their default in another."""
+    for section, settings in strategy:
+        for name, field in getattr(type(settings), "model_fields", {}).items():
+            task, value = (field.json_schema_extra or {}).get("task", strategy.task), getattr(settings, name)
+            if task != strategy.task and value != field.default:
+                raise ValueError(f"{section}.{name} {value} belongs to task {task}")
+
 
 def _model_fits(strategy) -> None:
     model = strategy.model
@@ -16,23 +33,23 @@ def _model_fits(strategy) -> None:
         raise ValueError(f"model.drop_path belongs to {', '.join(those('scalable'))}")
     if model.make_weight and strategy.learned != "model":
         raise ValueError("model.make_weight belongs to target model, or to data.classes model with order plain or pk")
-    if model.make_weight and strategy.task == "verify" and "cosines" not in LOSSES[strategy.loss.name].takes:
+    if model.make_weight and not _takes(strategy) & {"logits", "scaled_cosines", "cosines"}:
         raise ValueError(f"model.make_weight of task verify belongs to loss {' or '.join(those_of('cosines'))}")
     if model.make_weight and model.auxiliary:
         raise ValueError("model.make_weight and model.auxiliary: choose one")
-    if model.auxiliary and not (backbone.auxiliary and strategy.task == "classify"):
+    if model.auxiliary and not (backbone.auxiliary and _takes(strategy) & {"logits", "scaled_cosines"}):
         raise ValueError(f"model.auxiliary belongs to task classify with backbone {', '.join(those('auxiliary'))}")
 
 
 def _loss_fits(strategy) -> None:
-    name, task, pairs = strategy.loss.name, strategy.task, strategy.data.order == "pairs"
+    name, task, pairs = strategy.loss.name, strategy.task, strategy.learns_pairs
     loss, allowed = LOSSES[name], those_for(task, pairs)
     if not allowed:
         raise ValueError("data.order pairs belongs to task verify")
     if name not in allowed:
         order = "pairs" if pairs else "plain or pk"
         raise ValueError(f"loss {name} does not go with task {task} and data.order {order}; {', '.join(allowed)} do")
-    if strategy.model.head == "linear" and task == "verify" and not pairs:
+    if strategy.model.head == "linear" and not pairs and _takes(strategy) & UNIT_VECTORS:
         raise ValueError(
             f"loss {name} with data.order {strategy.data.order} takes unit vectors: model.head neck or two_layers"
         )
@@ -56,8 +73,6 @@ def _data_fits(strategy) -> None:
         )
     if data.classes_per_make > 1 and (data.order != "pk" or strategy.learned != "model"):
         raise ValueError("data.classes_per_make belongs to data.order pk and target model, or data.classes model")
-    if data.classes == "model" and strategy.task != "verify":
-        raise ValueError("data.classes model belongs to task verify")
     if data.first_px and strategy.model.auxiliary:
         raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
     if data.first_px and data.first_px >= data.size_px:
@@ -91,7 +106,7 @@ def _training_fits(strategy) -> None:
         raise ValueError("train.early_stopping ends on a validation score, which train.keep last does not look at")
     if not train.plateau:
         return
-    if train.plateau.monitor == "val_loss" and strategy.task == "verify" and strategy.data.order != "pairs":
+    if train.plateau.monitor == "val_loss" and not strategy.learns_pairs and _takes(strategy) & UNIT_VECTORS:
         raise ValueError(
             f"loss {strategy.loss.name} has no val_loss on unseen models; let train.plateau.monitor be loss"
         )
@@ -103,10 +118,6 @@ def _training_fits(strategy) -> None:
 
 def _evaluation_fits(strategy) -> None:
     asked = strategy.evaluate
-    if asked.distance != "euclidean" and strategy.task != "verify":
-        raise ValueError(f"evaluate.distance {asked.distance} belongs to task verify")
-    if asked.adjust != "none" and strategy.task != "classify":
-        raise ValueError(f"evaluate.adjust {asked.adjust} belongs to task classify")
     if asked.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
             f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights are of one length; logits and class_means go with it"
@@ -121,11 +132,11 @@ def _balance_fits(strategy) -> None:
         raise ValueError(
             "balance.begin: says when balance.sampling or balance.weights begin to count; ask for one of them"
         )
-    if balance.weights != "none" and strategy.data.order == "pairs":
+    if balance.weights != "none" and strategy.learns_pairs:
         raise ValueError("balance.weights: pairs have no class; loss.alpha weighs different and same ones")
     if balance.logit_adjustment and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("balance.logit_adjustment belongs to task classify with loss cross_entropy")
-    if balance.augment and strategy.data.order == "pairs":
+    if balance.augment and strategy.learns_pairs:
         raise ValueError("balance.augment: belongs to data.order plain or pk")
 
 
@@ -139,4 +150,4 @@ def _refuse_other_than_published(model: ModelSettings) -> None:
         )
 
 
-FITS = (_model_fits, _loss_fits, _data_fits, _training_fits, _evaluation_fits, _balance_fits)
+FITS = (_task_fits, _model_fits, _loss_fits, _data_fits, _training_fits, _evaluation_fits, _balance_fits)

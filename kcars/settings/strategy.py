@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import ValidationError
@@ -61,8 +61,9 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     strategy = check(
         settings, where=(name if name in strategy_files() else str(path)) + (" with --set" if overrides else "")
     )
-    if fixed.get("difficulty") and strategy.task == "classify":
-        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task verify has one")
+    task = cast(dict, Strategy.model_fields["difficulty"].json_schema_extra)["task"]
+    if fixed.get("difficulty") and strategy.task != task:
+        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task {task} has one")
     return strategy
 
 
@@ -254,13 +255,17 @@ def settings_of(model, part: str):
 _SHORT_TARGET = {"make": "Mk", "model": "Md"}
 
 
+_ACRONYMS = {"classify": "{target}_{backbone}_{loss}_B{batch}", "verify": "Vr_{backbone}_{loss}_B{batch}"}
+
+
 def acronym(strategy: Strategy) -> str:
     """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
-    loss, batch = LOSSES[strategy.loss.name].short, f"B{strategy.train.batch}"
-    backbone = BACKBONES[strategy.model.backbone].short[strategy.task]
-    if strategy.task == "verify":
-        return f"Vr_{backbone}_{loss}_{batch}"
-    return f"{_SHORT_TARGET[strategy.target]}_{backbone}_{loss}_{batch}"
+    return _ACRONYMS[strategy.task].format(
+        target=_SHORT_TARGET[strategy.target],
+        backbone=BACKBONES[strategy.model.backbone].short[strategy.task],
+        loss=LOSSES[strategy.loss.name].short,
+        batch=strategy.train.batch,
+    )
 
 
 def to_yaml(strategy: Strategy) -> str:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from kcars.core.base_settings import Settings, affects
+from kcars.core.base_settings import Settings, affects, of_task
 from kcars.settings.balance import BalanceSettings
 from kcars.settings.data import DataSettings
 from kcars.settings.evaluate import EvaluateSettings
@@ -34,7 +34,7 @@ class Strategy(Settings):
     difficulty: Literal["easy", "medium", "hard"] = Field(
         default="hard",
         description="verify: whose validation pairs choose the best epoch; medium when the target is make",
-        json_schema_extra=affects("measurement"),
+        json_schema_extra=affects("measurement") | of_task("verify"),
     )
     data: DataSettings
     model: ModelSettings
@@ -60,9 +60,14 @@ class Strategy(Settings):
         return settings
 
     @property
+    def learns_pairs(self) -> bool:
+        """Whether training learns from random pairs of photos, not from photos of classes."""
+        return self.data.order == "pairs"
+
+    @property
     def learned(self) -> str:
         """The classes that training learns, "make" or "model"; what is decided is the target, and random pairs are of that."""
-        return "model" if self.data.classes == "model" and self.data.order != "pairs" else self.target
+        return "model" if self.data.classes == "model" and not self.learns_pairs else self.target
 
     @property
     def monitored_difficulty(self) -> str:

@@ -103,6 +103,12 @@ def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None
     return replace(fitted, decision=calibrate(plan, outputs))
 
 
+def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
+    """What scores.json says of what was fitted."""
+    adjusted = pipeline.head.facts() if pipeline.head else None
+    return {"difficulty": None, "deciding": None, "metric": None, "adjusted": adjusted}
+
+
 def calibrate(plan: Plan, outputs: Outputs) -> dict:
     """The temperature of probabilities, and how often answers err by their confidence, both of the validation photos."""
     rows, labels = _known(plan, plan.validation)

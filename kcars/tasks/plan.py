@@ -85,6 +85,7 @@ class Task(Protocol):
     def posthoc(
         self, plan: Plan, network: Network, seen_by: "Callable[[keras.Model], Outputs]", chosen: dict | None
     ) -> Pipeline: ...
+    def scored_by(self, strategy: Strategy, pipeline: Pipeline) -> dict: ...
     def decide(self, plan: Plan, outputs: Outputs) -> dict: ...
     def scores(self, plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result: ...
 
@@ -151,7 +152,7 @@ def learned_outputs(strategy: Strategy) -> list[str]:
     make = ["make"] if strategy.model.make_weight else []
     if strategy.task == "classify":
         return [strategy.target, *(["auxiliary"] if strategy.model.auxiliary else []), *make]
-    of_classes = strategy.data.order == "pairs" or "cosines" in LOSSES[strategy.loss.name].takes
+    of_classes = strategy.learns_pairs or "cosines" in LOSSES[strategy.loss.name].takes
     of_batch = strategy.second_loss or not of_classes
     return [*([strategy.learned] if of_classes else []), *(["vectors"] if of_batch else []), *make]
 
@@ -210,9 +211,9 @@ def class_offsets(plan: Plan) -> list[float] | None:
 def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list[float]:
     if alpha == "inverse_frequency":
         return inverse_frequency(plan.class_photos()).tolist()
-    classes = 2 if plan.strategy.data.order == "pairs" else len(plan.classes)
+    classes = 2 if plan.strategy.learns_pairs else len(plan.classes)
     if isinstance(alpha, list) and len(alpha) != classes:
-        what = "kinds of pairs, different and same" if plan.strategy.data.order == "pairs" else "classes"
+        what = "kinds of pairs, different and same" if plan.strategy.learns_pairs else "classes"
         raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} {what}; give one of each, or one for all")
     assert not isinstance(alpha, str)  # `inverse_frequency` is the only one.
     return alpha
@@ -221,16 +222,15 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
 def backbone(strategy: Strategy, any_size: bool = False):
     """The strategy's backbone as a Keras model, pixels to features (n, d); any_size: for photos that grow."""
     from kcars.backbones.build import build_backbone
+    from kcars.backbones.catalogue import Scale
 
     model, data = strategy.model, strategy.data
     return build_backbone(
         model.backbone,
         (any_size and data.first_px) or data.size_px,
-        model.width,
-        model.stem,
+        Scale(model.width, model.stem, model.drop_path),
         model.normalization,
         grid=model.auxiliary > 0,
         pooling=model.pooling,
-        drop_path=model.drop_path,
         any_size=any_size,
     )

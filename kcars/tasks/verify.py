@@ -69,7 +69,7 @@ def network(plan: Plan, any_size: bool = False) -> Network:
 
     model, outputs = plan.strategy.model, learned_outputs(plan.strategy)
     built = scored(plan.strategy, plan.classes, any_size)
-    if plan.strategy.data.order == "pairs":
+    if plan.strategy.learns_pairs:
         return Network(siamese(built, logit="pair_logit" in LOSSES[plan.strategy.loss.name].takes), built)
     counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
     counts[plan.strategy.learned] = len(plan.classes)
@@ -87,7 +87,7 @@ def objective(plan: Plan) -> dict:
     from kcars.objectives.confusion import balanced_metrics
     from kcars.objectives.losses import build_loss
 
-    if plan.strategy.data.order == "pairs":
+    if plan.strategy.learns_pairs:
         return {"loss": {"same": training_loss(plan)}}
     outputs, second = learned_outputs(plan.strategy), plan.strategy.second_loss
     weights = dict.fromkeys(outputs, 1.0)
@@ -126,6 +126,13 @@ def _transform(plan: Plan, outputs: Outputs) -> DistanceTransform | None:
     if kind == "euclidean" or not len(plan.validation):
         return None
     return DistanceTransform.fit(kind, outputs(plan.train), plan.labels(plan.train))
+
+
+def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
+    """What scores.json says of whose pairs chose, and of what was fitted."""
+    difficulty = strategy.monitored_difficulty
+    metric = strategy.evaluate.distance if pipeline.transform else "euclidean"
+    return {"difficulty": difficulty, "deciding": difficulty, "metric": metric, "adjusted": None}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:

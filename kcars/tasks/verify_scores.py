@@ -69,7 +69,7 @@ def _spread_and_loss(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: di
         "validation/distance_std": float(distance.std()),
         **{f"validation/{name}": value for name, value in PairDecision.fit(pairs.same, distance).record().items()},
     }
-    if plan.strategy.data.order == "pairs":
+    if plan.strategy.learns_pairs:
         output = learned["scale"] * (learned["offset"] - distance) if "scale" in learned else distance
         found["validation/loss"] = float(training_loss(plan)(pairs.same.astype(np.float32), output.astype(np.float32)))
     return found

@@ -105,7 +105,7 @@ class _Fitting:
         plan, run, settings = self.plan, self.run, self.plan.strategy.train
         keeping = _keeping(self.network.scored, settings)
         kept = keeping.kept if keeping else self.network.scored
-        pairs = 2 if plan.strategy.data.order == "pairs" else 1
+        pairs = 2 if plan.strategy.learns_pairs else 1
         monitor = history_column(self.task.monitor(plan.strategy)) if len(plan.validation) else "loss"
         chosen = [
             all_.StopOnNaN(),

@@ -14,6 +14,7 @@ from kcars.runs.checkpoint import scored_network
 from kcars.runs.run import WEIGHTS, Run
 from kcars.settings import Strategy
 from kcars.tasks.plan import Plan
+from kcars.tasks.texts import task_texts
 
 SAME_LAYOUT = {"simple_resnet": "resnet18"}  # Two names of one network.
 NAMED = 3  # So many names in a message, no more.
@@ -82,7 +83,7 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
             f"{table.paths[tested[seen]][0]}; scores would be worthless{known.caution}{_way_out(plan)}"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
-    if plan.strategy.task != "verify":
+    if not task_texts(plan.strategy.task).of_pairs:
         if flattered := int(known.seen(table, held, trained=True).sum()):
             _warn(f"{where} from {flattered} of the {len(held)} photos that choose the epoch")
         return
@@ -100,7 +101,7 @@ def _way_out(plan: Plan) -> str:
     """How a user's own photos are parted so that one run may begin with another; lists of a release part them already."""
     if plan.dataset.split == "as listed":
         return ""
-    what = "models, each whole," if plan.strategy.task == "verify" else "photos"
+    what = task_texts(plan.strategy.task).parted
     return (
         f"; to begin with that run, part the {what} into folders train/ and test/, train it anew with --data on train/ alone, "
         "and this one with --data on the folder of both"

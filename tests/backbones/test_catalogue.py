@@ -19,7 +19,7 @@ ONE_FILE = '''
 from kcars.backbones.catalogue import BACKBONES, Backbone
 
 
-def grid(images, width, stem, drop_path):
+def grid(images, scale):
     from keras import layers
 
     x = layers.Conv2D(8, 3, strides=4, padding="same", activation="relu", name="one_conv")(images)

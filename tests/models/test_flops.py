@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 
 from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import Scale
 from kcars.models.flops import multiply_adds
 from kcars.models.networks import classifier
 
@@ -19,7 +20,7 @@ def test_backbones_compute_what_is_published(name, size_px, published):
 
 
 def test_heads_and_groups_count():
-    backbone = build_backbone("resnet18", 32, 0.125)
+    backbone = build_backbone("resnet18", 32, Scale(0.125))
     assert multiply_adds(classifier(backbone, {"model": 10})) == multiply_adds(backbone) + 64 * 10
     grouped = keras.Sequential([keras.Input((8, 8, 4)), layers.Conv2D(6, 3, groups=2, padding="same")])
     assert multiply_adds(grouped) == 8 * 8 * 6 * 9 * 2

@@ -6,7 +6,7 @@ import pytest
 
 from kcars.backbones.blocks.residual import pooled
 from kcars.backbones.build import build_backbone
-from kcars.backbones.catalogue import BACKBONES
+from kcars.backbones.catalogue import BACKBONES, Scale
 from kcars.models.grad_cam import BATCH, GradCam
 from kcars.models.networks import classifier, embedder, with_auxiliary
 from kcars.models.split_at_grid import cut_at_grid
@@ -155,9 +155,11 @@ def test_every_backbone_is_cut_at_an_eighth():
 
 
 CASES = {
-    "resnet18": lambda: embedder(build_backbone("resnet18", 64, 0.25, "compact"), 8, "two_layers"),
-    "gem": lambda: classifier(build_backbone("simple_resnet", 64, 0.25, "compact", pooling="gem"), {"make": 3}, 0.5),
-    "cosines": lambda: classifier(build_backbone("resnet18", 64, 0.25), {"make": 3}, scale=16.0),
+    "resnet18": lambda: embedder(build_backbone("resnet18", 64, Scale(0.25, "compact")), 8, "two_layers"),
+    "gem": lambda: classifier(
+        build_backbone("simple_resnet", 64, Scale(0.25, "compact"), pooling="gem"), {"make": 3}, 0.5
+    ),
+    "cosines": lambda: classifier(build_backbone("resnet18", 64, Scale(0.25)), {"make": 3}, scale=16.0),
     "resnet50": lambda: embedder(build_backbone("resnet50", 32), 8),
     "efficientnet_b0": lambda: embedder(build_backbone("efficientnet_b0", 32), 8, "linear"),
     "auxiliary": lambda: with_auxiliary(build_backbone("inception_v3", 75, grid=True), 3, "make")[1],

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from kcars.backbones.build import build_backbone
-from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, ApplicationFile
+from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, ApplicationFile, Scale
 from kcars.core.errors import KcarsError
 from kcars.models import weights as module
 from kcars.models.networks import classifier
@@ -33,7 +33,7 @@ ORACLE = tool()
 def small(name, seed=0):
     keras.utils.set_random_seed(seed)
     residual = name in ("resnet18", "simple_resnet_large")
-    return build_backbone(name, 96, width=0.125 if residual else 1.0)
+    return build_backbone(name, 96, scale=Scale(0.125 if residual else 1.0))
 
 
 def wandered(backbone):
@@ -105,7 +105,7 @@ def efficientnet():
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".weights.h5", ".keras"])
 def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, efficientnet, suffix):
-    wider = build_backbone("resnet18", 96, width=0.25)
+    wider = build_backbone("resnet18", 96, scale=Scale(0.25))
     path = saved(wider, tmp_path / f"wider{suffix}")
     target = small("resnet18")
     before = small("resnet18")
@@ -205,7 +205,7 @@ def test_resnet18_of_imagenet_comes_from_the_hub_as_safetensors(tmp_path, monkey
     ):
         load(backbone, "imagenet")
     with pytest.raises(KcarsError, match="simple_resnet has none"):
-        load(build_backbone("simple_resnet", 32, width=0.125), "imagenet")
+        load(build_backbone("simple_resnet", 32, scale=Scale(0.125)), "imagenet")
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -237,12 +237,12 @@ def test_efficientnet_of_imagenet_sees_what_keras_shows_it(tmp_path, monkeypatch
 
 def test_a_generalized_mean_begins_as_it_is_where_weights_have_another_pooling():
     source = wandered(small("resnet18"))
-    backbone = build_backbone("resnet18", 96, width=0.125, pooling="gem")
+    backbone = build_backbone("resnet18", 96, scale=Scale(0.125), pooling="gem")
     copy_weights(source, backbone, Path("run"))
     assert float(backbone.get_layer("gem").power) == 3.0
     last = "stage4_block2_conv2"
     assert same(backbone.get_layer(last), source.get_layer(last))
-    other = build_backbone("resnet18", 96, width=0.125, pooling="gem")
+    other = build_backbone("resnet18", 96, scale=Scale(0.125), pooling="gem")
     backbone.get_layer("gem").power.assign(2.0)
     copy_weights(backbone, other, Path("run"))
     assert float(other.get_layer("gem").power) == 2.0

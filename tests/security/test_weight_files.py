@@ -12,13 +12,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import Scale
 from kcars.core.errors import KcarsError
 from kcars.models.weights import load
 
 
 @pytest.fixture(scope="module")
 def backbone():
-    return build_backbone("resnet18", 32, width=0.0625)
+    return build_backbone("resnet18", 32, scale=Scale(0.0625))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from support.commands import kcars, small
 from support.runs import SAME, differences
 
 from kcars.backbones.build import build_backbone
-from kcars.backbones.catalogue import BACKBONES
+from kcars.backbones.catalogue import BACKBONES, Scale
 from kcars.models.stages import _leaves, stages
 from kcars.runs.checkpoint import scored_network
 from kcars.runs.run import Run
@@ -20,7 +20,7 @@ from kcars.training.fine_tune import FineTuning
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_stages_hold_every_weight_once_from_the_photo_on(name):
-    small_ = {"width": 0.125} if BACKBONES[name].scalable else {}
+    small_ = {"scale": Scale(0.125)} if BACKBONES[name].scalable else {}
     backbone = build_backbone(name, 96, **small_)
     found = stages(backbone)
     place = {id(layer): number for number, layer in enumerate(_leaves(backbone))}
@@ -42,7 +42,7 @@ def learning(tuning) -> list[bool]:
 
 def test_head_first_then_stage_by_stage_but_for_the_frozen():
     settings = FineTuneSettings(head_epochs=2, epochs_per_stage=2, frozen_stages=2)
-    tuning = FineTuning(build_backbone("resnet18", 32, 0.125), settings)
+    tuning = FineTuning(build_backbone("resnet18", 32, Scale(0.125)), settings)
     seen = []
     for epoch in range(9):
         tuning.enter(epoch)
@@ -54,7 +54,7 @@ def test_head_first_then_stage_by_stage_but_for_the_frozen():
 
 
 def test_frozen_batch_normalization_never_learns():
-    tuning = FineTuning(build_backbone("resnet18", 32, 0.125), FineTuneSettings(batch_norm="frozen"))
+    tuning = FineTuning(build_backbone("resnet18", 32, Scale(0.125)), FineTuneSettings(batch_norm="frozen"))
     tuning.enter(0)
     kinds = {layer.trainable for stage in tuning.stages for layer in stage if "norm" in layer.name}
     assert kinds == {False} and all(learning(tuning))
@@ -62,7 +62,7 @@ def test_frozen_batch_normalization_never_learns():
 
 
 def test_without_settings_all_learns_always():
-    tuning = FineTuning(build_backbone("resnet18", 32, 0.125), None)
+    tuning = FineTuning(build_backbone("resnet18", 32, Scale(0.125)), None)
     assert not tuning.enter(0) and all(learning(tuning)) and tuning.changes(99) == []
 
 

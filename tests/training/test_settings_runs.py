@@ -22,8 +22,9 @@ def test_the_papers_pairs_train_a_siamese_network(drawn, tmp_path):
 
 def test_a_run_begins_with_the_weights_of_a_file_and_says_which(drawn, tmp_path):
     from kcars.backbones.build import build_backbone
+    from kcars.backbones.catalogue import Scale
 
-    first = build_backbone("resnet18", 32, 0.25, "compact")
+    first = build_backbone("resnet18", 32, Scale(0.25, "compact"))
     first.get_layer("stem_conv").kernel.assign(first.get_layer("stem_conv").kernel * 0 + 7.0)
     first.save_weights(tmp_path / "mine.weights.h5")
     run, model = tmp_path / "run", ["model.backbone=resnet18", f"model.weights={tmp_path / 'mine.weights.h5'}"]

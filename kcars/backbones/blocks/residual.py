@@ -8,6 +8,7 @@ from keras import layers
 
 from kcars.backbones.blocks.fused_batch_norm import BatchNormalization
 from kcars.backbones.blocks.layers import GeneralizedMean, StochasticDepth
+from kcars.backbones.catalogue import Scale
 
 
 def residual_network(
@@ -62,11 +63,11 @@ class Layout:
     project_first: bool = False
 
 
-def scaled_grid(images, width: float, stem: str, drop_path: float, layout: Layout):
-    """`residual_grid` of a layout with every width multiplied by `width`."""
-    widths = [scaled_width(channels, width) for channels in layout.widths]
-    stem_width = scaled_width(layout.stem_width, width) if layout.stem_width else None
-    return residual_grid(images, widths, layout.blocks, stem, stem_width, layout.project_first, drop_path)
+def scaled_grid(images, scale: Scale, layout: Layout):
+    """`residual_grid` of a layout at a scale, which multiplies every width."""
+    widths = [scaled_width(channels, scale.width) for channels in layout.widths]
+    stem_width = scaled_width(layout.stem_width, scale.width) if layout.stem_width else None
+    return residual_grid(images, widths, layout.blocks, scale.stem, stem_width, layout.project_first, scale.drop_path)
 
 
 def scaled_width(channels: int, width: float) -> int:

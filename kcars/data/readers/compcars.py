@@ -18,7 +18,7 @@ from kcars.data.photo_files import file_bytes, refuse_undecodable, walk
 from kcars.data.photo_table import NO_BOX, Dataset, Pairs, PhotoTable
 from kcars.data.photo_table_cache import cached_table
 from kcars.data.readers.catalogue import READERS, Described, Reader
-from kcars.data.splits import automatic_split, test_pairs
+from kcars.data.splits import automatic_split, tested_parts
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted.reading import MIB, read_bytes
 
@@ -47,14 +47,13 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
     if data is not None and data.split == "all":
         return _read_all(root, task, data)
     lists = root / "train_test_split"
-    train_file, test_file = (
-        (lists / "classification/train.txt", lists / f"classification/{data.test_list if data else 'test'}.txt")
-        if task == "classify"
-        else (lists / "verification/verification_train.txt", None)
-    )
-    train = _read_list(train_file)
-    test = _read_list(test_file) if test_file else []
-    pairs = _read_all_pairs(lists / "verification") if task == "verify" else {}
+    if task == "classify":
+        train_file, pairs = lists / "classification/train.txt", {}
+        train = _read_list(train_file)
+        test = _read_list(lists / f"classification/{data.test_list if data else 'test'}.txt")
+    else:
+        train_file, test = lists / "verification/verification_train.txt", []
+        train, pairs = _read_list(train_file), _read_all_pairs(lists / "verification")
     paired = (path for rows in pairs.values() for left, right, _ in rows for path in (left, right))
     table, missing = _table(root, sorted({*train, *test, *paired}))
     row = {path: number for number, path in enumerate(table.paths)}
@@ -78,8 +77,7 @@ def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
     twin = _twins(table)
     train = train[~np.isin(twin[train], twin[test])]
-    pairs = test_pairs(table, test, data.split_seed) if task == "verify" else {}
-    return Dataset(table, train, test if task == "classify" else test[:0], pairs, str(root), (), split)
+    return Dataset(table, train, *tested_parts(task, table, test, data.split_seed), str(root), (), split)
 
 
 def every_photo(root: Path) -> PhotoTable:

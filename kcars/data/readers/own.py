@@ -11,7 +11,7 @@ from kcars.core.errors import KcarsError
 from kcars.data.photo_files import file_bytes, refuse_undecodable
 from kcars.data.photo_table import NO_BOX, Dataset, Pairs, PhotoTable, with_make
 from kcars.data.spelling import Disk, plain, why_missing
-from kcars.data.splits import apart, automatic_split, test_pairs
+from kcars.data.splits import apart, automatic_split, tested_parts
 from kcars.settings import DIFFICULTIES, DataSettings
 
 SPLITS = ("train", "validation", "test")
@@ -71,10 +71,8 @@ def dataset(
     train, test, split = _split(table, photos, task, data, tested, source)
     given = data.split == "listed" and any(photo.split == "validation" for photo in photos)
     validation = _rows_of(photos, "validation") if given else None
-    if task == "classify":
-        return Dataset(table, train, test, {}, source, missing, split, validation=validation)
-    tested = tested or test_pairs(table, test, data.split_seed)
-    return Dataset(table, train, test[:0], tested, source, missing, split, validation=validation)
+    parts = tested_parts(task, table, test, data.split_seed, tested)
+    return Dataset(table, train, *parts, source, missing, split, validation=validation)
 
 
 def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:

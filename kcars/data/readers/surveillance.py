@@ -11,7 +11,7 @@ from kcars.data.photo_files import file_bytes
 from kcars.data.photo_table import NO_BOX, Dataset, PhotoTable
 from kcars.data.readers.catalogue import READERS, Reader
 from kcars.data.readers.compcars import LARGEST_ID, id_of, numbered_lines
-from kcars.data.splits import automatic_split, test_pairs
+from kcars.data.splits import automatic_split, tested_parts
 from kcars.settings import DataSettings
 
 TRAIN, TEST, NAMES, COLOURS = (
@@ -53,8 +53,7 @@ def read(folder: Path, task: str, data: DataSettings) -> Dataset:
         train, test = (np.array([row[path] for path in dict.fromkeys(given) if path in row], int) for given in lists)
         return Dataset(table, train, test, {}, str(root), missing)
     train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
-    pairs = test_pairs(table, test, data.split_seed) if task == "verify" else {}
-    return Dataset(table, train, test if task == "classify" else test[:0], pairs, str(root), missing, split)
+    return Dataset(table, train, *tested_parts(task, table, test, data.split_seed), str(root), missing, split)
 
 
 def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:

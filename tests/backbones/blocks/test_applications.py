@@ -6,6 +6,7 @@ import pytest
 
 from kcars.backbones.blocks.applications import application
 from kcars.backbones.build import build_backbone
+from kcars.backbones.catalogue import Scale
 from kcars.core.errors import KcarsError
 from kcars.models.networks import embedder, siamese, with_auxiliary
 from kcars.objectives.losses import build_loss
@@ -72,4 +73,4 @@ def test_what_does_not_fit_is_one_line():
     with pytest.raises(KcarsError, match="model.auxiliary: resnet50 has no auxiliary head"):
         build_backbone("resnet50", 96, grid=True)
     with pytest.raises(KcarsError, match="head: 'tail' is not known"):
-        embedder(build_backbone("resnet18", 32, width=0.125), head="tail")
+        embedder(build_backbone("resnet18", 32, scale=Scale(0.125)), head="tail")

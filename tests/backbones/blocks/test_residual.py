@@ -6,7 +6,7 @@ import pytest
 
 from kcars.backbones.blocks.residual import convolution, residual_network, scaled_width
 from kcars.backbones.build import build_backbone
-from kcars.backbones.catalogue import NORMALIZATIONS, those
+from kcars.backbones.catalogue import NORMALIZATIONS, Scale, those
 from kcars.core.errors import KcarsError
 from kcars.models.networks import classifier, embedder
 
@@ -75,7 +75,7 @@ def test_initial_weights_have_the_variance_of_fan_out():
 
 @pytest.mark.parametrize("name", those("scalable"))
 def test_every_layer_has_a_name_of_its_own_choosing(name):
-    names = [layer.name for layer in build_backbone(name, 32, width=0.125).layers]
+    names = [layer.name for layer in build_backbone(name, 32, scale=Scale(0.125)).layers]
     automatic = (
         "conv2d",
         "batch_normalization",
@@ -89,7 +89,7 @@ def test_every_layer_has_a_name_of_its_own_choosing(name):
 
 
 def test_pixels_are_scaled_inside_for_bytes_and_floats_alike():
-    model = build_backbone("resnet18", 32, width=0.125)
+    model = build_backbone("resnet18", 32, scale=Scale(0.125))
     scaling = keras.Model(model.input, model.get_layer("scaling").output)
     mean, std = NORMALIZATIONS["compcars"]
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("uint8")
@@ -100,8 +100,8 @@ def test_pixels_are_scaled_inside_for_bytes_and_floats_alike():
 
 def test_width_multiplies_every_width_by_eights():
     assert [scaled_width(64, width) for width in (1.0, 0.5, 0.25, 0.01)] == [64, 32, 16, 8]
-    assert build_backbone("resnet18", 32, width=0.5).output_shape == (None, 256)
-    large = build_backbone("simple_resnet_large", 32, width=0.5)
+    assert build_backbone("resnet18", 32, scale=Scale(0.5)).output_shape == (None, 256)
+    large = build_backbone("simple_resnet_large", 32, scale=Scale(0.5))
     assert large.get_layer("stem_conv").filters == 24 and large.output_shape == (None, 320)
 
 
@@ -109,8 +109,8 @@ def test_unknown_names_list_the_known():
     with pytest.raises(KcarsError, match="resnet19.*resnet18, simple_resnet, simple_resnet_large"):
         build_backbone("resnet19", 32)
     with pytest.raises(KcarsError, match="standard, compact"):
-        build_backbone("resnet18", 32, stem="big")
+        build_backbone("resnet18", 32, Scale(stem="big"))
     with pytest.raises(KcarsError, match="compcars, imagenet, half"):
         build_backbone("resnet18", 32, normalization="none")
     with pytest.raises(KcarsError, match="not above 0"):
-        build_backbone("resnet18", 32, width=0)
+        build_backbone("resnet18", 32, scale=Scale(0))
