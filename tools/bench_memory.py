@@ -50,7 +50,7 @@ def link_photos(folder: Path, count: int) -> None:
     from kcars.data.source import load
     from kcars.settings import DataSettings
 
-    drawn = load(None, "classify", DataSettings(size_px=64)).index
+    drawn = load(None, "classify", DataSettings(size_px=64)).table
     kept: list[Path] = []
     for number in range(count):
         place = folder / f"make-{number % CLASSES % 10}" / f"model-{number % CLASSES}"

@@ -143,7 +143,7 @@ def test_a_classifier_is_refused_in_one_line(index, small_runs, exports, drawn, 
 
 
 def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
-    moved = tmp_path / "moved.table"
+    moved = tmp_path / "moved.index"
     shutil.copytree(index, moved)
     facts = json.loads((moved / "index.json").read_text())
     facts["model"]["place"] = str(tmp_path / "gone")
@@ -157,12 +157,12 @@ def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["search", "none.table", "p.jpg"], "index none.table: does not exist"),
+        (["search", "none.index", "p.jpg"], "index none.index: does not exist"),
         (["add", ".", "p.jpg"], "is no index"),
-        (["cluster", "none.table", "--out", "o"], "does not exist"),
+        (["cluster", "none.index", "--out", "o"], "does not exist"),
         (["build", "none", "--model", "m", "--out", "o"], "none: there is no such folder"),
-        (["search", "none.table", "."], "is a folder; name one photo"),
-        (["search", "none.table", "p.jpg", "--box", "1,2"], "is no box"),
+        (["search", "none.index", "."], "is a folder; name one photo"),
+        (["search", "none.index", "p.jpg", "--box", "1,2"], "is no box"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, monkeypatch, arguments, told):

@@ -48,12 +48,12 @@ def test_an_index_brings_the_model_that_built_it_or_takes_its_export(index, expo
 def test_what_does_not_go_together_is_told(small_runs, exports, index, tmp_path):
     with pytest.raises(KcarsError, match="names cars, as .*classify does; the page has room for one of a kind"):
         load_all([small_runs["classify"], exports["classify"]])
-    other = shutil.copytree(index, tmp_path / "other.table")
+    other = shutil.copytree(index, tmp_path / "other.index")
     facts = json.loads((other / "index.json").read_text())
     facts["model"]["fingerprint"] = "another"
     del facts["content_sha256"]
     (other / "index.json").write_text(json.dumps(facts))
-    with pytest.raises(KcarsError, match="is not the model that built .*other.table"):
+    with pytest.raises(KcarsError, match="is not the model that built .*other.index"):
         load_all([exports["verify"]], other)
     facts["model"]["place"] = str(tmp_path / "gone")
     (other / "index.json").write_text(json.dumps(facts))

@@ -75,7 +75,7 @@ def test_the_recall_told_is_that_of_plain_numpy(few_are_many, monkeypatch):
     hits = []
     for own in asked:
         others = [row for row in by_numpy(vectors, vectors[own], 11)[0] if row != own][:10]
-        hits.append(len(set(found.table.search(vectors[own : own + 1], 11)[1][0].tolist()) & set(others)) / 10)
+        hits.append(len(set(found.index.search(vectors[own : own + 1], 11)[1][0].tolist()) & set(others)) / 10)
     assert found.facts["recall@10"] == pytest.approx(np.mean(hits), abs=1e-9)
     assert found.facts["recall@10"] < 0.95
 
