@@ -123,7 +123,8 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
         )  # No other format that these bytes could be, too.
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # Otherwise it would print what went wrong, whatever stands in it, and try the same once more.
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's classes of errors have no public base.
         told = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise KcarsError(f"{what}: {told if isinstance(error, Refused) else f'damaged ({told})'}; {remedy}") from None

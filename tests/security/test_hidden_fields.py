@@ -75,3 +75,10 @@ def test_a_weight_that_is_not_finite_is_not_hidden_by_a_type_that_is_none(tmp_pa
         tensor = TensorProto(name="also", dims=[1], raw_data=np.array([np.nan], np.float32).tobytes(), data_type=1)
         with pytest.raises(KcarsError, match="a weight is not finite"):
             load(onnx_export(tmp_path / "export", with_part(GRAPH_INITIALIZER, tensor.SerializeToString() + kind)))
+
+
+def test_onnx_runtime_prints_nothing_of_what_is_wrong(tmp_path, capfd):
+    """An input that no node gives, in a name that is no UTF-8, makes it print four lines on standard output and try once more."""
+    lost = onnx_model().SerializeToString().replace(b"\x0a\x05means", b"\x0a\x05m\xffans")
+    refused(tmp_path / "export", lost)
+    assert capfd.readouterr() == ("", "")
