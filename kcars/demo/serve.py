@@ -2,6 +2,7 @@
 
 import errno
 import importlib.util
+import logging
 import os
 import shutil
 import socket
@@ -55,6 +56,7 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts
     """
     with own_folder() as folder:
         _keep_to_itself(folder)
+        _keep_quiet()
         import uvicorn
 
         from kcars.demo.connections import Connection
@@ -134,6 +136,12 @@ def _keep_to_itself(folder: Folder) -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_OFFLINE": "1",
     }
+
+
+def _keep_quiet() -> None:
+    """Python prints warnings that a library logs, which it does of each odd form and each lost connection: visitors could fill the terminal."""
+    if logging.lastResort:
+        logging.lastResort.setLevel(logging.ERROR)
 
 
 def _theme():

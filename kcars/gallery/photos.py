@@ -18,6 +18,7 @@ from kcars.data.photo_table import with_make
 from kcars.images.decode import photo_bytes
 from kcars.inference.photo_source import Box
 from kcars.untrusted.reading import opened
+from kcars.untrusted.rows import Lines
 
 COLUMNS = ("path", "digest", "make", "model", "left", "top", "right", "bottom")
 MOST_PATH, MOST_NAME, MOST_LINE_BYTES = 4096, 4096, 2**16
@@ -84,10 +85,11 @@ def read_photos(file: Path, count: int, sha256: str | None = None) -> list[Kept]
             if sha256 and hashlib.file_digest(content, "sha256").hexdigest() != sha256:
                 raise ValueError("it is another than was written (SHA-256)")
             content.seek(0)
-            lines = csv.reader(io.TextIOWrapper(content, "utf-8", "surrogateescape", newline=""))
-            if next(lines, None) != list(COLUMNS):
+            lines = Lines(io.TextIOWrapper(content, "utf-8", "surrogateescape", newline=""))
+            rows = lines.rows(csv.reader(lines))
+            if next(rows, None) != list(COLUMNS):
                 raise ValueError("another head")
-            return [_kept(cells, line) for line, cells in enumerate(islice(lines, count + 1), 1)]
+            return [_kept(cells, line) for line, cells in enumerate(islice(rows, count + 1), 1)]
         except (ValueError, csv.Error) as error:
             raise KcarsError(f"{file}: cannot be read ({error}); build the index anew") from None
 

@@ -21,6 +21,7 @@ from kcars.images import video
 from kcars.images.decode import full_size, named, photo_bytes
 from kcars.untrusted import onnx_file
 from kcars.untrusted.reading import MIB, opened_list, read_bytes
+from kcars.untrusted.rows import ROW_CHARACTERS, Lines
 
 VIDEO_ENDINGS = video.ENDINGS
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -101,16 +102,18 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
     boxes: dict[Path, list[Box]] = {}
     disk, gone = Disk(file.parent), {}
     try:
-        with opened_list(file) as lines:
-            reader = csv.DictReader(lines, delimiter=delimiter(lines.readline()))
-            lines.seek(0)
+        with opened_list(file) as text:
+            head = text.readline(ROW_CHARACTERS)
+            text.seek(0)
+            lines = Lines(text)
+            reader = csv.DictReader(lines, delimiter=delimiter(head))
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             missing = [name for name in ("path", *BOX_COLUMNS) if name not in (reader.fieldnames or ())]
             if missing:
                 raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
             if twice := [name for name, count in Counter(reader.fieldnames).items() if name and count > 1]:
                 raise KcarsError(f"{file}: has two columns {twice[0]}; each stands once")
-            for line in reader:
+            for line in lines.rows(reader):
                 where = f"{file} line {reader.line_num}"
                 if not line["path"] or "\0" in line["path"] or None in line:
                     raise KcarsError(

@@ -6,7 +6,7 @@ import numpy as np
 from kcars.core import telemetry
 from kcars.core.errors import KcarsError
 from kcars.untrusted import protobuf
-from kcars.untrusted.protobuf import named
+from kcars.untrusted.protobuf import Value, named
 
 # What tf2onnx makes of kcars' networks, and what it may make of them in another version: none loops, reads or writes a file, or makes a
 # tensor of a size that its inputs do not have.
@@ -55,7 +55,7 @@ def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
         raise Refused("holds no graph")
 
 
-def _refuse_graph(graph: int | memoryview, operations, depth: int) -> None:
+def _refuse_graph(graph: Value, operations, depth: int) -> None:
     if depth > MOST_DEPTH or isinstance(graph, int):
         raise Refused("its graphs are nested too deeply, or are none")
     for number, value in protobuf.fields(graph):
@@ -67,7 +67,7 @@ def _refuse_graph(graph: int | memoryview, operations, depth: int) -> None:
             _refuse_sparse(value)
 
 
-def _refuse_node(node: int | memoryview, operations, depth: int) -> None:
+def _refuse_node(node: Value, operations, depth: int) -> None:
     kind = domain = ""
     for number, value in protobuf.fields(node):
         if number == _NODE_TYPE:
@@ -81,7 +81,7 @@ def _refuse_node(node: int | memoryview, operations, depth: int) -> None:
         raise Refused(f"uses the operation {named[:80]!r}, which no export of kcars uses")
 
 
-def _refuse_attribute(attribute: int | memoryview, operations, depth: int) -> None:
+def _refuse_attribute(attribute: Value, operations, depth: int) -> None:
     for number, value in protobuf.fields(attribute):
         if number in _ATTRIBUTE_TENSORS:
             _refuse_tensor(value)
@@ -91,24 +91,23 @@ def _refuse_attribute(attribute: int | memoryview, operations, depth: int) -> No
             _refuse_graph(value, operations, depth + 1)
 
 
-def _refuse_sparse(sparse: int | memoryview) -> None:
+def _refuse_sparse(sparse: Value) -> None:
     for number in _SPARSE_TENSORS:
         for tensor in protobuf.messages(sparse, number):
             _refuse_tensor(tensor)
 
 
-def _refuse_tensor(tensor: int | memoryview) -> None:
-    kind: int | memoryview = 0
-    numbers: list[tuple[int, memoryview]] = []
+def _refuse_tensor(tensor: Value) -> None:
+    kind, numbers = 0, []
     for number, value in protobuf.fields(tensor):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
             raise Refused("keeps weights in other files, which are not read; a model of one file is")
-        if number == _TENSOR_TYPE:
-            kind = value
+        if number == _TENSOR_TYPE and isinstance(value, int):
+            kind = value & 0xFFFFFFFF  # As an int32 is read.
         elif number in (_TENSOR_RAW, _TENSOR_FLOATS, _TENSOR_DOUBLES) and not isinstance(value, int):
             numbers.append((number, value))
     for number, value in numbers:
-        dtype = {_TENSOR_FLOATS: _FLOATS[1], _TENSOR_DOUBLES: _FLOATS[11]}.get(number) or _FLOATS.get(kind)  # pyright: ignore[reportArgumentType]  Bytes are no type, and give none.
+        dtype = {_TENSOR_FLOATS: _FLOATS[1], _TENSOR_DOUBLES: _FLOATS[11]}.get(number) or _FLOATS.get(kind)
         if dtype and len(value) % dtype.itemsize == 0 and not np.isfinite(np.frombuffer(value, dtype)).all():
             raise Refused("is damaged: a weight is not finite")
 
@@ -124,7 +123,8 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
         )  # No other format that these bytes could be, too.
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        # Otherwise it would print what went wrong, whatever stands in it, and try the same once more.
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's classes of errors have no public base.
         told = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise KcarsError(f"{what}: {told if isinstance(error, Refused) else f'damaged ({told})'}; {remedy}") from None

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_VARINT_BYTES = 10
+# A key has 32 bits. Of a longer one some readers take the lowest 32: another field than its number tells.
+MOST_KEY = 2**32 - 1
 
 
 def named(text: str) -> frozenset[str]:
@@ -11,19 +13,22 @@ def named(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """(field number, value) in the order of the message: a number for a varint, the bytes of anything else.
+Value = int | bytes | memoryview
 
-    ValueError where the message is cut off or is none.
+
+def fields(message: Value) -> Iterator[tuple[int, Value]]:
+    """(field number, value) in the order of the message: an int for a varint, bytes for 4 or 8 of fixed size, a view of texts and messages.
+
+    A library passes over a field whose kind is not that of its schema; kinds are told apart so that its reader can. ValueError where the
+    message is cut off or is none.
     """
-    if isinstance(message, int):
-        raise ValueError("a number in the place of a message")
+    message = _view(message, "a message")
     place, end = 0, len(message)
     while place < end:
         key, place = varint(message, place)
         number, kind = key >> 3, key & 7
-        if not number:
-            raise ValueError("a field without a number")
+        if not number or key > MOST_KEY:
+            raise ValueError("a field without a number" if not number else "a field of a number that is too large")
         if kind == VARINT:
             value, place = varint(message, place)
             yield number, value
@@ -36,7 +41,8 @@ def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError(f"a field of wire type {kind}")
         if size > end - place:
             raise ValueError("a field that is cut off")
-        yield number, message[place : place + size]
+        value = message[place : place + size]
+        yield number, value if kind == BYTES else bytes(value)
         place += size
 
 
@@ -53,28 +59,17 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
     raise ValueError("a number that is cut off")
 
 
-def varints(value: int | memoryview) -> list[int]:
-    """The numbers of a repeated field: one of them, or several packed."""
-    if isinstance(value, int):
-        return [value]
-    found, place = [], 0
-    while place < len(value):
-        number, place = varint(value, place)
-        found.append(number)
-    return found
-
-
-def text(value: int | memoryview) -> str:
+def text(value: Value) -> str:
     """A string field; ValueError where it is no text."""
-    if isinstance(value, int):
-        raise ValueError("a number in the place of a text")
-    return bytes(value).decode("utf-8")
+    return bytes(_view(value, "a text")).decode("utf-8")
 
 
-def messages(message: int | memoryview, number: int) -> Iterator[memoryview]:
+def messages(message: Value, number: int) -> Iterator[memoryview]:
     """The submessages of one field; ValueError where it holds something else."""
-    for found, value in fields(message):
-        if found == number:
-            if isinstance(value, int):
-                raise ValueError("a number in the place of a message")
-            yield value
+    return (_view(value, "a message") for found, value in fields(message) if found == number)
+
+
+def _view(value: Value, what: str) -> memoryview:
+    if not isinstance(value, memoryview):
+        raise ValueError(f"a number in the place of {what}")
+    return value

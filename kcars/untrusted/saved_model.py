@@ -8,6 +8,7 @@ import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
+from kcars.untrusted import variable_list
 from kcars.untrusted.protobuf import named
 from kcars.untrusted.reading import MIB, opened, read_bytes, refuse_links
 
@@ -213,11 +214,11 @@ def _refuse_variables(tf, folder: Path) -> None:
     data = sorted((folder / VARIABLES).parent.glob("variables.data-*"))
     if len(data) != 1:
         raise _Refused(f"has {len(data)} files of variables; an export has one")
-    most = limits().model_mib * MIB
-    for file in (*data, folder / f"{VARIABLES}.index"):
-        with opened(file, most, folder):
-            pass
-    stored, size = tf.train.load_checkpoint(str(folder / VARIABLES)), data[0].stat().st_size
+    with opened(data[0], limits().model_mib * MIB, folder):
+        pass
+    size = data[0].stat().st_size
+    variable_list.refuse_impossible(read_bytes(folder / f"{VARIABLES}.index", variable_list.LIST_BYTES, folder), size)
+    stored = tf.train.load_checkpoint(str(folder / VARIABLES))
     shapes, types = stored.get_variable_to_shape_map(), stored.get_variable_to_dtype_map()
     numbers = {name: int(np.prod(shape, dtype=object)) for name, shape in shapes.items() if types[name].is_floating}
     if sum(numbers[name] * types[name].size for name in numbers) > size:

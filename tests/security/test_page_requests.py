@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -32,8 +33,9 @@ START_S, WAIT_S = 240, 60
 class Page:
     """A page's process, as an attacker on the network sees it."""
 
-    def __init__(self, process: subprocess.Popen, port: int):
-        self.process, self.port = process, port
+    def __init__(self, process: subprocess.Popen, port: int, errors: Path):
+        """errors: what its terminal would show."""
+        self.process, self.port, self.errors = process, port, errors
 
     def ask(self, method: str, path: str, body=None, headers=(), host=None):
         """(status, headers, content) of an answer."""
@@ -78,7 +80,7 @@ def started(folder: Path, limits: str = LIMITS):
         )
     try:
         assert select.select([process.stdout], [], [], START_S)[0], "no page within minutes"
-        yield Page(process, int(process.stdout.readline()))
+        yield Page(process, int(process.stdout.readline()), folder / "errors")
     finally:
         process.kill()
         process.wait(WAIT_S)
@@ -419,6 +421,20 @@ def test_whoever_does_not_read_an_answer_is_let_go(page):
     with opened, pytest.raises((BrokenPipeError, ConnectionResetError)):
         while time.monotonic() - began < 60:
             opened.sendall(request * 100)
+
+
+def test_no_visitor_fills_the_terminal(page):
+    """Python prints what libraries warn of where nobody says otherwise: forms that are none, answers to a connection that is lost."""
+    before = page.errors.read_text()
+    _, sent = page.upload(os.urandom(900_000))
+    for _ in range(10):
+        assert page.ask("POST", f"{API}/upload", b"hello", FORM)[0] == 400
+        visitor = page.send(f"GET {API}/file={sent} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        visitor.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )  # Closing resets the connection.
+        visitor.close()
+    assert page.lives() and page.errors.read_text() == before
 
 
 @pytest.mark.parametrize("unread", [0, 7])

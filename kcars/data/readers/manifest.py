@@ -18,6 +18,7 @@ from kcars.data.readers.own import SPLITS, Photo, dataset, split_of
 from kcars.data.spelling import Disk, one_spelling
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted.reading import opened_list
+from kcars.untrusted.rows import ROW_CHARACTERS, Lines
 
 PHOTOS, PAIRS = "photos.csv", "pairs.csv"
 _BOX = ("left", "top", "right", "bottom")
@@ -173,8 +174,10 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
     """(line number, values by column, without blanks at their ends) of a CSV with a header; KcarsError for what is no such file."""
     try:
         with opened_list(file) as text:
-            reader = csv.DictReader(text, strict=True, delimiter=delimiter(text.readline()))
+            head = text.readline(ROW_CHARACTERS)
             text.seek(0)
+            lines = Lines(text)
+            reader = csv.DictReader(lines, strict=True, delimiter=delimiter(head))
             columns = reader.fieldnames or []
             for column in columns:
                 if column not in known:
@@ -183,7 +186,7 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
                 raise KcarsError(
                     f"{file}:1: columns {', '.join(columns)}; each once, {', '.join(sorted(needed))} among them"
                 )
-            for row in reader:
+            for row in lines.rows(reader):
                 if None in row or None in row.values():
                     raise KcarsError(
                         f"{file}:{reader.line_num}: has not as many values as there are columns, {len(columns)}"
