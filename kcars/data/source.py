@@ -44,7 +44,8 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
 
 def refuse_within(path: Path | None, out: Path) -> None:
     """KcarsError where `out` lies within class folders, or what else takes any picture: those that a command writes would be photos."""
-    if path is None or not os.path.isdir(path) or not reader_of(path).takes_any_picture:
+    reader = reader_of(path) if path is not None and os.path.isdir(path) else None
+    if path is None or reader is None or not reader.takes_any_picture:
         return
     root, place = real_path(path), real_path(out)
     if place.is_relative_to(root) and not any(part.startswith(".") for part in place.relative_to(root).parts):
@@ -69,4 +70,5 @@ def load_every_task(path: Path | None, data: DataSettings | None = None) -> tupl
 def listed_faults(path: Path | None) -> list[Fault]:
     """What reading passes over, as the reader of a folder finds it: in lists, beside class folders, beside photos.csv."""
     folder = drawn_folder() if path is None else Path(path)
-    return reader_of(folder).listed_faults(folder) if folder.is_dir() else []
+    reader = reader_of(folder) if folder.is_dir() else None
+    return reader.listed_faults(folder) if reader else []

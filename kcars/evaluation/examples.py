@@ -4,11 +4,13 @@ Tables are a run's photos.csv, classes.csv and pairs.csv as columns, of text or 
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 CONFUSIONS, PHOTOS_A_CLASS, DOUBTED, PAIRS = 10, 4, 24, 6
-Table = dict[str, list]
+Table = Mapping[str, Any]
 
 
 def confusions(photos: Table, most: int = CONFUSIONS) -> list[dict]:
@@ -74,14 +76,14 @@ def _once(pairs: Table, places, most: int) -> list[int]:
     return chosen
 
 
-def shown_photos(tables: dict[str, Table]) -> list[str]:
+def shown_photos(tables: Mapping[str, Table]) -> list[str]:
     """Paths of all photos that a report on these tables shows."""
     paths = dict.fromkeys(shown_alone(tables))
     paths |= dict.fromkeys(path for pair in shown_pairs(tables) for path in pair)
     return list(paths)
 
 
-def shown_alone(tables: dict[str, Table]) -> list[str]:
+def shown_alone(tables: Mapping[str, Table]) -> list[str]:
     """Paths of those that it shows each with its name, of a classifier."""
     if not (photos := tables.get("photos.csv")):
         return []
@@ -89,7 +91,7 @@ def shown_alone(tables: dict[str, Table]) -> list[str]:
     return list(dict.fromkeys(photos["path"][place] for place in places))
 
 
-def shown_pairs(tables: dict[str, Table]) -> list[tuple[str, str]]:
+def shown_pairs(tables: Mapping[str, Table]) -> list[tuple[str, str]]:
     """Left and right path of each pair that it shows, of a verifier."""
     if not (pairs := tables.get("pairs.csv")):
         return []

@@ -1,6 +1,6 @@
 """Maps of where a network looked, of the photos and pairs that a report shows: a table in the run folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ Maps = dict[tuple[str, str], np.ndarray]
 
 
 def write_maps(
-    run: Run, tables: dict[str, Table], table: PhotoTable, store: PixelStore, outputs: Callable, cam: GradCam
+    run: Run, tables: Mapping[str, Table], table: PhotoTable, store: PixelStore, outputs: Callable, cam: GradCam
 ) -> None:
     """Write photo, photo beside it ("" where it stands alone) and map of each that a report on the tables shows.
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path
@@ -26,9 +26,10 @@ def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
 
     Raises KcarsError where there is no such folder, it holds no photo, describes itself wrongly, or leads out of itself.
     """
-    if not os.path.isdir(folder):
+    reader = reader_of(folder, describing=True) if os.path.isdir(folder) else None
+    if reader is None:
         raise KcarsError(f"{folder}: there is no such folder")
-    found = reader_of(folder, describing=True).every_photo(folder)
+    found = reader.every_photo(folder)
     named = [_named(found.root, one.path, one.make, one.model, one.box if boxes else None) for one in found.photos]
     return named, found.unnamed
 
@@ -68,5 +69,5 @@ def in_boxes(photos: Iterable[Named], file: Path) -> list[Named]:
     return [
         one._replace(photo=replace(one.photo, box=box))
         for one in photos
-        for box in boxes.get(real_path(one.photo.source), [one.photo.box])
+        for box in boxes.get(real_path(cast(Path, one.photo.source)), [one.photo.box])
     ]

@@ -30,7 +30,7 @@ def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, mor
     """
     values_of_more = more(np.ones(len(scores))) if more else {}
     samples = {key: np.full(replicates, np.nan) for key in (*computed("pairs", resampled=True), *values_of_more)}
-    for rows, weights in _pair_weights(*groups, replicates, seed):
+    for rows, weights in _pair_weights(groups, replicates, seed):
         found = pair_scores(same, scores, threshold, weights, resampled=True)
         for key, values in (found | more(weights) if more else found).items():
             samples[key][rows] = values
@@ -47,14 +47,14 @@ def paired_difference(same, scores_a, scores_b, groups, replicates=1000, seed=0)
     without 0 says that the two differ, on other pairs; how other seeds would come out it does not say.
     """
     samples = np.full(replicates, np.nan)
-    for rows, weights in _pair_weights(*groups, replicates, seed):
+    for rows, weights in _pair_weights(groups, replicates, seed):
         samples[rows] = _mean_auc(same, scores_a, weights) - _mean_auc(same, scores_b, weights)
     return float(_mean_auc(same, scores_a) - _mean_auc(same, scores_b)), *_percentiles(samples)
 
 
 def _mean_auc(same, scores, weights=None):
     """Mean ROC-AUC of the runs, (replicates,) for weights (replicates, n)."""
-    return np.mean([roc_auc(same, run, weights) for run in np.atleast_2d(scores)], axis=0)
+    return np.mean(np.stack([roc_auc(same, run, weights) for run in np.atleast_2d(scores)]), axis=0)
 
 
 def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
@@ -152,24 +152,24 @@ def _centred(samples, value):
     return np.maximum(moved, 0.0) if np.nanmin(samples) >= 0 else moved
 
 
-def _pair_weights(left_groups, right_groups, replicates, seed):
+def _pair_weights(groups, replicates, seed):
     """Yields (slice of replicates, their weights (..., pairs) float64); nothing for fewer than two groups."""
-    left_groups, right_groups = np.asarray(left_groups), np.asarray(right_groups)
+    left_groups, right_groups = map(np.asarray, groups)
     if left_groups.ndim != 1 or left_groups.shape != right_groups.shape:
         raise KcarsError(
             f"groups: shapes {left_groups.shape}, {right_groups.shape}; give a left and a right group a pair."
         )
     names, numbers = np.unique(np.concatenate([left_groups, right_groups]), return_inverse=True)
-    groups = len(names)
-    if groups < 2:
+    distinct = len(names)
+    if distinct < 2:
         return
     left, right = numbers.reshape(2, -1)
-    right = np.where(left == right, groups, right)  # the extra column of ones below
+    right = np.where(left == right, distinct, right)  # the extra column of ones below
     random = generator(seed, "resamples", 0)
     size = max(1, CHUNK_WEIGHTS // len(left))
     for start in range(0, replicates, size):
         rows = slice(start, min(start + size, replicates))
-        drawn = random.multinomial(groups, np.full(groups, 1 / groups), size=rows.stop - start)
+        drawn = random.multinomial(distinct, np.full(distinct, 1 / distinct), size=rows.stop - start)
         counts = np.column_stack([drawn, np.ones(len(drawn))])
         yield rows, counts[:, left] * counts[:, right]
 

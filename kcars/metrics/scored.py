@@ -55,8 +55,8 @@ class ScoredPairs:
         ordered = self.scores[order]
         last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(ordered) else order
         weights, alike = self.weights[..., order], self.same[order]
-        totals = [_running_totals(weights * kind, last) for kind in (~alike, alike)]
-        return *totals, np.append(np.inf, ordered[last])
+        different, same = (_running_totals(weights * kind, last) for kind in (~alike, alike))
+        return different, same, np.append(np.inf, ordered[last])
 
     @cached_property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ Functions on pairs take `weights` of shape (n,) or (replicates, n), and then ret
 import numpy as np
 
 from kcars.core.errors import KcarsError
-from kcars.metrics.catalogue import SCORES, computed
+from kcars.metrics.catalogue import computed
 from kcars.metrics.scored import ScoredPairs, ScoredPhotos, finite, ratio
 
 
@@ -177,11 +177,11 @@ def class_scores(scores, classes):
 
 
 def _of_photos(name, confusion):
-    return float(SCORES[name].photos(ScoredPhotos.of_confusion(confusion)))
+    return float(computed("photos")[name](ScoredPhotos.of_confusion(confusion)))
 
 
 def _of_pairs(name, same, scores, weights):
-    return _plain(SCORES[name].pairs(ScoredPairs(same, scores, weights=weights)))
+    return _plain(computed("pairs")[name](ScoredPairs(same, scores, weights=weights)))
 
 
 def _class_numbers(name, values, classes):

@@ -1,5 +1,7 @@
 """The confusion matrix of training, kept on the device; balanced metrics and the recall of each class are read from it."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -83,7 +85,7 @@ class BalancedMetrics(keras.callbacks.Callback):
         super().__init__()
         self.record, self.rows, self.cells = record, [], 1 + classes
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict[str, Any]):
         for metric in _matrices(self.model):
             matrix = np.asarray(metric.matrix).astype(np.int64)
             logs["macro_f1"] = scores.macro_f1(matrix)

@@ -36,14 +36,20 @@ def find_root(folder: Path) -> Path | None:
     return None
 
 
+def _root_of(folder: Path) -> Path:
+    """As `find_root`; KcarsError where there is none."""
+    root = find_root(folder)
+    if root is None:
+        raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
+    return root
+
+
 def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
     """The Dataset of a task from a CompCars tree; photos that are listed and missing are named in `missing`.
 
     `data.split: all` reads every photo of the release, listed or not, and splits them by seed.
     """
-    root = find_root(folder)
-    if root is None:
-        raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
+    root = _root_of(folder)
     if data is not None and data.split == "all":
         return _read_all(root, task, data)
     lists = root / "train_test_split"
@@ -73,7 +79,7 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
     """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
     table = every_photo(root)
-    refuse_undecodable(table.root, table.paths)
+    refuse_undecodable(table.root, table.paths.tolist())
     train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
     twin = _twins(table)
     train = train[~np.isin(twin[train], twin[test])]
@@ -104,7 +110,7 @@ def _every_photo(folder: Path) -> list[str]:
 
 def listed_faults(folder: Path) -> list[Fault]:
     """What the release's lists and label files hold that reading passes over, for the doctor."""
-    root = find_root(folder)
+    root = _root_of(folder)
     lists = root / "train_test_split"
     faults, photos, pairs = [], set(), {}
     for name in ("classification/train", "classification/test", "verification/verification_train"):
@@ -269,7 +275,7 @@ READERS.register(
         "CompCars' layout",
         matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
         read=read,
-        described=lambda folder: Described.of_table(every_photo(_described_root(folder))),
+        described=lambda folder: Described.of_table(every_photo(_described_root(folder) or folder)),
         describes=lambda folder: _described_root(folder) is not None,
         listed_faults=listed_faults,
     )

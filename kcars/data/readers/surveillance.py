@@ -72,7 +72,7 @@ def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:
             "model": model,
             "colour": np.array([colour.get(path, -1) for path in paths], np.int32),
         },
-        box=np.tile(np.int32(NO_BOX), (count, 1)),
+        box=np.tile(np.array(NO_BOX, np.int32), (count, 1)),
         viewpoint=np.ones(count, np.int8),  # All are seen from the front.
         year=np.full(count, -1, np.int16),
         bytes=sizes,
