@@ -11,7 +11,12 @@ from kcars.untrusted.reading import MIB, json_in, opened, opened_zip
 KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that hold code, which Keras' own safe mode refuses too.
 CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
-MODULES = ("keras", "builtins", "kcars")
+PARTS = (
+    "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers",
+    "optimizers.schedules", "regularizers",
+)  # fmt: skip
+MODULES = {"keras", "builtins", *(f"keras.{part}" for part in PARTS)}
+INNER = ("keras.src.", "kcars.")  # Of these Keras makes layers and operations, and nothing else.
 MOST_DATASETS, DEEPEST = 100_000, 64  # With groups; of groups within groups.
 
 
@@ -54,7 +59,11 @@ def _keras(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_code(config) -> None:
-    """Refused where a part of a model's description is a layer of code, or of another library."""
+    """Refused where a part of a model's description is a layer of code, of another library, or a function of Keras' tools.
+
+    Keras calls a function while it rebuilds a model, also one that fetches or writes a file. Of "builtins" it finds activations,
+    losses and the like alone.
+    """
     coming = [config]
     while coming:
         part = coming.pop()
@@ -62,10 +71,12 @@ def _refuse_code(config) -> None:
             name, module = part.get("class_name"), part.get("module")
             if name in CODE:
                 raise Refused(f"cannot be loaded as .keras: it holds code ({name}), which is not run")
-            if isinstance(module, str) and module and module.split(".")[0] not in MODULES:
+            if isinstance(module, str) and module and module not in MODULES and not module.startswith(INNER):
                 raise Refused(
                     f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported"
                 )
+            if name == "function" and module != "builtins":
+                raise Refused("cannot be loaded as .keras: it calls a function that is no part of a network")
             coming += part.values()
         elif isinstance(part, list):
             coming += part
