@@ -10,6 +10,7 @@ from support.compcars_tree import write_photo
 
 from kcars.core.errors import KcarsError
 from kcars.data.readers import compcars
+from kcars.images import video
 from kcars.runs.checkpoint import load_best
 from kcars.runs.provenance import WHOLE, photo_keys
 from kcars.settings import DataSettings
@@ -80,3 +81,33 @@ def test_zeros_behind_the_pictures_of_a_run_end_them(tmp_path):
         writer.write(event.SerializeToString())
     enlarge(tmp_path / "events")  # Zeros are records of nothing with a wrong checksum.
     assert [(step, value.tag) for step, value in _pictures([tmp_path / "events"])] == [(1, "photos")]
+
+
+def test_zeros_behind_a_video_end_it(tmp_path, monkeypatch):
+    """FFmpeg looks for the next frame of an AVI file in all of them; OpenCV ends a try after 30 seconds, and there were a thousand tries."""
+    import cv2
+
+    class Capture:
+        """Five frames, and then none."""
+
+        def __init__(self, place):
+            self.tries, self._capture = 0, cv2.VideoCapture(place, cv2.CAP_FFMPEG)
+
+        def __getattr__(self, name):
+            return getattr(self._capture, name)
+
+        def grab(self):
+            self.tries += 1
+            assert self.tries < 7
+            return self.tries < 6 and self._capture.grab()
+
+    monkeypatch.setattr(video, "_capture", Capture)
+    monkeypatch.setattr(video, "STALLED_SECONDS", -1)  # Any failure takes longer.
+    writer = cv2.VideoWriter(str(tmp_path / "a.mkv"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 64))
+    for number in range(5):
+        writer.write(np.full((64, 64, 3), 40 * number, np.uint8))
+    writer.release()
+    found = []
+    with pytest.raises(KcarsError, match=r"a\.mkv: nothing can be decoded for -1 s behind frame 5; what follows"):
+        found.extend(video.frames(tmp_path / "a.mkv", 0.01))
+    assert len(found) == 5
