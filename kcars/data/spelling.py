@@ -16,6 +16,7 @@ from kcars.core.plain_text import warn
 
 Label = tuple[str, str]  # Make and model, "" where there is none.
 _NAMED = 3  # So many names in a message, no more.
+_MOST_ALIKE = 16  # Folders of two forms within each other double at each level.
 
 
 def plain(name: str) -> str:
@@ -63,7 +64,7 @@ def _warn_of_joined(source: str, variants: tuple[tuple[str, ...], ...]) -> None:
 
 
 class Disk:
-    """The files below a folder by their names in another spelling; each folder is listed once."""
+    """The files below a folder by their names in another spelling; each folder is listed once, and links to folders are not followed."""
 
     def __init__(self, root: Path):
         self._root, self._folders = root, {}
@@ -82,13 +83,15 @@ class Disk:
         return next(iter(self._alike(path, plain)), None)
 
     def _alike(self, path: str, form: Callable[[str], str]) -> list[str]:
-        """Paths that are equal to this one in a form."""
+        """Paths that are equal to this one in a form; none where more than `_MOST_ALIKE` begin like it."""
         places = [""]
         for part in path.split("/"):
             wanted = form(part)
             places = [
                 os.path.join(place, name) for place in places for name in self._names(place, form).get(wanted, ())
             ]
+            if len(places) > _MOST_ALIKE:
+                return []
         return places
 
     def _names(self, folder: str, form: Callable[[str], str]) -> dict[str, list[str]]:
@@ -96,8 +99,9 @@ class Disk:
         if (folder, form) not in self._folders:
             names = self._folders[folder, form] = {}
             with contextlib.suppress(OSError, ValueError):
-                for name in os.listdir(os.path.join(self._root, folder)):
-                    names.setdefault(form(name), []).append(name)
+                for entry in os.scandir(os.path.join(self._root, folder)):
+                    if not (entry.is_symlink() and os.path.isdir(entry.path)):
+                        names.setdefault(form(entry.name), []).append(entry.name)
         return self._folders[folder, form]
 
 

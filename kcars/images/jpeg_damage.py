@@ -9,6 +9,9 @@ import re
 
 import numpy as np
 
+from kcars.core.limits import limits
+from kcars.images.beyond_limit import too_many_segments
+
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Between the bytes of a scan and the marker behind them: a decoder that needs more bytes than there are takes these for the
@@ -55,11 +58,13 @@ def ends_grey(stored: np.ndarray) -> bool:
 def padded(data: bytes, first_scan: int) -> bytes | None:
     """A JPEG with PADDING before each marker behind the head of its first scan, whose place is given, to the end of the image.
 
-    None where that end is lacking.
+    None where that end is lacking. ValueError for more markers than `photo_segments`: each becomes many times as long.
     """
-    place = _behind_segment(data, first_scan)
+    place, most = _behind_segment(data, first_scan), limits().photo_segments
     parts = [data[:place]]
-    for found in _MARKER.finditer(data, place):
+    for number, found in enumerate(_MARKER.finditer(data, place), 1):
+        if number > most:
+            raise too_many_segments()
         parts += [data[place : found.start()], PADDING]
         place = found.start()
         if found.group() == _END:

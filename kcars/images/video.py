@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import threading
+import time as clock
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ _OPTIONS = {
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,asf",
 }
 _VARIABLE, _LOCK = "OPENCV_FFMPEG_CAPTURE_OPTIONS", threading.Lock()
+STALLED_SECONDS = 20  # So long nothing can be decoded at the most; at a file's end a thousand tries take milliseconds.
 _ODD = 0.1  # Share of frames at other distances than most, above which a video's rate counts as variable.
 
 
@@ -51,7 +53,11 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
             _refuse_size(
                 video, *(int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
             )
-            yield from _every(capture, video, every_seconds, times)
+            try:
+                yield from _every(capture, video, every_seconds, times)
+            except _Stalled:
+                told = f"nothing can be decoded for {STALLED_SECONDS} s behind frame {times.count}"
+                raise KcarsError(f"{video}: {told}; what follows is not read") from None
         if not times.count:
             raise KcarsError(f"{video}: {NO_VIDEO}")
         if lost := times.lost(video, capture):
@@ -124,15 +130,24 @@ class _Times:
         return between + (after if after > 2 else 0)  # Durations are a frame or two longer where sound goes on.
 
 
+class _Stalled(Exception):
+    """No frame comes for too long."""
+
+
 def _grabbed(capture: cv2.VideoCapture) -> Iterator[None]:
-    """Once for each frame that can be decoded; what fails is passed over until nothing comes for `video_damaged_frames` tries."""
-    failed = 0
+    """Once for each frame that can be decoded; what fails is passed over until nothing comes for `video_damaged_frames` tries.
+
+    _Stalled where those take longer than `STALLED_SECONDS`: FFmpeg looks for a frame in all that follows, such as gigabytes of zeros.
+    """
+    failed, since = 0, clock.monotonic()
     while failed < limits().video_damaged_frames:
         if capture.grab():
-            failed = 0
             yield
+            failed, since = 0, clock.monotonic()
         else:
             failed += 1
+            if clock.monotonic() - since > STALLED_SECONDS:
+                raise _Stalled
 
 
 def _capture(video: str) -> cv2.VideoCapture:

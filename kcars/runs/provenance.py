@@ -1,6 +1,7 @@
 """What a run has learned from, photo by photo, so that nothing of it is ever tested on as if it were new."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ import numpy as np
 
 from kcars.core.csv_files import csv_text
 from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
 from kcars.data.photo_table import PhotoTable, plain, with_make
 from kcars.runs.run import Run
 from kcars.schemas.tables import columns_in
 from kcars.tasks.plan import Plan
+from kcars.untrusted.reading import MIB
 
 TABLE = "learned_photos.csv"
 WHOLE = "blake2b:"  # Begins keys of whole files; those of earlier versions are bare digits.
@@ -95,13 +98,18 @@ def _lines(run: Run) -> list[dict[str, str]]:
 
 
 def photo_keys(table: PhotoTable, rows: np.ndarray, key: Callable[[Path], str] | None = None) -> list[str]:
-    """A key of each photo that is equal for equal files alone, wherever they lie: the digest of its whole content."""
+    """A key of each photo that is equal for equal files alone, wherever they lie: the digest of its whole content.
+
+    Of a file larger than `photo_mib`, which is read as no photo, its size.
+    """
     with ThreadPoolExecutor(joblib.cpu_count()) as readers:
         return list(readers.map(key or _whole_key, (table.root / path for path in table.paths[rows].tolist())))
 
 
 def _whole_key(file: Path) -> str:
     with file.open("rb") as content:
+        if (size := os.fstat(content.fileno()).st_size) > limits().photo_mib * MIB:
+            return f"{WHOLE}{size} bytes"
         return WHOLE + hashlib.file_digest(content, partial(hashlib.blake2b, digest_size=16)).hexdigest()
 
 

@@ -121,9 +121,9 @@ class RunFolder:
             return array_in(content, self.path / name)
 
     def sha256(self, name: str) -> str:
-        """Of a file's content, of whatever size; KcarsError where it is not as it was written."""
+        """Of a file's content, of at most `model_mib`; KcarsError where it is not as it was written."""
         for _ in range(TRIES):
-            with opened(self.place(name)) as file:
+            with self._advising(name), opened(self.place(name), limits().model_mib * MIB) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if self._accepts(name, found):
                 return found
@@ -183,12 +183,18 @@ class RunFolder:
             yield
             return
         before = self._digests()
-        accepted = before.get(name) or ([sha256(self.path / name)] if self.has(name) else [])
+        accepted = before.get(name) or self._digest_of_old(name)
         if accepted != [digest]:
             self._write_digests(before | {name: list(dict.fromkeys([*accepted, digest]))})
         yield
         if accepted != [digest]:
             self._write_digests(before | {name: [digest]})
+
+    def _digest_of_old(self, name: str) -> list[str]:
+        """The digest of a file that is to be replaced; none where it is not there, or too large to be read by anyone."""
+        if not self.has(name) or os.stat(self.path / name).st_size > limits().model_mib * MIB:
+            return []
+        return [sha256(self.path / name)]
 
     def _digests(self) -> DigestsFile:
         """File -> SHA-256 digests of what it may hold; none where an earlier kcars wrote the run."""

@@ -11,7 +11,12 @@ from kcars.untrusted.reading import MIB, json_in, opened, opened_zip
 KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
 # Layers that hold code, which Keras' own safe mode refuses too.
 CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
-MODULES = ("keras", "builtins", "kcars")
+PARTS = (
+    "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers",
+    "optimizers.schedules", "regularizers",
+)  # fmt: skip
+MODULES = {"keras", "builtins", *(f"keras.{part}" for part in PARTS)}
+INNER = ("keras.src.", "kcars.")  # Of these Keras makes layers and operations, and nothing else.
 MOST_DATASETS, DEEPEST = 100_000, 64  # With groups; of groups within groups.
 
 
@@ -54,7 +59,11 @@ def _keras(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_code(config) -> None:
-    """Refused where a part of a model's description is a layer of code, or of another library."""
+    """Refused where a part of a model's description is a layer of code, of another library, or a function of Keras' tools.
+
+    Keras calls a function while it rebuilds a model, also one that fetches or writes a file. Of "builtins" it finds activations,
+    losses and the like alone.
+    """
     coming = [config]
     while coming:
         part = coming.pop()
@@ -62,10 +71,12 @@ def _refuse_code(config) -> None:
             name, module = part.get("class_name"), part.get("module")
             if name in CODE:
                 raise Refused(f"cannot be loaded as .keras: it holds code ({name}), which is not run")
-            if isinstance(module, str) and module and module.split(".")[0] not in MODULES:
+            if isinstance(module, str) and module and module not in MODULES and not module.startswith(INNER):
                 raise Refused(
                     f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported"
                 )
+            if name == "function" and module != "builtins":
+                raise Refused("cannot be loaded as .keras: it calls a function that is no part of a network")
             coming += part.values()
         elif isinstance(part, list):
             coming += part
@@ -97,6 +108,7 @@ def array_bytes(file) -> int:
                         f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
                     )
                 _refuse_packed(name, found)
+                _refuse_texts(name, found)
     return numbers
 
 
@@ -104,16 +116,41 @@ def _size(name: str, found) -> int:
     """Bytes of an array; Refused for what is none, or not of real numbers, or lies elsewhere."""
     import h5py
 
-    if not isinstance(found, h5py.Dataset) or found.shape is None or found.dtype.kind == "c":
+    if not isinstance(found, h5py.Dataset) or found.shape is None or not _is_number(found.dtype):
         raise Refused(f"its {name[:80]!r} is no array of weights")
     if found.external or found.is_virtual:
         raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
     return found.size * found.dtype.itemsize
 
 
-def _refuse_packed(name: str, found) -> None:
-    """Refused for an array behind a filter: HDF5 unpacks as much as the packed bytes hold, whatever size the array has."""
+def _is_number(dtype) -> bool:
+    """Whether values of a type are numbers or truth values of one size; bfloat16 lies in HDF5 as two plain bytes.
+
+    Texts and lists lie elsewhere in the file, where many values may name one of any length.
+    """
+    return dtype.kind in "fiub" or dtype == "V2"
+
+
+def _refuse_texts(name: str, found) -> None:
+    """Refused for an array whose attribute `dtype`, the only one that Keras reads, is not one text: of many, each may be the same."""
     import h5py
 
-    if isinstance(found, h5py.Dataset) and found.id.get_create_plist().get_nfilters():
+    if isinstance(found, h5py.Dataset) and h5py.h5a.exists(found.id, b"dtype"):
+        told = h5py.h5a.open(found.id, b"dtype")
+        if told.shape != () or told.get_type().get_class() != h5py.h5t.STRING:
+            raise Refused(f"its {name[:80]!r} has a dtype that is not one text")
+
+
+def _refuse_packed(name: str, found) -> None:
+    """Refused for an array behind a filter, or in pieces: HDF5 takes as much as the packed bytes or the pieces ask for.
+
+    And for one that the file has no bytes for, whatever size it claims.
+    """
+    import h5py
+
+    if not isinstance(found, h5py.Dataset):
+        return
+    if found.chunks or found.id.get_create_plist().get_nfilters():
         raise Refused(f"its {name[:80]!r} is packed; arrays that are not can be read, as Keras writes them")
+    if (size := found.size * found.dtype.itemsize) != (there := found.id.get_storage_size()):
+        raise Refused(f"its {name[:80]!r} claims {size:,} bytes, of which the file has {there:,}")

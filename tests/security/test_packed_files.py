@@ -123,6 +123,59 @@ def many_entries(count: int) -> bytes:
     return local + listed + wide + place + last
 
 
+def lists(file):
+    file.create_dataset("0", (1000,), h5py.vlen_dtype(np.float32))[0] = np.ones(2**20, np.float32)
+
+
+def texts(file):
+    file.create_dataset("0", (1000,), h5py.string_dtype())[0] = "x" * 2**22
+
+
+def records_of_lists(file):
+    one = np.zeros(1000, np.dtype([("a", h5py.vlen_dtype(np.float32))]))
+    one["a"] = [np.ones(2**20, np.float32), *[np.zeros(0, np.float32)] * 999]
+    file["0"] = one
+
+
+def attribute(file):
+    file["0"] = np.ones(8, np.float32)
+    file["0"].attrs.create("dtype", ["x" * 2**22, *[""] * 999], dtype=h5py.string_dtype())
+
+
+def attribute_of_one_array(file):
+    file["0"] = np.ones(8, np.float32)
+    kind = h5py.h5t.array_create(h5py.h5t.py_create(h5py.string_dtype(), logical=True), (1000,))
+    h5py.h5a.create(file["0"].id, b"dtype", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+
+
+@pytest.mark.parametrize("attack", [lists, texts, records_of_lists, attribute, attribute_of_one_array])
+def test_what_many_values_of_hdf5_name_is_not_read_for_each(tmp_path, attack):
+    """A thousand values of 16 bytes may all be the same 4 MiB of the file; what they unpack to is told by no size in it."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        attack(file)
+    with pytest.raises(weight_files.Refused, match="is no array of weights|is not one text"):
+        weight_files.array_bytes(tmp_path / "a.h5")
+
+
+def test_pieces_and_arrays_without_bytes_are_not_read(tmp_path):
+    """Of 400 million pieces of nothing HDF5 makes a list of 14 GiB."""
+    for options, told in (({"chunks": (1,)}, "is packed"), ({}, "claims 1,600,000,000 bytes, of which the file has 0")):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file.create_dataset("0", (400_000_000,), np.float32, **options)
+        with pytest.raises(weight_files.Refused, match=told):
+            weight_files.array_bytes(tmp_path / "a.h5")
+
+
+def test_bfloat16_as_keras_writes_it_is_read(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save_weights(tmp_path / "a.weights.h5")
+    assert weight_files.array_bytes(tmp_path / "a.weights.h5") == 2 * (3 * 2 + 2)
+
+
 @pytest.mark.parametrize("name", ["metric.npz", "a.keras"])
 def test_an_archive_that_lists_too_much_is_refused_before_the_list_is_read(tmp_path, name):
     (tmp_path / name).write_bytes(many_entries(400_000))

@@ -94,6 +94,50 @@ def test_code_and_other_modules_in_a_keras_file_are_not_run(backbone, whole, tmp
         refused(backbone, tmp_path / "a.keras", told)
 
 
+@pytest.fixture
+def _addresses(monkeypatch):
+    """A look-up of a host is a failure of its own: Keras tells of it otherwise as of any layer that fails."""
+
+    def asked(*_, **__):
+        asked.times += 1
+        raise OSError("no network in tests")
+
+    asked.times = 0
+    monkeypatch.setattr("socket.getaddrinfo", asked)
+    yield
+    assert asked.times == 0
+
+
+@pytest.mark.parametrize("kind", ["function", "decode_predictions"])
+@pytest.mark.parametrize("operation", ["map", "vectorized_map"])
+def test_tools_of_keras_are_not_called(backbone, tmp_path, _addresses, monkeypatch, operation, kind):
+    """An operation calls a function while Keras rebuilds the model; this one downloads a list of names into the user's folder."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("keras.src.applications.imagenet_utils.CLASS_INDEX", None)
+    photo = keras.Input((5, 8))
+    names = keras.layers.Dense(1000)(photo)
+    keras.Model(photo, getattr(keras.ops, operation)(keras.activations.relu, names)).save(tmp_path / "plain.keras")
+    told = {"module": "keras.applications.imagenet_utils", "class_name": kind, "registered_name": kind, "config": {}}
+    tool = json.dumps(told | ({"config": "decode_predictions"} if kind == "function" else {}))
+    with zipfile.ZipFile(tmp_path / "plain.keras") as archive:
+        entries = {name: archive.read(name).decode("latin-1") for name in archive.namelist()}
+    relu = json.dumps({"module": "builtins", "class_name": "function", "config": "relu", "registered_name": "function"})
+    assert relu in entries["config.json"]
+    entries["config.json"] = entries["config.json"].replace(relu, tool)
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content.encode("latin-1"))
+    refused(backbone, tmp_path / "a.keras", "asks for the module 'keras.applications.imagenet_utils'")
+
+
+def test_a_function_of_a_module_that_networks_have_is_not_called(backbone, whole, tmp_path):
+    def function(one):
+        one["config"]["name"] = {"module": "keras.layers", "class_name": "function", "config": "deserialize"}
+
+    repacked(whole, tmp_path / "a.keras", lambda entries: layer(entries, function))
+    refused(backbone, tmp_path / "a.keras", "calls a function that is no part of a network")
+
+
 def test_a_keras_file_writes_nothing_beside_itself(backbone, whole, tmp_path):
     for name in ("../../owned", "/tmp/owned", "assets/owned.txt", "model.weights.npz"):
         repacked(whole, tmp_path / "a.keras", lambda entries, name=name: entries.update({name: b"x"}))

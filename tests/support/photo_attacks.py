@@ -61,6 +61,12 @@ def two_sizes() -> bytes:
     return data[:start] + frame + frame[:5] + struct.pack(">HH", 9000, 9000) + frame[9:] + data[start + 19 :]
 
 
+def restarts(count: int) -> bytes:
+    """A JPEG file of four colours, whose pixels are read a second time with bytes before each marker."""
+    data = saved(Image.new("CMYK", (40, 40), (90, 20, 200, 7)), "JPEG")
+    return data[:-2] + b"\xff\xd0" * count + data[-2:]
+
+
 def arithmetic() -> bytes:
     return saved(Image.new("RGB", (40, 40)), "JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1)
 
@@ -113,6 +119,7 @@ REFUSED = {
     "JPEG, scans hidden": (hidden_scans, "100 scans.*jpeg_scans"),
     "JPEG, scans of many pixels": (lambda: last_scan_repeated(80, 4000, 4000), "90 scans of 16 million.*jpeg_scan_megapixels"),
     "JPEG, many comments": (lambda: segments(0xFE, 200_000), "100000 parts.*photo_segments"),
+    "JPEG, many restarts": (lambda: restarts(2**21), "100000 parts.*photo_segments"),
     "JPEG, two sizes": (two_sizes, "two sizes"),
     "JPEG, arithmetic": (arithmetic, "process 9"),
     "JPEG, large": (lambda: saved(Image.new("RGB", (40, 40)), "JPEG").replace(struct.pack(">HH", 40, 40), struct.pack(">HH", 60_000, 60_000), 1), "60000 x 60000.*photo_megapixels"),

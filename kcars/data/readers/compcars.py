@@ -93,10 +93,13 @@ def every_photo(root: Path) -> PhotoTable:
 
 
 def _twins(table: PhotoTable) -> np.ndarray:
-    """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models."""
+    """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models.
+
+    Files larger than `photo_mib`, which are read as no photos, count by name and size.
+    """
     keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(table.paths, table.bytes.tolist(), strict=True)]
     _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
-    for row in np.flatnonzero(counts[numbers] > 1):
+    for row in np.flatnonzero((counts[numbers] > 1) & (table.bytes <= limits().photo_mib * MIB)):
         keys[row] += sha256(table.root / table.paths[row])
     return np.unique(keys, return_inverse=True)[1]
 

@@ -129,28 +129,27 @@ def _pictures(files: list[Path]) -> Iterator[tuple]:
     from google.protobuf.message import DecodeError
 
     for file in files:
-        records = tf.data.TFRecordDataset(str(file)).take(_whole_records(file))
+        records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
         with contextlib.suppress(tf.errors.DataLossError, DecodeError):
-            for record in records.as_numpy_iterator():
+            for _, record in zip(_whole_records(file), records, strict=False):  # Each is looked at before it is read.
                 event = tf.compat.v1.Event.FromString(record)
                 for value in event.summary.value:
                     if value.metadata.plugin_data.plugin_name == "images":
                         yield event.step, value
 
 
-def _whole_records(file: Path) -> int:
-    """How many records from the first on are no longer than a picture may be, and than what is left of the file.
+def _whole_records(file: Path) -> Iterator[None]:
+    """Once for each record, from the first on, that is no longer than a picture may be, and than what is left of the file.
 
     TensorFlow takes memory for as many bytes as a record says that it has, before it reads them.
     """
-    count, most = 0, limits().event_mib * MIB
+    most = limits().event_mib * MIB
     with opened(file) as content:
         left = os.fstat(content.fileno()).st_size
         while len(size := content.read(8)) == 8:
             length = int.from_bytes(size, "little")
             left -= length + _AROUND
             if length > most or left < 0:
-                break
+                return
+            yield
             content.seek(length + _AROUND - len(size), os.SEEK_CUR)
-            count += 1
-    return count
