@@ -40,7 +40,7 @@ def test_large_photos_of_one_name_are_not_compared(tree):
         write_photo(tree.root / f"image/3/{model}/2010/large.jpg")
         enlarge(tree.root / f"image/3/{model}/2010/large.jpg")
     found = compcars.read(tree.root, "classify", DataSettings(size_px=32, split="all"))
-    rows = np.flatnonzero(found.index.bytes == LARGE)
+    rows = np.flatnonzero(found.table.bytes == LARGE)
     assert len(rows) == 2
     assert np.isin(rows, found.train).sum() != 1  # They count as one photo, which is on one side.
 
