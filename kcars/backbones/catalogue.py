@@ -18,10 +18,11 @@ NORMALIZATIONS = {
     "compcars": ((0.49133, 0.47956, 0.46959), (0.25853, 0.25819, 0.26201)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "lite": ((127 / 255, 127 / 255, 127 / 255), (128 / 255, 128 / 255, 128 / 255)),
     "caffe": ((103.939 / 255, 116.779 / 255, 123.68 / 255), (1 / 255, 1 / 255, 1 / 255)),
 }
 """Mean and standard deviation of RGB / 255. compcars: the figures published with the paper; imagenet: torchvision's and
-EfficientNet's; half: InceptionV3's (-1 to 1); caffe: Keras' ResNet50's (blue first, minus the mean, not divided)."""
+EfficientNet's; half: InceptionV3's (-1 to 1); lite: EfficientNet-Lite's; caffe: Keras' ResNet50's (blue first, minus the mean, not divided)."""
 BLUE_FIRST = {"caffe"}
 SMALLEST_PX = 32  # Sides in pixels below which most backbones have no grid left.
 
@@ -32,6 +33,20 @@ class HubFile:
 
     repository: str
     file: str
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """ImageNet weights in a Python package that holds nothing else, as `torch.save` wrote them (`kcars.untrusted.torch_file`).
+
+    package: its name, which is that of its folder too; file: below that folder; sha256: of the file; torch_layer: a layer of
+    the backbone -> its name in the file.
+    """
+
+    package: str
+    file: str
+    sha256: str
+    torch_layer: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,7 @@ class Backbone:
     scalable: bool = False
     smallest_px: int = SMALLEST_PX
     normalization: str | None = None
-    imagenet: HubFile | ApplicationFile | None = None
+    imagenet: HubFile | ApplicationFile | PackageFile | None = None
     heat_grid: str | None = None
     auxiliary: bool = False
     slow_in_half: bool = False
@@ -95,7 +110,15 @@ class Backbone:
 BACKBONES: Catalogue[Backbone] = Catalogue(
     "backbone",
     "kcars.backbones",
-    ("resnet18", "simple_resnet", "simple_resnet_large", "inception_v3", "resnet50", "efficientnet_b0"),
+    (
+        "resnet18",
+        "simple_resnet",
+        "simple_resnet_large",
+        "inception_v3",
+        "resnet50",
+        "efficientnet_b0",
+        "efficientnet_lite0",
+    ),
     "kcars.backbones",
 )
 

