@@ -5,6 +5,7 @@ heat maps, ImageNet weights and the choice of precision read their facts from th
 read without it.
 """
 
+import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -107,20 +108,14 @@ class Backbone:
         return next(number for number, pattern in enumerate(self._patterns) if pattern.fullmatch(layer))
 
 
-BACKBONES: Catalogue[Backbone] = Catalogue(
-    "backbone",
-    "kcars.backbones",
-    (
-        "resnet18",
-        "simple_resnet",
-        "simple_resnet_large",
-        "inception_v3",
-        "resnet50",
-        "efficientnet_b0",
-        "efficientnet_lite0",
-    ),
-    "kcars.backbones",
+_OTHERS = ("build", "catalogue")
+_FILES = tuple(
+    module.name
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if not module.ispkg and module.name not in _OTHERS
 )
+BACKBONES: Catalogue[Backbone] = Catalogue("backbone", "kcars.backbones", _FILES, "kcars.backbones")
+"""Every file of this package registers one, in the order of their names."""
 
 
 def those(fact: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 from support.strategies import MINIMAL, written
 
+from kcars.backbones.catalogue import those
 from kcars.core.errors import KcarsError
 from kcars.losses.catalogue import LOSSES
 from kcars.settings import Strategy
@@ -58,7 +59,7 @@ def test_off_is_a_word_and_true_is_none(tmp_path):
     ("changes", "told"),
     [
         (["model.backbone=resnet50", "model.width=0.5"], "model.width and model.stem belong to resnet18"),
-        (["model.weights=imagenet"], "resnet18, inception_v3, resnet50, efficientnet_b0 have them, not simple_resnet"),
+        (["model.weights=imagenet"], f"{', '.join(those('imagenet'))} have them, not simple_resnet"),
         (["model.backbone=resnet50", "model.weights=imagenet"], "need model.normalization caffe, width 1"),
         (["model.auxiliary=0.4"], "model.auxiliary belongs to task classify with backbone inception_v3"),
     ],
