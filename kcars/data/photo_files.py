@@ -159,7 +159,7 @@ def shortened(text: str, most: int = 300) -> str:
 
 
 def refuse_undecodable(root: Path | str, paths: Sequence[str]) -> None:
-    """KcarsError where a path is not UTF-8: what a run writes, and its tables, could not name the photo."""
+    """Raises KcarsError if a path is not UTF-8: what a run writes, and its tables, could not name the photo."""
     for path in ("", *paths):
         place = os.path.join(root, path) if path else str(root)
         try:

@@ -43,7 +43,7 @@ def load(path: Path | None, task: str, data: DataSettings) -> Dataset:
 
 
 def refuse_within(path: Path | None, out: Path) -> None:
-    """KcarsError where `out` lies within class folders, or what else takes any picture: those that a command writes would be photos."""
+    """Raises KcarsError if `out` lies within class folders, or what else takes any picture: those that a command writes would be photos."""
     if path is None or not os.path.isdir(path) or not reader_of(path).takes_any_picture:
         return
     root, place = real_path(path), real_path(out)
@@ -54,7 +54,7 @@ def refuse_within(path: Path | None, out: Path) -> None:
 
 
 def load_every_task(path: Path | None, data: DataSettings | None = None) -> tuple[dict[str, Dataset], list[str]]:
-    """The Datasets at `path` by task, and why a task has none; KcarsError where neither has one."""
+    """The Datasets at `path` by task, and why a task has none; raises KcarsError if neither has one."""
     found, reasons = {}, []
     for task in TASKS:
         try:

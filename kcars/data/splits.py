@@ -75,7 +75,7 @@ _TESTED = {"classify": _share_of_photos, "verify": _share_of_models}
 
 
 def apart(table: PhotoTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The rows that share no group with the others; KcarsError where none is left."""
+    """The rows that share no group with the others; raises KcarsError if none is left."""
     if table.group is None:
         return rows
     left = rows[~np.isin(table.group[rows], table.group[others])]
@@ -105,7 +105,7 @@ def held_out_models(table: PhotoTable, rows: np.ndarray, count: int, seed: int) 
     """Ids of `count` models to validate on, or as many as can be spared: of each make two, then more in turn.
 
     Two of a make, so that hard negatives (same make) exist; a make keeps at least one model to train where it can.
-    Models have two or more photos. Raises KcarsError where not even two makes offer two models.
+    Models have two or more photos. Raises KcarsError if not even two makes offer two models.
     """
     model, make = table.ids["model"][rows], table.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)

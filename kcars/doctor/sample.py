@@ -16,7 +16,7 @@ PADDING = 0.1  # Of the box's sides, as training's default has it.
 def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
     """Up to so many photos that are tested on of each model, drawn, in the new folder out/make/model; how many.
 
-    Each is cut to its box, with a margin, and whole where it has none. Raises KcarsError where a photo cannot be read.
+    Each is cut to its box, with a margin, and whole where it has none. Raises KcarsError if a photo cannot be read.
     """
     table, rows = dataset.table, dataset.test_rows()
     models = table.ids["model"][rows]

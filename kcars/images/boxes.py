@@ -16,7 +16,7 @@ SCALES = (1, 2, 4)  # 1/8 would save little more: an edge between its pixels is 
 
 
 def clipped(box: Box | None, height: int, width: int) -> tuple[float, float, float, float]:
-    """The edges of a box within a photo of height x width pixels, as 32-bit numbers; ValueError where it is refused."""
+    """The edges of a box within a photo of height x width pixels, as 32-bit numbers; raises ValueError if it is refused."""
     if box is None:
         return 0.0, 0.0, float(width), float(height)
     left, top, right, bottom = edges = np.asarray(box, np.float32).tolist()

@@ -42,7 +42,7 @@ def read_photo(path: Path, box: Box | None, size_px: int, crop: str, padding: fl
 
 
 def photo_bytes(path: Path) -> bytes:
-    """A photo file's content; KcarsError where there is none, or more than `photo_mib`."""
+    """A photo file's content; raises KcarsError if there is none, or more than `photo_mib`."""
     most = limits().photo_mib
     try:  # As `reading.opened`, in half of its time.
         handle = os.open(path, FOR_READING)
@@ -94,7 +94,7 @@ def decode(data: bytes, box: Box | None, size_px: int, padding: float) -> np.nda
     """Pixels of encoded bytes, cut and resized; a JPEG is decoded at 1/2 or 1/4 where that loses nothing visible.
 
     Raises ValueError for bytes that are no photo, a photo that is damaged or beyond a limit, and a box that `boxes` refuses.
-    Raises MemoryError where the memory for it cannot be had.
+    Raises MemoryError if the memory for it cannot be had.
     """
     header = formats.header(data)
     scale = decoding_scale(box, *header.upright, size_px)
@@ -127,7 +127,7 @@ def upright(photo: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _jpeg(header: Header, scale: int) -> np.ndarray:
-    """RGB pixels of a JPEG as stored; ValueError where they do not all come from its bytes.
+    """RGB pixels of a JPEG as stored; raises ValueError if they do not all come from its bytes.
 
     simplejpeg gives the pixels of OpenCV's reader to the bit, takes four fifths of its time, and tells libjpeg's warnings.
     """
@@ -162,7 +162,7 @@ def _other(header: Header, scale: int) -> np.ndarray:
 
 
 def _by_opencv(data: bytes, scale: int) -> np.ndarray:
-    """RGB pixels as stored; ValueError for what OpenCV cannot read. It fills up what is cut off."""
+    """RGB pixels as stored; raises ValueError for what OpenCV cannot read. It fills up what is cut off."""
     try:
         photo = cv2.imdecode(np.frombuffer(data, np.uint8), _READ_AT[scale] | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:

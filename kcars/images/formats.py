@@ -59,7 +59,7 @@ class Header(NamedTuple):
 
 
 def sniff(data: bytes) -> str:
-    """The format by the first bytes: JPEG, PNG, WEBP or BMP; ValueError for any other."""
+    """The format by the first bytes: JPEG, PNG, WEBP or BMP; raises ValueError for any other."""
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == png_header.SIGNATURE:
@@ -72,7 +72,7 @@ def sniff(data: bytes) -> str:
 
 
 def header(data: bytes) -> Header:
-    """ValueError for what is no photo, and for one that is beyond a limit; nothing is decoded yet."""
+    """Raises ValueError for what is no photo, and for one that is beyond a limit; nothing is decoded yet."""
     return _READERS[sniff(data)](data, limits())
 
 
@@ -93,7 +93,7 @@ def loaded(data: bytes) -> Image.Image:
 
 
 def refuse_size(width: int, height: int, bounds: Limits) -> None:
-    """ValueError for a picture of no pixels, or of more than `photo_megapixels`."""
+    """Raises ValueError for a picture of no pixels, or of more than `photo_megapixels`."""
     if width < 1 or height < 1:
         raise ValueError(NO_PHOTO)
     most = bounds.photo_megapixels
@@ -152,7 +152,7 @@ def _webp(data: bytes, bounds: Limits) -> Header:
 
 
 def _webp_exif(data: bytes, bounds: Limits) -> bytes:
-    """The content of a WebP file's Exif chunk; ValueError for more chunks than `photo_segments`."""
+    """The content of a WebP file's Exif chunk; raises ValueError for more chunks than `photo_segments`."""
     place, exif = 12, b""
     for _ in range(bounds.photo_segments):
         size = int.from_bytes(data[place + 4 : place + 8], "little")

@@ -69,5 +69,5 @@ def as_text(heat: np.ndarray) -> str:
 
 
 def from_text(text: str) -> np.ndarray:
-    """What `as_text` has written, (h, w) float32; ValueError for other text."""
+    """What `as_text` has written, (h, w) float32; raises ValueError for other text."""
     return np.array([[float(share) for share in row.split(" ")] for row in text.split(";")], np.float32)

@@ -36,7 +36,7 @@ class JpegHeader(NamedTuple):
 
 
 def read(data: bytes, bounds: Limits) -> JpegHeader | None:
-    """The header of bytes that begin as a JPEG; None where there is none. ValueError for one that is not decoded here:
+    """The header of bytes that begin as a JPEG; None where there is none. Raises ValueError for one that is not decoded here:
     lossless, hierarchical, arithmetic, or of more segments than `photo_segments`."""
     frame = exif = None
     for kind, start, end in _segments(data, bounds):

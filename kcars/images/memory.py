@@ -38,7 +38,7 @@ def within_memory(read: Callable[[], Read], size: int) -> Read:
     """What `read` returns, which takes about `size` bytes; it waits until they are free.
 
     Decoders do not tell a damaged photo from memory that ran out. So what fails with a ValueError is read again, while nothing
-    else is decoded, and the error counts only where the memory could then be had. MemoryError where it could not.
+    else is decoded, and the error counts only where the memory could then be had. Raises MemoryError if it could not.
     """
     most = limits().decoding_mib * MIB
     _ROOM.enter(size, most)

@@ -29,7 +29,7 @@ class PngHeader(NamedTuple):
 
 
 def read(data: bytes, bounds: Limits) -> PngHeader | None:
-    """The header of bytes that begin as a PNG; None where it is damaged. ValueError for more chunks than `photo_segments`."""
+    """The header of bytes that begin as a PNG; None where it is damaged. Raises ValueError for more chunks than `photo_segments`."""
     if data[12:16] != b"IHDR" or len(data) < 33:
         return None
     width, height = struct.unpack(">II", data[16:24])
@@ -60,7 +60,7 @@ def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
 
 
 def refuse_other_content(data: bytes, bounds: Limits) -> None:
-    """ValueError where a PNG file holds less than its pixels, or far more: libpng unpacks all that there is."""
+    """Raises ValueError if a PNG file holds less than its pixels, or far more: libpng unpacks all that there is."""
     wanted, unpacked = _bytes_of_pixels(data), 0
     unpack = zlib.decompressobj()
     try:

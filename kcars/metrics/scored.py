@@ -41,7 +41,7 @@ class ScoredPairs:
     """
 
     def __init__(self, same, scores, threshold=np.nan, weights=None):
-        """KcarsError for arrays that do not fit together."""
+        """Raises KcarsError for arrays that do not fit together."""
         self.same, self.scores, self.weights = _checked_pairs(same, scores, weights)
         self.threshold = threshold
 

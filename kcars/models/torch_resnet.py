@@ -1,4 +1,4 @@
-"""ResNet18 weights as torchvision names and lays them out (also timm's `resnet18.tv_in1k`) -> this package's layers."""
+"""Maps ResNet18 weights in torchvision's names and layout (also timm's `resnet18.tv_in1k`) to this package's layers."""
 
 import re
 
@@ -14,7 +14,7 @@ def is_torch_resnet(names) -> bool:
 
 
 def torch_name(layer: str, weight: str) -> str:
-    """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`; `layer/weight` for what is of no residual network of basic blocks."""
+    """`stage2_block1_norm2`, `gamma` -> `layer2.0.bn2.weight`; `layer/weight` for layers outside a residual network of basic blocks."""
     leaf = "weight" if weight == "kernel" else _NORM.get(weight)
     found = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer)
     if leaf is None or not (found or layer in ("stem_conv", "stem_norm")):
@@ -27,5 +27,5 @@ def torch_name(layer: str, weight: str) -> str:
 
 
 def as_keras(tensor: np.ndarray) -> np.ndarray:
-    """Convolution kernels (out, in, h, w) to (h, w, in, out); others as they are."""
+    """Convolution kernels (out, in, h, w) as (h, w, in, out); other tensors unchanged."""
     return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor

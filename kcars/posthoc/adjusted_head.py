@@ -98,7 +98,7 @@ class AdjustedHead:
 
     @classmethod
     def chosen(cls, adjusted: dict | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
-        """That of a run's folder, where its scores say that they are by one; KcarsError where it is missing or damaged."""
+        """That of a run's folder, where its scores say that they are by one; raises KcarsError if it is missing or damaged."""
         if not adjusted:
             return None
         names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")

@@ -65,7 +65,7 @@ class DistanceTransform:
 
     @classmethod
     def read(cls, folder: Path, name: str = FILE) -> "DistanceTransform":
-        """That of a run folder; KcarsError where it is missing or damaged."""
+        """That of a run folder; raises KcarsError if it is missing or damaged."""
         files = RunFolder(folder)
         found = cls(**files.read_arrays(name, ("mean", "projection", "weights")))
         sizes = [part.shape for part in (found.mean, found.projection, found.weights)]

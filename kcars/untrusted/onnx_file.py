@@ -35,7 +35,7 @@ class Refused(ValueError):
 
 
 def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
-    """Refused for a model that reads other files, uses other operations, or has weights that are not finite; ValueError for no model.
+    """Refused for a model that reads other files, uses other operations, or has weights that are not finite; raises ValueError for no model.
 
     operations: those that are allowed, of ONNX alone; None for any that ONNX Runtime itself brings.
     """
@@ -131,7 +131,7 @@ def session(content: bytes, what: str, operations: frozenset[str] | None, remedy
 
 
 def runtime(what: str):
-    """ONNX Runtime as a module, without its telemetry; KcarsError where it is not installed."""
+    """ONNX Runtime as a module, without its telemetry; raises KcarsError if it is not installed."""
     telemetry.off()
     try:
         import onnxruntime

@@ -65,14 +65,14 @@ def varints(value: int | memoryview) -> list[int]:
 
 
 def text(value: int | memoryview) -> str:
-    """A string field; ValueError where it is no text."""
+    """A string field; raises ValueError if it is no text."""
     if isinstance(value, int):
         raise ValueError("a number in the place of a text")
     return bytes(value).decode("utf-8")
 
 
 def messages(message: int | memoryview, number: int) -> Iterator[memoryview]:
-    """The submessages of one field; ValueError where it holds something else."""
+    """The submessages of one field; raises ValueError if it holds something else."""
     for found, value in fields(message):
         if found == number:
             if isinstance(value, int):

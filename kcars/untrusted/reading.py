@@ -29,7 +29,7 @@ FOR_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY
 
 
 def refuse_links(root: Path, path: Path) -> None:
-    """KcarsError where `path`, or a folder between `root` and it, is a symbolic link. The root itself may be one."""
+    """Raises KcarsError if `path`, or a folder between `root` and it, is a symbolic link. The root itself may be one."""
     part = Path(root)
     for name in Path(path).relative_to(root).parts:
         part = part / name
@@ -77,7 +77,7 @@ def unreadable(path: Path, error: OSError | ValueError) -> KcarsError:
 
 
 def refuse_irregular(path: Path, status: os.stat_result) -> None:
-    """KcarsError for what is no regular file."""
+    """Raises KcarsError for what is no regular file."""
     if not stat.S_ISREG(status.st_mode):
         raise KcarsError(f"{path}: is {_kind(status.st_mode)}; a regular file is expected")
 
@@ -136,7 +136,7 @@ def json_in(text: str, path: Path) -> Any:
 
 
 def _refuse_deep(value: Any, path: Path) -> None:
-    """KcarsError for deep nesting, on which most of what is done with a value would fail later."""
+    """Raises KcarsError for deep nesting, on which most of what is done with a value would fail later."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -192,7 +192,7 @@ def arrays_in(file: BinaryIO, path: Path, names=None) -> dict:
 
 @contextlib.contextmanager
 def opened_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
-    """An archive, open for reading; ValueError where it lists so many entries that the list alone fills the memory."""
+    """An archive, open for reading; raises ValueError if it lists so many entries that the list alone fills the memory."""
     bounded = _ListBounded(file)
     with zipfile.ZipFile(cast(BinaryIO, bounded)) as archive:
         bounded.most = None
@@ -226,7 +226,7 @@ def array_in(content: bytes, path: Path):
 
 
 def _array(np, content: bytes):
-    """The array of an .npy file as `np.save` writes one; ValueError for any other.
+    """The array of an .npy file as `np.save` writes one; raises ValueError for any other.
 
     NumPy reads a header as a Python expression, and takes memory for as many numbers as it claims; this reads plain types,
     and shapes that the file has the numbers for.

@@ -61,12 +61,12 @@ class RunFolder:
         self.path = Path(path)
 
     def place(self, name: str) -> Path:
-        """Where a file or folder lies; KcarsError where it, or a folder on the way, is a link."""
+        """Where a file or folder lies; raises KcarsError if it, or a folder on the way, is a link."""
         refuse_links(self.path, self.path / name)
         return self.path / name
 
     def has(self, name: str) -> bool:
-        """Whether the file is there; KcarsError where something else lies at its place."""
+        """Whether the file is there; raises KcarsError if something else lies at its place."""
         if not os.path.lexists(place := self.place(name)):
             return False
         with opened(place):
@@ -79,7 +79,7 @@ class RunFolder:
     # ---- reading ----
 
     def read_bytes(self, name: str, most_bytes: int) -> bytes:
-        """A file's content; KcarsError where it is not as it was written."""
+        """A file's content; raises KcarsError if it is not as it was written."""
         content, unchanged = self._read(name, most_bytes)
         if not unchanged:
             raise self._changed(name)
@@ -91,7 +91,7 @@ class RunFolder:
             return content.decode()
 
     def read_json(self, name: str, schema: Any, before: Callable[[Any], None] = lambda found: None) -> Any:
-        """What a JSON file holds; KcarsError where it is not as its schema says, or not as it was written.
+        """What a JSON file holds; raises KcarsError if it is not as its schema says, or not as it was written.
 
         before: called with what was found, before the schema is looked at.
         """
@@ -121,7 +121,7 @@ class RunFolder:
             return array_in(content, self.path / name)
 
     def sha256(self, name: str) -> str:
-        """Of a file's content, of whatever size; KcarsError where it is not as it was written."""
+        """Of a file's content, of whatever size; raises KcarsError if it is not as it was written."""
         for _ in range(TRIES):
             with opened(self.place(name)) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -144,7 +144,7 @@ class RunFolder:
     # ---- writing ----
 
     def folder(self, name: str) -> Path:
-        """A folder, made where it is missing; KcarsError where it, or one on the way, is a link or cannot be made."""
+        """A folder, made where it is missing; raises KcarsError if it, or one on the way, is a link or cannot be made."""
         place = self.place(name)
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -165,12 +165,12 @@ class RunFolder:
         self.write_text(name, json_text(value))
 
     def put(self, name: str, written: Path) -> None:
-        """Let a file that was written beside take its place; OSError where it cannot."""
+        """Let a file that was written beside take its place; raises OSError if it cannot."""
         with self._replacing(name, sha256(written)):
             os.replace(written, self.place(name))
 
     def remove(self, name: str) -> None:
-        """Delete a file, where it is there; KcarsError where something else lies at its place."""
+        """Delete a file, where it is there; raises KcarsError if something else lies at its place."""
         if self.has(name):
             self.place(name).unlink()
 

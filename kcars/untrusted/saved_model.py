@@ -49,7 +49,7 @@ USER_OBJECTS = {
 
 
 def load(tf, folder: Path, remedy: str) -> Callable:
-    """The function of the signature `pixels`; KcarsError where the SavedModel does anything that no export does, or is damaged.
+    """The function of the signature `pixels`; raises KcarsError if the SavedModel does anything that no export does, or is damaged.
 
     tf: TensorFlow.
     """
@@ -75,7 +75,7 @@ class _Refused(ValueError):
 
 
 def refuse_other_files(folder: Path) -> None:
-    """KcarsError for a link, or a file or folder that no export's SavedModel has."""
+    """Raises KcarsError for a link, or a file or folder that no export's SavedModel has."""
     for entry in folder.rglob("*"):
         name = entry.relative_to(folder).as_posix()
         refuse_links(folder, entry)

@@ -17,7 +17,7 @@ def sealed(value: dict) -> dict:
 
 
 def refuse_changed(value: dict, where, remedy: str) -> None:
-    """KcarsError where the content is not that of its digest; files of an earlier kcars have none and pass."""
+    """Raises KcarsError if the content is not that of its digest; files of an earlier kcars have none and pass."""
     if KEY not in value:
         return
     try:

@@ -20,7 +20,7 @@ class Refused(ValueError):
 
 
 def check(path: Path) -> None:
-    """KcarsError for what is no regular file, is too large, unpacks to too much, points into other files, or holds code."""
+    """Raises KcarsError for what is no regular file, is too large, unpacks to too much, points into other files, or holds code."""
     with opened(path, limits().model_mib * MIB) as file:
         try:
             if path.suffix == ".keras":

@@ -121,7 +121,9 @@ def test_a_pytorch_file_with_a_tensor_missing_is_refused_by_layer(tmp_path):
     tensors = ORACLE.seeded_tensors()
     del tensors["layer2.0.downsample.1.bias"]
     save_file(tensors, tmp_path / "torch.safetensors")
-    with pytest.raises(KcarsError, match="layer stage2_block1_project_norm finds no layer2.0.downsample.1.bias"):
+    with pytest.raises(
+        KcarsError, match="layer2.0.downsample.1.bias is missing, which layer stage2_block1_project_norm"
+    ):
         load(build_backbone("resnet18", 32), str(tmp_path / "torch.safetensors"))
 
 

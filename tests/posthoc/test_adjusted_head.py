@@ -189,4 +189,4 @@ def test_what_cannot_be_adjusted_is_one_line(drawn, tmp_path):
     told = kcars("train", "--task", "verify", *train, *small("evaluate.adjust=logits"), code=2)
     assert "evaluate.adjust logits belongs to task classify" in told
     settings = small("evaluate.adjust=tau_norm", "loss={name: ldam}")
-    assert "all class weights are of one length" in kcars("train", "--task", "classify", *train, *settings, code=2)
+    assert "all class weights have the same norm" in kcars("train", "--task", "classify", *train, *settings, code=2)

@@ -337,7 +337,7 @@ def test_a_cache_that_cannot_be_written_stops_no_reading(tree, tmp_path, monkeyp
     for command in (["check"], ["stats"], ["stats", "--all"], ["sample", "new"]):
         code, _, err = run("data", *command, "--data", tree.root)
         assert code in (0, 1), err
-        assert all("nothing is kept for the next time" in line for line in err.splitlines() if "cache" in line)
+        assert all("nothing is cached" in line for line in err.splitlines() if "cache" in line)
 
 
 def test_a_full_disk_of_temporary_files_is_blamed_and_no_other_place(tmp_path, monkeypatch):

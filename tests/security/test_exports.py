@@ -293,7 +293,7 @@ def test_cards_of_an_earlier_kcars_have_no_digests_and_are_read(tmp_path):
         ({"classes": {"names": "abc", "makes": []}}, "classes.names is 'abc': should be a valid list"),
         ({"classes": {"names": [1, 2, 3], "makes": []}}, "classes.names.0 is 1: should be a valid string"),
         ({"classes": {"names": [], "makes": []}}, "classes.names is empty"),
-        ({"classes": {"names": NAMES, "makes": ["Fiat"]}}, "1 of them for 3 names"),
+        ({"classes": {"names": NAMES, "makes": ["Fiat"]}}, "1 makes for 3 names"),
         ({"classes": None}, "classes is None"),
         ({"input": card()["input"] | {"size_px": 100_000}}, "input.size_px is 100000"),
         ({"input": card()["input"] | {"size_px": 8.5}}, "input.size_px is 8.5"),

@@ -47,7 +47,7 @@ class Reader:
     """One layout.
 
     name: its own; layout: what a message says is expected, such as "a CSV"; matches: whether a file or folder has the layout,
-    without an exception where there is no such path; read: (path, task, data) -> Dataset, KcarsError for what it cannot read;
+    without an exception where there is no such path; read: (path, task, data) -> Dataset, raises KcarsError for what it cannot read;
     described: folder -> every photo of it, for an index, without which those of the Dataset count; describes: whether
     `described` takes a folder, where that is not `matches`; listed_faults: folder -> what reading passes over, for
     `kcars data check`; takes_any_picture: whether pictures that are written into the folder would be read as photos of it;
@@ -65,7 +65,7 @@ class Reader:
     last_resort: Callable[[Path], bool] = _never
 
     def every_photo(self, folder: Path) -> Described:
-        """Every photo of a folder, listed or not, with its names and box; KcarsError where it cannot be read."""
+        """Every photo of a folder, listed or not, with its names and box; raises KcarsError if it cannot be read."""
         if self.described:
             return self.described(folder)
         return Described.of_table(self.read(folder, "classify", DataSettings(size_px=32)).table)

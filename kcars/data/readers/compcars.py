@@ -81,7 +81,7 @@ def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
 
 
 def every_photo(root: Path) -> PhotoTable:
-    """The PhotoTable of every photo of a release, listed or not; KcarsError where there is none."""
+    """The PhotoTable of every photo of a release, listed or not; raises KcarsError if there is none."""
     names = read_names(root / "misc" / "make_model_name.mat")
     return cached_table(root, names, 3, lambda: _table(root, _every_photo(root / "image"))[0])
 

@@ -18,7 +18,7 @@ from kcars.settings import DataSettings
 
 
 def read(root: Path, task: str, data: DataSettings) -> Dataset:
-    """The Dataset of a folder of class folders; KcarsError where photos stand too high, too deep, or not at all."""
+    """The Dataset of a folder of class folders; raises KcarsError if photos stand too high, too deep, or not at all."""
     return dataset(root, described(root), task, data, str(root))
 
 
@@ -77,7 +77,7 @@ def _is_split(paths: Sequence[str]) -> bool:
 
 
 def _refuse_ambiguous(paths: Sequence[str], root: Path) -> None:
-    """KcarsError where folders such as train/ and test/ stand beside class folders, or below them."""
+    """Raises KcarsError if folders such as train/ and test/ stand beside class folders, or below them."""
     parts = [PurePosixPath(path).parts[:-1] for path in paths]
     top = {folders[0] for folders in parts if folders}
     splits = sorted(name for name in top if split_of(name))

@@ -170,7 +170,7 @@ def _pairs(file: Path, known: set[str]) -> list[tuple[str, str, int, str]]:
 
 
 def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, values by column, without blanks at their ends) of a CSV with a header; KcarsError for what is no such file."""
+    """(line number, values by column, without blanks at their ends) of a CSV with a header; raises KcarsError for what is no such file."""
     try:
         with opened_list(file) as text:
             reader = csv.DictReader(text, strict=True, delimiter=delimiter(text.readline()))

@@ -140,7 +140,7 @@ def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
 
 
 def refuse_parted_groups(table: PhotoTable, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
-    """KcarsError where photos of one group stand on both sides of a given split."""
+    """Raises KcarsError if photos of one group stand on both sides of a given split."""
     if table.group is None:
         return
     shared = np.isin(table.group[test], table.group[train])
