@@ -1,4 +1,4 @@
-"""Reads the wire format of protocol buffers, field by field and without a schema, so that a file can be looked at before a library loads it."""
+"""Reads the wire format of protocol buffers field by field, without a schema, to check files before a library loads them."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,17 @@ MOST_VARINT_BYTES = 10
 
 
 def named(text: str) -> frozenset[str]:
-    """Names in a text, such as those of operations."""
+    """The space-separated names in a text, such as those of operations."""
     return frozenset(text.split())
 
 
 def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """(field number, value) in the order of the message: a number for a varint, the bytes of anything else.
 
-    ValueError where the message is cut off or is none.
+    Raises ValueError if the message is truncated or invalid.
     """
     if isinstance(message, int):
-        raise ValueError("a number in the place of a message")
+        raise ValueError("a number instead of a message")
     place, end = 0, len(message)
     while place < end:
         key, place = varint(message, place)
@@ -35,13 +35,13 @@ def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
         else:
             raise ValueError(f"a field of wire type {kind}")
         if size > end - place:
-            raise ValueError("a field that is cut off")
+            raise ValueError("a truncated field")
         yield number, message[place : place + size]
         place += size
 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
-    """(the number that begins at a place, the place behind it)."""
+    """(the number at a position, the position after it)."""
     number = 0
     for count in range(MOST_VARINT_BYTES):
         if place + count >= len(message):
@@ -50,11 +50,11 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
             return number & (2**64 - 1), place + count + 1
-    raise ValueError("a number that is cut off")
+    raise ValueError("a truncated number")
 
 
 def varints(value: int | memoryview) -> list[int]:
-    """The numbers of a repeated field: one of them, or several packed."""
+    """The numbers of a repeated field: one, or several packed ones."""
     if isinstance(value, int):
         return [value]
     found, place = [], 0
@@ -65,16 +65,16 @@ def varints(value: int | memoryview) -> list[int]:
 
 
 def text(value: int | memoryview) -> str:
-    """A string field; raises ValueError if it is no text."""
+    """The text of a string field; raises ValueError if it is not UTF-8."""
     if isinstance(value, int):
-        raise ValueError("a number in the place of a text")
+        raise ValueError("a number instead of a text")
     return bytes(value).decode("utf-8")
 
 
 def messages(message: int | memoryview, number: int) -> Iterator[memoryview]:
-    """The submessages of one field; raises ValueError if it holds something else."""
+    """The submessages of one field; raises ValueError if it contains something else."""
     for found, value in fields(message):
         if found == number:
             if isinstance(value, int):
-                raise ValueError("a number in the place of a message")
+                raise ValueError("a number instead of a message")
             yield value

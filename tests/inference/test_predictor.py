@@ -150,7 +150,7 @@ def test_what_is_no_model_is_told(exports, tmp_path):
         with pytest.raises(KcarsError, match=told):
             load(broken)
     (broken / "card.json").write_text("{")
-    with pytest.raises(KcarsError, match=r"card\.json: is no valid JSON"):
+    with pytest.raises(KcarsError, match=r"card\.json: is not valid JSON"):
         load(broken)
     (broken / "card.json").write_text('{"format": 1}')
     with pytest.raises(KcarsError, match="lacks task"):

@@ -216,7 +216,7 @@ def test_impossible_pairs_are_refused():
         metrics.roc_auc([0, 1], [0.5, np.inf])
     with pytest.raises(KcarsError, match="allowed are 1"):
         metrics.roc_auc([0, 2], [0.5, 0.6])
-    with pytest.raises(KcarsError, match="last axis is the pairs"):
+    with pytest.raises(KcarsError, match="expected pairs as the last axis"):
         metrics.roc_auc([0, 1], [0.5, 0.6], [[1.0], [2.0]])
 
 

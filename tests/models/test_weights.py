@@ -223,7 +223,7 @@ def test_efficientnet_of_imagenet_sees_what_keras_shows_it(tmp_path, monkeypatch
     monkeypatch.setattr(module, "_facts", lambda path: {})
     backbone = build_backbone("efficientnet_b0", 96, normalization="imagenet")
     if not right:
-        with pytest.raises(KcarsError, match="not as normalization imagenet does"):
+        with pytest.raises(KcarsError, match="differs from normalization imagenet"):
             load(backbone, "imagenet")
         return
     load(backbone, "imagenet")

@@ -104,5 +104,5 @@ def test_large_frames_are_refused(tmp_path, monkeypatch):
 def test_a_detector_is_a_regular_file(tmp_path):
     os.mkfifo(tmp_path / "d.onnx")
     for path in (tmp_path / "d.onnx", tmp_path, Path("/dev/zero")):
-        with pytest.raises(KcarsError, match=r"--detector .*: (is a .*; a regular file is expected|cannot be read)"):
+        with pytest.raises(KcarsError, match=r"--detector .*: (is a .*; expected a regular file|cannot be read)"):
             Detector(path)
