@@ -19,7 +19,7 @@ def datasets(drawn):
 
 @pytest.mark.parametrize("task", ["classify", "verify"])
 def test_each_tested_model_has_so_many_photos_under_its_names(datasets, drawn, tmp_path, task):
-    index, rows = datasets[task].index, datasets[task].test_rows()
+    index, rows = datasets[task].table, datasets[task].test_rows()
     models = np.unique(index.ids["model"][rows])
     output = kcars("data", "sample", tmp_path / "cars", "--data", drawn, "--task", task, "--photos", 2)
     written = described(tmp_path / "cars")
@@ -29,7 +29,7 @@ def test_each_tested_model_has_so_many_photos_under_its_names(datasets, drawn, t
 
 
 def test_photos_are_cut_to_their_boxes_with_a_margin(datasets, tmp_path):
-    index, rows = datasets["classify"].index, datasets["classify"].test_rows()
+    index, rows = datasets["classify"].table, datasets["classify"].test_rows()
     sample.write_sample(datasets["classify"], 10_000, tmp_path / "cars")  # All of them, in the order of rows.
     model = np.unique(index.ids["model"][rows])[0]
     files = sorted((tmp_path / "cars").rglob("*.jpg"), key=lambda file: file.stem)

@@ -111,7 +111,7 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
     out = ["--out", tmp_path / "why.png"]
     (tmp_path / "none.jpg").write_bytes(b"no photo")
     run = small_runs["classify"]
-    assert "no photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
+    assert "not a photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
     assert "cannot be read" in kcars("explain", run, tmp_path / "gone.jpg", *out, code=2)
     assert "is no run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
     assert "does not exist" in kcars("explain", tmp_path / "gone", photos[0], *out, code=2)

@@ -339,7 +339,7 @@ def test_a_json_file_of_too_many_values_is_refused_before_it_is_read(tmp_path):
 @pytest.mark.parametrize("text", ["words", "[1, 2]", "5", "", "null"])
 def test_settings_that_are_no_mapping_are_one_line(tmp_path, text):
     (tmp_path / "settings.yaml").write_text(text)
-    with pytest.raises(KcarsError, match=r"settings.yaml: holds .*; a strategy is a mapping of about, task"):
+    with pytest.raises(KcarsError, match=r"settings.yaml: contains .*; a strategy is a mapping of about, task"):
         Run(tmp_path).settings_file()
 
 

@@ -111,7 +111,7 @@ def test_objects_that_run_a_function_when_they_are_loaded_are_refused(tmp_path):
     lines = tf.lookup.TextFileInitializer(str(tmp_path / "names.txt"), tf.string, whole, tf.int64, number)
     table = tf.lookup.StaticHashTable(lines, -1)
     export = saved_export(tmp_path / "export", objects={"table": table})
-    refused(export, "holds assets, which is no part of an export")
+    refused(export, "contains assets, which is not part of an export")
     (export / "saved_model/1/assets/names.txt").unlink()
     write_card(export)
     refused(export, "has assets or custom gradients")
@@ -166,7 +166,7 @@ def test_links_and_other_files_in_a_saved_model_are_refused(tmp_path):
     export = saved_export(tmp_path / "export")
     folder = export / "saved_model/1"
     (folder / "saved_model.pbtxt").write_text("")
-    refused(export, "holds saved_model.pbtxt, which is no part of an export")
+    refused(export, "contains saved_model.pbtxt, which is not part of an export")
     (folder / "saved_model.pbtxt").unlink()
     (folder / "variables").rename(tmp_path / "elsewhere")
     (folder / "variables").symlink_to(tmp_path / "elsewhere")

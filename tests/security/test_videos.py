@@ -62,7 +62,7 @@ def test_a_list_of_videos_is_no_video(kind, ending, tmp_path, server):
         file = tmp_path / f"list{ending}"
         file.write_text(PLAYLISTS[kind].format(place))
         (photo,) = frames(file, 1.0)
-        assert "no video that can be decoded" in str(photo.fault)
+        assert "not a video that can be decoded" in str(photo.fault)
     assert asked == []
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_videos_is_no_video(kind, ending, tmp_path, server):
 def test_pictures_are_no_videos(kind, name, tmp_path):
     (tmp_path / name).write_bytes(attacks.saved(Image.new("RGB", (64, 48)), kind))
     (photo,) = frames(tmp_path / name, 1.0)
-    assert "no video that can be decoded" in str(photo.fault)
+    assert "not a video that can be decoded" in str(photo.fault)
 
 
 def test_a_video_called_like_an_address_is_opened_as_a_file(tmp_path, monkeypatch):

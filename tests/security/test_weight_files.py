@@ -97,7 +97,7 @@ def test_code_and_other_modules_in_a_keras_file_are_not_run(backbone, whole, tmp
 def test_a_keras_file_writes_nothing_beside_itself(backbone, whole, tmp_path):
     for name in ("../../owned", "/tmp/owned", "assets/owned.txt", "model.weights.npz"):
         repacked(whole, tmp_path / "a.keras", lambda entries, name=name: entries.update({name: b"x"}))
-        refused(backbone, tmp_path / "a.keras", f"holds '{name}', which is not read")
+        refused(backbone, tmp_path / "a.keras", f"contains '{name}', which is not read")
 
 
 def test_a_zip_bomb_is_not_unpacked(backbone, whole, tmp_path, monkeypatch):
