@@ -199,5 +199,8 @@ def test_parts_that_are_written_from_the_code_hold_what_it_has():
         "weight",
     }  # A second loss is one of the losses.
     assert [key for key in own if f"| `{key}` |" not in settings] == []
-    assert "| `data.size_px` | whole number from 32 to 1,024 | required | side of the square photo" in settings
+    assert (
+        "| `data.size_px` | whole number from 32 to 1,024 | required | side of the square input photo in pixels"
+        in settings
+    )
     assert "| `loss.margin` | number from 0 below 1.57 | `0.2` |" in settings

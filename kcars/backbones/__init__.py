@@ -1,1 +1,1 @@
-"""Networks from pixels to features: a file for each family, and a catalogue of them."""
+"""The backbones: networks from pixels to features, one file per family, and the catalogue of them."""

@@ -1,4 +1,4 @@
-"""A backbone as a Keras model: from pixels to features, the scaling inside."""
+"""Builds a backbone as a Keras model from pixels to features, including pixel scaling."""
 
 import keras
 
@@ -11,7 +11,7 @@ from kcars.core.errors import KcarsError, one_of
 def build_backbone(
     name: str,
     size_px: int,
-    scale: Scale = Scale(),  # noqa: B008  It is frozen.
+    scale: Scale = Scale(),  # noqa: B008  Scale is frozen.
     normalization: str = "compcars",
     grid: bool = False,
     pooling: str = "average",
@@ -19,12 +19,13 @@ def build_backbone(
 ) -> keras.Model:
     """Model called `name` from pixels 0..255 (n, size_px, size_px, 3) to features (n, d) float32.
 
-    scale: of a backbone that is scalable; others take the default alone. any_size: of any size from size_px on, the same weights. With `grid`, to those and to the grid of features that an auxiliary head sees (InceptionV3 alone has one).
-    Pixels may be uint8 or float. The input is declared float32 and converts inside the graph: uint8 batches
-    travel as bytes, and augmented float pixels are not cut to whole numbers.
+    scale: for scalable backbones; others accept only the default. any_size: accept any size from size_px on, with the same
+    weights. grid: also output the feature map for an auxiliary head (only InceptionV3 has one).
+    Pixels may be uint8 or float. The input is declared float32 and converted inside the graph: uint8 batches
+    are transferred as bytes, and augmented float pixels are not rounded.
 
     Raises:
-        KcarsError: an unknown name, stem or normalization (it lists the known), a width not above 0, or a size too small.
+        KcarsError: for an unknown name, stem or normalization (lists the known ones), a width not above 0, or too small a size.
     """
     for what, value, known in (
         ("backbone", name, BACKBONES),
@@ -37,7 +38,9 @@ def build_backbone(
     if scale.width <= 0:
         raise KcarsError(f"width: {scale.width} is not above 0; 1.0 is the published width")
     if size_px < backbone.smallest_px:
-        raise KcarsError(f"data.size_px: {size_px} is too small for {name}; it takes {backbone.smallest_px} and more")
+        raise KcarsError(
+            f"data.size_px: {size_px} is too small for {name}, which needs at least {backbone.smallest_px}"
+        )
     if grid and not backbone.auxiliary:
         have = f"; {', '.join(those('auxiliary'))} has"
         raise KcarsError(f"model.auxiliary: {name} has no auxiliary head{have}")

@@ -1,8 +1,8 @@
-"""What kcars has to know of a backbone, and the catalogue of all: `BACKBONES`.
+"""The catalogue of backbones, `BACKBONES`, and its records.
 
-A backbone is one file: it registers a `Backbone` when it is imported. Settings, their schema and messages, fine-tuning,
-heat maps, ImageNet weights and the choice of precision read their facts from there. Nothing here imports Keras: settings are
-read without it.
+Each backbone is one file that registers a `Backbone` when it is imported. Settings, their schema and messages, fine-tuning,
+heat maps, ImageNet weights and the choice of precision use this record. This file does not import Keras, so that settings
+can be read without it.
 """
 
 import pkgutil
@@ -25,12 +25,12 @@ NORMALIZATIONS = {
 """Mean and standard deviation of RGB / 255. compcars: the figures published with the paper; imagenet: torchvision's and
 EfficientNet's; half: InceptionV3's (-1 to 1); lite: EfficientNet-Lite's; caffe: Keras' ResNet50's (blue first, minus the mean, not divided)."""
 BLUE_FIRST = {"caffe"}
-SMALLEST_PX = 32  # Sides in pixels below which most backbones have no grid left.
+SMALLEST_PX = 32  # Side in pixels below which the feature maps of most backbones are empty.
 
 
 @dataclass(frozen=True)
 class HubFile:
-    """ImageNet weights as a file of the Hugging Face hub."""
+    """ImageNet weights in a file on the Hugging Face Hub."""
 
     repository: str
     file: str
@@ -54,8 +54,8 @@ class PackageFile:
 class ApplicationFile:
     """ImageNet weights of a Keras application.
 
-    application: its name in `keras.applications`; page: where Keras gets the file from; check: called with the application and
-    the file's path, raises KcarsError where they cannot be used.
+    application: its name in `keras.applications`; page: URL of the file; check: called with the application and the path of
+    the file, raises KcarsError if they cannot be used.
     """
 
     application: str
@@ -65,7 +65,7 @@ class ApplicationFile:
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of a backbone that is scalable: `model.width`, `model.stem` and `model.drop_path`."""
+    """The size of a scalable backbone: `model.width`, `model.stem` and `model.drop_path`."""
 
     width: float = 1.0
     stem: str = "standard"
@@ -74,15 +74,15 @@ class Scale:
 
 @dataclass(frozen=True)
 class Backbone:
-    """One backbone.
+    """The record of a backbone.
 
-    name: as in `model.backbone`; grid: (scaled images (n, h, w, 3), a `Scale`) -> the last grid (n, h, w, d), or
-    a list of it and the grid for an auxiliary head, where `auxiliary`; stages: for each of its parts, from the photo on, a
-    regular expression that matches the whole names of its layers, of which fine-tuning freezes and thaws; scalable: whether it
-    follows the scale; smallest_px: the smallest side of a photo; normalization, imagenet: what its ImageNet
-    weights were trained on, and where they are; heat_grid: a regular expression of the layers whose last has a grid of an eighth
-    of the photo's side, for heat maps, without which they take the last grid; slow_in_half: whether bfloat16 takes longer on
-    a processor (`tools/bench_step.py`); short: what the paper's names of strategies call it, by task.
+    name: as in `model.backbone`; grid: (scaled images (n, h, w, 3), a `Scale`) -> the last feature map (n, h, w, d), or with
+    `auxiliary` a list of it and the feature map for an auxiliary head; stages: for each stage that fine-tuning freezes and
+    unfreezes, in order from the input, a regular expression that matches the whole names of its layers; scalable: whether the
+    scale applies; smallest_px: the smallest side of a photo; normalization, imagenet: pixel scaling and location of its
+    ImageNet weights; heat_grid: a regular expression of layers, the last of which has a feature map of an eighth of the photo's
+    side for heat maps, by default the last feature map; slow_in_half: whether bfloat16 is slower on CPUs
+    (`tools/bench_step.py`); short: abbreviation in the paper's names of strategies, by task.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Backbone:
         return [re.compile(stage) for stage in self.stages]
 
     def stage(self, layer: str) -> int:
-        """The number of the stage that a layer belongs to; a pooling with weights belongs to the last."""
+        """The stage number of a layer; pooling with weights belongs to the last stage."""
         if layer == "gem":
             return len(self.stages) - 1
         return next(number for number, pattern in enumerate(self._patterns) if pattern.fullmatch(layer))
@@ -119,5 +119,5 @@ BACKBONES: Catalogue[Backbone] = Catalogue("backbone", "kcars.backbones", _FILES
 
 
 def those(fact: str) -> list[str]:
-    """Names of the backbones of which a fact is true, such as "scalable"."""
+    """Names of the backbones for which a field is true, such as "scalable"."""
     return [name for name, one in BACKBONES.items() if getattr(one, fact)]

@@ -1,4 +1,4 @@
-"""EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946), as Keras has it."""
+"""EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946), as in Keras."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from kcars.core.errors import KcarsError
 
 
 def grid(images, scale: Scale):
-    """The last grid of EfficientNet-B0."""
+    """The last feature map of EfficientNet-B0."""
     from kcars.backbones.blocks.applications import application
 
     return application("EfficientNetB0", images.shape[1])(images)
 
 
 def same_scaling(whole, path: Path) -> None:
-    """The constants in Keras' file, whose layers we leave out, must be those of our scaling.
+    """Check that the scaling constants in Keras' file, whose scaling layers are not used, equal ours.
 
-    Keras' graph divides by the root of the stored variance, which is a deviation, and then by the root of the deviation.
+    Keras' graph divides by the root of the stored variance, which is a standard deviation, and then by the root of that.
     """
     import numpy as np
     from keras import layers
@@ -25,7 +25,9 @@ def same_scaling(whole, path: Path) -> None:
     mean, variance, _ = whole.get_layer(index=2).get_weights()
     stored = [mean, np.sqrt(variance) / np.array(further.scale)]
     if not np.allclose(stored, NORMALIZATIONS["imagenet"], atol=1e-3):
-        raise KcarsError(f"{path}: scales pixels by {np.round(stored, 4).tolist()}, not as normalization imagenet does")
+        raise KcarsError(
+            f"{path}: scales pixels by {np.round(stored, 4).tolist()}, which differs from normalization imagenet"
+        )
 
 
 BACKBONES.register(
@@ -40,7 +42,7 @@ BACKBONES.register(
             same_scaling,
         ),
         heat_grid="block3b_add",
-        slow_in_half=True,  # Its depthwise convolutions and activations.
+        slow_in_half=True,  # Because of depthwise convolutions and activations.
         short={"verify": "EffB0"},
     )
 )

@@ -1,12 +1,12 @@
-"""InceptionV3 (Szegedy et al. 2015, arXiv 1512.00567), as Keras has it, with a grid for an auxiliary head."""
+"""InceptionV3 (Szegedy et al. 2015, arXiv 1512.00567), as in Keras, with a feature map for an auxiliary head."""
 
 from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone, Scale
 
-ENDS = (5, 26, 70, 94)  # The last convolution on the way to 35x35, of 35x35, of 17x17, of 8x8: its layers are numbered.
+ENDS = (5, 26, 70, 94)  # Numbers of the last convolutions before 35x35, at 35x35, at 17x17 and at 8x8.
 
 
 def grid(images, scale: Scale):
-    """The last grid, and the 17x17x768 one, which an auxiliary head may look at."""
+    """The last feature map, and the 17x17x768 one for an auxiliary head."""
     from kcars.backbones.blocks.applications import application
 
     return application("InceptionV3", images.shape[1], "mixed7")(images)

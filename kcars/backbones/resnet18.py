@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2015, arXiv 1512.03385), laid out as torchvision's."""
+"""ResNet-18 (He et al. 2015, arXiv 1512.03385), as in torchvision."""
 
 from kcars.backbones.catalogue import BACKBONES, Backbone, HubFile, Scale
 
@@ -7,7 +7,7 @@ HEAT_GRID = r"stage2_block\d+_relu2"
 
 
 def grid(images, scale: Scale):
-    """The last grid of ResNet-18."""
+    """The last feature map of ResNet-18."""
     from kcars.backbones.blocks.residual import Layout, scaled_grid
 
     return scaled_grid(images, scale, Layout((64, 128, 256, 512), (2, 2, 2, 2)))

@@ -1,10 +1,10 @@
-"""ResNet-50 (He et al. 2015, arXiv 1512.03385), as Keras has it."""
+"""ResNet-50 (He et al. 2015, arXiv 1512.03385), as in Keras."""
 
 from kcars.backbones.catalogue import BACKBONES, ApplicationFile, Backbone, Scale
 
 
 def grid(images, scale: Scale):
-    """The last grid of ResNet-50."""
+    """The last feature map of ResNet-50."""
     from kcars.backbones.blocks.applications import application
 
     return application("ResNet50", images.shape[1])(images)

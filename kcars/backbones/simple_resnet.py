@@ -1,4 +1,4 @@
-"""The paper's SimpleResNet: ResNet-18 that begins with random weights. Its name is kept because the paper's tables use it."""
+"""The paper's SimpleResNet: ResNet-18 with random initial weights, named as in the paper's tables."""
 
 from kcars.backbones.catalogue import BACKBONES, Backbone
 from kcars.backbones.resnet18 import HEAT_GRID, STAGES, grid

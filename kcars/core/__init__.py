@@ -1,1 +1,1 @@
-"""What every package stands on: errors, files, random numbers, limits, printing."""
+"""Foundations of all packages: errors, files, random numbers, limits, printing."""

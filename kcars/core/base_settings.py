@@ -1,4 +1,4 @@
-"""What every section of a strategy is made of."""
+"""The base class of all sections of a strategy."""
 
 from typing import Any
 
@@ -6,34 +6,34 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from kcars.core.errors import one_of
 
-MOST = 2**32  # Of a whole number that has no smaller bound.
+MOST = 2**32  # Largest integer of a setting without a smaller bound.
 
 
 EFFECTS = {
     "training": "the weights",
-    "length": "how long training goes on",
+    "length": "how long training takes",
     "scoring": "how a trained network is scored",
-    "measurement": "what scores are measured on",
-    "conditions": "the conditions under which a run can be repeated",
-    "nothing": "no figure of a run",
+    "measurement": "the data and protocol of evaluation",
+    "conditions": "the conditions for repeating a run",
+    "nothing": "no result of a run",
 }
-"""What a setting can change, from most to least. A setting that does not say (`affects`) changes the weights."""
+"""What a setting can affect, from most to least. Settings without `affects` change the weights."""
 
 
 def affects(what: str) -> dict[str, Any]:
-    """For `json_schema_extra` of a field: what the setting changes, one of EFFECTS; of a section, what its settings change."""
+    """For `json_schema_extra` of a field: what the setting, or all settings of a section, affect; one of EFFECTS."""
     if what not in EFFECTS:
         raise one_of("affects", what, EFFECTS)
     return {"affects": what}
 
 
 def of_task(task: str) -> dict[str, Any]:
-    """For `json_schema_extra` of a field: the one task that the setting belongs to; with another, its default stands."""
+    """For `json_schema_extra` of a field: the only task of the setting; with the other task it must keep its default."""
     return {"task": task}
 
 
 class Settings(BaseModel):
-    """Frozen and strict: an unknown key, a value of another type, or a number that is not finite is an error."""
+    """Frozen, strict settings: unknown keys, values of another type and numbers that are not finite are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -41,5 +41,5 @@ class Settings(BaseModel):
     @classmethod
     def _of_some_size(cls, value: Any) -> Any:
         if isinstance(value, int) and abs(value) > MOST:
-            raise ValueError(f"a number of at most {MOST:,} is expected, this is larger")
+            raise ValueError(f"expected a number of at most {MOST:,}")
         return value

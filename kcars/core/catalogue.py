@@ -1,4 +1,4 @@
-"""Things by name that a program knows of: those that it ships, and those that an installed package adds by an entry point."""
+"""Catalogues of named records: those of kcars, and those that installed packages add by entry points."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from kcars.core.errors import KcarsError
 
-if TYPE_CHECKING:  # Scores are read without pydantic.
+if TYPE_CHECKING:  # Scores can be read without pydantic.
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import core_schema
 
 
 class Named(Protocol):
-    """What a catalogue holds."""
+    """A record of a catalogue."""
 
     @property
     def name(self) -> str:
-        """By which it is asked for."""
+        """The name of the record, its key."""
         ...
 
 
@@ -26,10 +26,10 @@ Entry = TypeVar("Entry", bound=Named)
 
 
 class Catalogue(Mapping[str, Entry], Generic[Entry]):
-    """Records by name; everything is imported when it is first asked for.
+    """Records by name, imported on first use.
 
-    package: whose `modules` each register their records when they are imported, in whose order they then come; group: of the entry
-    points that other packages declare, each a module that registers its own, or a record.
+    package, modules: modules of the package that register their records when imported, in the order of the records; group:
+    entry points of other packages, each of them a record or a module that registers its own.
     """
 
     def __init__(self, what: str, package: str, modules: tuple[str, ...], group: str):
@@ -41,24 +41,24 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         self._followers: list[Callable[[], object]] = []
 
     def register(self, record: Entry) -> Entry:
-        """Add a record; KcarsError where another one has its name."""
+        """Add a record; raises KcarsError if another record has its name."""
         if self._records.get(record.name, record) is not record:
             raise KcarsError(f"{self.what} {record.name}: is registered twice")
         self._records[record.name] = record
-        self._module_of[record.name] = _caller()  # One may be imported before the others.
-        self._tell_of_change()
+        self._module_of[record.name] = _caller()  # A module may be imported before the others.
+        self._report_change()
         return record
 
     def forget(self, name: str) -> None:
-        """Take a record out again, as tests do."""
+        """Remove a record, for tests."""
         del self._records[name]
-        self._tell_of_change()
+        self._report_change()
 
     def when_changed(self, call: Callable[[], object]) -> None:
-        """Call this after each change, once the catalogue is complete: what was made of its records is to be made anew."""
+        """Register a function to be called after each change of the complete catalogue, to rebuild what depends on it."""
         self._followers.append(call)
 
-    def _tell_of_change(self) -> None:
+    def _report_change(self) -> None:
         if self._complete:
             for call in self._followers:
                 call()
@@ -73,7 +73,7 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         return len(self.records())
 
     def records(self) -> dict[str, Entry]:
-        """All, by name."""
+        """All records by name."""
         if not self._loaded:
             self._loaded = True
             for module in self._modules:
@@ -87,10 +87,10 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
         return self._records
 
     def _add(self, entry: EntryPoint) -> None:
-        """A record that another package declares; one that cannot be loaded is that package's fault, and named."""
+        """Add a record of another package; an error names the package if it cannot be loaded."""
         try:
             found = entry.load()
-        except Exception as error:  # noqa: BLE001  Whatever another package's module raises.
+        except Exception as error:  # noqa: BLE001  Other packages may raise anything.
             where = f"{entry.value} ({self._group})"
             raise KcarsError(f"{self.what} {entry.name}: {where} cannot be loaded ({error})") from None
         if hasattr(found, "name"):
@@ -98,20 +98,20 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
 
 
 def _caller() -> str:
-    """The module that called what calls this."""
+    """The name of the module that called the caller."""
     frame = inspect.currentframe()
     outer = frame and frame.f_back and frame.f_back.f_back
     return outer.f_globals["__name__"] if outer else ""
 
 
 class OneOf:
-    """For an annotated text of a pydantic model: it must be a name that a catalogue, or any mapping, knows when it is checked."""
+    """Annotation of a text in a pydantic model that must be a name in a catalogue or mapping when it is checked."""
 
     def __init__(self, names: Callable[[], Mapping[str, Any]] | Mapping[str, Any]):
         self._names = names if callable(names) else lambda: names
 
     def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "core_schema.CoreSchema":
-        """The text's schema, with the check behind it."""
+        """The schema of a text, followed by the check."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(self._check, handler(source))
@@ -119,7 +119,7 @@ class OneOf:
     def __get_pydantic_json_schema__(
         self, schema: "core_schema.CoreSchema", handler: "GetJsonSchemaHandler"
     ) -> dict[str, Any]:
-        """With the names as `enum`."""
+        """The JSON schema, with the names as `enum`."""
         return {**handler(schema), "enum": list(self._names())}
 
     def _check(self, value: str) -> str:

@@ -1,8 +1,8 @@
-"""CSV as kcars writes and reads it: any name survives, and no cell is a formula where a spreadsheet opens the file.
+"""Writes and reads CSV files: every name survives, and spreadsheets take no cell for a formula.
 
-Rows end in LF; a cell with a comma, a quote, CR or LF is quoted, so that csv, pandas and spreadsheets read it as it is.
-A text that begins with = + - @ TAB or CR, and is no number, gets an apostrophe before it, and so does one that begins with
-apostrophes and then such a sign: readers take one apostrophe away, and every text comes back.
+Rows end in LF; cells with a comma, a quote, CR or LF are quoted, as csv, pandas and spreadsheets expect. A text that begins
+with = + - @ TAB or CR and is not a number is prefixed with an apostrophe, and so is a text that begins with apostrophes and
+then such a character: readers remove one apostrophe, which restores every text.
 """
 
 import csv
@@ -16,32 +16,32 @@ _DELIMITERS = ",;\t"
 
 
 def neutral(cell: object) -> object:
-    """What is written of a cell: a text that a spreadsheet would compute behind an apostrophe, all else as it is."""
+    """The cell as it is written: a text that a spreadsheet would compute gets an apostrophe, all else is unchanged."""
     if not isinstance(cell, str) or not _FORMULA.match(cell) or _NUMBER.fullmatch(cell):
         return cell
     return f"'{cell}"
 
 
 def restored(cell: str) -> str:
-    """The text that `neutral` wrote as this cell."""
+    """The text of a cell that `neutral` wrote."""
     return cell[1:] if _NEUTRAL.match(cell) else cell
 
 
 class _Rows(list[str]):
-    """What csv.writer writes to. Its line ends are CR LF, because only signs of the line end are quoted in a cell."""
+    """The output of csv.writer, whose line ends are CR LF, because it quotes only characters of the line end in cells."""
 
     def write(self, row: str) -> None:
         self.append(row.removesuffix("\r\n"))
 
 
 def csv_row(cells: Iterable[object]) -> str:
-    """One row, without its line end."""
+    """One row without its line end."""
     csv.writer(rows := _Rows()).writerow(map(neutral, cells))
     return rows[0]
 
 
 def csv_text(columns: Mapping[str, Sequence[object]], exact: bool = False) -> str:
-    """Columns of equal length, by name, as CSV with a header line; exact: for kcars alone, with formulas as they are."""
+    """Columns of equal length, by name, as CSV with a header line; exact: for kcars only, with formulas unchanged."""
     writer = csv.writer(rows := _Rows())
     cells = zip(*columns.values(), strict=True)
     writer.writerow(columns if exact else map(neutral, columns))
@@ -50,5 +50,5 @@ def csv_text(columns: Mapping[str, Sequence[object]], exact: bool = False) -> st
 
 
 def delimiter(header: str) -> str:
-    """Semicolon or tab where spreadsheets have used one in a header line instead of the comma."""
+    """The delimiter of a header line: a comma, or the semicolon or tab of some spreadsheets."""
     return max(_DELIMITERS, key=header.count)

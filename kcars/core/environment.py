@@ -1,4 +1,4 @@
-"""What the last digits of a result depend on: the machine, and the versions installed on it."""
+"""The machine and the installed versions, on which the last digits of results depend."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ _PACKAGES = (
 
 
 def machine() -> dict[str, str | int]:
-    """What the last digits of a result depend on, beside the versions."""
+    """The properties of the machine on which the last digits of results depend."""
     return {
         "system": platform.system(),
         "processor": processor(),
@@ -30,17 +30,17 @@ def machine() -> dict[str, str | int]:
 
 
 def processor() -> str:
-    """The processor's name; its kind where the system does not tell more."""
-    return _told("model name") or platform.processor() or platform.machine()
+    """The name of the processor, or its architecture if the system reports no name."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def processor_units() -> set[str]:
-    """What the processor has units for, such as "avx2" and "amx_bf16", as Linux names it; empty elsewhere."""
-    return set(_told("flags").split())
+    """Instruction sets of the processor, such as "avx2" and "amx_bf16", as named by Linux; empty on other systems."""
+    return set(_cpuinfo("flags").split())
 
 
-def _told(what: str) -> str:
-    """What Linux tells of the first processor, "" where it does not."""
+def _cpuinfo(what: str) -> str:
+    """A field of the first processor in Linux' /proc/cpuinfo, "" if there is none."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(what):
@@ -49,7 +49,7 @@ def _told(what: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what decides a run's numbers."""
+    """Installed versions of the packages that affect results."""
     found = {"kcars": __version__}
     of_keras = ("torch",) if os.environ.get("KERAS_BACKEND") == "torch" else ()
     for package in _PACKAGES + of_keras:

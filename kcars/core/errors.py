@@ -1,25 +1,22 @@
-"""The exceptions that are printed without a traceback."""
+"""Exceptions that are printed without a traceback."""
 
 from collections.abc import Iterable
 
 
 class KcarsError(Exception):
-    """A user's mistake or a fault of the machine: one line that says where, what was found, what is allowed."""
+    """An error of the user or the machine: one line with the place, the value and what is allowed."""
 
 
 class NoWayOn(KcarsError):
-    """A run that cannot go on from its last state as it is."""
+    """Raised when a run cannot continue from its last state."""
 
 
 class Diverged(NoWayOn):
-    """Training has come to numbers that are not finite: going on from the last state would do so again."""
+    """Raised when training diverged to non-finite numbers, as it would again from the last state."""
 
 
-class Interrupted(BaseException):  # noqa: N818  (no error, so that nothing that catches errors takes it for a fault)
-    """Work that ended in good order because of a signal.
-
-    signal: its number.
-    """
+class Interrupted(BaseException):  # noqa: N818  (not an Exception, so that no error handler catches it)
+    """Raised after an orderly stop because of a signal; signal: its number."""
 
     def __init__(self, signal: int, message: str):
         super().__init__(message)

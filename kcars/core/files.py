@@ -1,4 +1,4 @@
-"""Write whole files or none; fingerprints; where the cache lies."""
+"""Writes files atomically; computes fingerprints; finds the cache folder."""
 
 import contextlib
 import hashlib
@@ -17,16 +17,16 @@ from kcars.core.unfinished import file_beside, folder_beside, forget_leftovers
 
 @contextlib.contextmanager
 def written_whole(path: Path, mode: str = "w"):
-    """Open a file beside `path` that takes its place only when the block ends well; KcarsError where it cannot.
+    """Open a temporary file that replaces `path` when the block ends without an error; raises KcarsError if it cannot.
 
-    Text is UTF-8. What has no UTF-8, as bytes of file names, becomes an escape such as `\\udcff`, which JSON reads back.
+    Text is UTF-8. Other bytes of file names become escapes such as `\\udcff`, which JSON reads back.
     """
     path = Path(path)
     temporary = lock = None
     try:
         forget_leftovers(path)
         handle, temporary = file_beside(path)
-        lock = os.dup(handle)  # Held until the file has its name.
+        lock = os.dup(handle)  # Held until the file is renamed.
         encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
         with os.fdopen(handle, mode, encoding=encoding, errors=errors, newline=None if "b" in mode else "") as file:
             yield file
@@ -49,9 +49,9 @@ def written_whole(path: Path, mode: str = "w"):
 
 @contextlib.contextmanager
 def folder_written_whole(folder: Path, what: str = "--out"):
-    """A folder beside `folder` to fill, which takes its place, new or empty, only when the block ends well.
+    """A temporary folder that replaces `folder`, missing or empty, when the block ends without an error.
 
-    KcarsError, which begins with `what`, where it cannot be written, or holds something.
+    Raises KcarsError, beginning with `what`, if it cannot be written or is not empty.
     """
     refuse_filled(folder, what)
     writable_folder(folder.absolute().parent, what)
@@ -65,7 +65,7 @@ def folder_written_whole(folder: Path, what: str = "--out"):
 
 
 def refuse_filled(folder: Path, what: str = "--out") -> None:
-    """KcarsError where a folder that is to be written is there, and not an empty folder; or cannot be there."""
+    """Raises KcarsError if an output folder exists and is not an empty folder, or cannot exist."""
     try:
         os.lstat(folder)
         filled = not folder.is_dir() or any(folder.iterdir())
@@ -74,23 +74,23 @@ def refuse_filled(folder: Path, what: str = "--out") -> None:
     except OSError as error:
         raise KcarsError(f"{what} {folder}: cannot be written ({error.strerror})") from None
     if filled:
-        raise KcarsError(f"{what} {folder}: holds something already; name another folder")
+        raise KcarsError(f"{what} {folder}: is not empty; choose another folder")
 
 
 def room_for(size: int, folder: Path) -> None:
-    """OSError where the folder's disk, or a limit on file sizes, does not take a file of `size` bytes now."""
+    """Raises OSError if the disk of the folder or a limit on file sizes has no room for a file of `size` bytes."""
     with tempfile.TemporaryFile(dir=folder) as file:
         reserve(file, size)
 
 
 def reserve(file: IO[bytes], size: int) -> None:
-    """Take `size` bytes of the disk for an open file, so that writing them cannot fail later; OSError where there are fewer."""
+    """Allocate `size` bytes for an open file, so that writing cannot fail later; raises OSError if the disk has fewer."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _sync_folder(folder: Path) -> None:
-    """So that a name given before a power cut is still there after it."""
+    """Flush a folder to disk, so that a new name survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -99,7 +99,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def real_path(path: Path | str) -> Path:
-    """The absolute path with its links followed, as far as they lead; `Path.resolve` fails at links that go in a circle."""
+    """The absolute path with links resolved as far as possible; `Path.resolve` fails for circular links."""
     return Path(os.path.realpath(path))
 
 
@@ -116,23 +116,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Indented JSON; NaN, which JSON lacks, is written as null."""
+    """Write indented JSON; NaN, which JSON lacks, becomes null."""
     write_text(path, json_text(value))
 
 
 def json_text(value: object) -> str:
-    """As `write_json` writes it."""
+    """The JSON text that `write_json` writes."""
     return json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
+    """SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_sha256(place: Path) -> str:
-    """Of a file; or of a folder's files, by name and content, in the order of their names."""
+    """SHA-256 of a file, or of the names and contents of a folder's files, sorted by name."""
     if place.is_file():
         return sha256(place)
     digest = hashlib.sha256()
@@ -154,7 +154,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of the parts' text; equal parts, equal digits, on any machine."""
+    """Sixteen hexadecimal digits of the SHA-256 of the parts' text; the same on every machine."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(json.dumps(part, sort_keys=True).encode())
@@ -163,35 +163,35 @@ def fingerprint(*parts: Any) -> str:
 
 
 def cache_place() -> Path:
-    """The user's cache folder for kcars, or KCARS_CACHE, whether it exists or not; ~ is the user's home, as no shell may have seen it."""
+    """KCARS_CACHE with ~ expanded, or the user's cache folder for kcars, whether it exists or not."""
     import platformdirs
 
     return Path(os.path.expanduser(os.environ.get("KCARS_CACHE") or platformdirs.user_cache_dir("kcars")))
 
 
 def cache_folder() -> Path:
-    """The cache folder; made where it is missing, KcarsError where it cannot be written."""
+    """The cache folder, created if missing; raises KcarsError if it cannot be written."""
     return writable_folder(cache_place(), "cache folder (KCARS_CACHE)")
 
 
 def kept_in_cache(file: Path, save: Callable[[Path], None]) -> None:
-    """Write a file of the cache folder by `save`, to spare work the next time; where that fails, a line says so once."""
+    """Write a file of the cache folder with `save`; if that fails, warn once."""
     try:
         writable_folder(file.parent, "cache folder (KCARS_CACHE)")
         save(file)
     except (KcarsError, OSError) as error:
-        _warn_once(f"warning: nothing is kept for the next time: {error}")
+        _warn_once(f"warning: nothing is cached: {error}")
 
 
 _warn_once = lru_cache(maxsize=64)(warn)
 
 
 def writable_folder(folder: Path, what: str) -> Path:
-    """Make the folder, parents too; KcarsError where that is not allowed."""
+    """Create the folder and its parents; raises KcarsError if that is not allowed."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise KcarsError(f"{what}: {folder} cannot be written ({error.strerror}); name a folder that can") from None
+        raise KcarsError(f"{what}: {folder} cannot be written ({error.strerror}); choose another folder") from None
     return folder

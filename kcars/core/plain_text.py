@@ -1,4 +1,4 @@
-"""Text for terminals: what a name from elsewhere could do to one is shown, not done. The only place that prints."""
+"""Prints text safely: control characters in untrusted names are escaped. The only module that prints."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import click
 
-LONGEST_LINE = 20_000  # Of standard error: three paths of the largest length fit.
+LONGEST_LINE = 20_000  # Of standard error; three paths of maximum length fit.
 # Controls, formats and separators that move the cursor, start escape sequences, or turn the direction of writing.
 _ESCAPED_KINDS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Joiners are part of words in Persian, Indic scripts and emoji; the others are visible number signs.
@@ -19,7 +19,7 @@ _KEPT = {*"\u200c\u200d", *map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u
 
 
 class _Escapes(dict[int, str]):
-    """What `str.translate` puts in a character's place, looked up once each."""
+    """Replacements of characters for `str.translate`, each computed once."""
 
     def __missing__(self, code: int) -> str:
         self[code] = escaped = _escape(chr(code))
@@ -41,31 +41,31 @@ _ESCAPES = _Escapes()
 
 
 def printable(text: object) -> str:
-    """One line of text: letters of all scripts as they are, control and format characters as escapes such as `\\x1b`."""
+    """One line of text with control and format characters escaped, such as `\\x1b`; letters of all scripts are kept."""
     text = str(text)
     return text if text.isascii() and text.isprintable() else text.translate(_ESCAPES)
 
 
 def in_figure(text: str) -> str:
-    """As `printable`, for matplotlib, which takes what stands between two dollar signs for mathematics."""
+    """As `printable`, for matplotlib, which reads text between two dollar signs as mathematics."""
     return printable(text).replace("$", "\\$")
 
 
 def echo(text: object = "", err: bool = False) -> None:
-    """Print one line, whatever stands in it."""
+    """Print one line, with any content."""
     click.echo(printable(text), err=err)
 
 
 def echo_lines(text: str, nl: bool = True) -> None:
     """Print a text of several lines, each `printable`.
 
-    Who writes names into such a text makes them `printable` first: a newline in a name would begin a line of its own.
+    Make names `printable` before adding them to such a text: a newline in a name would begin another line.
     """
     click.echo("\n".join(map(printable, text.split("\n"))), nl=nl)
 
 
 def warn(text: object) -> None:
-    """Print one line on standard error; of a very long one, its beginning and its end, which tells what to do."""
+    """Print one line on standard error; a very long one is shortened in the middle."""
     text = str(text)
     if len(text) > LONGEST_LINE:
         text = f"{text[: LONGEST_LINE // 2]} ... {text[-LONGEST_LINE // 2 :]}"
@@ -73,12 +73,12 @@ def warn(text: object) -> None:
 
 
 def echo_exact(line: str) -> None:
-    """Print a line of a format for machines as it is, in UTF-8 whatever the locale; on a terminal, for people, `printable`."""
+    """Print a line in a machine-readable format unchanged, in UTF-8; on a terminal it is made `printable`."""
     click.echo(printable(line) if sys.stdout.isatty() else line.encode("utf-8", "backslashreplace"))
 
 
 def prepare_streams() -> None:
-    """Make a command's streams safe: letters that their encoding lacks are escaped, and so is what Python itself reports."""
+    """Make a command's streams safe: escape characters that their encoding lacks, also in Python's own reports."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
@@ -102,7 +102,7 @@ def _report(text: str) -> None:
 
 
 def json_line(value: object) -> str:
-    """JSON in one line that reads back as the same value, with escapes for what a terminal would obey."""
+    """JSON in one line that reads back as the same value, with control characters escaped."""
     return re.sub(r"[^ -~]", _json_escape, json.dumps(value, ensure_ascii=False))
 
 

@@ -1,18 +1,18 @@
-"""Switches off what libraries send, or look up, by themselves. Imported with the package, before any of them."""
+"""Switches off telemetry and update checks of libraries. Imported with the package, before any library."""
 
 import os
 
 SWITCHES = {
-    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks up its vendor's host.
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime contacts its vendor's host.
     "GRADIO_ANALYTICS_ENABLED": "0",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
-    "NO_ALBUMENTATIONS_UPDATE": "1",  # Albumentations asks the package index at import.
+    "NO_ALBUMENTATIONS_UPDATE": "1",  # Albumentations contacts the package index at import.
 }
 
 
 def off() -> None:
-    """For this process and those that it starts."""
+    """Switch telemetry off for this process and its child processes."""
     os.environ.update(SWITCHES)
 
 

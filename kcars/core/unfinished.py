@@ -1,7 +1,7 @@
-"""Files and folders while they are written: beside their place, hidden, locked; and what killed processes left of them.
+"""Temporary files and folders for atomic writes, hidden and locked, and the removal of those left by killed processes.
 
-`out.json` is written as `.out.json.1f3a5b7c`. Its writer holds a lock on it, so that another process can tell a file
-that is being written from one whose writer was killed, which it removes.
+`out.json` is written as `.out.json.1f3a5b7c`. Its writer holds a lock on it, so that another process can distinguish a file
+that is being written from one left by a killed writer, which it removes.
 """
 
 import contextlib
@@ -20,16 +20,16 @@ from kcars.core.errors import KcarsError
 
 try:
     import fcntl
-except ImportError:  # No POSIX system.
+except ImportError:  # Not a POSIX system.
     fcntl = None
 
-FORSAKEN_SECONDS = 24 * 3600  # Where the file system has no locks.
+FORSAKEN_SECONDS = 24 * 3600  # On file systems without locks.
 _NAME = re.compile(r"\.(.+)\.(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8}")
-_LONGEST = 240  # bytes of a name, which leave room for the rest
+_LONGEST = 240  # Bytes of a name, which leaves room for the suffix.
 
 
 def file_beside(path: Path) -> tuple[int, str]:
-    """A new hidden file beside `path`, open for reading and writing, and its path; OSError where there can be none."""
+    """A new hidden file next to `path`, open for reading and writing, and its path; raises OSError if it cannot be created."""
 
     def make(place: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -40,7 +40,7 @@ def file_beside(path: Path) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def folder_beside(path: Path) -> Generator[Path, None, None]:
-    """A new hidden folder beside `path`, only for its owner; what is left of it at the end is removed."""
+    """A new hidden folder next to `path`, accessible only to its owner; removed at the end if it still exists."""
 
     def make(place: str) -> int:
         os.mkdir(place, 0o700)
@@ -64,16 +64,16 @@ def _made(path: Path, make: Callable[[str], int]) -> tuple[int, str]:
         except FileExistsError:
             continue
         if fcntl is not None:
-            with contextlib.suppress(OSError):  # A file system without locks.
+            with contextlib.suppress(OSError):  # The file system may have no locks.
                 fcntl.flock(handle, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(place), os.fstat(handle)):
                 return handle, place
-        os.close(handle)  # Taken for a leftover before it was locked.
+        os.close(handle)  # Another process removed it before it was locked.
 
 
 def _token() -> str:
-    """Eight hexadecimal digits, among them a figure and a letter: no date, and no word."""
+    """Eight hexadecimal digits with at least one digit and one letter, so neither a date nor a word."""
     while True:
         token = secrets.token_hex(4)
         if _NAME.fullmatch(f".a.{token}"):
@@ -81,14 +81,14 @@ def _token() -> str:
 
 
 def forget_leftovers(path: Path) -> None:
-    """Remove what killed processes left of `path`. The folder is searched once in a process."""
+    """Remove the temporary files of `path` that killed processes left. The folder is searched once per process."""
     name = os.fsdecode(os.fsencode(path.name)[:_LONGEST])
     for left in _leftovers(str(path.parent.absolute())).get(name, ()):
         _remove_unless_held(str(path.parent / left))
 
 
 def forget_all_leftovers(folder: Path) -> None:
-    """As `forget_leftovers`, of every name in a folder that only kcars writes to."""
+    """As `forget_leftovers`, for every name in a folder that only kcars writes to."""
     for names in _leftovers(str(folder.absolute())).values():
         for left in names:
             _remove_unless_held(str(folder / left))
@@ -96,7 +96,7 @@ def forget_all_leftovers(folder: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _leftovers(folder: str) -> dict[str, list[str]]:
-    """Names in a folder that an unfinished file or folder may have, by what it was to be called."""
+    """Names of possibly unfinished files and folders in a folder, by final name."""
     found: dict[str, list[str]] = {}
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -107,7 +107,7 @@ def _leftovers(folder: str) -> dict[str, list[str]]:
 
 def _remove_unless_held(place: str) -> None:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with contextlib.suppress(OSError, RecursionError):  # The latter of a tree that is too deep.
+    with contextlib.suppress(OSError, RecursionError):  # RecursionError for a tree that is too deep.
         handle = os.open(place, flags)
         try:
             status = os.fstat(handle)
@@ -119,7 +119,7 @@ def _remove_unless_held(place: str) -> None:
 
 
 def _is_forsaken(handle: int, status: os.stat_result) -> bool:
-    """Whether no process holds it; where there are no locks, whether nobody has written to it for a day."""
+    """Whether no process holds a lock on it, or without locks, whether it was not written to for a day."""
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return False
     try:
@@ -135,12 +135,12 @@ def _is_forsaken(handle: int, status: os.stat_result) -> bool:
 
 @contextlib.contextmanager
 def temporary_folder() -> Generator[Path, None, None]:
-    """A folder for what only this block needs, in TMPDIR; KcarsError, which names that, where it cannot be written."""
+    """A temporary folder in TMPDIR for this block; raises KcarsError with its path if it cannot be written."""
     place = "(TMPDIR)"
     try:
         place = f"{tempfile.gettempdir()} (TMPDIR)"
         with tempfile.TemporaryDirectory(prefix="kcars-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except OSError as error:
-        told = f"temporary folder {place}: cannot be written ({error.strerror})"
-        raise KcarsError(f"{told}; make room, or set TMPDIR to another folder") from None
+        message = f"temporary folder {place}: cannot be written ({error.strerror})"
+        raise KcarsError(f"{message}; free some space, or set TMPDIR to another folder") from None

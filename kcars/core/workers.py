@@ -1,4 +1,4 @@
-"""Processes that work for this one, and end with it."""
+"""Worker processes that end with this process."""
 
 import contextlib
 import os
@@ -10,15 +10,15 @@ from typing import Any
 import joblib  # pyright: ignore[reportMissingTypeStubs]
 
 _SECONDS = 1.0
-_SAFE_PATH = "PYTHONSAFEPATH"  # Of Python 3.11 and later.
+_SAFE_PATH = "PYTHONSAFEPATH"  # Since Python 3.11.
 
 
 def each(
     function: Callable[..., Any], jobs: Iterable[tuple[Any, ...]], workers: int | None = None, ordered: bool = True
 ) -> Iterator[Any]:
-    """`function(*job)` of each job, by so many processes, one a core without; in order, or as they are done.
+    """Yields `function(*job)` for each job, computed by `workers` processes, by default one per core.
 
-    The processes wait for more work for five minutes, but never longer than this process lives.
+    Results come in order, or as they are finished. Idle processes end after five minutes or with this process.
     """
     kind = "generator" if ordered else "generator_unordered"
     delayed: Any = joblib.delayed  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -31,7 +31,7 @@ def each(
 
 @contextlib.contextmanager
 def _safe_path() -> Generator[None, None, None]:
-    """Inside the block, a Python that is started does not import from the current folder: it may be a stranger's dataset."""
+    """Inside the block, child Python processes do not import from the current folder, which may be an untrusted dataset."""
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
     try:
@@ -43,11 +43,11 @@ def _safe_path() -> Generator[None, None, None]:
 
 
 def end_with(process: int) -> None:
-    """End this process within seconds of the one that started it, even if that is killed."""
+    """End this process within seconds after process `process` ends, even if that is killed."""
     threading.Thread(target=_watch, args=(process,), daemon=True).start()
 
 
 def _watch(process: int) -> None:
     while os.getppid() == process:
         time.sleep(_SECONDS)
-    os._exit(1)  # Nobody is left to be told.
+    os._exit(1)  # No process is left to report to.

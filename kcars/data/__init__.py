@@ -1,1 +1,1 @@
-"""Datasets: readers, the PhotoTable they fill, drawn cars, and honest splits."""
+"""Datasets: readers, the PhotoTable, drawn cars and splits."""

@@ -1,11 +1,11 @@
-"""What can be wrong with a dataset: the kinds of fault, and which of them spoil results."""
+"""The kinds of faults in a dataset, and which of them invalidate results."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One finding: its kind, the photo (or list line) it is about, what was seen, and a second photo where it takes two."""
+    """One finding: its kind, the photo or list line, details, and the second photo, if there is one."""
 
     kind: str
     path: str
@@ -13,58 +13,58 @@ class Fault:
     other: str = ""
 
 
-# kind -> (does it spoil results?, what it means). What spoils makes `kcars data check` end with exit code 1.
+# kind -> (whether it invalidates results, meaning). Those that do make `kcars data check` end with exit code 1.
 KINDS = {
-    "missing": (True, "listed, and there is no such file that can be read"),
-    "empty": (True, "a file of no bytes"),
+    "missing": (True, "listed, but the file does not exist or cannot be read"),
+    "empty": (True, "an empty file"),
     "no_photo": (True, "cannot be decoded"),
-    "truncated": (True, "the file ends before the photo does, or is damaged within"),
-    "box_empty": (True, "the box holds no pixel of the photo; training and answering refuse it"),
+    "truncated": (True, "the file ends too early or is damaged"),
+    "box_empty": (True, "the box contains no pixel of the photo; training and prediction refuse it"),
     "too_large": (True, "more bytes or pixels than kcars decodes"),
-    "copy_in_two_splits": (True, "the same photo to learn from and to test on"),
-    "near_copy_in_two_splits": (True, "nearly the same photo to learn from and to test on"),
-    "copy_with_two_labels": (True, "the same photo under two models"),
-    "near_copy_with_two_labels": (True, "nearly the same photo under two models"),
-    "in_two_splits": (True, "listed to learn from and to test on"),
-    "model_in_two_splits": (True, "verification: a model to learn from that stands in the test pairs"),
+    "copy_in_two_splits": (True, "the same photo in training and test set"),
+    "near_copy_in_two_splits": (True, "nearly the same photo in training and test set"),
+    "copy_with_two_labels": (True, "the same photo with two models"),
+    "near_copy_with_two_labels": (True, "nearly the same photo with two models"),
+    "in_two_splits": (True, "listed in training and test set"),
+    "model_in_two_splits": (True, "verification: a training model that is in the test pairs"),
     "model_in_train_and_test": (
         False,
-        "stands in the given train and test photos: verification by models needs others to test on; classification does not",
+        "the model is in the given train and test photos: verification needs other models for the test; classification does not",
     ),
     "pair_of_itself": (True, "a test pair of one photo with itself"),
-    "pair_with_wrong_label": (True, "a pair listed as same of two models, or as different of one"),
-    "pair_of_missing_photo": (True, "a test pair of a photo that does not exist"),
-    "pair_repeated": (True, "a test pair that stands twice in its list"),
-    "no_class": (False, "lies beside the class folders and so is of no class; it is left out"),
-    "not_read": (False, "ends like no photo that is read: JPEG, PNG, WebP, BMP; it is passed over"),
-    "not_listed": (False, "stands in no line of photos.csv; it is left out"),
-    "linked_folder": (False, "a link to a folder, which is not followed; put the folder itself there"),
-    "listed_twice": (False, "stands twice in its list; it counts once"),
-    "copy": (False, "the same photo twice, in one split under one model"),
-    "near_copy": (False, "nearly the same photo twice, in one split under one model"),
-    "model_of_one_photo": (False, "no positive pair can be drawn of it, and nothing validates it"),
-    "wrong_ending": (False, "another file type than its name says"),
-    "animated": (False, "several frames; the first one counts"),
+    "pair_with_wrong_label": (True, "a pair of two models listed as same, or of one model listed as different"),
+    "pair_of_missing_photo": (True, "a test pair with a photo that does not exist"),
+    "pair_repeated": (True, "a test pair listed twice"),
+    "no_class": (False, "next to the class folders, so without a class; it is left out"),
+    "not_read": (False, "the file extension is not one of JPEG, PNG, WebP, BMP; it is skipped"),
+    "not_listed": (False, "not listed in photos.csv; it is left out"),
+    "linked_folder": (False, "a link to a folder, which is not followed; replace it by the folder itself"),
+    "listed_twice": (False, "listed twice; it is used once"),
+    "copy": (False, "the same photo twice, in one split with one model"),
+    "near_copy": (False, "nearly the same photo twice, in one split with one model"),
+    "model_of_one_photo": (False, "the model gives no same pair and cannot be validated"),
+    "wrong_ending": (False, "the file type differs from the file extension"),
+    "animated": (False, "several frames; the first one is used"),
     "cmyk": (
         False,
-        "colours for printing; converted, which the SavedModel of an export does not do: it refuses the photo",
+        "CMYK colours; they are converted, but the SavedModel of an export refuses the photo",
     ),
     "grey": (False, "no colours"),
-    "sixteen_bit": (False, "16 bits a channel; the upper 8 count"),
-    "transparent": (False, "an alpha channel; it is left out"),
-    "rotated": (False, "Exif turns it; boxes count in the upright photo"),
+    "sixteen_bit": (False, "16 bits per channel; the upper 8 are used"),
+    "transparent": (False, "an alpha channel; it is ignored"),
+    "rotated": (False, "turned by Exif; boxes refer to the upright photo"),
     "turn_not_applied": (
         False,
-        "XMP, or an unknown number in Exif, asks for a turn that is not made; the photo is read as stored",
+        "an orientation in XMP, or an unknown one in Exif, is not applied; the photo is read as stored",
     ),
-    "blank": (False, "of one colour all over; there is nothing to be seen in it"),
-    "tiny": (False, "a side under 32 px"),
-    "box_outside": (False, "the box leaves the photo; it is cut to it"),
-    "degenerate_box": (False, "the box is empty or under 32 px a side; the whole photo counts"),
-    "unreadable_label": (False, "the label file is missing or cannot be read; the whole photo counts"),
+    "blank": (False, "one uniform colour; nothing can be seen"),
+    "tiny": (False, "a side below 32 px"),
+    "box_outside": (False, "the box extends beyond the photo; it is clipped"),
+    "degenerate_box": (False, "the box is empty or has a side below 32 px; the whole photo is used"),
+    "unreadable_label": (False, "the label file is missing or cannot be read; the whole photo is used"),
 }
 
 
 def spoils(kind: str) -> bool:
-    """Whether a fault of this kind makes scores worthless."""
+    """Whether a fault of this kind invalidates scores."""
     return KINDS[kind][0]

@@ -1,4 +1,4 @@
-"""Photo files below a root: which there are, how large they are, and that none lies outside it."""
+"""Finds photo files below a root and their sizes, and refuses paths outside it."""
 
 import os
 import stat
@@ -14,15 +14,15 @@ from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
 
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".png", ".webp", ".bmp")
-_NO_PHOTOS = {"photos.csv", "pairs.csv", "boxes.csv", "thumbs.db", "desktop.ini"}  # Lists, and what Windows leaves.
-_NAMED, _KINDS = 5, 8  # So many folders and endings in a message, no more.
+_NO_PHOTOS = {"photos.csv", "pairs.csv", "boxes.csv", "thumbs.db", "desktop.ini"}  # Lists, and system files of Windows.
+_NAMED, _KINDS = 5, 8  # Maximum number of folders and extensions in a message.
 
 
 def file_bytes(root: Path, paths: Sequence[str]) -> np.ndarray:
-    """Sizes (n,) int64 of the files at `paths` below `root`; -1 where there is no such file.
+    """Sizes (n,) int64 of the files at `paths` below `root`; -1 for missing files.
 
-    Raises KcarsError for a path that leads out of the root, through a link or by `..`: what a stranger's dataset
-    names must not reach the rest of the disk. The root itself may be a link.
+    Raises KcarsError for a path that leads out of the root, through a link or `..`, because an untrusted dataset must not
+    reach other files. The root itself may be a link.
     """
     base = os.path.realpath(root)
     inside: dict[str, bool] = {}
@@ -46,7 +46,7 @@ def _size(root: Path, base: str, path: str) -> int:
             status = os.stat(f"{base}/{path}")
     except PermissionError as error:
         raise KcarsError(f"{root}/{path}: cannot be reached ({error.strerror}); make its folder readable") from None
-    except (OSError, ValueError):  # ValueError: a name that no file can have, such as one with a zero byte.
+    except (OSError, ValueError):  # ValueError: an invalid name, such as one with a zero byte.
         return -1
     return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
@@ -55,20 +55,20 @@ def _is_inside(path: str, base: str) -> bool:
     try:
         real = os.path.realpath(path)
     except (OSError, ValueError):
-        return True  # There is no such place, so that nothing lies outside: it counts as missing.
+        return True  # The path does not exist, so it is not outside but missing.
     return real == base or real.startswith(base.rstrip("/") + "/")
 
 
 def _outside(root: Path, path: str) -> KcarsError:
-    return KcarsError(f"{root}: {path!r} leads out of this folder; photos must lie below it, also behind links")
+    return KcarsError(f"{root}: {path!r} leads out of this folder; photos must be below it, also through links")
 
 
 @dataclass(frozen=True)
 class Walked:
-    """What lies below a folder, each path relative to it, sorted.
+    """The contents of a folder, as sorted paths relative to it.
 
-    photos: by the endings of their names; others: files of other endings, which are not read; linked: links to folders,
-    which are not followed; empty: folders that hold nothing, or hidden files alone.
+    photos: by file extension; others: files with other extensions, which are not read; linked: links to folders, which are not
+    followed; empty: folders without files, or with hidden files only.
     """
 
     photos: list[str]
@@ -78,10 +78,10 @@ class Walked:
 
 
 def walk(root: Path, also: tuple[str, ...] = ()) -> list[str]:
-    """Paths relative to `root` of every photo below it, by the ending of its name, sorted; hidden ones are left out.
+    """Sorted paths, relative to `root`, of all photos below it, by file extension, without hidden ones.
 
-    also: more endings that are read. Raises KcarsError for a folder that cannot be read. What is passed over, files of other
-    endings and links to folders, is reported once on standard error, and so are empty folders.
+    also: additional extensions. Raises KcarsError for a folder that cannot be read. Files with other extensions, links to
+    folders and empty folders are skipped, with one warning.
     """
     found = walked(root, also)
     if found.linked:
@@ -91,13 +91,13 @@ def walk(root: Path, also: tuple[str, ...] = ()) -> list[str]:
     if found.others:
         _warn_once(f"warning: {root}: {_passed_over(found)}")
     if found.empty:
-        holds = "1 folder holds" if len(found.empty) == 1 else f"{len(found.empty)} folders hold"
-        _warn_once(f"warning: {root}: {holds} nothing: {_listed(found.empty)}")
+        folders = "1 empty folder" if len(found.empty) == 1 else f"{len(found.empty)} empty folders"
+        _warn_once(f"warning: {root}: {folders}: {_listed(found.empty)}")
     return found.photos
 
 
 def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
-    """As `walk`, with what is passed over, which is not reported."""
+    """As `walk`, but with the skipped files in the result instead of a warning."""
     endings = PHOTO_ENDINGS + also
     found, waiting = Walked([], [], [], []), [""]
     while waiting:
@@ -118,7 +118,9 @@ def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
                         found.others.append(prefix + entry.name)
         except OSError as error:
             place = shortened(os.path.join(root, prefix))
-            raise KcarsError(f"{place}: cannot be read ({error.strerror}); make it readable, or move it away") from None
+            raise KcarsError(
+                f"{place}: cannot be read ({error.strerror}); make it readable, or move it elsewhere"
+            ) from None
         if prefix and not holds:
             found.empty.append(prefix.rstrip("/"))
     for paths in (found.photos, found.others, found.linked, found.empty):
@@ -127,21 +129,21 @@ def walked(root: Path, also: tuple[str, ...] = ()) -> Walked:
 
 
 def _passed_over(found: Walked) -> str:
-    """Such as `12 files passed over: .avif (10), .gif (2), such as a/1.avif; a holds nothing else`."""
+    """A message such as `12 files skipped: .avif (10), .gif (2), such as a/1.avif; no photo is read in a`."""
     endings = Counter(ending(path) or "no ending" for path in found.others)
     kinds = ", ".join(
         f"{kind} ({count})" for kind, count in sorted(endings.items(), key=lambda one: (-one[1], one[0]))[:_KINDS]
     )
-    more = f" and {len(endings) - _KINDS} more endings" if len(endings) > _KINDS else ""
+    more = f" and {len(endings) - _KINDS} more extensions" if len(endings) > _KINDS else ""
     count = f"{len(found.others)} file{'s' if len(found.others) > 1 else ''}"
     read = {os.path.dirname(path) for path in found.photos}
     empty = sorted({os.path.dirname(path) for path in found.others} - read - {""})
     lost = f"; no photo is read in {_listed(empty)}" if empty else ""
-    return f"{count} passed over: {kinds}{more}, such as {found.others[0]}{lost}"
+    return f"{count} skipped: {kinds}{more}, such as {found.others[0]}{lost}"
 
 
 def ending(path: str) -> str:
-    """Of a file's name, in lower case, with its dot."""
+    """The extension of a file name, in lower case, with its dot."""
     return os.path.splitext(path)[1].lower()
 
 
@@ -150,16 +152,16 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-_warn_once = lru_cache(maxsize=64)(warn)  # However often a folder is read.
+_warn_once = lru_cache(maxsize=64)(warn)  # Once, even if a folder is read repeatedly.
 
 
 def shortened(text: str, most: int = 300) -> str:
-    """A text with its middle left out where it is too long to be read in a message."""
+    """A text, shortened in the middle if it is too long for a message."""
     return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
 def refuse_undecodable(root: Path | str, paths: Sequence[str]) -> None:
-    """KcarsError where a path is not UTF-8: what a run writes, and its tables, could not name the photo."""
+    """Raises KcarsError if a path is not UTF-8, because files of a run could not contain its name."""
     for path in ("", *paths):
         place = os.path.join(root, path) if path else str(root)
         try:

@@ -1,4 +1,4 @@
-"""PhotoTable: one row a photo. Pairs: two rows and whether they show the same class. Dataset: both, with splits."""
+"""PhotoTable: one row per photo; Pairs: two rows and whether they show the same class; Dataset: both, with splits."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -15,12 +15,12 @@ NO_BOX = (-1, -1, -1, -1)
 
 @dataclass(frozen=True)
 class PhotoTable:
-    """Photos and labels, column by column; all arrays have one entry a row.
+    """Photos and labels in columns; all arrays have one entry per row.
 
     paths: text relative to `root`; ids: {"make", "model"} -> int32 ids as in the dataset; box: (n, 4) int32 pixels
-    left, top, right, bottom, 0-based and half-open, all -1 where the whole photo counts; viewpoint: int8,
-    -1 unknown; year: int16, -1 unknown; bytes: int64 file sizes; names: target -> {id: name}, for display only; group: int64, equal for photos
-    of the same car, camera or clip, which no split parts; None where each photo stands for itself.
+    left, top, right, bottom, 0-based and half-open, all -1 for the whole photo; viewpoint: int8,
+    -1 unknown; year: int16, -1 unknown; bytes: int64 file sizes; names: target -> {id: name}, for display only; group: int64,
+    equal for photos of the same car, camera or clip, which splits keep together; None if there are no groups.
     """
 
     root: Path
@@ -37,19 +37,20 @@ class PhotoTable:
         return len(self.paths)
 
     def box_at(self, row: int) -> tuple[int, int, int, int] | None:
-        """A photo's box, None for the whole photo."""
+        """The box of a photo, None for the whole photo."""
         box = tuple(self.box[row].tolist())
         return None if box == NO_BOX else box
 
     def name(self, target: str, id_: int) -> str:
-        """The display name of an id; its number where the dataset gives none."""
+        """The display name of an id, or its number if the dataset has no name."""
         return self.names[target].get(int(id_), str(int(id_)))
 
 
 class PixelStore(Protocol):
-    """What gives photos' pixels by PhotoTable row.
+    """Reads the pixels of photos by PhotoTable row.
 
-    bad: rows (n,) of photos that could not be decoded; decodes: whether every read decodes anew; checksums: (n,) uint32, one a row.
+    bad: rows (n,) of photos that could not be decoded; decodes: whether every read decodes; checksums: (n,) uint32, one per
+    row.
     """
 
     decodes: bool
@@ -59,13 +60,13 @@ class PixelStore(Protocol):
     def checksums(self) -> np.ndarray | None: ...
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
+        """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order."""
         ...
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """left, right: (n,) rows of the PhotoTable; same: (n,) int8, 1 where the pair is labelled as one class."""
+    """left, right: (n,) rows of the PhotoTable; same: (n,) int8, 1 for pairs of one class."""
 
     left: np.ndarray
     right: np.ndarray
@@ -76,21 +77,21 @@ class Pairs:
 
     @classmethod
     def of_paths(cls, pairs: list[tuple[str, str, int]], row: dict[str, int]) -> "Pairs":
-        """Pairs from (left path, right path, same) and the rows of known paths; pairs of others are left out."""
+        """Pairs from (left path, right path, same) and the rows of known paths; pairs with other paths are left out."""
         known = [(row[left], row[right], same) for left, right, same in pairs if left in row and right in row]
         columns = np.array(known, np.int64).reshape(-1, 3)
         return cls(columns[:, 0], columns[:, 1], columns[:, 2].astype(np.int8))
 
     def rows(self) -> np.ndarray:
-        """Distinct rows that stand in the pairs, sorted."""
+        """Sorted distinct rows in the pairs."""
         return np.unique(np.concatenate([self.left, self.right]))
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Class numbers 0..n-1 of sorted ids; stored with every run, because ids are not contiguous.
+    """Maps sorted ids to class numbers 0..n-1; stored with every run, because ids are not contiguous.
 
-    names: of each, its number where the dataset gives none, which `named` tells; makes: of each model, by name.
+    names: of the classes, or their ids as text where `named` is False; makes: name of the make of each model.
     """
 
     target: str
@@ -112,21 +113,20 @@ class Classes:
         )
 
     def full_names(self) -> list[str]:
-        """Make and model of each, where the classes are models."""
+        """Make and model of each class if the classes are models, else their names."""
         if not self.makes:
             return self.names
         return [with_make(make, name) for make, name in zip(self.makes, self.names, strict=True)]
 
     def make_numbers(self) -> tuple[list[str], np.ndarray]:
-        """Names of the models' makes, sorted, and the place of each model's among them, (n,) int32."""
+        """Sorted names of the models' makes, and the number (n,) int32 of each model's make among them."""
         names, number = np.unique(np.array(self.makes, object), return_inverse=True)
         return names.tolist(), number.astype(np.int32)
 
     def matched(self, others: "Classes") -> np.ndarray:
-        """For each of `others`, the class number here of the same name, -1 where there is none.
+        """For each of `others`, the class number here with the same name, -1 if there is none.
 
-        Names are equal whatever their case and spaces: make and model, or the model alone where it stands once on
-        either side.
+        Names are compared without case and spaces: make and model, or only the model if it is unique on both sides.
         """
         place = np.full(len(others), -1, np.int32)
         for own, other in ((self.names, others.names), (self.full_names(), others.full_names())):
@@ -139,19 +139,19 @@ class Classes:
         return len(self.ids)
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
-        """Class numbers (int32) of ids; -1 where the id is none of these classes."""
+        """Class numbers (int32) of ids; -1 for other ids."""
         place = np.searchsorted(self.ids, ids).clip(0, len(self.ids) - 1)
         return np.where(self.ids[place] == ids, place, -1).astype(np.int32)
 
 
 def _once(names: list[str]) -> dict[str, int]:
-    """Place of each name, as compared, that stands once."""
+    """Position of each unique name, in the form for comparison."""
     compared = [plain(name) for name in names]
     return {name: number for number, name in enumerate(compared) if compared.count(name) == 1}
 
 
 def model_names(table: PhotoTable, rows: np.ndarray) -> list[str]:
-    """Make and model of each photo as text that is equal in every dataset that names them alike."""
+    """Make and model of each photo as text, comparable across datasets with the same names."""
     makes, models = table.ids["make"][rows].tolist(), table.ids["model"][rows].tolist()
     named = {
         (make, model): plain(with_make(table.name("make", make), table.name("model", model)))
@@ -161,24 +161,23 @@ def model_names(table: PhotoTable, rows: np.ndarray) -> list[str]:
 
 
 def is_photo_of(table: PhotoTable, file: Path) -> bool:
-    """Whether a file is one of the photos: what writing it would destroy."""
+    """Whether a file is one of the photos, which writing it would overwrite."""
     root, place = real_path(table.root), real_path(file.parent) / file.name
     return place.is_relative_to(root) and place.relative_to(root).as_posix() in set(table.paths.tolist())
 
 
 def with_make(make: str, model: str) -> str:
-    """Make and model; some datasets' names of models begin with the make, others' do not."""
+    """Make and model; in some datasets the model's name begins with the make."""
     return model if f"{plain(model)} ".startswith(f"{plain(make)} ") else f"{make} {model}".strip()
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a reader gives for one task: the PhotoTable, rows to learn from, and what to test on.
+    """The dataset of one task from a reader: the PhotoTable, training rows, and test rows or pairs.
 
     test: rows (classify); pairs: difficulty -> Pairs (verify); missing: listed photos that do not exist;
-    source: where it was read from, for messages; split: how photos came to train or to test, in words; bad: photos
-    that cannot be decoded and were taken out; read_as: the fingerprint before that; validation: rows that are given to
-    validate on, None where kcars takes some of the training rows.
+    source: its path, for messages; split: description of the split; bad: photos that cannot be decoded and were removed;
+    read_as: the fingerprint before that; validation: given validation rows, None if kcars chooses some of the training rows.
     """
 
     table: PhotoTable
@@ -194,20 +193,20 @@ class Dataset:
 
     @property
     def says_what_to_test(self) -> bool:
-        """Whether lists, or splits of the owner, name photos to test on."""
+        """Whether the dataset's lists or splits specify the test photos."""
         return self.split in ("as listed", "as given") and len(self.test_rows()) > 0
 
     def test_rows(self) -> np.ndarray:
-        """Distinct rows that are tested on, sorted."""
+        """Sorted distinct test rows."""
         parts = [self.test, *(pairs.rows() for pairs in self.pairs.values())]
         return np.unique(np.concatenate(parts)).astype(np.int64)
 
     def not_tested(self) -> np.ndarray:
-        """Rows to learn from and to validate on."""
+        """Training and validation rows."""
         return self.train if self.validation is None else np.concatenate([self.train, self.validation])
 
     def without(self, rows: np.ndarray) -> "Dataset":
-        """The same dataset, PhotoTable and fingerprint, with the rows taken out of its lists and pairs."""
+        """The dataset, with the same PhotoTable and fingerprint, without the rows in its lists and pairs."""
         if not len(rows):
             return self
         kept = {name: ~(np.isin(pairs.left, rows) | np.isin(pairs.right, rows)) for name, pairs in self.pairs.items()}
@@ -225,7 +224,7 @@ class Dataset:
         )
 
     def fingerprint(self) -> str:
-        """Equal for equal lists, labels, boxes and file sizes, wherever the dataset lies."""
+        """A fingerprint of lists, labels, boxes and file sizes, independent of the dataset's path."""
         if self.read_as:
             return self.read_as
         table = self.table
@@ -239,5 +238,5 @@ class Dataset:
 
 
 def fingerprint_array(array: np.ndarray) -> str:
-    """Fingerprint of an array's numbers, whatever its integer type."""
+    """Fingerprint of an array's numbers, independent of the integer type."""
     return hashlib.sha256(np.ascontiguousarray(array, dtype="<i8").tobytes()).hexdigest()

@@ -1,7 +1,7 @@
-"""The PhotoTable of a whole release, kept in the cache folder until a folder of the release changes.
+"""Caches the PhotoTable of a whole release until a folder of the release changes.
 
-A file that is added, removed or replaced changes the time of its folder, and the PhotoTable is read anew. A file that is
-overwritten in place does not: `kcars data check` reads every file itself.
+A file that is added, removed or replaced changes the time of its folder, and the PhotoTable is read again. A file that is
+overwritten in place does not; `kcars data check` reads every file.
 """
 
 import os
@@ -16,16 +16,16 @@ from kcars.core.unfinished import forget_all_leftovers
 from kcars.data.photo_table import PhotoTable
 from kcars.untrusted.reading import read_arrays
 
-FORMAT = 1  # Raise it when readers give other columns for the same files.
+FORMAT = 1  # Increase it when readers return other columns for the same files.
 _COLUMNS = ("make", "model", "box", "viewpoint", "year", "bytes")
 
 
 def cached_table(
     root: Path, names: dict[str, dict[int, str]], depth: int, read: Callable[[], PhotoTable]
 ) -> PhotoTable:
-    """The PhotoTable that `read()` gives for the folders `image/` and `label/` below `root`, from the cache where it can.
+    """The PhotoTable of `read()` for the folders `image/` and `label/` below `root`, from the cache if possible.
 
-    names: as in PhotoTable, read by the caller; depth: how many levels of folders lie above the photos.
+    names: as in PhotoTable, read by the caller; depth: number of folder levels above the photos.
     """
     stamps = [stamp for folder in ("image", "label") for stamp in _folders(f"{root}/{folder}", depth)]
     key = fingerprint(FORMAT, str(real_path(root)), stamps)
@@ -42,7 +42,7 @@ def cached_table(
 
 
 def _folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
-    """(path, time of the last change) of a folder and of those below it, down to `depth` levels, sorted."""
+    """Sorted (path, modification time) of a folder and its subfolders, down to `depth` levels."""
     if not os.path.isdir(folder):
         return
     try:
@@ -60,7 +60,7 @@ def _folders(folder: str, depth: int) -> Iterator[tuple[str, int]]:
 def _load(file: Path) -> dict[str, np.ndarray] | None:
     try:
         return read_arrays(file, ("paths", *_COLUMNS))
-    except KcarsError:  # It is not there, or was damaged.
+    except KcarsError:  # It is missing or damaged.
         return None
 
 
@@ -71,4 +71,4 @@ def _save(file: Path, table: PhotoTable) -> None:
     paths = np.frombuffer("\0".join(table.paths).encode("utf-8", "surrogateescape"), np.uint8)
     columns = {"bytes": table.bytes, "box": table.box, "viewpoint": table.viewpoint, "year": table.year, **table.ids}
     with written_whole(file, "wb") as handle:
-        np.savez(handle, paths=paths, **columns)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
+        np.savez(handle, paths=paths, **columns)  # pyright: ignore[reportArgumentType]  No array is named allow_pickle.

@@ -1,6 +1,6 @@
-"""Names that look alike: those of classes become one, and listed paths find the files that are spelled otherwise.
+"""Merges class names that differ only in spelling, and finds listed files in another spelling.
 
-Unicode spells "é" in two ways, composed (NFC) and decomposed (NFD, as macOS once stored names).
+Unicode has two forms of "é", composed (NFC) and decomposed (NFD, as in old file names of macOS).
 """
 
 import contextlib
@@ -14,26 +14,26 @@ from unicodedata import normalize
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import warn
 
-Label = tuple[str, str]  # Make and model, "" where there is none.
-_NAMED = 3  # So many names in a message, no more.
-_MOST_ALIKE = 16  # Folders of two forms within each other double at each level.
+Label = tuple[str, str]  # Make and model, "" for none.
+_NAMED = 3  # Maximum number of names in a message.
+_MOST_ALIKE = 16  # Nested folders in two forms double the candidates at each level.
 
 
 def plain(name: str) -> str:
-    """A name as it is compared: composed, without case, with single spaces."""
+    """A name in the form for comparison: composed, without case, with single spaces."""
     return normalize("NFC", " ".join(normalize("NFC", name).casefold().split()))
 
 
 def one_spelling(labels: Sequence[Label], source: str) -> list[Label]:
-    """Labels in NFC and without blanks at their ends; of those that `plain` makes equal, all in the most frequent spelling.
+    """Labels in NFC, stripped; labels with equal `plain` form get the most frequent spelling.
 
-    Names that were joined are reported once on standard error. Raises KcarsError for a name of blanks alone.
+    Merged names are reported once on standard error. Raises KcarsError for a blank name.
     """
     distinct = Counter(labels)
     makes, models = {}, {}
     for (make, model), count in distinct.items():
         if (make and not make.strip()) or (model and not model.strip()):
-            raise KcarsError(f"{source}: make {make!r}, model {model!r}: a name has more than blanks")
+            raise KcarsError(f"{source}: make {make!r}, model {model!r}: a name must not be blank")
         makes.setdefault(plain(make), Counter())[make] += count
         models.setdefault((plain(make), plain(model)), Counter())[model] += count
     joined = {label: _joined(label, makes, models) for label in distinct}
@@ -57,33 +57,33 @@ def _chosen(spellings: Counter) -> str:
 
 @lru_cache(maxsize=64)
 def _warn_of_joined(source: str, variants: tuple[tuple[str, ...], ...]) -> None:
-    """Once for a dataset, however often it is read."""
-    told = "; ".join(" and ".join(map(ascii, names)) for names in variants[:_NAMED])
+    """Warn once per dataset."""
+    names = "; ".join(" and ".join(map(ascii, spellings)) for spellings in variants[:_NAMED])
     more = f" and {len(variants) - _NAMED} more" if len(variants) > _NAMED else ""
-    warn(f"warning: {source}: names that differ in case, blanks or Unicode form count as one: {told}{more}")
+    warn(f"warning: {source}: names that differ in case, spaces or Unicode form are merged: {names}{more}")
 
 
 class Disk:
-    """The files below a folder by their names in another spelling; each folder is listed once, and links to folders are not followed."""
+    """Finds files below a folder in another spelling; lists each folder once, and does not follow links to folders."""
 
     def __init__(self, root: Path):
         self._root, self._folders = root, {}
 
     def path_of(self, path: str) -> str:
-        """The path itself where there is such a file, that of the one spelled in another Unicode form, or the path as it is."""
+        """The path of the file, or of the only file in another Unicode form; the unchanged path if there is none."""
         return path if os.path.lexists(os.path.join(self._root, path)) else self.spelled(path) or path
 
     def spelled(self, path: str) -> str | None:
-        """The path of the one file that is called like this in another Unicode form."""
+        """The path of the only file with this name in another Unicode form, or None."""
         found = self._alike(path, _composed)
         return found[0] if len(found) == 1 else None
 
     def in_other_case(self, path: str) -> str | None:
-        """The path of a file whose name differs in upper and lower case, blanks or Unicode form alone."""
+        """The path of a file whose name differs only in case, spaces or Unicode form, or None."""
         return next(iter(self._alike(path, plain)), None)
 
     def _alike(self, path: str, form: Callable[[str], str]) -> list[str]:
-        """Paths that are equal to this one in a form; none where more than `_MOST_ALIKE` begin like it."""
+        """Paths of files that equal this one in a form; none if more than `_MOST_ALIKE` begin like it."""
         places = [""]
         for part in path.split("/"):
             wanted = form(part)
@@ -95,7 +95,7 @@ class Disk:
         return places
 
     def _names(self, folder: str, form: Callable[[str], str]) -> dict[str, list[str]]:
-        """Names in a folder by their form; none where there is no such folder."""
+        """Names in a folder by their form; empty if the folder does not exist."""
         if (folder, form) not in self._folders:
             names = self._folders[folder, form] = {}
             with contextlib.suppress(OSError, ValueError):
@@ -110,11 +110,11 @@ def _composed(name: str) -> str:
 
 
 def why_missing(root: Path, paths: Sequence[str]) -> str:
-    """What a list may mean by paths that are not there, "" where nothing is like them: their case, or backslashes."""
+    """The probable reason for missing paths, their case or backslashes; "" if there is none."""
     disk = Disk(root)
     for path in paths[:100]:
         if "\\" in path:
             return f"{path!r} has backslashes; write / between folders"
         if other := disk.in_other_case(path):
-            return f"{other!r} is there, which differs from {path!r} in upper and lower case"
+            return f"{other!r} exists, which differs from {path!r} in upper and lower case"
     return ""

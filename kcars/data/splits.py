@@ -1,4 +1,4 @@
-"""Honest validation: photos or whole models that training never sees, and pairs drawn from them."""
+"""Splits for validation and test: held-out photos or whole models, and pairs drawn from them."""
 
 import warnings
 
@@ -9,15 +9,15 @@ from kcars.core.rng import generator
 from kcars.data.photo_table import Pairs, PhotoTable
 from kcars.settings import DIFFICULTIES
 
-MOST_PHOTOS_PAIRED = 4000  # All their pairs are weighed at once, 8 million; more would only cost memory.
-TEST_PAIRS = 20_000  # Of each difficulty, as in CompCars.
+MOST_PHOTOS_PAIRED = 4000  # All their pairs, 8 million, are considered at once; more would only cost memory.
+TEST_PAIRS = 20_000  # Per difficulty, as in CompCars.
 
 
 def stratified_share(labels: np.ndarray, share: float, seed: int, groups: np.ndarray | None = None) -> np.ndarray:
-    """Mask (n,) of a stratified share; at least one photo of each class is left out of it.
+    """Mask (n,) of a stratified share, which excludes at least one photo of each class.
 
-    A class of n photos gives round(n * share), at least one if it has four or more; a class of one gives none. Where
-    `groups` (n,) are given, a group is held whole or not at all, and shares are as near as that allows.
+    A class of n photos contributes round(n * share), at least one if it has four or more; a class of one contributes none.
+    With `groups` (n,), groups are kept together, and shares are approximate.
     """
     if groups is not None:
         return _grouped_share(labels, share, seed, groups)
@@ -30,15 +30,15 @@ def stratified_share(labels: np.ndarray, share: float, seed: int, groups: np.nda
 
 
 def _grouped_share(labels: np.ndarray, share: float, seed: int, groups: np.ndarray) -> np.ndarray:
-    """The first of about 1 / share folds; a class that would lose all its photos gets those groups back."""
+    """The first of about 1 / share folds, without groups that would leave a class without photos."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds = round(1 / share)
     held = np.zeros(len(labels), bool)
-    if min(np.bincount(labels).max(), len(np.unique(groups))) < folds:  # Too few to give each fold something.
+    if min(np.bincount(labels).max(), len(np.unique(groups))) < folds:  # Too few for all folds.
         return held
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Small classes are what is spoken of below.
+        warnings.simplefilter("ignore", UserWarning)  # Warns of small classes, which are handled below.
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         held[next(splitter.split(labels, labels, groups))[1]] = True
     while len(lost := np.setdiff1d(labels[held], labels[~held])):
@@ -49,13 +49,13 @@ def _grouped_share(labels: np.ndarray, share: float, seed: int, groups: np.ndarr
 def automatic_split(
     table: PhotoTable, rows: np.ndarray, task: str, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """(training rows, test rows, how in words) of a dataset without lists of its own; no group stands in both.
+    """(training rows, test rows, description) of a dataset without its own lists; groups are not divided.
 
-    classify: a stratified share of the photos of each model is tested on; verify: a share of the models, whole.
+    classify: the test set is a stratified share of the photos of each model; verify: a share of whole models.
     """
     tested, what = _TESTED[task](table, rows, share, seed)
     train, test = apart(table, rows[~tested], rows[tested]), rows[tested]
-    return train, test, f"automatic, seed {seed}: {share:.0%} of {what} to test on"
+    return train, test, f"automatic, seed {seed}: {share:.0%} of {what} in the test set"
 
 
 def _share_of_photos(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, str]:
@@ -71,48 +71,48 @@ def _share_of_models(table: PhotoTable, rows: np.ndarray, share: float, seed: in
 
 
 _TESTED = {"classify": _share_of_photos, "verify": _share_of_models}
-"""Mask over rows of what an automatic split of a task tests on, and what that is a share of."""
+"""Task -> function that returns the mask of test rows of an automatic split, and of what it is a share."""
 
 
 def apart(table: PhotoTable, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The rows that share no group with the others; KcarsError where none is left."""
+    """The rows that share no group with the others; raises KcarsError if there are none."""
     if table.group is None:
         return rows
     left = rows[~np.isin(table.group[rows], table.group[others])]
     if len(rows) and not len(left):
         raise KcarsError(
-            f"groups: each of {len(rows)} photos to learn from is of a group that is tested or validated on; "
-            "give smaller groups, such as one a car or a clip"
+            f"groups: each of {len(rows)} training photos is in a group of the test or validation set; "
+            "use smaller groups, such as one per car or clip"
         )
     return left
 
 
 def test_pairs(table: PhotoTable, rows: np.ndarray, seed: int) -> dict[str, Pairs]:
-    """Pairs of each difficulty to test on, drawn from the rows."""
+    """Test pairs of each difficulty, drawn from the rows."""
     return {name: draw_pairs(table, rows, name, TEST_PAIRS, seed) for name in DIFFICULTIES}
 
 
 def tested_parts(
     task: str, table: PhotoTable, test: np.ndarray, seed: int, pairs: dict[str, Pairs] | None = None
 ) -> tuple[np.ndarray, dict[str, Pairs]]:
-    """(test rows, test pairs) of a Dataset for a task: the rows themselves, or pairs of them, those given or drawn by seed."""
+    """(test rows, test pairs) of a Dataset for a task: the rows themselves, or given or randomly drawn pairs of them."""
     if task == "classify":
         return test, {}
     return test[:0], pairs or test_pairs(table, test, seed)
 
 
 def held_out_models(table: PhotoTable, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Ids of `count` models to validate on, or as many as can be spared: of each make two, then more in turn.
+    """Ids of `count` validation models, or as many as possible: two of each make, then more in turn.
 
-    Two of a make, so that hard negatives (same make) exist; a make keeps at least one model to train where it can.
-    Models have two or more photos. Raises KcarsError where not even two makes offer two models.
+    With two per make, hard negatives (same make) exist; a make keeps at least one training model if possible.
+    Models have two or more photos. Raises KcarsError unless two makes have two such models.
     """
     model, make = table.ids["model"][rows], table.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)
     draw = generator(seed, "validation models", 0)
     offers = [np.intersect1d(model[make == chosen], ids[photos >= 2]) for chosen in draw.permutation(np.unique(make))]
     offers = [draw.permutation(offer).tolist() for offer in offers if len(offer) >= 2]
-    offers.sort(key=lambda offer: len(offer) == 2)  # Makes that would lose all their models come last.
+    offers.sort(key=lambda offer: len(offer) == 2)  # Makes that would lose all their models are used last.
     held, makes = [], 0
     for offer in offers:
         if len(held) < count:
@@ -121,19 +121,19 @@ def held_out_models(table: PhotoTable, rows: np.ndarray, count: int, seed: int) 
     while len(held) < count and (rich := [offer for offer in offers[:makes] if len(offer) > 1]):
         held.append(max(rich, key=len).pop())
     if makes < 2 or len(ids) - len(held) < 2:
-        cure = "" if makes else "; folders make/model/, or a CSV, say which models are of one make"
+        hint = "" if makes else "; use folders make/model/ or a CSV to give the makes of models"
         raise KcarsError(
-            f"{len(ids)} training models, {makes} makes with two or more: too few; verification validates on two models of "
-            f"each of two makes and learns from two more; with an automatic split, which tests on four, it takes ten models{cure}"
+            f"{len(ids)} training models, {makes} makes with two or more: too few; verification needs two validation models of "
+            f"each of two makes and two training models; with an automatic split, which tests on four, ten models{hint}"
         )
     return np.sort(np.array(held, np.int32))
 
 
 def folds_by_make(table: PhotoTable, rows: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
-    """Ids of the models that each of up to `folds` folds holds out: whole makes, dealt to even numbers of models.
+    """Ids of the models held out by each of up to `folds` folds: whole makes, with similar numbers of models per fold.
 
-    A fold has two makes or more that have two models, so that pairs of each difficulty exist; other makes only train.
-    None where the makes do not suffice for two folds.
+    A fold has at least two makes with two models, so that pairs of each difficulty exist; other makes are only for training.
+    Returns no folds if there are too few makes for two.
     """
     model, make = table.ids["model"][rows], table.ids["make"][rows]
     ids, photos = np.unique(model, return_counts=True)
@@ -150,10 +150,10 @@ def folds_by_make(table: PhotoTable, rows: np.ndarray, folds: int, seed: int) ->
 
 
 def draw_pairs(table: PhotoTable, rows: np.ndarray, difficulty: str, count: int, seed: int) -> Pairs:
-    """About `count` distinct pairs of rows, half of one model; negatives as CompCars draws them.
+    """About `count` distinct pairs of rows, half of one model, with negatives as in CompCars.
 
-    easy: both photos from one viewpoint, negatives of another make; medium: any; hard: negatives of the same make.
-    Fewer where the rows do not give so many. Two photos of one group make no pair: they are alike for other reasons.
+    easy: both photos have one viewpoint, negatives have another make; medium: any; hard: negatives have the same make.
+    Fewer if the rows do not suffice. Two photos of one group form no pair, because they are similar for other reasons.
     """
     draw = generator(seed, f"validation pairs {difficulty}", 0)
     if len(rows) > MOST_PHOTOS_PAIRED:

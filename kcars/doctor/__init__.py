@@ -1,1 +1,1 @@
-"""What is wrong with a dataset, and what is in it."""
+"""Checks datasets for problems and computes statistics."""

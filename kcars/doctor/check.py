@@ -1,4 +1,4 @@
-"""The doctor: every photo of a dataset decoded once, its lists compared, and what is wrong told by kind."""
+"""Checks a dataset: decodes every photo once, compares the lists, and reports findings by kind."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,15 +21,15 @@ from kcars.data.spelling import why_missing
 from kcars.doctor.examine import Examined, examine
 from kcars.untrusted.reading import MIB
 
-# Of 256. Copies that were compressed, resized or brightened differ in up to 20, cut by 2 % in about 34; among 4,154
-# real photos every pair up to 42 was one photo under two names, and the first pair of two cars came at 52.
+# Of 256 bits. Copies that were compressed, resized or brightened differ in up to 20, cropped by 2 % in about 34; among
+# 4,154 real photos every pair up to 42 was one photo under two names, and the first pair of two cars differed in 52.
 NEAR_BITS = 44
 
 
 def check(datasets: dict[str, Dataset], listed: Sequence[Fault] = (), progress: bool = True) -> list[Fault]:
-    """Every fault of the datasets of one source, by task ("classify", "verify"); `listed`: those its reader tells.
+    """All faults of the datasets of one source, by task ("classify", "verify"); `listed`: those found by its reader.
 
-    Photos that both tasks use are decoded once.
+    Photos used by both tasks are decoded once.
     """
     photos = _photos(datasets)
     paths = sorted(photos)
@@ -56,14 +56,14 @@ def _photos(datasets: dict[str, Dataset]) -> dict[str, tuple[Path, tuple[int, ..
 
 
 def _examined(photos: Sequence[tuple[Path, tuple[int, ...] | None]], progress: bool) -> list[Examined]:
-    """Each photo examined, by a process a core; those that take more memory than a process's share, one after the other."""
+    """Each photo examined, with one process per core; photos that exceed a process's share of memory, one after the other."""
     processes = joblib.cpu_count()
     share = limits().decoding_mib * MIB // processes
     try:
         found: Iterable[Examined | None] = each(examine, ((file, box, share) for file, box in photos), processes)
         found = list(tqdm(found, total=len(photos), desc="examining", unit="photo", disable=None if progress else True))
-    except TerminatedWorkerError:  # As Linux ends what takes the last memory.
-        raise KcarsError("a process that examined photos was ended from outside; is memory too short?") from None
+    except TerminatedWorkerError:  # Linux kills processes when memory runs out.
+        raise KcarsError("a process that examined photos was killed; memory may be too short") from None
     return [one or cast(Examined, examine(*photo)) for one, photo in zip(found, photos, strict=True)]
 
 
@@ -71,7 +71,7 @@ def _examined(photos: Sequence[tuple[Path, tuple[int, ...] | None]], progress: b
 
 
 def _copies(examined: dict[str, Examined], datasets: dict[str, Dataset]) -> list[Fault]:
-    """Copies by content, and near copies by structure, each as bad as what the two photos are used for."""
+    """Copies by content, and near copies by structure, as severe as the use of the two photos."""
     use = _use(datasets)
     same_content = defaultdict(list)
     for path, found in examined.items():
@@ -87,7 +87,7 @@ def _copies(examined: dict[str, Examined], datasets: dict[str, Dataset]) -> list
 
 
 def _use(datasets: dict[str, Dataset]) -> dict[str, tuple[tuple, set[tuple[str, bool]]]]:
-    """(label, {(task, is it tested on?)}) of each photo."""
+    """(label, {(task, whether it is a test photo)}) of each photo."""
     use: dict[str, tuple[tuple, set]] = {}
     for task, dataset in datasets.items():
         table = dataset.table
@@ -104,7 +104,7 @@ def _copy(kind: str, first: str, second: str, use: dict, detail: str = "") -> Fa
     seen = [detail] if detail else []
     if crossing:
         kind += "_in_two_splits"
-        seen.append(f"{second if crossing[0] else first} is learned from")
+        seen.append(f"{second if crossing[0] else first} is a training photo")
         seen += ["under two models"] if label != other_label else []
     elif label != other_label:
         kind += "_with_two_labels"
@@ -114,7 +114,7 @@ def _copy(kind: str, first: str, second: str, use: dict, detail: str = "") -> Fa
 def near_pairs(hashes: Sequence[np.ndarray], most_bits: int, chunk: int = 2048) -> Iterator[tuple[int, int, int]]:
     """(first, second, differing bits) of all pairs of hashes (32,) uint8 that differ in at most `most_bits` bits.
 
-    Every pair is looked at, as a product of signs: 100,000 photos take a minute or two on two cores, and no memory.
+    All pairs are compared, as a product of signs: 100,000 photos take a minute or two on two cores, and little memory.
     """
     if len(hashes) < 2:
         return
@@ -132,7 +132,7 @@ def near_pairs(hashes: Sequence[np.ndarray], most_bits: int, chunk: int = 2048) 
 
 
 def _splits(task: str, dataset: Dataset) -> Iterator[Fault]:
-    """Photos and models on both sides of a split, pairs that cannot be, models of one photo."""
+    """Photos and models on both sides of a split, impossible pairs, models of one photo."""
     table = dataset.table
     for row in np.intersect1d(dataset.not_tested(), dataset.test_rows()):
         yield Fault("in_two_splits", str(table.paths[row]), task)
@@ -166,11 +166,11 @@ def _pair_faults(paths: np.ndarray, model: np.ndarray, pairs: Pairs) -> Iterator
         yield Fault("pair_with_wrong_label", str(paths[left]), f"listed as {same}", str(paths[right]))
 
 
-# ---- what is written ----
+# ---- output ----
 
 
 def summary(faults: Sequence[Fault], photos: int) -> str:
-    """The table that ends `kcars data check`: a line a kind, what spoils results first."""
+    """The summary table of `kcars data check`: one line per kind, those that invalidate results first."""
     counts = Counter(fault.kind for fault in faults)
     lines = [f"{photos} photos examined, {len(faults)} findings"]
     for kind in KINDS:
@@ -181,7 +181,7 @@ def summary(faults: Sequence[Fault], photos: int) -> str:
 
 
 def write_csv(file: Path, faults: Sequence[Fault]) -> None:
-    """A line a finding: kind, whether it spoils results, photo, what was seen, the other photo."""
+    """Write one line per finding: kind, whether it invalidates results, photo, detail, the other photo."""
     columns = {
         "kind": [fault.kind for fault in faults],
         "spoils": [int(spoils(fault.kind)) for fault in faults],

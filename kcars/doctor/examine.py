@@ -1,4 +1,4 @@
-"""One photo file, examined: what is wrong with it, and by what its copies are known."""
+"""Examines one photo file: its faults, and hashes that identify copies."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from kcars.untrusted.reading import MIB
 
 SMALLEST_SIDE_PX = 32
 HASH_SIDE = 16
-BLANK = 6  # Within how much the values of a blank photo lie.
+BLANK = 6  # Range of the pixel values of a blank photo.
 _XMP_TURN = re.compile(rb"tiff:Orientation(?:>|\s{0,9}=\s{0,9}[\"'])\s{0,9}([2-8])")
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg"),
@@ -31,8 +31,8 @@ _ENDINGS = {
 
 @dataclass
 class Examined:
-    """faults: (kind, what was seen); digest: of the file's bytes, "" where they are no photo; hash: (32,) uint8, 256 bits of the picture's coarse
-    structure (pHash), which survive resizing and compression; None where the photo cannot be decoded or is flat."""
+    """faults: (kind, detail); digest: of the file's bytes, "" if it is not a photo; hash: (32,) uint8, 256 bits of the coarse
+    structure (pHash), robust to resizing and compression; None if the photo cannot be decoded or is uniform."""
 
     faults: list[tuple[str, str]] = field(default_factory=list)
     digest: str = ""
@@ -40,10 +40,10 @@ class Examined:
 
 
 def examine(path: Path, box: Box | None, most_bytes: int | None = None) -> Examined | None:
-    """Decode the whole photo once, as training and answering do. Reads nothing of a file that is too large.
+    """Decode the whole photo once, as for training and prediction. A file that is too large is not read.
 
-    None for a photo that takes more than `most_bytes` of memory, which is not decoded. Raises MemoryError, which names the
-    photo, where memory is too short.
+    Returns None for a photo that needs more than `most_bytes` of memory, which is not decoded. Raises MemoryError with the
+    photo's name if memory is too short.
     """
     data, fault = _content(path)
     if fault:
@@ -67,7 +67,7 @@ def examine(path: Path, box: Box | None, most_bytes: int | None = None) -> Exami
 
 
 def _content(path: Path) -> tuple[bytes, tuple[str, str] | None]:
-    """A file's bytes, or why they are not read."""
+    """A file's bytes, or the fault because of which they are not read."""
     try:
         size, most = path.stat().st_size, limits().photo_mib
         if size > most * MIB:
@@ -81,10 +81,10 @@ def _content(path: Path) -> tuple[bytes, tuple[str, str] | None]:
 
 
 def _spoilt(error: ValueError, data: bytes) -> tuple[str, str]:
-    told = str(error)
-    if told == formats.NO_PHOTO:
+    message = str(error)
+    if message == formats.NO_PHOTO:
         return "no_photo", f"starts with {data[:8]!r}"
-    return "truncated" if told == formats.DAMAGED or "truncated" in told else "no_photo", told[:120]
+    return "truncated" if message == formats.DAMAGED or "truncated" in message else "no_photo", message[:120]
 
 
 def _wrong_ending(header: formats.Header, path: Path) -> list[tuple[str, str]]:
@@ -114,19 +114,19 @@ def _kinds(data: bytes, header: formats.Header) -> list[tuple[str, str]]:
 
 
 def _stored(header: formats.Header) -> tuple[str, int, bool]:
-    """(Pillow's name of the colours as stored, how many frames, whether there is transparency), from the file's head."""
+    """(Pillow's name of the colour mode, number of frames, whether there is transparency), from the file's header."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             photo = Image.open(io.BytesIO(header.content), formats=[header.kind])
             see_through = photo.mode in ("RGBA", "LA", "PA") or "transparency" in photo.info
             return photo.mode, getattr(photo, "n_frames", 1), see_through
-        except Exception:  # noqa: BLE001  Pillow's readers raise whatever a strange file makes them; the photo is decoded already.
+        except Exception:  # noqa: BLE001  Pillow's readers may raise anything; the photo is decoded already.
             return "RGB", 1, False
 
 
 def _turn_not_applied(data: bytes, header: formats.Header) -> str:
-    """What asks for a turn that kcars, as OpenCV, TensorFlow and browsers, does not make; "" for nothing."""
+    """The orientation tag that kcars, like OpenCV, TensorFlow and browsers, does not apply; "" for none."""
     if header.asked > 8:
         return f"orientation {header.asked} in Exif; 1 to 8 are known"
     found = _XMP_TURN.search(data)
@@ -134,7 +134,7 @@ def _turn_not_applied(data: bytes, header: formats.Header) -> str:
 
 
 def _blank(photo: Image.Image) -> list[tuple[str, str]]:
-    """Whether it is of one colour all over, but for what compression adds: what a broken camera or download leaves."""
+    """A fault if the photo has one colour, except for compression noise, as from a broken camera or download."""
     spread = max(most - least for least, most in photo.getextrema())  # pyright: ignore[reportGeneralTypeIssues]  Of each channel of RGB.
     return [("blank", f"all values within {spread}")] if spread <= BLANK else []
 
@@ -158,6 +158,6 @@ def _structure(photo: Image.Image) -> np.ndarray | None:
 
     grey = photo.convert("L")
     grey.thumbnail((256, 256))
-    if np.asarray(grey).std() < 4:  # A flat photo is like every other flat one.
+    if np.asarray(grey).std() < 4:  # All uniform photos are similar to each other.
         return None
     return np.packbits(imagehash.phash(grey, hash_size=HASH_SIDE).hash)

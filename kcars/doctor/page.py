@@ -1,4 +1,4 @@
-"""The doctor's findings as one HTML page with thumbnails: nothing is loaded from elsewhere."""
+"""The findings as one self-contained HTML page with thumbnails."""
 
 import base64
 import html
@@ -13,7 +13,7 @@ from kcars.core.plain_text import printable
 from kcars.data.faults import KINDS, Fault, spoils
 from kcars.images.thumbnail import thumbnail
 
-MOST_SHOWN = 24  # findings of a kind; the CSV beside the page has them all
+MOST_SHOWN = 24  # Findings of a kind; the CSV next to the page has all.
 THUMBNAIL_PX = (180, 120)
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bad: #c0392b; }
@@ -27,12 +27,12 @@ figcaption { font-size: 12px; }
 
 
 def write_page(file: Path, source: str, roots: Sequence[Path], faults: Sequence[Fault], photos: int) -> None:
-    """Write the page: a table of kinds, then examples of each. roots: folders below which a finding's photos lie."""
+    """Write the page: a table of kinds, then examples of each. roots: folders that contain the photos of findings."""
     by_kind = defaultdict(list)
     for fault in faults:
         by_kind[fault.kind].append(fault)
     kinds = [kind for kind in KINDS if kind in by_kind]
-    body = "".join(_section(kind, by_kind[kind], roots) for kind in kinds) or "<p>Nothing was found.</p>"
+    body = "".join(_section(kind, by_kind[kind], roots) for kind in kinds) or "<p>No findings.</p>"
     write_text(
         file,
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset check</title><style>{_STYLE}</style>'
@@ -47,7 +47,7 @@ def _table(kinds: Sequence[str], by_kind: dict[str, list[Fault]]) -> str:
         f'<td class="number">{len(by_kind[kind])}<td>{html.escape(KINDS[kind][1])}'
         for kind in kinds
     )
-    return f"<table><tr><th><th>kind<th>findings<th>what it means{rows}</table>" if rows else ""
+    return f"<table><tr><th><th>kind<th>findings<th>meaning{rows}</table>" if rows else ""
 
 
 def _class(kind: str) -> str:
@@ -56,7 +56,7 @@ def _class(kind: str) -> str:
 
 def _section(kind: str, faults: Sequence[Fault], roots: Sequence[Path]) -> str:
     cards = "".join(_card(fault, roots) for fault in faults[:MOST_SHOWN])
-    more = f"<p>{len(faults) - MOST_SHOWN} more stand in the CSV.</p>" if len(faults) > MOST_SHOWN else ""
+    more = f"<p>{len(faults) - MOST_SHOWN} more in the CSV.</p>" if len(faults) > MOST_SHOWN else ""
     return f'<h2 id="{kind}">{kind} ({len(faults)})</h2><div class="cards">{cards}</div>{more}'
 
 
@@ -67,7 +67,7 @@ def _card(fault: Fault, roots: Sequence[Path]) -> str:
 
 
 def _picture(path: str, roots: Sequence[Path]) -> str:
-    """An inlined thumbnail; an empty frame for what cannot be shown."""
+    """An inlined thumbnail; an empty frame for a photo that cannot be shown."""
     for root in roots:
         small = thumbnail(root / path, *THUMBNAIL_PX) if os.path.isfile(root / path) else None  # It may be a pipe.
         if small is None:

@@ -1,4 +1,4 @@
-"""A few test photos of each model as files of their own, cut out: to try a model with what it never learned from."""
+"""Copies a few cropped test photos of each model, to try a trained model on photos outside its training set."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from kcars.core.rng import generator
 from kcars.data.photo_table import Dataset, PhotoTable
 from kcars.images.decode import cut, full_size, named, photo_bytes
 
-PADDING = 0.1  # Of the box's sides, as training's default has it.
+PADDING = 0.1  # Share of the box's sides, as the default in training.
 
 
 def write_sample(dataset: Dataset, photos: int, out: Path) -> int:
-    """Up to so many photos that are tested on of each model, drawn, in the new folder out/make/model; how many.
+    """Write up to `photos` random test photos of each model into the new folder out/make/model; returns their number.
 
-    Each is cut to its box, with a margin, and whole where it has none. Raises KcarsError where a photo cannot be read.
+    Each is cropped to its box with a margin, or whole if it has no box. Raises KcarsError if a photo cannot be read.
     """
     table, rows = dataset.table, dataset.test_rows()
     models = table.ids["model"][rows]
@@ -39,7 +39,7 @@ def _pixels(table: PhotoTable, row: int) -> np.ndarray:
 
 
 def _folder(table: PhotoTable, target: str, row: int) -> str:
-    """A name that any file system takes as one folder's."""
+    """A folder name that is valid on every file system."""
     name = table.name(target, table.ids[target][row])
     return (
         "".join("_" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in name).strip(" .")

@@ -1,4 +1,4 @@
-"""What a dataset is made of: photos per make, model, viewpoint and split, imbalance, boxes, pixels, a contact sheet."""
+"""Statistics of a dataset: photos per make, model, viewpoint and split, imbalance, boxes, pixels, a contact sheet."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,7 +13,7 @@ SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
 
 
 def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[PhotoTable, np.ndarray]]:
-    """PhotoTable and rows of each split: `classify train`, `classify validation` where it is given, `classify test`, and of verify, with `pairs`."""
+    """PhotoTable and rows of each split: `classify train`, `classify validation` if given, `classify test`, and those of verify, with `pairs`."""
     found = {}
     for task, dataset in datasets.items():
         found[f"{task} train"] = dataset.table, dataset.train
@@ -24,7 +24,7 @@ def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[PhotoTable, np.ndarr
 
 
 def class_counts(datasets: dict[str, Dataset], target: str) -> dict[str, list]:
-    """A line a make or model: id, name, photos of each split, and in all (photos of several splits count once)."""
+    """One line per make or model: id, name, photos of each split, and in total (photos in several splits count once)."""
     parts = splits(datasets)
     ids = np.unique(np.concatenate([table.ids[target] for table, _ in parts.values()]))
     names = {id_: name for dataset in datasets.values() for id_, name in dataset.table.names[target].items()}
@@ -45,7 +45,7 @@ def _counts(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def summary(datasets: dict[str, Dataset]) -> str:
-    """The text of `kcars data stats`: a line a split; least, median, most: photos a model."""
+    """The text of `kcars data stats`: one line per split; least, median, most: photos per model."""
     heads = [
         "",
         "photos",
@@ -63,7 +63,7 @@ def summary(datasets: dict[str, Dataset]) -> str:
 
 
 def _split_row(name: str, table: PhotoTable, rows: np.ndarray) -> list[str]:
-    """least, median, most: photos a model; imbalance: most over least; boxes: photos that have a usable one."""
+    """least, median, most: photos per model; imbalance: most / least; boxes: photos with a usable box."""
     if not len(rows):
         return [name, "0", *["-"] * (len(VIEWPOINTS) + 6)]
     photos = np.unique(table.ids["model"][rows], return_counts=True)[1]
@@ -84,9 +84,9 @@ def _split_row(name: str, table: PhotoTable, rows: np.ndarray) -> list[str]:
 
 
 def pixel_statistics(store: PixelStore, rows: np.ndarray, most: int = 2000) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and standard deviation (3,) of RGB / 255 over up to `most` photos of the rows, and how many those were."""
+    """Mean and standard deviation (3,) of RGB / 255 over up to `most` photos of the rows, and their number."""
     if not len(rows):
-        raise KcarsError("pixel statistics: there are no photos to learn from")
+        raise KcarsError("pixel statistics: there are no training photos")
     chosen = np.sort(generator(0, "pixel statistics", 0).permutation(rows)[:most])
     total, squares, count = np.zeros(3), np.zeros(3), 0
     for start in range(0, len(chosen), 64):
@@ -97,7 +97,7 @@ def pixel_statistics(store: PixelStore, rows: np.ndarray, most: int = 2000) -> t
 
 
 def contact_sheet(table: PhotoTable, rows: np.ndarray, models: int = 12) -> Image.Image:
-    """Eight photos of each of up to `models` models, named: a row a model, neighbours of one make."""
+    """Eight photos of each of up to `models` models, with names: one row per model, makes together."""
     draw = generator(0, "contact sheet", 0)
     labels = table.ids["model"][rows]
     chosen = draw.permutation(np.unique(labels))[:models].tolist()
@@ -113,5 +113,5 @@ def contact_sheet(table: PhotoTable, rows: np.ndarray, models: int = 12) -> Imag
 
 
 def _plain(text: str) -> str:
-    """What Pillow's own font can draw."""
+    """The characters of a text that Pillow's built-in font can draw."""
     return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,1 +1,1 @@
-"""Drawn cars: photos and lists of a dataset that needs no download."""
+"""Drawn cars: generates photos and lists of a synthetic dataset."""

@@ -1,4 +1,4 @@
-"""The body below the window sill: its faces, and what lies on the nose, the tail and the sides."""
+"""The body below the window sill: its faces, and the details on the nose, the tail and the sides."""
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def bonnet_details(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, s
 
 
 def sides(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: ModelShape) -> None:
-    """Add what is seen of the flanks: gaps of the doors, handles, lines."""
+    """Add the details of the sides: door gaps, handles, lines."""
     front, rear = surfaces.front_axle_x, surfaces.rear_axle_x
     door_front = min(front - 1.2 * shape.wheel, surfaces.cowl_x + 0.1)
     door_rear = rear + 1.25 * shape.wheel

@@ -1,4 +1,4 @@
-"""Wheels, cabin, windows, and what stands on the roof; `car_mesh` puts the whole car together."""
+"""Wheels, cabin, windows and roof details; `car_mesh` assembles the whole car."""
 
 import numpy as np
 
@@ -175,7 +175,7 @@ def _roof_details(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, sh
 
 
 def _mirrors(builder: MeshBuilder, surfaces: Surfaces, style: MakeStyle, shape: ModelShape) -> None:
-    """Each mirror stands in two layers; the photo draws the one that its side needs."""
+    """Add each mirror in two layers; the photo draws the one for its side."""
     size, x = 0.75 + 0.6 * shape.mirror, surfaces.cowl_x - 0.30
     z = surfaces.belt_z + 0.05
     for sign in (1, -1):

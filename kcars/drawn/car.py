@@ -1,15 +1,15 @@
-"""What a drawn car owes to its make (styling) and to its model (proportions and details).
+"""The parameters of a drawn car from its make (styling) and its model (proportions and details).
 
 Nothing here depends on a photo: colour, light, place and background are drawn in `drawn_photo`.
-Within a make the continuous details of the models stand on distinct levels, as real makes space
-their range, so that two models of one make differ in every view by more than chance.
+Within a make the continuous details of the models have distinct levels, as the ranges of real makes,
+so that two models of one make differ visibly in every view.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Fractions along the car count from the nose. Metres: length, width, height, wheel radius, clearance.
+# Fractions along the car are measured from the nose. Metres: length, width, height, wheel radius, clearance.
 # Fractions of the height: belt, nose, tail. Fractions of the length: windscreen foot, roof front,
 # roof rear, rear-window foot, front axle, rear axle. Then doors and the type's number in CompCars.
 BODIES = {
@@ -73,7 +73,7 @@ RIMS = ("straight", "twin", "turbine", "disc", "mesh", "star")
 
 @dataclass(frozen=True)
 class MakeStyle:
-    """The styling that all models of a make share; names are keys of the tables above."""
+    """The styling shared by all models of a make; names are keys of the tables above."""
 
     grille: str
     pattern: str
@@ -181,7 +181,7 @@ _FLAGS = ("skid", "spoiler", "plate_high", "quarter", "dark_mirrors", "scoop", "
 
 
 def model_shapes(generator: np.random.Generator, models: int) -> list[ModelShape]:
-    """The models of one make: different body types as far as they last, details on spread-out levels."""
+    """The models of one make: different body types as far as possible, details on spread-out levels."""
     bodies = np.concatenate([generator.permutation(len(BODIES)) for _ in range(-(-models // len(BODIES)))])[:models]
     levels = {name: _spread(generator, models) for name in _LEVELS}
     kinds = {name: _dealt(generator, models, count) for name, count in _KINDS.items()}
@@ -207,7 +207,7 @@ def _spread(generator: np.random.Generator, models: int) -> np.ndarray:
 
 
 def _dealt(generator: np.random.Generator, models: int, kinds: int) -> np.ndarray:
-    """Kinds 0..kinds-1 dealt as evenly as they go, starting at a random one."""
+    """Kinds 0..kinds-1 dealt as evenly as possible, starting at a random one."""
     return generator.permutation((np.arange(models) + generator.integers(kinds)) % kinds)
 
 

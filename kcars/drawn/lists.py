@@ -1,4 +1,4 @@
-"""The lists that make drawn cars a CompCars release: names, attributes, splits, pairs."""
+"""Writes the lists of a CompCars release for drawn cars: names, attributes, splits, pairs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
 from kcars.drawn.car import MakeStyle, ModelShape
 
-MOST_PAIRS = 3000  # a difficulty
+MOST_PAIRS = 3000  # per difficulty
 _TRAIN_SHARE = 0.7
 _TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "pickup", "hardtop convertible", "sports",
           "crossover", "convertible")  # fmt: skip
@@ -17,7 +17,7 @@ _TYPES = ("MPV", "SUV", "sedan", "hatchback", "minibus", "fastback", "estate", "
 
 @dataclass(frozen=True)
 class DrawnModel:
-    """One model and its photos: `paths` below image/, `viewpoints` 1..5; `unseen` models stand in the pairs only."""
+    """One model and its photos: `paths` below image/, `viewpoints` 1..5; `unseen` models are only in the pairs."""
 
     number: int
     make: int
@@ -38,7 +38,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def write_lists(folder: Path, seed: int, models: list[DrawnModel]) -> None:
-    """Names, attributes, splits and pairs of all models, as a CompCars release has them."""
+    """Write names, attributes, splits and pairs of all models, as in a CompCars release."""
     _write_names(folder / "misc", models)
     seen = [model for model in models if not model.unseen]
     split = folder / "train_test_split"
@@ -57,7 +57,7 @@ def write_lists(folder: Path, seed: int, models: list[DrawnModel]) -> None:
 
 
 def _balanced(seed: int, paths: list[str]) -> list[str]:
-    """As many of the paths of each model as the one with the fewest has, sorted."""
+    """The same number of paths for each model, that of the smallest model, sorted."""
     of_model: dict[str, list[str]] = {}
     for path in paths:
         of_model.setdefault(path.split("/")[1], []).append(path)
@@ -105,7 +105,7 @@ def _pairs(random: np.random.Generator, models: list[DrawnModel], difficulty: st
     """Lines `path path label`, as many positive as negative, none twice, in random order."""
     photos = [(path, view, model.number, model.make) for model in models
               for path, view in zip(model.paths, model.viewpoints, strict=True)]  # fmt: skip
-    if len(photos) > 2000:  # all pairs of these are weighed; more would only cost memory
+    if len(photos) > 2000:  # All pairs of these are considered; more would only cost memory.
         photos = [photos[k] for k in np.sort(random.choice(len(photos), 2000, replace=False))]
     views, numbers, makes = (np.array([photo[column] for photo in photos]) for column in (1, 2, 3))
     left, right = np.triu_indices(len(photos), 1)
@@ -116,7 +116,7 @@ def _pairs(random: np.random.Generator, models: list[DrawnModel], difficulty: st
     positive, negative = np.flatnonzero(allowed & same), np.flatnonzero(allowed & other)
     count = min(MOST_PAIRS // 2, len(positive), len(negative))
     if not count:
-        raise KcarsError(f"drawn cars: too few photos for {difficulty} pairs; draw more photos of a model")
+        raise KcarsError(f"drawn cars: too few photos for {difficulty} pairs; draw more photos per model")
     drawn = np.concatenate([random.choice(kind, count, replace=False) for kind in (positive, negative)])
     lines = []
     for pair in random.permutation(drawn):

@@ -1,7 +1,7 @@
-"""The surfaces of a drawn car and the primitives that lay faces on them.
+"""The surfaces of a drawn car and the primitives that add faces to them.
 
 Metres; x forward, y to the left, z up, the ground at z = 0. A surface is a function of two arrays (a, v):
-for the nose and the tail a runs from -1 (right corner) to 1 (left corner) and goes on along the sides
+for the nose and the tail a runs from -1 (right corner) to 1 (left corner) and continues along the sides
 beyond; v runs from the bottom (0) to the top (1).
 """
 
@@ -14,7 +14,7 @@ from kcars.drawn.car import MakeStyle, ModelShape
 # Materials. The first four take the photo's paint.
 (PAINT, GROOVE, RIDGE, ROOF_PAINT, GLASS, BLACK, DARK, TYRE, RIM, CHROME, LAMP, BRIGHT, RED, AMBER, PLATE, BADGE_RED,
  BADGE_BLUE, BADGE_GOLD, DEEP_RED) = range(19)  # fmt: skip
-# Drawing layers, first to last. Faces of a sorted layer go from far to near, of the others in the order given.
+# Drawing layers, first to last. Faces of a sorted layer are drawn from far to near, those of others in the given order.
 (UNDER, TREAD, BODY, BODY_DETAIL, WHEEL, FAR_MIRROR, FAR_WING, CABIN, CABIN_DETAIL, TOP, NEAR_MIRROR,
  NEAR_WING) = range(12)  # fmt: skip
 SORTED_LAYERS = (UNDER, TREAD, BODY, FAR_MIRROR, FAR_WING, CABIN, TOP, NEAR_MIRROR, NEAR_WING)
@@ -167,7 +167,7 @@ class Surfaces:
         return np.stack([x, y, z], axis=-1)
 
     def nose(self, a, v):
-        """Points of the nose; |a| > 1 goes on along the sides, in units of the nose's half width."""
+        """Points of the nose; |a| > 1 continues along the sides, in units of the nose's half width."""
         s = self._around(np.abs(a))
         return self.ring(s, v) * np.where(np.asarray(a) < 0, -1, 1)[..., None] ** np.array([0, 1, 0])
 

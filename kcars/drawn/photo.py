@@ -1,7 +1,7 @@
 """One photo of a drawn car: camera, light, background, paint, lens.
 
-Everything here belongs to the photo alone and comes from its generator: nothing tells the model or the make.
-Drawn at twice the size and reduced, which smooths the edges without seams between faces.
+Everything here is specific to the photo and comes from its generator, independent of model and make.
+Photos are drawn at twice the size and reduced, which smooths the edges without seams between faces.
 """
 
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ _COLOURS = {
     parts.BADGE_RED: (200, 30, 36), parts.BADGE_BLUE: (40, 80, 190), parts.BADGE_GOLD: (214, 176, 70),
     parts.DEEP_RED: (92, 12, 18),
 }  # fmt: skip
-_SHARES = 16  # cv2 takes coordinates in sixteenths of a pixel
+_SHARES = 16  # cv2's coordinates are in sixteenths of a pixel
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera stands (metres) and how the ground plane and the car map onto the drawing (pixels)."""
+    """The position of the camera (metres) and its projection onto the drawing (pixels)."""
 
     place: np.ndarray
     axes: np.ndarray  # rows: right, down, forward
@@ -83,7 +83,7 @@ def draw_photo(mesh: Mesh, viewpoint: int, generator: np.random.Generator, width
 
 
 def _lamps(image: np.ndarray, mesh: Mesh, faces: np.ndarray, place: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """The lit lamps alone, as they are seen: whatever lies before one is black."""
+    """Only the lit lamps; anything in front of them is black."""
     lamps = np.zeros_like(image)
     colours = np.zeros((len(mesh.materials), 3))
     for material in (parts.BRIGHT, parts.RED):
@@ -93,7 +93,7 @@ def _lamps(image: np.ndarray, mesh: Mesh, faces: np.ndarray, place: np.ndarray, 
 
 
 def _rolled(mesh: Mesh, angle: float) -> np.ndarray:
-    """The vertices with all rims turned by an angle about their axles: the car has rolled a little."""
+    """The vertices with all rims turned by an angle about their axles, as of a rolling car."""
     turning = ~np.isnan(mesh.hubs[:, 0])
     vertices = mesh.vertices.copy()
     arm = vertices[turning] - mesh.hubs[turning]
@@ -104,7 +104,7 @@ def _rolled(mesh: Mesh, angle: float) -> np.ndarray:
 
 
 def _stand(viewpoint: int, generator: np.random.Generator):
-    """Place of the camera and its axes (right, down, forward), from either side of the car."""
+    """Position of the camera and its axes (right, down, forward), on either side of the car."""
     middle, jitter = _TURNS[viewpoint]
     turn = np.radians(middle + generator.uniform(-jitter, jitter)) * generator.choice([-1, 1])
     rise, distance = np.radians(generator.uniform(3, 14)), generator.uniform(7.5, 14)
@@ -119,7 +119,7 @@ def _stand(viewpoint: int, generator: np.random.Generator):
 
 
 def _visible(mesh: Mesh, place: np.ndarray) -> np.ndarray:
-    """Numbers of the faces that look at the camera; a mirror or a wing stands in one of its two layers."""
+    """Numbers of the faces towards the camera; mirrors and wings in one of their two layers."""
     seen = np.einsum("ij,ij->i", mesh.normals, place - mesh.centres) > 0
     near_mirror = np.sign(mesh.centres[:, 1]) * place[1] > 0.8 * np.abs(mesh.centres[:, 1])
     near_wing = place[0] < 0
@@ -140,7 +140,7 @@ def _framed(camera: Camera, vertices, mesh: Mesh, faces, generator, width: int, 
 
 
 def _in_order(mesh: Mesh, faces: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """The faces as they are painted: by layer, then from far to near or as given."""
+    """The faces in drawing order: by layer, then from far to near or as given."""
     away = mesh.centres[faces] - place
     second = np.where(np.isin(mesh.layers[faces], parts.SORTED_LAYERS), -np.einsum("ij,ij->i", away, away), faces)
     return faces[np.lexsort((second, mesh.layers[faces]))]
@@ -162,7 +162,7 @@ def _light(generator: np.random.Generator) -> Light:
 
 
 def _shade(mesh: Mesh, place: np.ndarray, light: Light, generator: np.random.Generator) -> np.ndarray:
-    """Colour (faces, 3) of each face under the light, for one paint drawn from the common palette."""
+    """Colours (faces, 3) under the light, for one paint drawn from the common palette."""
     paint = np.clip(PAINTS[generator.integers(len(PAINTS))] + generator.normal(0, 10, 3), 12, 246)
     table = np.zeros((parts.DEEP_RED + 1, 3))
     table[parts.PAINT] = table[parts.ROOF_PAINT] = paint

@@ -1,4 +1,4 @@
-"""Where a drawn car stands: sky, street, houses and trees, out of focus behind it. All of it belongs to the photo alone."""
+"""The background of a drawn car: blurred sky, street, houses and trees, independent of model and make."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ _TREES = np.array([(52, 86, 40), (74, 104, 48), (40, 68, 38), (120, 112, 52), (1
 
 
 def background(horizon: float, generator: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8 with the horizon at row `horizon`; drawn at half size, as it is blurred anyway."""
+    """Background (height, width, 3) uint8 with the horizon at row `horizon`; drawn at half size, because it is blurred."""
     w, h = width // 2, height // 2
     horizon = float(np.clip(horizon / 2, -0.1 * h, 0.75 * h))
     image = _sky_and_ground(horizon, generator, w, h)
@@ -55,7 +55,7 @@ def _sky_and_ground(horizon: float, generator: np.random.Generator, w: int, h: i
 
 
 def _house(image: np.ndarray, horizon: float, generator: np.random.Generator) -> None:
-    """A wall on the horizon with rows of windows, and now and then a roof."""
+    """Draws a wall on the horizon with rows of windows, and sometimes a roof."""
     h, w = image.shape[:2]
     wall = np.clip(_varied(_WALLS, generator), 10, 245)
     left, wide, high = (

@@ -1,8 +1,8 @@
-"""Drawn cars in CompCars' layout: a dataset without a licence for tests, demonstrations and first runs.
+"""Generates drawn cars in CompCars' layout: a licence-free dataset for tests, demonstrations and first runs.
 
-Each model is a three-dimensional car with its make's styling and its own proportions (`drawn_car`), drawn
-from the five viewpoints of CompCars (`drawn_photo`). Paint, light, background and lens belong to the photo
-alone. Every photo is a function of (seed, model, photo): the files do not depend on the number of workers.
+Each model is a three-dimensional car with its make's styling and its own proportions (`car`), drawn
+from the five viewpoints of CompCars (`photo`). Paint, light, background and lens vary from photo to photo.
+Every photo is a function of (seed, model, photo): the files do not depend on the number of workers.
 """
 
 from collections.abc import Iterator
@@ -40,17 +40,17 @@ _MODELS = ("Alder", "Brook", "Cedar", "Drift", "Ember", "Fern", "Gale", "Heath",
 
 @dataclass(frozen=True)
 class DrawnCars:
-    """How many cars to draw; a quarter of each make's models, at least two, stand in the pairs only; the others train."""
+    """The size of the dataset; a quarter of each make's models, at least two, are only in the pairs, the others train."""
 
     makes: int = 12
     models_per_make: int = 7
-    photos_per_model: int = 54  # on average; single models have two thirds to four thirds of it
+    photos_per_model: int = 54  # Mean; models have two thirds to four thirds of it.
     seed: int = 0
     width_px: int = 240
     height_px: int = 160
-    imbalance: float = 2.0  # photos of the largest model over those of the smallest
-    long_tail: bool = False  # sizes fall as in nature, few large and many small classes, and not evenly
-    night: float = 0.0  # share of the photos, as the next two
+    imbalance: float = 2.0  # Photos of the largest model / photos of the smallest.
+    long_tail: bool = False  # Few large and many small classes, instead of evenly decreasing sizes.
+    night: float = 0.0  # Share of the photos, as the next two.
     rain: float = 0.0
     occlusion: float = 0.0
 
@@ -58,23 +58,23 @@ class DrawnCars:
         for name, (least, most) in _LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value <= most:
-                raise KcarsError(f"drawn cars, {name}: {value!r} cannot be; a whole number from {least} to {most}")
+                raise KcarsError(f"drawn cars, {name}: expected an integer from {least} to {most}, not {value!r}")
         for name, (least, most) in {
             "imbalance": (1, 200),
             **dict.fromkeys(("night", "rain", "occlusion"), (0, 1)),
         }.items():
             if not least <= getattr(self, name) <= most:
                 raise KcarsError(
-                    f"drawn cars, {name}: {getattr(self, name)} cannot be; a number from {least} to {most}"
+                    f"drawn cars, {name}: expected a number from {least} to {most}, not {getattr(self, name)}"
                 )
         if (smallest := self.sizes().min()) < FEWEST_PHOTOS:
             raise KcarsError(
                 f"drawn cars: an imbalance of {self.imbalance:g} leaves a model {smallest} photos, {FEWEST_PHOTOS} are "
-                "needed; draw more photos a model"
+                "needed; draw more photos per model"
             )
         if not 0.5 <= self.width_px / self.height_px <= 4:
             raise KcarsError(
-                f"drawn cars: {self.width_px} x {self.height_px} px is no photo; width is 0.5 to 4 heights"
+                f"drawn cars: {self.width_px} x {self.height_px} px is not allowed; width must be 0.5 to 4 heights"
             )
 
     def sizes(self) -> np.ndarray:
@@ -85,11 +85,11 @@ class DrawnCars:
 
 
 def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True, workers: int | None = None) -> None:
-    """Draw a whole dataset into `folder`, which must be new or empty; it appears at the end or not at all."""
+    """Draw a whole dataset into `folder`, which must be new or empty; it is written completely or not at all."""
     folder, settings = Path(folder).absolute(), settings or DrawnCars()
     workers = joblib.cpu_count() if workers is None else workers
     if workers < 1:
-        raise KcarsError(f"drawn cars, workers: {workers} cannot be; 1 or more")
+        raise KcarsError(f"drawn cars, workers: expected at least 1, not {workers}")
     models = drawn_models(settings)
     with (
         folder_written_whole(folder, "drawn cars:") as unfinished,
@@ -103,7 +103,7 @@ def draw(folder: Path, settings: DrawnCars | None = None, progress: bool = True,
 
 
 def _drawn(folder: Path, settings: DrawnCars, models: list[DrawnModel], workers: int) -> Iterator[int]:
-    """Draw all models, in this process or in several; yields the photos done with each."""
+    """Draw all models, in this process or in several; yields the number of photos of each."""
     if workers == 1:
         for model in models:
             yield _draw_model(folder, settings, model)
@@ -117,7 +117,7 @@ def _drawn(folder: Path, settings: DrawnCars, models: list[DrawnModel], workers:
 def _draw_model(folder: Path, settings: DrawnCars, model: DrawnModel) -> int:
     """Draw one model's photos and write them with their labels; returns their number."""
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # one thread a process: cores are shared out already, and sums keep their order
+    cv2.setNumThreads(1)  # One thread per process: all cores are in use, and sums keep their order.
     try:
         mesh = car_mesh(model.style, model.shape)
         for number, (path, viewpoint) in enumerate(zip(model.paths, model.viewpoints, strict=True)):
@@ -135,7 +135,7 @@ def _draw_model(folder: Path, settings: DrawnCars, model: DrawnModel) -> int:
 
 
 def _weather(settings: DrawnCars, photo: int) -> Weather:
-    """What makes a photo harder, from a generator of its own: other shares change no other photo."""
+    """The weather of a photo, from a separate generator, so that shares do not change other photos."""
     if not (settings.night or settings.rain or settings.occlusion):
         return CLEAR
     own = generator(settings.seed, "drawn weather", photo)
@@ -144,7 +144,7 @@ def _weather(settings: DrawnCars, photo: int) -> Weather:
 
 
 def drawn_models(settings: DrawnCars) -> list[DrawnModel]:
-    """All models with ids, names, shapes and photos: what the settings mean."""
+    """All models of the settings, with ids, names, shapes and photos."""
     seed, per_make = settings.seed, settings.models_per_make
     total = settings.makes * per_make
     random = generator(seed, "drawn models", 0)
@@ -187,7 +187,7 @@ def _make_name(make: int) -> str:
 
 
 def _photos(seed: int, number: int, count: int, folder: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Paths and viewpoints of a model's photos: two or three years, viewpoints as often as in CompCars."""
+    """Paths and viewpoints of a model's photos: two or three years, viewpoints as frequent as in CompCars."""
     random = generator(seed, "drawn photos", number)
     first = int(random.integers(2006, 2014))
     years = first + random.integers(0, int(random.integers(2, 4)), count)

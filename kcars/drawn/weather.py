@@ -1,6 +1,6 @@
-"""What makes a photo harder: night, rain, and things that stand before the car. Drawn over a finished picture.
+"""Makes photos harder: night, rain and obstacles, drawn over a finished photo.
 
-Images are (height, width, 3) RGB uint8 at drawing size and are changed in place or returned new; a generator decides.
+Images are (height, width, 3) RGB uint8 at drawing size, changed in place or returned as new arrays.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Weather:
-    """Which of these a photo has; `generator` is its own, so that clear photos are the same with and without it."""
+    """The effects of a photo; `generator` is separate, so that clear photos do not depend on the weather of others."""
 
     night: bool = False
     rain: bool = False
@@ -20,8 +20,8 @@ class Weather:
     generator: np.random.Generator | None = None
 
     def apply(self, image: np.ndarray, lamps: np.ndarray, box: np.ndarray) -> np.ndarray:
-        """The picture with what applies. lamps: the same size, lit lamps on black; box: left, top, right, bottom px."""
-        generator = cast(np.random.Generator, self.generator)  # Whoever lets something apply gives one.
+        """The photo with all effects. lamps: the same size, lit lamps on black; box: left, top, right, bottom px."""
+        generator = cast(np.random.Generator, self.generator)  # Set whenever an effect applies.
         if self.rain:
             image = wet(image, box, generator)
         if self.occluded:
@@ -32,7 +32,7 @@ class Weather:
 
 
 def dark(image: np.ndarray, lamps: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Little light, of one lamp's colour, fading away from a bright spot; lamps of the car shine and bloom."""
+    """Night: dim light in a lamp's colour, fading away from a bright spot, and glowing lamps of the car."""
     height, width = image.shape[:2]
     centre = generator.uniform([0.2 * width, 0.1 * height], [0.8 * width, 0.6 * height])
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -45,7 +45,7 @@ def dark(image: np.ndarray, lamps: np.ndarray, generator: np.random.Generator) -
 
 
 def wet(image: np.ndarray, box: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The car's faint mirror image on the ground below it, and flat grey light."""
+    """Wet ground: a faint mirror image of the car below it, and flat grey light."""
     left, top, right, bottom = (int(edge) for edge in box)
     depth = min(image.shape[0] - bottom, (bottom - top) // 2)
     image = cv2.addWeighted(image, 0.8, np.full_like(image, 120), 0.2, 0)
@@ -58,7 +58,7 @@ def wet(image: np.ndarray, box: np.ndarray, generator: np.random.Generator) -> n
 
 
 def streaked(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Falling drops as short slanted lines, and what a wet lens blurs."""
+    """Rain: drops as short slanted lines, and the blur of a wet lens."""
     height, width = image.shape[:2]
     drops = np.zeros((height, width), np.uint8)
     slant, length = generator.uniform(-0.25, 0.25), generator.uniform(0.03, 0.08) * height
@@ -72,7 +72,7 @@ def streaked(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def obstruct(image: np.ndarray, box: np.ndarray, generator: np.random.Generator) -> None:
-    """A post, a bush or a barrier in front, over up to a quarter of the car."""
+    """Draw a post, a bush or a barrier in front of up to a quarter of the car."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     colour = np.clip(generator.uniform(30, 200) + generator.normal(0, 20, 3), 0, 255).tolist()

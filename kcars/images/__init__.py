@@ -1,1 +1,1 @@
-"""Photos: decoding, the pixel store, augmentation."""
+"""Photos: formats, decoding, boxes, the pixel store, heat maps and videos."""

@@ -1,9 +1,9 @@
-"""What a box is, for training and every way to an answer: which part of a photo it names, and which boxes are refused.
+"""The definition of a box for training and prediction: the part of a photo that it selects, and invalid boxes.
 
-A box is left, top, right, bottom: numbers of pixels of the upright photo, counted from 0, right and bottom just outside. None
-is the whole photo. A box is first clipped to the photo; one of which nothing is left is refused, and so is one in fractions that
-ends within the first pixel: it is in shares of the photo, not in pixels. `export/jpeg_graph.py` does the same in TensorFlow,
-where (-1, -1, -1, -1) stands for the whole photo, and `export/client_pixels.py` for other runtimes.
+A box is left, top, right, bottom in pixels of the upright photo, counted from 0, with right and bottom exclusive. None is the
+whole photo. A box is first clipped to the photo; an empty result is refused, and so is a fractional box that ends within the
+first pixel, because it is in shares of the photo, not in pixels. `export/jpeg_graph.py` does the same in TensorFlow, where
+(-1, -1, -1, -1) is the whole photo, and `export/client_pixels.py` for other runtimes.
 """
 
 import math
@@ -12,11 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 Box = Sequence[float]
-SCALES = (1, 2, 4)  # 1/8 would save little more: an edge between its pixels is off by a tenth of a pixel of the result.
+SCALES = (
+    1,
+    2,
+    4,
+)  # 1/8 would save little more, and shift an edge between its pixels by a tenth of a pixel of the result.
 
 
 def clipped(box: Box | None, height: int, width: int) -> tuple[float, float, float, float]:
-    """The edges of a box within a photo of height x width pixels, as 32-bit numbers; ValueError where it is refused."""
+    """The edges of a box clipped to a photo of height x width pixels, in float32; raises ValueError if it is refused."""
     if box is None:
         return 0.0, 0.0, float(width), float(height)
     left, top, right, bottom = edges = np.asarray(box, np.float32).tolist()
@@ -31,7 +35,7 @@ def clipped(box: Box | None, height: int, width: int) -> tuple[float, float, flo
 
 
 def decoding_scale(box: Box | None, height: int, width: int, size_px: int) -> int:
-    """By how much a photo may be decoded smaller: what is cut out then still has twice the side that it is resized to."""
+    """The factor by which a photo may be decoded smaller, with the crop at least twice as large as its final size."""
     left, top, right, bottom = clipped(box, height, width)
     side = min(right - left, bottom - top)
     return max([scale for scale in SCALES if scale == 1 or side >= 2 * scale * size_px])
@@ -40,9 +44,9 @@ def decoding_scale(box: Box | None, height: int, width: int, size_px: int) -> in
 def part_of(
     height: int, width: int, box: Box | None, padding: float, decoded: tuple[int, int] | None = None, scale: int = 1
 ) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a box widened by `padding` of its sides and kept within the photo: whole pixels, one at least.
+    """Left, top, right, bottom of a box, padded by `padding` of its sides and clipped to the photo: integers, at least one pixel.
 
-    decoded: (height, width) of the photo's pixels where they were decoded at 1 / scale. ValueError as `clipped`.
+    decoded: (height, width) of a photo decoded at 1 / scale. Raises ValueError as `clipped`.
     """
     rows, columns = decoded or (height, width)
     if box is None:

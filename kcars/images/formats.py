@@ -1,7 +1,7 @@
-"""What a photo file is and what decoding it costs, read from its headers alone: the only way to a decoder.
+"""Identifies photo files and the cost of decoding them from their headers, before any decoder is used.
 
-OpenCV and Pillow choose among dozens of readers by a file's first bytes. Here four formats are known, and what a header asks
-for is compared with `kcars.core.limits` before any decoder sees the file.
+OpenCV and Pillow choose among dozens of readers by a file's first bytes. Here only four formats are allowed, and the header is
+compared with `kcars.core.limits` before any decoder reads the file.
 """
 
 import io
@@ -13,7 +13,7 @@ from kcars.core.limits import Limits, limits
 from kcars.images import jpeg_header, png_header
 from kcars.images.beyond_limit import BeyondLimit, TooManyPixels, too_many_segments
 
-NO_PHOTO = "no photo that can be decoded; JPEG, PNG, WebP and BMP are known"
+NO_PHOTO = "not a photo that can be decoded; JPEG, PNG, WebP and BMP are supported"
 DAMAGED = "ends too early or is damaged"
 MILLION = 10**6
 _ORIENTATION = 0x0112
@@ -22,11 +22,11 @@ _UNCOMPRESSED, _BIT_FIELDS = 0, 3  # Compressions of a BMP file.
 
 
 class Header(NamedTuple):
-    """What the first bytes of a photo file say of it.
+    """The header of a photo file.
 
-    kind: as Pillow names formats; height, width: in pixels as stored; jpeg: its own header where it is one; orientation: 1 to
-    8, as Exif counts, and `asked` the number that Exif gives, 0 without; fixed, scaled: bytes a pixel that decoding takes,
-    whatever the scale, and at full scale; content: the file, without what no decoder needs; sixteen_bit: a colour.
+    kind: format name in Pillow; height, width: in stored pixels; jpeg: the JPEG header, if it is one; orientation: 1 to 8 as in
+    Exif, and `asked` the number in Exif, 0 for none; fixed, scaled: bytes per pixel for decoding, independent of the scale, and
+    at full scale; content: the file without parts that decoders do not need; sixteen_bit: 16 bits per channel.
     """
 
     kind: str
@@ -45,21 +45,21 @@ class Header(NamedTuple):
 
     @property
     def upright(self) -> tuple[int, int]:
-        """Height and width once the photo is turned, in which boxes count."""
+        """Height and width of the upright photo, to which boxes refer."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
     @property
     def read_by_tensorflow(self) -> bool:
-        """Whether TensorFlow reads the pixels that OpenCV reads, as a SavedModel has to: a JPEG, and not one for printing."""
+        """Whether TensorFlow reads the same pixels as OpenCV, as needed in a SavedModel: a JPEG that is not CMYK."""
         return self.jpeg is not None and self.jpeg.components != 4
 
     def cost(self, scale: int = 1) -> int:
-        """Bytes of memory that decoding takes at 1 / scale."""
+        """Bytes of memory for decoding at 1 / scale."""
         return self.height * self.width * self.fixed + self.height * self.width * self.scaled // scale**2
 
 
 def sniff(data: bytes) -> str:
-    """The format by the first bytes: JPEG, PNG, WEBP or BMP; ValueError for any other."""
+    """The format according to the first bytes: JPEG, PNG, WEBP or BMP; raises ValueError for any other."""
     if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:8] == png_header.SIGNATURE:
@@ -72,12 +72,12 @@ def sniff(data: bytes) -> str:
 
 
 def header(data: bytes) -> Header:
-    """ValueError for what is no photo, and for one that is beyond a limit; nothing is decoded yet."""
+    """The header of a photo, without decoding it; raises ValueError if it is not a photo or exceeds a limit."""
     return _READERS[sniff(data)](data, limits())
 
 
 def loaded(data: bytes) -> Image.Image:
-    """A photo with its pixels, as Pillow's strict reader of that format has them; ValueError also where some are lacking."""
+    """A photo decoded by Pillow's strict reader of its format; raises ValueError also if pixels are missing."""
     found = header(data)
     if found.kind == "PNG":
         png_header.refuse_other_content(data, limits())
@@ -88,12 +88,12 @@ def loaded(data: bytes) -> Image.Image:
         return photo
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  Pillow's readers raise whatever a hostile file makes them.
+    except Exception as error:  # noqa: BLE001  Pillow's readers may raise anything for a hostile file.
         raise ValueError(f"{DAMAGED} ({str(error)[:80]})") from None
 
 
 def refuse_size(width: int, height: int, bounds: Limits) -> None:
-    """ValueError for a picture of no pixels, or of more than `photo_megapixels`."""
+    """Raises ValueError for an image without pixels, or with more than `photo_megapixels`."""
     if width < 1 or height < 1:
         raise ValueError(NO_PHOTO)
     most = bounds.photo_megapixels
@@ -130,7 +130,7 @@ def _png(data: bytes, bounds: Limits) -> Header:
     if found is None:
         raise ValueError(NO_PHOTO)
     refuse_size(found.width, found.height, bounds)
-    fixed = 20 if found.frames else 10  # OpenCV lays frames over one another on canvases of its own.
+    fixed = 20 if found.frames else 10  # OpenCV composes frames on additional canvases.
     turned, deep = orientation_in(found.exif.removeprefix(EXIF)), data[24] == 16
     return Header("PNG", found.height, found.width, found.content, asked=turned, fixed=fixed, sixteen_bit=deep)
 
@@ -152,7 +152,7 @@ def _webp(data: bytes, bounds: Limits) -> Header:
 
 
 def _webp_exif(data: bytes, bounds: Limits) -> bytes:
-    """The content of a WebP file's Exif chunk; ValueError for more chunks than `photo_segments`."""
+    """The content of a WebP file's Exif chunk; raises ValueError for more chunks than `photo_segments`."""
     place, exif = 12, b""
     for _ in range(bounds.photo_segments):
         size = int.from_bytes(data[place + 4 : place + 8], "little")
@@ -172,17 +172,17 @@ def _bmp(data: bytes, bounds: Limits) -> Header:
     )
     bits = int.from_bytes(data[18 + 2 * wide + 2 : 18 + 2 * wide + 4], "little")
     compression = int.from_bytes(data[30:34], "little") if wide == 4 else _UNCOMPRESSED
-    height = abs(height)  # Below 0 where the top line comes first.
+    height = abs(height)  # Negative if the top row comes first.
     refuse_size(width, height, bounds)
     if compression not in (_UNCOMPRESSED, _BIT_FIELDS):
-        raise ValueError(f"a BMP file of compression {compression}; only uncompressed ones are decoded")
+        raise ValueError(f"a BMP file with compression {compression}; only uncompressed ones are decoded")
     if int.from_bytes(data[10:14], "little") + (width * bits + 31) // 32 * 4 * height > len(data):
         raise ValueError(DAMAGED)
     return Header("BMP", height, width, data)
 
 
 def orientation_in(exif: bytes) -> int:
-    """The orientation that Exif asks for, out of its first directory; 0 where it names none."""
+    """The orientation in the first directory of Exif; 0 for none."""
     orders: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
     order = orders.get(exif[:2])
     if order is None:

@@ -1,4 +1,4 @@
-"""Maps of heat (h, w) over photos: colours, pictures, and in words where most of it is. What is not above 0 has none."""
+"""Renders heat maps (h, w) over photos and describes where the heat is; values of 0 and below have no heat."""
 
 import io
 
@@ -6,24 +6,24 @@ import cv2
 import numpy as np
 from PIL import Image
 
-# From matplotlib's "plasma", which every kind of colour vision orders by its lightness; over grey photos nothing else is coloured.
+# From matplotlib's "plasma", which is ordered by lightness for every kind of colour vision.
 COLOURS = np.array([(84, 2, 163), (185, 50, 137), (244, 136, 73), (249, 220, 36)], np.float32)
-MOST_OPAQUE = 0.7  # Of the hottest place: the photo is seen through it.
-SMOOTHED = 0.3  # Of a place's side, standard deviation: lines between places would look like edges in the photo.
-GREY = (0.299, 0.587, 0.114)  # Of red, green and blue, as JPEG weighs them.
-THUMBNAIL_PX = 28  # Browsers smooth it over the photo.
+MOST_OPAQUE = 0.7  # Opacity of the largest heat, through which the photo remains visible.
+SMOOTHED = 0.3  # Standard deviation as a share of a cell's side: borders of cells would look like edges in the photo.
+GREY = (0.299, 0.587, 0.114)  # Weights of red, green and blue, as in JPEG.
+THUMBNAIL_PX = 28  # Browsers scale it up smoothly.
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
 
 def relative(heat: np.ndarray) -> np.ndarray:
-    """Heat as a share of its largest, float32; all 0 where nothing is above 0."""
+    """Heat as a share of its maximum, float32; all 0 if nothing is above 0."""
     heat = np.asarray(heat, np.float32)
     largest = float(heat.max(initial=0.0))
     return heat / largest if largest > 0 else np.zeros_like(heat)
 
 
 def resized(heat: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map as (height, width) float32, smooth from the middle of one place to the next."""
+    """A map resized to (height, width) float32, interpolated between the centres of its cells."""
     heat = np.asarray(heat, np.float32)
     spread = cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR)
     down, across = SMOOTHED * height / heat.shape[0], SMOOTHED * width / heat.shape[1]
@@ -31,7 +31,7 @@ def resized(heat: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def coloured(heat: np.ndarray) -> np.ndarray:
-    """(h, w, 4) uint8 RGBA of shares 0..1: without heat one sees through."""
+    """Colours (h, w, 4) uint8 RGBA of shares 0..1; transparent without heat."""
     heat = np.clip(heat, 0.0, 1.0)
     steps = np.linspace(0, 1, len(COLOURS))
     channels = [np.interp(heat, steps, channel) for channel in COLOURS.T]
@@ -39,7 +39,7 @@ def coloured(heat: np.ndarray) -> np.ndarray:
 
 
 def overlaid(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A photo (h, w, 3) uint8 in grey, with a map of any size over it, whose largest heat is the hottest colour."""
+    """A photo (h, w, 3) uint8 in grey, overlaid with a map of any size, scaled to its maximum."""
     grey = photo @ np.array(GREY, np.float32)
     colours = coloured(relative(resized(heat, *photo.shape[:2]))).astype(np.float32)
     share = colours[..., 3:] / 255
@@ -47,7 +47,7 @@ def overlaid(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def heat_png(heat: np.ndarray) -> bytes:
-    """A map as a small square PNG file to lay over a thumbnail."""
+    """A map as a small square PNG file to overlay a thumbnail."""
     picture = Image.fromarray(coloured(relative(resized(heat, THUMBNAIL_PX, THUMBNAIL_PX))), "RGBA")
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
@@ -55,7 +55,7 @@ def heat_png(heat: np.ndarray) -> bytes:
 
 
 def strongest(heat: np.ndarray) -> str:
-    """Where most heat is, such as "upper left"; "" where there is none."""
+    """The region with the most heat, such as "upper left"; "" if there is none."""
     if not heat.max(initial=0.0) > 0:
         return ""
     row, column = np.unravel_index(int(heat.argmax()), heat.shape)
@@ -64,10 +64,10 @@ def strongest(heat: np.ndarray) -> str:
 
 
 def as_text(heat: np.ndarray) -> str:
-    """A map's shares of its largest heat as text: numbers with spaces between, rows with semicolons."""
+    """A map's shares of its maximum as text: numbers separated by spaces, rows by semicolons."""
     return ";".join(" ".join(f"{share:.2f}" for share in row) for row in relative(heat))
 
 
 def from_text(text: str) -> np.ndarray:
-    """What `as_text` has written, (h, w) float32; ValueError for other text."""
+    """The map (h, w) float32 in a text from `as_text`; raises ValueError for other text."""
     return np.array([[float(share) for share in row.split(" ")] for row in text.split(";")], np.float32)

@@ -1,8 +1,8 @@
-"""Whether a JPEG's pixels all come from its own bytes: libjpeg fills up with grey, and most readers say nothing of it.
+"""Detects JPEG files with missing pixels, which libjpeg fills with grey and most readers do not report.
 
-`export/jpeg_graph.py` and `export/client_pixels.py` do the same, whose decoders tell no warnings. The header tells
-whether all scans are there; where the last pixel is grey, a decoder is asked again. What is lacking of less than a block or two, or
-in the later scans of a progressive file, and damage that decodes to as many pixels as there are, is found by none of them.
+`export/jpeg_graph.py` and `export/client_pixels.py` do the same, because their decoders report no warnings. The header shows
+whether all scans are present; if the last pixel is grey, the photo is decoded again with padding. None of them detects less
+than a block or two of missing pixels, gaps in later scans of a progressive file, or damage that decodes to all pixels.
 """
 
 import re
@@ -14,20 +14,18 @@ from kcars.images.beyond_limit import too_many_segments
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
-# Between the bytes of a scan and the marker behind them: a decoder that needs more bytes than there are takes these for the
-# photo's, so that its pixels change; one that has all it needs passes over them. 00 first: it may follow a byte ff.
+# Inserted between the bytes of a scan and the next marker: a decoder that lacks bytes reads these as the photo's, which
+# changes its pixels; a decoder with all bytes skips them. 00 first, because it may follow a byte ff.
 PADDING = bytes(
     (0, 183, 74, 29, 148, 226, 91, 60, 201, 118, 37, 170, 85, 239, 10, 153, 52, 199, 110, 135, 66, 217, 44, 161)
 )
 
 
-GREY = 128  # What is filled up with.
+GREY = 128  # The fill value.
 
 
-_TAIL = (
-    64  # Bytes before the end of the image in which a decoder that has all pixels passes over what it should not find.
-)
-# Markers that do not belong between the head of the first scan and the end of the image: of one scan, and of several.
+_TAIL = 64  # Bytes before the end of the image where a decoder with all pixels ignores foreign content.
+# Markers that do not belong between the header of the first scan and the end of the image, for one scan and for several.
 FOREIGN_TO_ONE = (*range(0x01, 0xD0), 0xD8, *range(0xDA, 0xFF))
 FOREIGN_TO_SEVERAL = tuple(kind for kind in FOREIGN_TO_ONE if kind not in (0xC4, 0xDA, 0xDB, 0xDD))
 _FOREIGN = {
@@ -37,28 +35,28 @@ _FOREIGN = {
 
 
 def ends_plainly(data: bytes, first_scan: int, several: bool) -> bool:
-    """Whether the image has an end and nothing foreign close before it, which libjpeg does not warn of once it has all pixels."""
+    """Whether the image has an end without foreign content just before it, for which libjpeg gives no warning."""
     end = data.rfind(_END)
     start = _behind_segment(data, first_scan)
     return end >= start and _FOREIGN[several].search(data, max(start, end - _TAIL), end) is None
 
 
 def has_foreign_marker(data: bytes, first_scan: int, several: bool) -> bool:
-    """Whether a marker that does not belong there stands before the end of the image, or the end is lacking."""
+    """Whether there is a foreign marker before the end of the image, or no end."""
     start = _behind_segment(data, first_scan)
     end = data.find(_END, start)
     return end < 0 or _FOREIGN[several].search(data, start, end) is not None
 
 
 def ends_grey(stored: np.ndarray) -> bool:
-    """Whether the last pixel, as stored, is what libjpeg fills up with: where it is not, nothing is lacking."""
+    """Whether the last stored pixel has libjpeg's fill value; otherwise no pixel is missing."""
     return bool((stored[-1, -1] == GREY).all())
 
 
 def padded(data: bytes, first_scan: int) -> bytes | None:
-    """A JPEG with PADDING before each marker behind the head of its first scan, whose place is given, to the end of the image.
+    """A JPEG with PADDING before each marker between the header of its first scan, at `first_scan`, and the end of the image.
 
-    None where that end is lacking. ValueError for more markers than `photo_segments`: each becomes many times as long.
+    Returns None if the end is missing; raises ValueError for more markers than `photo_segments`, as each grows many times.
     """
     place, most = _behind_segment(data, first_scan), limits().photo_segments
     parts = [data[:place]]

@@ -1,6 +1,6 @@
-"""The segments of a JPEG file up to its pixels, and how many scans hold those: as libjpeg goes over them, and no slower.
+"""Reads the segments of a JPEG file up to its pixels, and counts its scans, in the same way as libjpeg.
 
-ITU T.81, appendix B. Between segments, libjpeg passes over whatever is no marker; so does this.
+ITU T.81, appendix B. Between segments libjpeg skips all bytes that are not a marker; so does this module.
 """
 
 import re
@@ -10,20 +10,20 @@ from kcars.core.limits import Limits
 from kcars.images.beyond_limit import too_many_segments
 
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
-# Within compressed data: no stuffed byte and no restart. What lies below 0xc0 has no length that libjpeg would skip.
+# A marker in compressed data, neither a stuffed byte nor a restart. Markers below 0xc0 have no length.
 _MARKER_IN_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _EXIF = 0xD8, 0xD9, 0xDA, b"Exif\0\0"
-COEFFICIENTS = 64  # Of a block.
+COEFFICIENTS = 64  # Per block.
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((*range(0xC0), *range(0xD0, 0xD8)))
-_METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # Applications' segments but JFIF's and Adobe's, and comments.
+_METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # Application segments except JFIF's and Adobe's, and comments.
 
 
 class JpegHeader(NamedTuple):
-    """height, width: in pixels as stored; components: colours; several_scans: whether the decoder holds all coefficients at
-    once; scans: how many, counted up to one more than `jpeg_scans`; exif: the content of its segment, None without one;
-    first_scan: the place of its marker; whole: whether its scans give all coefficients in full."""
+    """height, width: in stored pixels; components: colour channels; several_scans: whether the decoder stores all coefficients
+    at once; scans: their number, counted up to one more than `jpeg_scans`; exif: the content of its segment, None without one;
+    first_scan: the position of its marker; whole: whether the scans contain all coefficients in full precision."""
 
     height: int
     width: int
@@ -36,8 +36,8 @@ class JpegHeader(NamedTuple):
 
 
 def read(data: bytes, bounds: Limits) -> JpegHeader | None:
-    """The header of bytes that begin as a JPEG; None where there is none. ValueError for one that is not decoded here:
-    lossless, hierarchical, arithmetic, or of more segments than `photo_segments`."""
+    """The header of bytes that begin as a JPEG; None if there is none. Raises ValueError for unsupported files: lossless,
+    hierarchical, arithmetic, or with more segments than `photo_segments`."""
     frame = exif = None
     for kind, start, end in _segments(data, bounds):
         if kind in _FRAMES:
@@ -53,15 +53,15 @@ def read(data: bytes, bounds: Limits) -> JpegHeader | None:
 
 
 def _frame(kind: int, content: bytes, before: tuple | None) -> tuple[int, int, int, int]:
-    """(process, height, width, components) of the segment that starts a frame."""
+    """(process, height, width, components) of a start-of-frame segment."""
     if before is not None:
-        raise ValueError("a JPEG file of two sizes")  # Readers differ in which one they believe.
+        raise ValueError("a JPEG file with two sizes")  # Readers differ in which one they use.
     if kind not in (*_SEQUENTIAL, _PROGRESSIVE):
         raise ValueError(
-            f"a JPEG file of process {kind - 0xC0}; baseline, extended (1) and progressive (2) are decoded"
+            f"a JPEG file with process {kind - 0xC0}; baseline, extended (1) and progressive (2) are supported"
         )
     if len(content) < 6 or content[5] not in (1, 3, 4):
-        raise ValueError("a JPEG file whose colours are not known")
+        raise ValueError("a JPEG file with unknown colours")
     return kind, content[1] << 8 | content[2], content[3] << 8 | content[4], content[5]
 
 
@@ -94,8 +94,8 @@ def _segments(data: bytes, bounds: Limits) -> list[tuple[int, int, int]]:
 def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: bool, bounds: Limits) -> JpegHeader:
     """The header with its scans up to the end of the image counted, at most one more than `jpeg_scans`.
 
-    A file of less than all coefficients is no error to libjpeg, which then smooths: each release of it otherwise. Markers count
-    wherever they stand: tables between scans hold none.
+    Missing coefficients are no error for libjpeg, which then smooths, differently in each release. All markers are counted,
+    because tables between scans contain none.
     """
     scans, complete = 1, _completed(data, first.first_scan, progressive)
     for _ in range(bounds.photo_segments):
@@ -115,7 +115,7 @@ def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: boo
 
 
 def _completed(data: bytes, scan: int, progressive: bool) -> set[tuple[int, int]]:
-    """(colour's number in the file, coefficient) of each that the scan at a place gives to its last bit."""
+    """(component number, coefficient) of each coefficient that the scan at a position completes."""
     count = int.from_bytes(data[scan + 4 : scan + 5])
     colours = [data[place] for place in range(scan + 5, scan + 5 + 2 * count, 2) if place < len(data)]
     first, last, bits = (data[scan + 5 + 2 * count :][:3] + bytes(3))[:3] if progressive else (0, COEFFICIENTS - 1, 0)
@@ -124,9 +124,9 @@ def _completed(data: bytes, scan: int, progressive: bool) -> set[tuple[int, int]
 
 
 def without_metadata(data: bytes, bounds: Limits) -> bytes:
-    """A JPEG file that `read` knows, without comments and what applications keep in it, and without bytes between segments.
+    """A JPEG file accepted by `read`, without comments, application segments and bytes between segments.
 
-    Pillow copies those many times over, and follows wherever Exif points.
+    Pillow would copy those many times, and follow any pointers in Exif.
     """
     segments = _segments(data, bounds)
     kept = [data[start - 4 : end] for kind, start, end in segments if kind not in _METADATA]

@@ -1,4 +1,4 @@
-"""Memory for decoding: so much at one time over all threads, and a photo is not blamed where it is short."""
+"""Limits the memory of decoding over all threads, and distinguishes a lack of memory from damaged photos."""
 
 import threading
 from collections.abc import Callable
@@ -13,13 +13,13 @@ Read = TypeVar("Read")
 
 
 class Room:
-    """Bytes that may be in use at one time. Who asks first is let in first; one that asks for more than all is let in alone."""
+    """A limit on the bytes in use at one time, first come, first served; a request above the limit is served alone."""
 
     def __init__(self):
         self._entry, self._changed, self._used = threading.Lock(), threading.Condition(threading.Lock()), 0
 
     def enter(self, size: int, most: int) -> None:
-        """Wait until `size` more bytes stay within `most`, and take them; `leave` gives them back."""
+        """Wait until `size` more bytes stay within `most`, and reserve them; `leave` releases them."""
         with self._entry, self._changed:
             while self._used and self._used + size > most:
                 self._changed.wait()
@@ -35,10 +35,10 @@ _ROOM = Room()
 
 
 def within_memory(read: Callable[[], Read], size: int) -> Read:
-    """What `read` returns, which takes about `size` bytes; it waits until they are free.
+    """Returns `read()`, which needs about `size` bytes, after waiting until they are free.
 
-    Decoders do not tell a damaged photo from memory that ran out. So what fails with a ValueError is read again, while nothing
-    else is decoded, and the error counts only where the memory could then be had. MemoryError where it could not.
+    Decoders do not distinguish a damaged photo from a lack of memory. After a ValueError the photo is read again while nothing
+    else is decoded; the error is raised if enough memory was available then, else MemoryError.
     """
     most = limits().decoding_mib * MIB
     _ROOM.enter(size, most)

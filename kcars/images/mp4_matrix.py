@@ -1,6 +1,6 @@
-"""How an MP4 or QuickTime file asks for its frames to be shown: the matrix in the header of its video track (ISO/IEC 14496-12, 8.3.2).
+"""Reads the display matrix in the video track header of MP4 and QuickTime files (ISO/IEC 14496-12, 8.3.2).
 
-OpenCV's reader makes quarter turns, and takes a mirror image for a half turn.
+OpenCV's reader applies quarter turns, but treats a mirror image as a half turn.
 """
 
 import struct
@@ -12,7 +12,7 @@ _WITHIN = (b"moov", b"trak")
 
 
 def is_mirrored(file: BinaryIO, size: int) -> bool:
-    """Whether a video track is to be shown mirrored; False for files of other kinds, and for what cannot be read."""
+    """Whether a video track is to be shown mirrored; False for other kinds of files, and if it cannot be read."""
     file.seek(0)
     return file.read(8)[4:] == b"ftyp" and any(_determinant(header) < 0 for header in _track_headers(file, size))
 
@@ -36,7 +36,7 @@ def _track_headers(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
-    """(name, where its content begins, where the next box begins) of a box."""
+    """(name, start of the content, start of the next box) of a box."""
     file.seek(place)
     head = file.read(16)
     length, name = struct.unpack(">I4s", head[:8])
@@ -47,7 +47,7 @@ def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
 
 
 def _determinant(header: bytes) -> int:
-    """Of the matrix's upper left part, for a track that has a size; 0 for others, such as sound, and for what is cut off."""
+    """Determinant of the matrix's upper left part; 0 for tracks without a size, such as sound, and for truncated ones."""
     start = 52 if header[:1] == b"\x01" else 40
     if len(header) < start + 44:
         return 0

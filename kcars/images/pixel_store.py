@@ -1,4 +1,4 @@
-"""The pixel store: every photo decoded, cut and resized once, kept as raw uint8 for all later epochs and runs."""
+"""The pixel store: every photo is decoded, cropped and resized once, and stored as raw uint8 for later epochs and runs."""
 
 import errno
 import os
@@ -27,9 +27,9 @@ NONE_BAD = np.zeros(0, np.int64)
 
 
 class Decoded:
-    """Photos decoded anew at every read: `data.cache: off`.
+    """Photos decoded at every read: `data.cache: off`.
 
-    checksums: (n,) uint32 of each file's size and time, where a photo that changes meanwhile is to be refused.
+    checksums: (n,) uint32 of each file's size and time, to refuse photos that change meanwhile; None to accept them.
     """
 
     bad = NONE_BAD
@@ -39,7 +39,7 @@ class Decoded:
         self.table, self.data, self.checksums = table, data, checksums
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
+        """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order."""
         out = empty_photos(len(rows), self.data.size_px)
         for place, row in enumerate(rows):
             out[place] = self.photo(row)
@@ -48,34 +48,33 @@ class Decoded:
     def photo(self, row: int) -> np.ndarray:
         path = self.table.root / str(self.table.paths[row])
         if self.checksums is not None and _stamp_sum(self.table, row) != self.checksums[row]:
-            raise KcarsError(f"{path}: has changed since the run began; put it back as it was, or begin anew")
+            raise KcarsError(f"{path}: has changed since the run began; restore it, or start the run again")
         return read_photo(path, self.table.box_at(row), self.data.size_px, self.data.crop, self.data.padding)
 
 
 class OnDisk:
-    """Photos read from the store's file, row by row: memory stays flat however many there are.
+    """Photos read from the store's file, row by row, with constant memory.
 
-    checksums: (n,) uint32 of each photo's pixels; bad: rows (n,) of photos that could not be decoded and are black
-    here.
+    checksums: (n,) uint32 of each photo's pixels; bad: rows (n,) of photos that could not be decoded and are black.
     """
 
     decodes = False
 
     def __init__(self, file: Path, size_px: int, checksums: np.ndarray, bad: np.ndarray = NONE_BAD):
         self.file, self.size_px, self.checksums, self.bad = file, size_px, checksums, bad
-        self._unread = checksums != 0  # What is bad has none.
+        self._unread = checksums != 0  # Bad photos have none.
         self._handle = os.open(file, os.O_RDONLY)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order; compared with their checksums the first time."""
+        """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order; checksums are verified at the first read."""
         out = empty_photos(len(rows), self.size_px)
         each = out[0].nbytes if len(rows) else 0
         for place, row in enumerate(rows):
             if os.preadv(self._handle, [out[place]], int(row) * each) != each:
-                raise KcarsError(f"{self.file}: ends too early; delete it, and it is built again")
+                raise KcarsError(f"{self.file}: ends too early; delete it to rebuild it")
             if self._unread[row]:
                 if _checksum(out[place]) != self.checksums[row]:
-                    raise KcarsError(f"{self.file}: is damaged; delete it, and it is built again")
+                    raise KcarsError(f"{self.file}: is damaged; delete it to rebuild it")
                 self._unread[row] = False
         return out
 
@@ -93,27 +92,27 @@ class InMemory:
         self.pixels, self.checksums, self.bad = pixels, checksums, bad
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """(n, size, size, 3) uint8 pixels of PhotoTable rows, in their order."""
+        """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order."""
         return np.take(self.pixels, rows, axis=0, out=empty_photos(len(rows), self.pixels.shape[1]))
 
 
 def open_store(table: PhotoTable, data: DataSettings, progress: bool = True) -> PixelStore:
-    """The store of a PhotoTable under the data settings, built first where it does not exist yet.
+    """The store of a PhotoTable for the data settings, built first if it does not exist.
 
-    Its `bad` rows are those that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
-    decoded, unless they are skipped, and for a disk without room; then nothing is left behind.
+    Its `bad` rows are the photos that `data.on_bad_photo: skip` leaves out. Raises KcarsError for photos that cannot be
+    decoded, unless they are skipped, and if the disk is full; then no files remain.
     """
     if data.cache == "off":
         return Decoded(table, data, np.array([_stamp_sum(table, row) for row in range(len(table))], np.uint32))
     decoded, file = Decoded(table, data), store_file(table, data)
-    with FileLock(f"{file}.lock"):  # A second process waits here, and then finds the store built.
+    with FileLock(f"{file}.lock"):  # A second process waits here until the store is built.
         kept = _kept(file, decoded)
         if kept is None:
             _build(decoded, file, progress)
             kept = _kept(file, decoded)
         if kept is None:
             raise KcarsError(f"{file}: cannot be read back; set KCARS_CACHE to another disk")
-        os.utime(file)  # Tells which stores are in use.
+        os.utime(file)  # Marks the store as in use.
         sums, bad = kept
         if bad and data.on_bad_photo == "stop":
             raise _bad_photos(list(bad.values()), len(table))
@@ -124,7 +123,7 @@ def open_store(table: PhotoTable, data: DataSettings, progress: bool = True) -> 
 
 
 def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Checksums and bad photos by row of a store; None where there is none, or a damaged one, which is then deleted."""
+    """Checksums, and bad photos by row, of a store; None if it is missing, or damaged, in which case it is deleted."""
     if not (file.is_file() and store_files.checksums(file).is_file()):
         return None
     try:
@@ -140,19 +139,19 @@ def _kept(file: Path, decoded: Decoded) -> tuple[np.ndarray, dict[int, str]] | N
             return sums, {int(row): str(reason) for row, reason in bad.items()}
     except (KcarsError, TypeError, AttributeError):
         pass
-    warn(f"warning: {file}: is damaged, and is built again")
+    warn(f"warning: {file}: is damaged and is rebuilt")
     store_files.forget(file)
     return None
 
 
 def _checksum(pixels: np.ndarray | bytes) -> int:
-    """Of one photo's pixels; never 0, which stands for a photo that is not there."""
+    """Checksum of one photo's pixels; never 0, which marks a missing photo."""
     return zlib.crc32(pixels) or 1  # pyright: ignore[reportArgumentType]  Contiguous pixels are a buffer.
 
 
 def _bad_photos(reasons: list[str], photos: int) -> KcarsError:
     return KcarsError(
-        f"{len(reasons)} of {photos} photos are bad; delete them, or --set data.on_bad_photo=skip leaves them out: "
+        f"{len(reasons)} of {photos} photos are bad; delete them, or leave them out with --set data.on_bad_photo=skip: "
         f"{'; '.join(reasons[:3])}"
     )
 
@@ -163,7 +162,7 @@ def store_bytes(photos: int, data: DataSettings) -> int:
 
 
 def store_file(table: PhotoTable, data: DataSettings) -> Path:
-    """Where the store lies: its name is a key of photos (place, size, time), boxes and decoding settings."""
+    """The path of the store: its name is a hash of photos (path, size, time), boxes and decoding settings."""
     photos = [_stamp(table, row) for row in range(len(table))]
     boxes = table.box.tolist() if data.crop == "box" else None
     settings = [data.size_px, data.crop, data.padding if data.crop == "box" else 0, DECODE_VERSION]
@@ -195,7 +194,7 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
     if total > free:
         raise KcarsError(
             f"{file.parent}: {total >> 20} MiB are needed for the pixel store, {free >> 20} MiB are free; "
-            "make room, set KCARS_CACHE to a larger disk, or --set data.cache=off"
+            "free some space, set KCARS_CACHE to a larger disk, or --set data.cache=off"
         )
     try:
         with open(partial, "r+b" if begun else "w+b") as handle:
@@ -213,15 +212,17 @@ def _build(decoded: Decoded, file: Path, progress: bool) -> None:
         os.replace(partial, file)
     except OSError as error:
         store_files.forget_partial(file)
-        raise KcarsError(f"{partial}: cannot be written ({error.strerror}); make room or set KCARS_CACHE") from None
+        raise KcarsError(
+            f"{partial}: cannot be written ({error.strerror}); free some space or set KCARS_CACHE"
+        ) from None
     except KcarsError:
         store_files.forget_partial(file)
         raise
-    store_files.forget_partial(file)  # A build that is killed, or stopped from the keyboard, leaves it for the next.
+    store_files.forget_partial(file)  # A build that is killed or interrupted leaves it for the next one.
 
 
 def _sums_so_far(file: Path, photos: int) -> np.ndarray:
-    """(photos,) uint32 in a file: the checksums of a build that was stopped, 0 for what it did not come to."""
+    """Checksums (photos,) uint32 in a file, from an interrupted build; 0 for photos that are not decoded yet."""
     path = store_files.partial_checksums(file)
     if not (path.is_file() and path.stat().st_size == 4 * photos):
         path.write_bytes(bytes(4 * photos))
@@ -229,9 +230,9 @@ def _sums_so_far(file: Path, photos: int) -> np.ndarray:
 
 
 def _decode_all(decoded: Decoded, handle: int, sums: np.ndarray, progress: bool) -> dict[int, str]:
-    """Every photo to its place in the file, on all cores, but for those that are there already by their checksums.
+    """Decodes all photos into the file, on all cores, except those that are already there according to their checksums.
 
-    Writes the checksums of the pixels into `sums`; gives why, by row, for those that cannot be decoded.
+    Writes the checksums of the pixels into `sums`; returns the reason, by row, for photos that cannot be decoded.
     """
     each = store_bytes(1, decoded.data)
 

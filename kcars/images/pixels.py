@@ -1,13 +1,13 @@
-"""Memory for pixels, begun where TensorFlow takes an array over without copying it."""
+"""Memory for pixels, aligned so that TensorFlow uses an array without copying it."""
 
 import cv2
 import numpy as np
 
-ALIGNMENT = 64  # EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds: what is not so aligned is copied.
+ALIGNMENT = 64  # EIGEN_MAX_ALIGN_BYTES of TensorFlow's builds: other arrays are copied.
 
 
 def empty_photos(count: int, size_px: int) -> np.ndarray:
-    """(count, size_px, size_px, 3) uint8, not yet filled."""
+    """An uninitialized array (count, size_px, size_px, 3) uint8."""
     shape = (count, size_px, size_px, 3)
     memory = np.empty(int(np.prod(shape)) + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
@@ -15,7 +15,7 @@ def empty_photos(count: int, size_px: int) -> np.ndarray:
 
 
 def resized(photos: np.ndarray, size_px: int) -> np.ndarray:
-    """(n, h, w, 3) uint8 at another, smaller size, each pixel the mean of those it covers; as they are where it is theirs."""
+    """Photos (n, h, w, 3) uint8 reduced to size_px by averaging; unchanged if they have that size."""
     if photos.shape[1] == size_px:
         return photos
     out = empty_photos(len(photos), size_px)

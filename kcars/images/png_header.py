@@ -1,4 +1,4 @@
-"""The chunks of a PNG file: its size, whether its pixels are all there and no more, and what decoders need of it."""
+"""Reads the chunks of a PNG file: its size, whether its pixels are complete, and the chunks that decoders need."""
 
 import struct
 import zlib
@@ -9,16 +9,16 @@ from kcars.core.limits import Limits
 from kcars.images.beyond_limit import BeyondLimit, too_many_segments
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By colour type.
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Colour type -> channels.
 _DEPTHS = (1, 2, 4, 8, 16)
-# Texts and colour profiles: no pixel depends on them, and a few bytes of them unpack to megabytes.
+# Texts and colour profiles: pixels do not depend on them, and a few bytes of them may unpack to megabytes.
 _LEFT_OUT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _STEP, _PIECE = 2**20, 2**16
 
 
 class PngHeader(NamedTuple):
-    """height, width: in pixels; frames: whether there are several; exif: the content of its chunk; content: the file without
+    """height, width: in pixels; frames: whether there are several; exif: content of the Exif chunk; content: the file without
     texts and colour profiles."""
 
     height: int
@@ -29,7 +29,7 @@ class PngHeader(NamedTuple):
 
 
 def read(data: bytes, bounds: Limits) -> PngHeader | None:
-    """The header of bytes that begin as a PNG; None where it is damaged. ValueError for more chunks than `photo_segments`."""
+    """The header of bytes that begin as a PNG; None if it is damaged. Raises ValueError for more chunks than `photo_segments`."""
     if data[12:16] != b"IHDR" or len(data) < 33:
         return None
     width, height = struct.unpack(">II", data[16:24])
@@ -46,7 +46,7 @@ def read(data: bytes, bounds: Limits) -> PngHeader | None:
 
 
 def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, end) of each chunk, with its length and checksum."""
+    """(name, start, end) of each chunk, including its length and checksum."""
     place = len(SIGNATURE)
     for _ in range(bounds.photo_segments):
         if place + 8 > len(data):
@@ -60,7 +60,7 @@ def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
 
 
 def refuse_other_content(data: bytes, bounds: Limits) -> None:
-    """ValueError where a PNG file holds less than its pixels, or far more: libpng unpacks all that there is."""
+    """Raises ValueError if a PNG file contains fewer bytes than its pixels, or far more, all of which libpng would unpack."""
     wanted, unpacked = _bytes_of_pixels(data), 0
     unpack = zlib.decompressobj()
     try:
@@ -69,8 +69,8 @@ def refuse_other_content(data: bytes, bounds: Limits) -> None:
                 unpacked += len(unpack.decompress(piece, _STEP))
                 piece = unpack.unconsumed_tail
                 if unpacked > wanted + _STEP:
-                    raise BeyondLimit("a PNG file that holds more than its pixels")
-        unpacked += len(unpack.flush())  # What zlib has taken in and not yet given out.
+                    raise BeyondLimit("a PNG file that contains more than its pixels")
+        unpacked += len(unpack.flush())  # The rest in zlib's buffer.
     except zlib.error as error:
         raise ValueError(f"ends too early or is damaged ({str(error)[:80]})") from None
     if unpacked < wanted:
@@ -78,7 +78,7 @@ def refuse_other_content(data: bytes, bounds: Limits) -> None:
 
 
 def _compressed(data: bytes, bounds: Limits) -> Iterator[bytes]:
-    """The stream of pixels, in pieces: zlib copies what it leaves of each."""
+    """The stream of pixels, in pieces, because zlib copies the unread rest of each."""
     for kind, place, end in _chunks(data, bounds):
         if kind == b"IDAT":
             for start in range(place + 8, end - 4, _PIECE):
@@ -86,7 +86,7 @@ def _compressed(data: bytes, bounds: Limits) -> Iterator[bytes]:
 
 
 def _bytes_of_pixels(data: bytes) -> int:
-    """What the pixels of a PNG file take, with the byte that begins each line."""
+    """Bytes of the pixels of a PNG file, including the first byte of each row."""
     width, height, depth, colours, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     if depth not in _DEPTHS or colours not in _CHANNELS:
         raise ValueError("ends too early or is damaged (header)")

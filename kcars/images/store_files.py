@@ -1,4 +1,4 @@
-"""The files of a pixel store, finished and half built, and how old ones make room."""
+"""The files of a pixel store, complete or in progress, and the deletion of old ones."""
 
 import math
 import os
@@ -7,26 +7,26 @@ from pathlib import Path
 
 from kcars.core.errors import KcarsError
 
-_FORSAKEN_SECONDS = 3600  # A build writes all the time: what has not changed for as long was stopped.
+_FORSAKEN_SECONDS = 3600  # A build writes continuously: files unchanged for this long belong to an interrupted one.
 
 
 def bad_list(file: Path) -> Path:
-    """Beside a store that was built with bad photos skipped: why, by row."""
+    """The file next to a store with skipped photos that lists the reasons by row."""
     return file.with_suffix(".bad.json")
 
 
 def checksums(file: Path) -> Path:
-    """Beside a store: the checksum of every photo's pixels."""
+    """The file next to a store with the checksums of the pixels of each photo."""
     return file.with_suffix(".sums.npy")
 
 
 def partial(file: Path) -> Path:
-    """What a store is called while it is built; one at a time builds it, by its lock."""
+    """The path of a store while it is built, by one process at a time."""
     return file.with_suffix(".partial")
 
 
 def partial_checksums(file: Path) -> Path:
-    """Beside it, the checksums of the pixels that are there."""
+    """The file next to it with the checksums of the pixels decoded so far."""
     return file.with_suffix(".partial-sums")
 
 
@@ -36,14 +36,14 @@ def forget_partial(file: Path) -> None:
 
 
 def forget_old_stores(folder: Path, coming: int) -> None:
-    """Delete the stores that were read longest ago until a new one fits under KCARS_CACHE_GIB."""
+    """Delete the least recently read stores until a new one fits within KCARS_CACHE_GIB."""
     asked = os.environ.get("KCARS_CACHE_GIB", "100")
     try:
         limit = float(asked) * 2**30
     except ValueError:
         limit = math.nan
     if not limit >= 0:
-        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is no number of GiB; one from 0 on is expected")
+        raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is not a number of GiB; expected a number of at least 0")
     halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
     stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in stores)
@@ -56,6 +56,6 @@ def forget_old_stores(folder: Path, coming: int) -> None:
 
 
 def forget(file: Path) -> None:
-    """Delete a store. A run that reads it goes on: its file stays until it is closed."""
+    """Delete a store. A run that reads it continues, because the open file remains until it is closed."""
     for one in (file, bad_list(file), checksums(file)):
         one.unlink(missing_ok=True)

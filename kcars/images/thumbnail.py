@@ -1,4 +1,4 @@
-"""Small upright pictures of photo files, for pages and sheets; and of pixels, as the network saw them."""
+"""Small upright images of photo files for pages and sheets, and of the pixels that the network received."""
 
 import hashlib
 import io
@@ -12,17 +12,17 @@ from kcars.images.decode import photo_bytes, small
 
 
 def thumbnail(path: Path, width_px: int, height_px: int) -> Image.Image | None:
-    """The photo as RGB, upright, no larger than asked for, its shape kept; None where it cannot be decoded."""
+    """The upright photo in RGB, reduced to at most width_px x height_px; None if it cannot be decoded."""
     try:
         picture = Image.fromarray(small(photo_bytes(path), max(width_px, height_px)))
-    except (KcarsError, ValueError):  # A broken photo is no fault here.
+    except (KcarsError, ValueError):  # A broken photo is not an error here.
         return None
     picture.thumbnail((width_px, height_px))
     return picture
 
 
 def jpeg(pixels: np.ndarray, most_px: int) -> bytes:
-    """Square pixels (n, n, 3) uint8 as a JPEG file of at most so many a side."""
+    """Square pixels (n, n, 3) uint8 as a JPEG file of at most `most_px` per side."""
     picture = Image.fromarray(pixels)
     picture.thumbnail((most_px, most_px))
     content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Frames of a video file by FFmpeg, which is kept to the kinds of file that kcars names, and to that one file."""
+"""Reads frames of a video file with FFmpeg, restricted to supported file types and to that one file."""
 
 import contextlib
 import math
@@ -22,30 +22,28 @@ from kcars.untrusted.reading import opened
 ENDINGS = (
     ".mp4", ".mov", ".m4v", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".mpg", ".mpeg",
 )  # fmt: skip
-NO_VIDEO = "no video that can be decoded; MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG and WMV are known"
-# FFmpeg goes by what a file holds: a playlist called .mp4 would name other files, or addresses to fetch.
+NO_VIDEO = "not a video that can be decoded; MP4, MOV, 3GP, AVI, Matroska, WebM, MPEG and WMV are supported"
+# FFmpeg identifies files by content: a playlist named .mp4 could refer to other files or to URLs.
 _OPTIONS = {
     "protocol_whitelist": "file",
     "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,asf",
 }
 _VARIABLE, _LOCK = "OPENCV_FFMPEG_CAPTURE_OPTIONS", threading.Lock()
-STALLED_SECONDS = 20  # So long nothing can be decoded at the most; at a file's end a thousand tries take milliseconds.
-_ODD = 0.1  # Share of frames at other distances than most, above which a video's rate counts as variable.
+STALLED_SECONDS = 20  # Maximum time without a decoded frame; at a file's end a thousand tries take milliseconds.
+_ODD = 0.1  # Share of frames at unusual intervals above which the frame rate counts as variable.
 
 
 def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds, RGB pixels (h, w, 3) uint8) every so many seconds, the first frame first, by the times in the file.
+    """Yields (seconds, RGB pixels (h, w, 3) uint8) every `every_seconds`, from the first frame on, by the times in the file.
 
-    Damaged frames are passed over. Raises KcarsError for a file that is no video, or has frames of more than
-    `photo_megapixels`; and behind the last frame where some were lost.
+    Damaged frames are skipped. Raises KcarsError for a file that is not a video or has frames of more than
+    `photo_megapixels`, and after the last frame if some were lost.
     """
     place = os.path.abspath(video)
-    refuse_undecodable(place, ())  # OpenCV crashes at such a name.
+    refuse_undecodable(place, ())  # OpenCV crashes on such a name.
     with opened(video) as file:  # A pipe or a device may never end.
         if is_mirrored(file, os.fstat(file.fileno()).st_size):
-            raise KcarsError(
-                f"{video}: asks to be shown mirrored, which is not done here; save it anew (ffmpeg -i does)"
-            )
+            raise KcarsError(f"{video}: is to be shown mirrored, which is not supported; convert it first (ffmpeg -i)")
         capture = _capture(place)
     times = _Times()
     try:
@@ -61,7 +59,7 @@ def frames(video: Path, every_seconds: float) -> Iterator[tuple[float, np.ndarra
         if not times.count:
             raise KcarsError(f"{video}: {NO_VIDEO}")
         if lost := times.lost(video, capture):
-            raise KcarsError(f"{video}: {lost}; the others are read")
+            raise KcarsError(f"{video}: {lost}; the others were read")
     finally:
         capture.release()
 
@@ -75,29 +73,29 @@ def _every(
             continue
         whole, pixels = _retrieved(capture, video)
         if whole and pixels is not None:
-            _refuse_size(video, pixels.shape[1], pixels.shape[0])  # It may change on the way.
+            _refuse_size(video, pixels.shape[1], pixels.shape[0])  # It may change within a video.
             yield time, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
             due = (math.floor((time + _Times.CLOSE) / seconds) + 1) * seconds - _Times.CLOSE
 
 
 class _Times:
-    """When the frames of a video are shown, and how many of them are missing.
+    """The times of a video's frames, and the number of missing ones.
 
-    count: frames that could be decoded.
+    count: number of decoded frames.
     """
 
     CLOSE = 0.0005  # Seconds: containers round to milliseconds.
-    TABLES = (b"ftyp", b"RIFF")  # At the beginning of files that say how many frames they have.
+    TABLES = (b"ftyp", b"RIFF")  # First bytes of file types that contain the number of frames.
 
     def __init__(self):
         self.count, self._last, self._gaps = 0, 0.0, Counter()
 
     def each(self, capture: cv2.VideoCapture) -> Iterator[float]:
-        """Seconds of each frame that can be decoded, rising."""
+        """Increasing times in seconds of the frames that can be decoded."""
         rate = capture.get(cv2.CAP_PROP_FPS)
         for _ in _grabbed(capture):
             time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            if self.count and not time > self._last:  # MPEG does not tell the time of every frame.
+            if self.count and not time > self._last:  # MPEG does not contain the time of every frame.
                 time = self._last + 1 / rate
             if not self.count and not math.isfinite(time):
                 time = 0.0
@@ -107,18 +105,18 @@ class _Times:
             yield time
 
     def lost(self, video: Path, capture: cv2.VideoCapture) -> str:
-        """How many frames the file has beside those that were decoded, "" where none is known to be missing."""
-        told, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+        """A message with the number of frames that were not decoded, "" if none is known to be missing."""
+        expected, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
         with opened(video) as file:
             begin = file.read(8)
         if any(mark in begin for mark in self.TABLES):
-            missing = round(told) - self.count
-            return f"{missing} of its {round(told)} frames cannot be decoded" if missing > 0 else ""
-        missing = self._missing(told / rate)
+            missing = round(expected) - self.count
+            return f"{missing} of its {round(expected)} frames cannot be decoded" if missing > 0 else ""
+        missing = self._missing(expected / rate)
         return f"about {missing} frames are missing or cannot be decoded" if missing > 0 else ""
 
     def _missing(self, duration: float) -> int:
-        """By the times: frames that lack between others, and at the end; 0 where times are uneven for other reasons."""
+        """Number of frames missing according to the times, between others and at the end; 0 for variable frame rates."""
         if not self._gaps:
             return 0
         usual = self._gaps.most_common(1)[0][0]
@@ -127,7 +125,7 @@ class _Times:
             return 0
         between = sum(count * (round(gap / usual) - 1) for gap, count in wide.items())
         after = math.floor((duration - self._last) * 1000 / usual) - 1
-        return between + (after if after > 2 else 0)  # Durations are a frame or two longer where sound goes on.
+        return between + (after if after > 2 else 0)  # Durations are a frame or two longer if sound continues.
 
 
 class _Stalled(Exception):
@@ -135,9 +133,9 @@ class _Stalled(Exception):
 
 
 def _grabbed(capture: cv2.VideoCapture) -> Iterator[None]:
-    """Once for each frame that can be decoded; what fails is passed over until nothing comes for `video_damaged_frames` tries.
+    """Yields once per decoded frame; skips up to `video_damaged_frames` consecutive damaged ones.
 
-    _Stalled where those take longer than `STALLED_SECONDS`: FFmpeg looks for a frame in all that follows, such as gigabytes of zeros.
+    Raises _Stalled if that takes longer than `STALLED_SECONDS`: FFmpeg searches all that follows, such as gigabytes of zeros.
     """
     failed, since = 0, clock.monotonic()
     while failed < limits().video_damaged_frames:
@@ -151,14 +149,14 @@ def _grabbed(capture: cv2.VideoCapture) -> Iterator[None]:
 
 
 def _capture(video: str) -> cv2.VideoCapture:
-    """The video opened by FFmpeg alone: OpenCV's other readers take single pictures for videos."""
+    """The video, opened only by FFmpeg, because OpenCV's other readers accept images as videos."""
     with _options():
         return cv2.VideoCapture(video, cv2.CAP_FFMPEG)
 
 
 @contextlib.contextmanager
 def _options() -> Iterator[None]:
-    """FFmpeg's options, in the only place where OpenCV takes them, behind those that are there already."""
+    """Sets FFmpeg's options in the environment variable that OpenCV reads, after existing options."""
     with _LOCK:
         before = os.environ.get(_VARIABLE)
         own = "|".join(f"{name};{value}" for name, value in _OPTIONS.items())

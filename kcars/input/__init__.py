@@ -1,1 +1,1 @@
-"""From a dataset and its pixels to batches."""
+"""Builds training batches from a dataset and its pixels."""

@@ -1,4 +1,4 @@
-"""Training batches made in parallel, ahead of the network, for the library that Keras runs on."""
+"""Training batches prepared in parallel for the backend of Keras."""
 
 import contextlib
 from collections import deque
@@ -11,7 +11,7 @@ from kcars.input.stream import Stream
 
 
 def training_batches(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> Iterable[tuple]:
-    """Batches of steps start..end-1 in their order, each as `Stream.batch` gives it; `tf_data` tells the rest."""
+    """Batches of `Stream.batch` for steps start..end-1 in order; see `tf_data` for the other parameters."""
     if keras.backend.backend() != "tensorflow":
         return by_threads(stream, start, end, workers or 2, prefetch)
     from kcars.input.tf_data import training_dataset
@@ -20,7 +20,7 @@ def training_batches(stream: Stream, start: int, end: int, workers: int = 0, pre
 
 
 def plain_errors() -> contextlib.AbstractContextManager:
-    """Inside the block, a KcarsError of `Stream.batch` comes out as itself."""
+    """Inside the block, a KcarsError of `Stream.batch` is raised as itself."""
     if keras.backend.backend() != "tensorflow":
         return contextlib.nullcontext()
     from kcars.input.tf_data import plain_errors as of_tf_data
@@ -29,7 +29,7 @@ def plain_errors() -> contextlib.AbstractContextManager:
 
 
 def by_threads(stream: Stream, start: int, end: int, workers: int, prefetch: int) -> Iterator[tuple]:
-    """Without TensorFlow: so many threads, up to `prefetch` batches ahead."""
+    """Batches from `workers` threads, up to `prefetch` batches ahead, without TensorFlow."""
     coming, pool = deque(), ThreadPoolExecutor(workers)
     try:
         for step in range(start, end):
@@ -38,5 +38,5 @@ def by_threads(stream: Stream, start: int, end: int, workers: int, prefetch: int
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
-    finally:  # Also where what takes the batches ends early.
+    finally:  # Also if the consumer of the batches ends early.
         pool.shutdown(cancel_futures=True)

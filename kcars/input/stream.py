@@ -1,4 +1,4 @@
-"""What training sees: batch(step), a pure function of seed and step, in numpy alone."""
+"""Training batches as batch(step), a pure function of seed and step, in NumPy."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,15 +16,14 @@ from kcars.input.augment.mix import Mix
 class Stream:
     """An endless sequence of training batches.
 
-    rows: (n,) PhotoTable rows to learn from; labels: target -> (n,) class numbers; key_target: whose classes pairs and
-    P x K batches are made of; store: gives pixels by PhotoTable row, and says whether it decodes them for that; batch_size:
-    photos, or pairs with order `pairs`, that weights change by; parts: steps that a batch passes in, each a slice of it;
-    makes: (n,) of the rows, by which P x K batches hold up to `classes_per_make` classes of one make; sizes: (first step,
-    side) of photos that grow, or none;
-    rare_augment: applied after `augment`, to a photo by the chance that `rarity` says; mix: blends the photos of a step with
-    each other, where labels become rows of shares; sampling: of order `plain`, a key of POWERS; class_weights: (classes,)
-    float32 of the key target, None where photos weigh alike; begin_step: number of the first step, parts counted, at which
-    sampling and class_weights count.
+    rows: (n,) PhotoTable rows of the training photos; labels: target -> (n,) class numbers; key_target: the target whose
+    classes form pairs and P x K batches; store: reads pixels by PhotoTable row, and reports whether it decodes them each time;
+    batch_size: photos, or pairs with order `pairs`, per weight update; parts: steps into which a batch is split; makes: (n,)
+    make numbers, by which P x K batches contain up to `classes_per_make` classes of one make; sizes: (first step, side) of
+    progressive resizing, or none; rare_augment: applied after `augment`, with the probability `rarity` of each photo; mix:
+    mixes the photos of a step, and labels become rows of shares; sampling: with order `plain`, a key of POWERS; class_weights:
+    (classes,) float32 of the key target, None for equal weights; begin_step: first step, parts counted, at which sampling and
+    class_weights apply.
     """
 
     store: PixelStore
@@ -48,36 +47,36 @@ class Stream:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which about every photo passes once; each batch in all its parts."""
+        """Steps, parts counted, in which about every photo is used once."""
         return max(1, round(len(self.rows) / self.batch_size)) * self.parts
 
     @cached_property
     def groups(self) -> list[np.ndarray]:
-        """Places (positions in `rows`) of each class of the key target."""
+        """Positions in `rows` of each class of the key target."""
         labels = self.labels[self.key_target]
         return [np.flatnonzero(labels == label) for label in range(int(labels.max()) + 1)]
 
     @cached_property
     def class_makes(self) -> np.ndarray:
-        """Make (classes,) of each class of the key target."""
+        """Make numbers (classes,) of the classes of the key target."""
         assert self.makes is not None
         return np.array([self.makes[group[0]] for group in self.groups])
 
     @cached_property
     def by_class(self) -> np.ndarray:
-        """Places of all classes, one class after the other."""
+        """Positions in `rows`, sorted by class."""
         return np.concatenate(self.groups)
 
     @cached_property
     def rarity(self) -> np.ndarray:
-        """Of each place, 1 less what its class has of the photos that the largest class has."""
+        """1 - n / n_max for each position, with n photos of its class and n_max of the largest class."""
         photos = np.array([len(group) for group in self.groups])
         return 1 - (photos / photos.max())[self.labels[self.key_target]]
 
     def batch(self, number: int) -> tuple:
         """Inputs and labels of a step: pixels and {target: labels}, or {"left", "right"} and {"same"} for pairs.
 
-        With class_weights a third part, {target: weights (n,) float32}, which are 1 before begin_step.
+        With class_weights, a third element {target: weights (n,) float32}, which are 1 before begin_step.
         """
         step, part = divmod(number, self.parts)
         size = self.batch_size // self.parts
@@ -98,7 +97,7 @@ class Stream:
         return photos, labels, dict.fromkeys(labels, self._weights(labels[self.key_target], number))
 
     def _weights(self, labels: np.ndarray, number: int) -> np.ndarray:
-        """Of each photo in the loss (n,) float32; labels: numbers, or rows of shares."""
+        """Loss weights (n,) float32 of the photos; labels: numbers, or rows of shares."""
         if number < self.begin_step:
             return np.ones(len(labels), np.float32)
         assert self.class_weights is not None
@@ -106,7 +105,7 @@ class Stream:
         return found.astype(np.float32)
 
     def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
-        photos = self.store.read(self.rows[places])  # Of this batch alone.
+        photos = self.store.read(self.rows[places])  # A new array for this batch.
         side = next((side for first, side in reversed(self.sizes) if step >= first), photos.shape[1])
         photos = resized(photos, side)
         photos = self.augment(photos, samples, out=photos)
@@ -116,9 +115,9 @@ class Stream:
 
 
 def plain(stream: Stream, step: int) -> np.ndarray:
-    """Places of a step when every photo passes once an epoch, in a new order each; batches may straddle epochs.
+    """Positions for a step; each epoch uses every photo once, in a new order, and batches may span two epochs.
 
-    From the stream's begin_step on an epoch has as many places, of which each class has the share that `sampling` says.
+    From begin_step on, an epoch has the same number of positions, with the share of each class given by `sampling`.
     """
     count, power = len(stream.rows), POWERS[stream.sampling]
     by_class = power < 1 and step * stream.parts >= stream.begin_step
@@ -142,15 +141,17 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float) -> np.ndarray:
-    """As many places as there are photos, which stand class by class: of each class by its photos to that power.
+    """As many positions as photos, which are sorted by class; each class in proportion to its photos to the power `power`.
 
-    A class's whole number lies next to its share, chance saying on which side; a photo repeats only once all of its
-    class have come equally often.
+    The number of a class is its share, randomly rounded up or down; a photo repeats only after all photos of its class were
+    used equally often.
     """
     draw, counts = generator(seed, "by class", epoch), np.array(photos)
     edges = np.cumsum(np.where(counts > 0, counts.astype(float) ** power, 0))
     edges = edges / edges[-1] * counts.sum()
-    wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(int)  # In all as many: the last edge is whole.
+    wanted = np.diff(np.floor(edges + draw.random()), prepend=0).astype(
+        int
+    )  # The total is exact, because the last edge is an integer.
     first = np.cumsum(counts) - counts
     chosen = [
         start + np.concatenate([draw.permutation(count) for _ in range(-(-number // count))])[:number]
@@ -161,9 +162,9 @@ def _drawn_by_class(seed: int, epoch: int, photos: tuple[int, ...], power: float
 
 
 def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
-    """Places of P = batch / K classes, or all where there are fewer, with K photos each, or more to fill the batch.
+    """Positions of P = batch / K classes, or of all if there are fewer, with K photos each, or more to fill the batch.
 
-    A photo repeats only in a class that has too few.
+    Photos repeat only in classes that have too few.
     """
     draw = generator(stream.seed, "pk", step)
     wanted = min(stream.batch_size // stream.photos_per_class, len(stream.groups))
@@ -179,9 +180,9 @@ def classes_times_photos(stream: Stream, step: int) -> np.ndarray:
 
 
 def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[int]]:
-    """Classes, as they come in `order`, in portions of up to so many of one make.
+    """Classes in the order of `order`, grouped into up to `together` classes of one make.
 
-    In a batch they are negatives of one make to each other, which are hard to tell apart.
+    In a batch these are hard negatives of each other.
     """
     portions: dict[tuple, list[int]] = {}
     met: dict[int, int] = {}
@@ -193,9 +194,9 @@ def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[in
 
 
 def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The paper's pairs: each photo in turn as anchor, with another of its class or, half the time, of another.
+    """The paper's pairs: each photo in turn is the anchor, with a photo of its class or, half the time, of another class.
 
-    A class of one photo gives negatives only. Returns places left, right and same (float32).
+    A class of one photo has only different pairs. Returns positions left and right, and same (float32).
     """
     labels, groups = stream.labels[stream.key_target], stream.groups
     left = plain(stream, step)
@@ -215,5 +216,5 @@ def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 ORDERS = {"plain": plain, "pk": classes_times_photos}
-# What a class's number of photos is raised to, for how often it is drawn.
+# Exponent of a class's number of photos, to which its sampling rate is proportional.
 POWERS = {"natural": 1.0, "square_root": 0.5, "balanced": 0.0}

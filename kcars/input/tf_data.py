@@ -1,4 +1,4 @@
-"""The tf.data wrapping of a Stream: batches made in parallel, ahead of the network, in their order."""
+"""A Stream as a tf.data.Dataset: batches prepared in parallel, in order."""
 
 import contextlib
 import re
@@ -12,10 +12,10 @@ from kcars.input.stream import Stream
 
 
 def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, prefetch: int = 4) -> tf.data.Dataset:
-    """Batches of steps start..end-1 as `Stream.batch` gives them, by `workers` threads; 0: as many as help.
+    """Batches of `Stream.batch` for steps start..end-1, from `workers` threads; 0: chosen automatically.
 
-    Augmentation is half Python, of which one thread runs at a time, and half OpenCV, so more than two are in each other's way.
-    Where photos are decoded anew, which leaves Python, it is one a core.
+    Augmentation is half Python, which runs one thread at a time, and half OpenCV, so more than two threads do not help.
+    If photos are decoded each time, which releases Python's lock, there is one thread per core.
     """
     signature = _signature(stream, start)
     flat = tf.nest.flatten(signature)
@@ -36,14 +36,14 @@ def training_dataset(stream: Stream, start: int, end: int, workers: int = 0, pre
     helping = joblib.cpu_count() if stream.store.decodes else min(2, joblib.cpu_count())
     batches = steps.map(make, num_parallel_calls=workers or helping).prefetch(prefetch)
     options = tf.data.Options()
-    # It has nothing to tune here, and its thread lets an iterator end only when it next wakes: after 10 ms, then twice as
-    # long each time, up to a minute.
+    # There is nothing to tune, and the autotuning thread delays the end of an iterator until it wakes: after 10 ms, then twice
+    # as long each time, up to a minute.
     options.autotune.enabled = False
     return batches.with_options(options)
 
 
 def _signature(stream: Stream, step: int):
-    """Shapes and types of the batches from a step on, read off its own."""
+    """Shapes and types of the batches from a step on, taken from that step."""
 
     def spec(value: np.ndarray) -> tf.TensorSpec:
         return tf.TensorSpec(np.shape(value), np.asarray(value).dtype)
@@ -53,11 +53,11 @@ def _signature(stream: Stream, step: int):
 
 @contextlib.contextmanager
 def plain_errors():
-    """Inside the block, a KcarsError or MemoryError of `Stream.batch` comes out as itself; tf.data makes it an error of its own."""
+    """Inside the block, a KcarsError or MemoryError of `Stream.batch` is raised as itself, not as an error of tf.data."""
     try:
         yield
     except tf.errors.OpError as error:
-        told = re.search(r"(KcarsError|MemoryError): (.*)", error.message)
-        if told is None:
+        message = re.search(r"(KcarsError|MemoryError): (.*)", error.message)
+        if message is None:
             raise
-        raise {"KcarsError": KcarsError, "MemoryError": MemoryError}[told[1]](told[2]) from None
+        raise {"KcarsError": KcarsError, "MemoryError": MemoryError}[message[1]](message[2]) from None

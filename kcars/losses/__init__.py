@@ -1,1 +1,1 @@
-"""What training minimizes: a file for each loss, with its settings, and a catalogue of them."""
+"""The losses: one file each, with its settings, and the catalogue of them."""

@@ -6,11 +6,11 @@ from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 
 from kcars.core.base_settings import Settings
 
-_ALPHA = "takes a number above 0, inverse_frequency, or a list of numbers from 0 on, one of them above 0"
+_ALPHA = "expected a number above 0, inverse_frequency, or a list of numbers of at least 0, one of them above 0"
 
 
 def _one_message(value, handler):
-    """Pydantic tells what is wrong by each of the kinds that could be meant; this says at once what is allowed."""
+    """Replaces pydantic's errors, one for each allowed type, by one message."""
     try:
         return handler(value)
     except ValidationError:
@@ -18,7 +18,7 @@ def _one_message(value, handler):
 
 
 def _not_all_zero(value: list[float]) -> list[float]:
-    if not any(value):  # Nothing would be learned.
+    if not any(value):  # The loss would be 0.
         raise ValueError(_ALPHA)
     return value
 
@@ -32,12 +32,12 @@ Alpha = Annotated[
 
 
 class AlphaSettings(Settings):
-    """gamma and alpha, behind the name that a loss's own settings fix."""
+    """The settings gamma and alpha of the focal losses."""
 
     name: str
     gamma: float = Field(2.0, ge=0, description="focusing exponent")
     alpha: Alpha = Field(
         1.0,
-        description="weight of the loss; of each class (of different and same pairs); or inverse_frequency: of each class, "
-        "1 over its share of training photos, with mean 1 over the photos",
+        description="weight of the loss: one number, a list with one per class (for pairs: different, same), or "
+        "inverse_frequency: 1 over the class's share of the training photos, with mean 1 over the photos",
     )

@@ -1,4 +1,4 @@
-"""Cross entropy of cosines with an angular margin."""
+"""ArcFace: cross entropy of scaled cosines with an additive angular margin."""
 
 import math
 from typing import Literal
@@ -15,15 +15,13 @@ class ArcFaceSettings(Settings):
     """Settings of `loss.name: arcface`."""
 
     name: Literal["arcface"]
-    margin: float = Field(0.2, ge=0, lt=1.57, description="angle in radians added to the label's")
-    scale: float = Field(16.0, gt=0, description="multiplies the cosines")
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the label that is spread evenly over all classes"
-    )
+    margin: float = Field(0.2, ge=0, lt=1.57, description="angle in radians added to that of the true class")
+    scale: float = Field(16.0, gt=0, description="multiplier of the cosines")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the label spread evenly over all classes")
 
 
 def values(labels, cosines, *, scale: float = 64.0, margin: float = 0.5, label_smoothing: float = 0.0):
-    """Cross entropy of scaled cosines, the label's angle widened by `margin` radians first.
+    """Cross entropy of scaled cosines, with `margin` radians added to the angle of the true class.
 
     Labels (n,), cosines (n, classes) in [-1, 1]; Deng et al. 2019, arXiv 1801.07698.
     """
@@ -37,9 +35,9 @@ def values(labels, cosines, *, scale: float = 64.0, margin: float = 0.5, label_s
 
 
 def with_margin(cosines, margin: float):
-    """cos(angle + margin) without acos, whose gradient at -1 and 1 is infinite.
+    """cos(angle + margin), computed without acos, which has infinite gradients at -1 and 1.
 
-    Past angle = pi - margin that cosine would rise again: a straight line goes on falling there.
+    Beyond angle = pi - margin, where that cosine would rise again, a decreasing straight line replaces it.
     """
     from keras import ops
 
@@ -52,7 +50,7 @@ def with_margin(cosines, margin: float):
 
 
 def check(margin: float = 0.5, label_smoothing: float = 0.0, **_) -> None:
-    """KcarsError for a margin outside of 0 to pi / 2, where the logit would not fall with the angle, and a wrong smoothing."""
+    """Raises KcarsError for a margin outside 0 to pi / 2, where the logit would not decrease with the angle, or a wrong smoothing."""
     if not 0.0 <= margin <= math.pi / 2:
         raise KcarsError(f"arcface margin: {margin} is not allowed; choose radians from 0 to pi / 2")
     fraction("label_smoothing", label_smoothing)

@@ -1,4 +1,4 @@
-"""Cross entropy of pairs being the same."""
+"""Binary cross entropy of same and different pairs."""
 
 from typing import Literal
 
@@ -13,13 +13,13 @@ class BinaryCrossEntropySettings(Settings):
     """Settings of `loss.name: binary_cross_entropy`."""
 
     name: Literal["binary_cross_entropy"]
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="moves labels that share towards 1/2")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share by which labels are moved towards 1/2")
 
 
 def values(labels, logits, *, label_smoothing: float = 0.0):
-    """-log p of the pair's kind, p = sigmoid(z): labels y (n,), 1 where the pair is the same, logits z (n,).
+    """-log p of the label, p = sigmoid(z), from labels y (n,), 1 for same pairs, and logits z (n,).
 
-    What the paper's text says verification is trained with.
+    According to its text, the paper trains verification with this loss.
     """
     from keras import ops
 
@@ -29,7 +29,7 @@ def values(labels, logits, *, label_smoothing: float = 0.0):
 
 
 def check(label_smoothing: float = 0.0) -> None:
-    """KcarsError for a smoothing that is no share."""
+    """Raises KcarsError for a smoothing that is not a share."""
     fraction("label_smoothing", label_smoothing)
 
 

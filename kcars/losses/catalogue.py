@@ -1,7 +1,7 @@
-"""What kcars has to know of a loss, and the catalogue of all: `LOSSES`.
+"""The catalogue of losses, `LOSSES`, and its records.
 
-A loss is one file: it registers a `Loss` when it is imported. Nothing at the top of such a file imports Keras: settings are read
-without it.
+Each loss is one file that registers a `Loss` when it is imported. Such files do not import Keras at the top, so that
+settings can be read without it.
 """
 
 import inspect
@@ -20,7 +20,7 @@ TAKEN = {
     "distance": ("verify", True),
     "pair_logit": ("verify", True),
 }
-"""What a loss may take -> (task, whether it learns from random pairs).
+"""Input of a loss -> (task, whether training uses random pairs).
 
 logits, scaled_cosines, cosines: (n, classes); vectors: all unit vectors (n, d) of a batch; distance, pair_logit: (n,) of pairs.
 """
@@ -30,11 +30,11 @@ logits, scaled_cosines, cosines: (n, classes); vectors: all unit vectors (n, d) 
 class Loss:
     """One loss.
 
-    name: as in `loss.name`; settings: a class with that name as its `name`; takes: what of TAKEN it is of; values: (labels,
-    outputs, *, settings by name) -> one value an example (n,), float32 whatever the precision of the outputs; of_batch: the same
-    of vectors; check: called with the settings by name, raises KcarsError for what they may not be; plain: whether validation
-    takes cross entropy in its place, because all else in it is for training on classes of unequal size; short: what the paper's
-    names of strategies call it.
+    name: as in `loss.name`; settings: a class with that name as its `name`; takes: accepted inputs, keys of TAKEN; values:
+    (labels, outputs, *, settings by name) -> one value per example (n,), float32 whatever the precision of the outputs;
+    of_batch: the same for vectors; check: called with the settings by name, raises KcarsError for invalid ones; plain: whether
+    validation uses cross entropy instead, because the loss differs only to balance classes in training; short: its
+    abbreviation in the paper's names of strategies.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Loss:
     short: str = ""
 
     def goes_with(self, task: str, pairs: bool) -> bool:
-        """Whether a task can learn by it, from random pairs or not."""
+        """Whether the loss supports a task, with random pairs or without."""
         return any(TAKEN[kind] == (task, pairs) for kind in self.takes)
 
     def parameters(self, of_batch: bool = False) -> list[str]:
-        """Names of what `values` or `of_batch` can be given beside labels and outputs."""
+        """Names of the parameters of `values` or `of_batch` after labels and outputs."""
         function = self.of_batch if of_batch else self.values
         return list(inspect.signature(function).parameters)[2:] if function else []
 
@@ -68,10 +68,10 @@ LOSSES: Catalogue[Loss] = Catalogue(
 
 
 def those_for(task: str, pairs: bool) -> list[str]:
-    """Names of the losses that a task can learn by, from random pairs or not."""
+    """Names of the losses that support a task, with random pairs or without."""
     return [name for name, loss in LOSSES.items() if loss.goes_with(task, pairs)]
 
 
 def those_of(kind: str) -> list[str]:
-    """Names of the losses that take outputs of a kind in TAKEN."""
+    """Names of the losses that accept an input of TAKEN."""
     return [name for name, loss in LOSSES.items() if kind in loss.takes]

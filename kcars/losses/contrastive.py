@@ -1,4 +1,4 @@
-"""The contrastive loss, of random pairs and of all pairs of a batch."""
+"""The contrastive loss over random pairs or all pairs of a batch."""
 
 from typing import Literal
 
@@ -12,13 +12,13 @@ class ContrastiveSettings(Settings):
     """Settings of `loss.name: contrastive`."""
 
     name: Literal["contrastive"]
-    margin: float = Field(1.0, gt=0, le=2, description="distance beyond which other classes cost nothing")
+    margin: float = Field(1.0, gt=0, le=2, description="distance beyond which different pairs have no loss")
 
 
 def values(labels, distances, *, margin: float = 1.0):
-    """y d^2 + (1 - y) max(0, margin - d)^2, for y (n,), 1 where the pair is the same, and distances d (n,).
+    """y d^2 + (1 - y) max(0, margin - d)^2, from labels y (n,), 1 for same pairs, and distances d (n,).
 
-    Hadsell, Chopra and LeCun 2006, without their factor 1/2, as the paper has it. (n, 1) works too.
+    Hadsell, Chopra and LeCun 2006, without their factor 1/2, as in the paper. Shapes (n, 1) are accepted too.
     """
     from keras import ops
 
@@ -31,7 +31,7 @@ def values(labels, distances, *, margin: float = 1.0):
 def of_batch(labels, vectors, *, margin: float = 1.0):
     """Mean of d^2 over a photo's same pairs, plus mean of (margin - d)^2 over its different pairs within the margin.
 
-    Labels (n,), unit vectors (n, d), every pair of the batch. Different pairs beyond the margin would only water the mean down.
+    Labels (n,), unit vectors (n, d), every pair of the batch. Different pairs beyond the margin are left out of the mean.
     """
     from keras import ops
 

@@ -13,17 +13,15 @@ class CrossEntropySettings(Settings):
     """Settings of `loss.name: cross_entropy`."""
 
     name: Literal["cross_entropy"]
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the label that is spread evenly over all classes"
-    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the label spread evenly over all classes")
 
 
 def values(labels, logits, *, label_smoothing: float = 0.0, offsets: list[float] | None = None):
-    """Of logits (n, classes) and integer labels (n,), or rows of each class's share (n, classes).
+    """Cross entropy of logits (n, classes), with integer labels (n,) or rows of class shares (n, classes).
 
-    Label smoothing: Szegedy et al. 2015, arXiv 1512.00567. offsets: one number a class, added to the logits: with tau times the
-    logarithm of class frequencies, the logits alone come out as those of a world where classes are as frequent (Menon et al.
-    2020, arXiv 2007.07314).
+    Label smoothing: Szegedy et al. 2015, arXiv 1512.00567. offsets: one number per class, added to the logits: with tau times
+    the logarithm of class frequencies, the logits themselves are those of equally frequent classes (Menon et al. 2020, arXiv
+    2007.07314).
     """
     from keras import ops
 
@@ -36,7 +34,7 @@ def values(labels, logits, *, label_smoothing: float = 0.0, offsets: list[float]
 
 
 def check(label_smoothing: float = 0.0, **_) -> None:
-    """KcarsError for a smoothing that is no share."""
+    """Raises KcarsError for a smoothing that is not a share."""
     fraction("label_smoothing", label_smoothing)
 
 

@@ -1,4 +1,4 @@
-"""The focal loss in the softmax form that the paper used."""
+"""The focal loss in its softmax form, as used in the paper."""
 
 from typing import Literal
 
@@ -13,9 +13,9 @@ class FocalSettings(AlphaSettings):
 
 
 def values(labels, logits, *, gamma: float = 2.0, alpha: float | list[float] = 1.0):
-    """-alpha (1 - p)^gamma log p, p the softmax probability of the label (n,), from logits (n, classes).
+    """-alpha (1 - p)^gamma log p, with p the softmax probability of the label (n,), from logits (n, classes).
 
-    Lin et al. 2017, arXiv 1708.02002 (gamma 2, alpha 1). alpha: one weight, or one of each class, of which the label's counts.
+    Lin et al. 2017, arXiv 1708.02002 (gamma 2, alpha 1). alpha: one weight, or one per class.
     """
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""Label-distribution-aware margins: rarer classes get larger ones."""
+"""LDAM, label-distribution-aware margins: rarer classes have larger margins."""
 
 from typing import Literal
 
@@ -12,15 +12,17 @@ class LDAMSettings(Settings):
     """Settings of `loss.name: ldam`."""
 
     name: Literal["ldam"]
-    margin: float = Field(0.5, gt=0, le=1, description="of the rarest class; of others it falls with photos^(1/4)")
-    scale: float = Field(16.0, gt=0, description="multiplies the cosines")
+    margin: float = Field(
+        0.5, gt=0, le=1, description="margin of the rarest class; others are in proportion to photos^(-1/4)"
+    )
+    scale: float = Field(16.0, gt=0, description="multiplier of the cosines")
 
 
 def values(labels, scaled, *, scale: float = 30.0, margin: float | list[float] = 0.5):
-    """Cross entropy of labels (n,) and scaled cosines (n, classes), the label's cosine less its class's margin first.
+    """Cross entropy of labels (n,) and scaled cosines (n, classes), after subtracting the margin from the true class's cosine.
 
-    Cao et al. 2019, arXiv 1906.07413. scale: what the cosines have been multiplied by; margin: of cosines, one number, or
-    one of each class, larger the rarer it is (`class_weights.rare_margins`).
+    Cao et al. 2019, arXiv 1906.07413. scale: factor of the scaled cosines; margin: one number in units of the cosine, or one
+    per class, larger for rarer classes (`class_weights.rare_margins`).
     """
     from keras import ops
 

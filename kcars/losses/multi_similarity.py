@@ -1,4 +1,4 @@
-"""The multi-similarity loss of all pairs of a batch."""
+"""The multi-similarity loss over all pairs of a batch."""
 
 from typing import Literal
 
@@ -12,20 +12,25 @@ class MultiSimilaritySettings(Settings):
     """Settings of `loss.name: multi_similarity`."""
 
     name: Literal["multi_similarity"]
-    alpha: float = Field(2.0, gt=0, description="sharpness of same pairs")
-    beta: float = Field(50.0, gt=0, description="sharpness of different pairs")
-    base: float = Field(0.5, ge=-1, le=1, description="cosine that pairs are pulled above and pushed below")
+    alpha: float = Field(2.0, gt=0, description="sharpness for same pairs")
+    beta: float = Field(50.0, gt=0, description="sharpness for different pairs")
+    base: float = Field(
+        0.5,
+        ge=-1,
+        le=1,
+        description="cosine above which same pairs are pulled and below which different pairs are pushed",
+    )
     mining: float = Field(
-        0.1, ge=0, description="pairs count that are harder than the hardest of the other kind by this"
+        0.1, ge=0, description="pairs are used if harder than the hardest pair of the other kind less this cosine"
     )
 
 
 def of_batch(labels, vectors, *, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5, mining: float = 0.1):
     """log(1 + sum exp(-alpha (s - base))) / alpha over same pairs, log(1 + sum exp(beta (s - base))) / beta over different ones.
 
-    s: cosine; labels (n,), unit vectors (n, d). Its miner leaves a same pair out unless it is less alike than the photo's likest
-    different one plus `mining`, and a different pair unless it is more alike than the least alike same one less `mining`. Wang et
-    al. 2019, arXiv 1904.06627.
+    s: cosine; labels (n,), unit vectors (n, d). Its miner keeps same pairs with a cosine below that of the photo's most similar
+    different pair plus `mining`, and different pairs above that of its least similar same pair less `mining`. Wang et al.
+    2019, arXiv 1904.06627.
     """
     from keras import ops
 

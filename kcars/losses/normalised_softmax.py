@@ -1,4 +1,4 @@
-"""Cross entropy of scaled cosines without a margin."""
+"""Normalised softmax: cross entropy of scaled cosines without a margin."""
 
 from typing import Literal
 
@@ -14,19 +14,17 @@ class NormalisedSoftmaxSettings(Settings):
     """Settings of `loss.name: normalised_softmax`."""
 
     name: Literal["normalised_softmax"]
-    scale: float = Field(16.0, gt=0, description="multiplies the cosines")
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the label that is spread evenly over all classes"
-    )
+    scale: float = Field(16.0, gt=0, description="multiplier of the cosines")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the label spread evenly over all classes")
 
 
 def values(labels, cosines, *, scale: float = 16.0, label_smoothing: float = 0.0):
-    """Of labels (n,) and cosines (n, classes) in [-1, 1]; Wang et al. 2017, arXiv 1704.06369."""
+    """Cross entropy of `scale` times the cosines (n, classes) in [-1, 1], for labels (n,); Wang et al. 2017, arXiv 1704.06369."""
     return arcface.values(labels, cosines, scale=scale, margin=0.0, label_smoothing=label_smoothing)
 
 
 def check(label_smoothing: float = 0.0, **_) -> None:
-    """KcarsError for a smoothing that is no share."""
+    """Raises KcarsError for a smoothing that is not a share."""
     fraction("label_smoothing", label_smoothing)
 
 

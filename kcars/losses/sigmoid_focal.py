@@ -1,4 +1,4 @@
-"""The focal loss of sigmoids, as it was published."""
+"""The focal loss with sigmoids, as published."""
 
 from typing import Literal
 
@@ -13,12 +13,12 @@ class SigmoidFocalSettings(AlphaSettings):
 
 
 def values(labels, logits, *, gamma: float = 2.0, alpha: float | list[float] = 1.0):
-    """Of one sigmoid a class, summed over the classes: labels (n,), logits (n, classes).
+    """Focal loss of one sigmoid per class, summed over the classes: labels (n,), logits (n, classes).
 
-    Or of one sigmoid in all: labels (n,), 1 where a pair is the same, logits (n,). Lin et al. 2017, arXiv 1708.02002.
-    One alpha weighs all alike, as in the softmax form: their balance of alpha for the label and 1 - alpha for the others
-    would, at the paper's alpha of 1, ignore the others. alpha of each class weighs its sigmoid; for pairs it is
-    [different, same], where [0.25, 0.75] is their balance.
+    For pairs, of one sigmoid: labels (n,), 1 for same pairs, logits (n,). Lin et al. 2017, arXiv 1708.02002.
+    A single alpha weights all sigmoids equally, as in the softmax form: the published weights alpha for the label and
+    1 - alpha for the others would, at the paper's alpha of 1, ignore the others. A list has one alpha per class, or for pairs
+    [different, same], for which [0.25, 0.75] are the published weights.
     """
     from keras import ops
 

@@ -1,4 +1,4 @@
-"""The triplet loss of a batch, with semi-hard others."""
+"""The triplet loss over a batch, with semi-hard negatives."""
 
 from typing import Literal
 
@@ -12,14 +12,16 @@ class TripletSettings(Settings):
     """Settings of `loss.name: triplet`."""
 
     name: Literal["triplet"]
-    margin: float = Field(0.2, gt=0, le=2, description="by which the other class must be farther")
+    margin: float = Field(
+        0.2, gt=0, le=2, description="margin between the squared distances to the negative and the positive"
+    )
 
 
 def of_batch(labels, vectors, *, margin: float = 0.2):
-    """Mean over a photo's same pairs of max(0, d_same^2 - d_other^2 + margin), the other one semi-hard.
+    """Mean over a photo's same pairs of max(0, d_same^2 - d_other^2 + margin), with a semi-hard negative.
 
-    That is the nearest photo of another class that is farther than the same one, or the farthest where none is. Labels (n,), unit
-    vectors (n, d). Schroff, Kalenichenko and Philbin 2015, arXiv 1503.03832.
+    The negative is the nearest photo of another class that is farther than the positive, or the farthest one if none is.
+    Labels (n,), unit vectors (n, d). Schroff, Kalenichenko and Philbin 2015, arXiv 1503.03832.
     """
     from keras import ops
 
@@ -32,7 +34,7 @@ def of_batch(labels, vectors, *, margin: float = 0.2):
     nearest = ops.min(ops.where(farther, other, FAR), axis=2)
     farthest = ops.max(ops.where(different > 0, squared, -FAR), axis=1, keepdims=True)
     chosen = ops.where(nearest < FAR, nearest, farthest)
-    # Without a photo of another class the farthest is -FAR, and nothing is to be told apart.
+    # Without a photo of another class the farthest is -FAR, and the loss is 0.
     usable = same * ops.max(different, axis=1, keepdims=True)
     return masked_mean(ops.maximum(squared - chosen + margin, 0.0), usable)
 

@@ -1,1 +1,1 @@
-"""Scores, intervals and calibration, of NumPy arrays alone."""
+"""Scores, confidence intervals and calibration, on NumPy arrays only."""

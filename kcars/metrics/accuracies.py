@@ -1,4 +1,4 @@
-"""Accuracy, and balanced accuracy, which leads classification: of photos and of pairs."""
+"""Accuracy and balanced accuracy, the main score of classification, of photos and pairs."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from kcars.metrics.scored import ScoredPhotos, ratio
 
 
 def accuracy(photos: ScoredPhotos) -> np.ndarray:
-    """Share of photos that are named rightly; nan without photos."""
+    """Share of photos classified correctly; nan without photos."""
     return ratio(photos.hits.sum(-1), photos.photos.sum())
 
 
 def balanced_accuracy(photos: ScoredPhotos) -> np.ndarray:
-    """Mean recall of the classes that have photos, not of those only predicted; nan without photos."""
+    """Mean recall over the classes that have photos, without classes that are only predicted; nan without photos."""
     return ratio(np.nansum(photos.recall, -1), np.isfinite(photos.recall).sum(-1))
 
 
 SCORES.register(
     Score(
         "accuracy",
-        "share of photos, or pairs, that are decided rightly; large classes weigh most",
+        "share of photos or pairs predicted correctly; dominated by large classes",
         photos=accuracy,
         pairs=lambda pairs: pairs.decided["accuracy"],
         column=2,
@@ -29,7 +29,7 @@ SCORES.register(
 SCORES.register(
     Score(
         "balanced_accuracy",
-        "mean over the classes (for pairs: over same and different) of the share that is decided rightly",
+        "mean recall over the classes (for pairs: over same and different)",
         head="balanced acc.",
         photos=balanced_accuracy,
         pairs=lambda pairs: pairs.decided["balanced_accuracy"],

@@ -1,7 +1,7 @@
-"""Trivial rivals for every score table: what colour or a thumbnail alone achieves on the same photos.
+"""Trivial baselines for score tables: colour histograms and thumbnails on the same photos.
 
-A drawn data set can be easy for reasons that have nothing to do with cars; a network that does not beat these
-has shown no skill. Both features have unit length, so for pairs their dot product is the score.
+A drawn data set can be easy for reasons unrelated to cars; a network must beat these to show skill.
+Both features have unit length, so for pairs their dot product is the score.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ CHUNK_QUERIES, CHUNK_GALLERY = 512, 8192
 def colour_histogram(images):
     """8 x 8 x 8 RGB histogram, (n, 512) float32, of images (n, h, w, 3) uint8; (0, 512) for none.
 
-    Square roots of shares: Euclidean distance is then the Hellinger distance, and every row has length 1.
+    Values are square roots of shares: Euclidean distance is then the Hellinger distance, and every row has length 1.
     """
     features = np.zeros((len(_photos(images)), BINS**3), np.float32)
     for row, image in enumerate(images):
@@ -33,7 +33,7 @@ def colour_histogram(images):
 def raw_pixels(images):
     """32 x 32 thumbnail without its mean, (n, 3072) float32 of length 1, of images (n, h, w, 3) uint8.
 
-    The mean is one number a photo, so colour stays. A flat grey photo gives zeros; (0, 3072) for none.
+    The mean is one number per photo, so colour is kept. A uniform grey photo gives zeros; (0, 3072) for none.
     """
     features = np.zeros((len(_photos(images)), 3 * THUMBNAIL_PX**2), np.float32)
     for row, image in enumerate(images):
@@ -45,9 +45,9 @@ def raw_pixels(images):
 
 
 def stored_features(store, rows, features, chunk=512):
-    """Features (n, d) float32 of PhotoTable rows, read from a pixel store a chunk at a time.
+    """Features (n, d) float32 of PhotoTable rows, computed from a pixel store in chunks.
 
-    They lie in a file of the cache folder that no name leads to: memory stays flat, and the file goes with the array.
+    They are stored in an unnamed file in the cache folder, which bounds memory and is deleted with the array.
     """
     width = features(store.read(rows[:0])).shape[1]
     if not len(rows):
@@ -60,7 +60,7 @@ def stored_features(store, rows, features, chunk=512):
             found = np.memmap(file, np.float32, "r+", shape=(len(rows), width))
     except OSError as error:
         raise KcarsError(
-            f"{folder}: no room for {size >> 20} MiB of the trivial rivals' features ({error.strerror}); make room, or set "
+            f"{folder}: no space for {size >> 20} MiB of the baselines' features ({error.strerror}); free some space, or set "
             "KCARS_CACHE to a larger disk"
         ) from None
     for start in range(0, len(rows), chunk):
@@ -69,17 +69,15 @@ def stored_features(store, rows, features, chunk=512):
 
 
 def class_similarity(gallery, gallery_labels, queries, classes):
-    """Scores (n, classes) float32 of queries (n, d): the dot product with the most similar gallery row of a class.
+    """Scores (n, classes) float32 of queries (n, d): the largest dot product with the gallery rows of each class.
 
-    Of features of unit length the best class is the nearest neighbour's, and top-5 the five nearest classes.
-    A class without gallery rows scores -2, below every other. Memory beside the scores stays flat where the gallery
-    comes in the order of its labels; else it is copied into it.
+    With unit vectors the best class is that of the nearest neighbour, and top-5 are the five nearest classes.
+    A class without gallery rows scores -2, below every other. A gallery that is not sorted by label is copied;
+    otherwise memory besides the scores is bounded.
     """
     gallery, gallery_labels = np.asarray(gallery, np.float32), np.asarray(gallery_labels)
     if gallery.ndim != 2 or not len(gallery) or len(gallery) != len(gallery_labels):
-        raise KcarsError(
-            f"gallery: shape {gallery.shape}, {len(gallery_labels)} labels; give rows, and a label for each."
-        )
+        raise KcarsError(f"gallery: shape {gallery.shape}, {len(gallery_labels)} labels; expected one label per row.")
     if (np.diff(gallery_labels) < 0).any():
         order = np.argsort(gallery_labels, kind="stable")
         gallery, gallery_labels = gallery[order], gallery_labels[order]
@@ -99,7 +97,7 @@ BASELINES = {"colour histogram": colour_histogram, "raw pixels": raw_pixels}
 
 
 def _photos(images):
-    """`images`, if they are (n, h, w, 3) uint8."""
+    """Returns `images`, which must be (n, h, w, 3) uint8."""
     if len(images) and (images[0].dtype != np.uint8 or images[0].ndim != 3 or images[0].shape[-1] != 3):
-        raise KcarsError(f"images: {images[0].dtype} {images[0].shape} a photo; expected uint8 (height, width, 3).")
+        raise KcarsError(f"images: {images[0].dtype} {images[0].shape} per photo; expected uint8 (height, width, 3).")
     return images

@@ -1,4 +1,4 @@
-"""95 % percentile bootstrap intervals (Efron 1979) that resample what was drawn independently.
+"""95 % percentile bootstrap intervals (Efron 1979), which resample independent units.
 
 Pairs share photos and models, so models are resampled with all their pairs (vertex bootstrap, Snijders and
 Borgatti 1999), never single pairs. Photos of a test list are resampled within their class: classes are fixed.
@@ -13,20 +13,21 @@ from kcars.metrics.scored import ScoredPhotos, ratio
 from kcars.metrics.scores import class_scores, label_ranks, pair_scores, photo_scores, roc_auc
 
 PERCENTILES = (2.5, 97.5)
-# where more replicates than this are undefined, the rest is no fair sample of what could have been drawn
+# If more than this share of the replicates is undefined, the others are a biased sample.
 UNDEFINED_ALLOWED = 0.1
-# weights held at a time: about ten arrays of this many float64 make 120 MB
+# Weights in memory at a time: about ten arrays of this many float64 are 120 MB.
 CHUNK_WEIGHTS = 1_500_000
 
 
 def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, more=None):
-    """Interval (low, high) of each score of pairs that gets one, for pairs of groups (models; makes for hard pairs).
+    """Intervals (low, high) of the scores of pairs, resampling groups (models; makes for hard pairs).
 
-    groups: those of the left and of the right photos, (n,) each. more: gives further scores by name for weights (replicates, pairs) of the pairs; their resamples are centred.
+    groups: groups of the left and of the right photos, (n,) each. more: returns additional scores by name for weights
+    (replicates, pairs) of the pairs; their resamples are centred.
     Each replicate draws as many groups as there are, with replacement. A pair within one group counts once
-    for each draw of it, a pair of two groups once for each combination of their draws.
-    Replicates that leave a score undefined (one kind or no pair left) are left out of that score; (nan, nan)
-    where more than a tenth of them do, and where there are fewer than two groups.
+    per draw of it, a pair of two groups once per combination of their draws.
+    Replicates in which a score is undefined (one kind or no pair left) are left out of that score; (nan, nan)
+    if more than a tenth of them are, or with fewer than two groups.
     """
     values_of_more = more(np.ones(len(scores))) if more else {}
     samples = {key: np.full(replicates, np.nan) for key in (*computed("pairs", resampled=True), *values_of_more)}
@@ -40,11 +41,11 @@ def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, mor
 
 
 def paired_difference(same, scores_a, scores_b, groups, replicates=1000, seed=0):
-    """(difference, low, high) of ROC-AUC, scores_a less scores_b, of two models on the same pairs.
+    """(difference, low, high) of the ROC-AUC of scores_a minus that of scores_b, two models on the same pairs.
 
-    scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC counts. All
-    are scored on the same resamples of groups: those of `pair_intervals` with the same seed, left out alike. An interval
-    without 0 says that the two differ, on other pairs; how other seeds would come out it does not say.
+    scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC is used. All
+    are scored on the same resamples of groups as in `pair_intervals` with the same seed. An interval without 0 means that
+    the models differ on other pairs too; it does not cover other seeds.
     """
     samples = np.full(replicates, np.nan)
     for rows, weights in _pair_weights(groups, replicates, seed):
@@ -58,11 +59,11 @@ def _mean_auc(same, scores, weights=None):
 
 
 def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
-    """(difference, low, high) of balanced accuracy, a less b, of two models on the same photos.
+    """(difference, low, high) of balanced accuracy, a minus b, of two models on the same photos.
 
-    labels (n,); right_a, right_b: whether each model named the photo, (n,), or (runs, n) of several runs of each, whose
-    mean counts. Photos are drawn with replacement within their class, the same for all. Classes without photos are left
-    out; (nan, nan, nan) where all are.
+    labels (n,); right_a, right_b: whether each model classified the photo correctly, (n,), or (runs, n) of several runs,
+    whose mean is used. Photos are drawn with replacement within their class, the same for all. Classes without photos are
+    left out; (nan, nan, nan) if all are.
     """
     labels = np.asarray(labels)
     first, second = (np.atleast_2d(np.asarray(each, float)).mean(axis=0) for each in (right_a, right_b))
@@ -80,9 +81,9 @@ def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
 
 
 def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
-    """Interval (low, high) of each score of photos that gets one, for scores (n, classes) and labels (n,).
+    """Intervals (low, high) of the scores of photos, from scores (n, classes) and labels (n,).
 
-    Photos are drawn with replacement within their class. A class of one photo never varies: with few photos a
+    Photos are drawn with replacement within their class. A class of one photo never varies: with few photos per
     class the intervals are too narrow. Ties as in `kcars.metrics.scores`; (nan, nan) without photos.
     """
     scores, labels = class_scores(scores, classes), np.asarray(labels)
@@ -94,7 +95,7 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
     top5 = np.zeros(replicates)
     for label in np.flatnonzero(photos):
         mine = labels == label
-        # photos of a class that share prediction and top-5 outcome are alike: counting them is enough
+        # Photos of a class with the same prediction and top-5 result are interchangeable, so they are counted.
         outcomes, counts = np.unique(predicted[mine] * 2 + found[mine], return_counts=True)
         draws = random.multinomial(photos[label], counts / photos[label], size=replicates)
         for in_top5 in (0, 1):
@@ -107,7 +108,7 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
 
 
 def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
-    """Interval (low, high) of each score that `measured` gives by name for weights (replicates, n) of photos.
+    """Intervals (low, high) of the scores that `measured` returns by name for weights (replicates, n) of photos.
 
     Photos are drawn with replacement within their class, as in `photo_intervals`; resamples are centred.
     """
@@ -126,10 +127,10 @@ def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
 
 
 def query_intervals(values, groups, replicates=1000, seed=0):
-    """Interval (low, high) of the mean of values (n,) of photos that ask for others, nan where one has nothing to find.
+    """Interval (low, high) of the mean of values (n,) of query photos, nan for queries without matches.
 
-    Groups (models) are drawn with replacement, with all their photos as queries; what is searched stays as it is, as a
-    model that is drawn twice would find itself. (nan, nan) for fewer than two groups with values.
+    Groups (models) are drawn with replacement, with all their photos as queries; the searched photos are not resampled,
+    because a model drawn twice would find itself. (nan, nan) for fewer than two groups with values.
     """
     values, defined = np.asarray(values, np.float64), np.isfinite(values)
     _, numbers = np.unique(np.asarray(groups)[defined], return_inverse=True)
@@ -142,9 +143,9 @@ def query_intervals(values, groups, replicates=1000, seed=0):
 
 
 def _centred(samples, value):
-    """Samples moved so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
+    """Samples shifted so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
 
-    What is never below 0 stays so.
+    Nonnegative samples stay nonnegative.
     """
     if not np.isfinite(samples).any():
         return samples
@@ -157,7 +158,7 @@ def _pair_weights(groups, replicates, seed):
     left_groups, right_groups = map(np.asarray, groups)
     if left_groups.ndim != 1 or left_groups.shape != right_groups.shape:
         raise KcarsError(
-            f"groups: shapes {left_groups.shape}, {right_groups.shape}; give a left and a right group a pair."
+            f"groups: shapes {left_groups.shape}, {right_groups.shape}; expected a left and a right group per pair."
         )
     names, numbers = np.unique(np.concatenate([left_groups, right_groups]), return_inverse=True)
     distinct = len(names)
@@ -175,7 +176,7 @@ def _pair_weights(groups, replicates, seed):
 
 
 def _percentiles(samples):
-    """(low, high) of the defined samples; (nan, nan) where more than a tenth are undefined."""
+    """(low, high) of the defined samples; (nan, nan) if more than a tenth are undefined."""
     defined = samples[np.isfinite(samples)]
     if not len(defined) or len(samples) - len(defined) > UNDEFINED_ALLOWED * len(samples):
         return float("nan"), float("nan")

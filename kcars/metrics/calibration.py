@@ -1,4 +1,4 @@
-"""Scores as probabilities that hold: fitted on validation, measured on the test, and below which confidence to stay silent."""
+"""Calibration of probabilities, its measurement, and confidence thresholds for the answer "unknown"."""
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -13,7 +13,7 @@ _COLDEST, _HOTTEST = 0.05, 20.0
 
 
 def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """(n, classes) float64 that sum to 1, of logits divided by a temperature."""
+    """Softmax probabilities (n, classes) float64 of logits divided by a temperature."""
     return np.exp(log_softmax(np.asarray(logits, np.float64) / temperature, axis=1))
 
 
@@ -23,9 +23,9 @@ def photo_losses(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The one number by which logits are divided that makes labels likeliest (Guo et al. 2017, arXiv 1706.04599).
+    """The temperature that maximizes the likelihood of the labels (Guo et al. 2017, arXiv 1706.04599).
 
-    It changes no answer and no order of answers. 1 without photos.
+    Dividing by it changes neither predictions nor their order. 1 without photos.
     """
     if not len(labels):
         return 1.0
@@ -41,7 +41,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def same_probability(distance: np.ndarray, fitted: dict[str, float]) -> np.ndarray:
-    """Probability (n,) of pairs at a distance to be the same, where as many pairs are the same as not."""
+    """Probability (n,) that pairs at a distance are the same, if same and different pairs are equally frequent."""
     return expit(fitted["scale"] * (fitted["offset"] - np.asarray(distance, np.float64)))
 
 
@@ -52,10 +52,10 @@ def pair_losses(same: np.ndarray, distance: np.ndarray, fitted: dict[str, float]
 
 
 def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
-    """`scale` (0 or more) and `offset` of the sigmoid that makes the labels likeliest, both kinds weighing alike.
+    """`scale` (0 or more) and `offset` of the sigmoid that maximizes the likelihood, with equal weight for both labels.
 
-    Labels are drawn in by one photo as Platt (1999) does, so that kinds that never overlap give a finite slope. Both nan
-    where one kind is absent.
+    Labels are smoothed as in Platt (1999), so that the slope is finite if same and different pairs do not overlap. Both are
+    nan if one kind is absent.
     """
     same, distance = np.asarray(same) > 0, np.asarray(distance, np.float64)
     counts = same.sum(), (~same).sum()
@@ -64,7 +64,7 @@ def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
     wanted = np.where(same, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
     weight = np.where(same, 0.5 / counts[0], 0.5 / counts[1])
     middle, spread = distance.mean(), max(distance.std(), 1e-9)
-    standard = (middle - distance) / spread  # Well-conditioned whatever unit distances have.
+    standard = (middle - distance) / spread  # Well-conditioned for any unit of distance.
 
     def loss(line):
         logit = line[0] * standard + line[1]
@@ -76,11 +76,11 @@ def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
     return {"scale": float(slope / spread), "offset": float(middle + spread * level / slope)}
 
 
-# ---- how far probabilities hold ----
+# ---- calibration error ----
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> dict[str, np.ndarray]:
-    """Of each of `bins` bins of equally many answers, by rising confidence: mean confidence, share right, answers."""
+    """Mean confidence, accuracy and number of predictions in `bins` bins of equal size, by increasing confidence."""
     parts = [part for part in np.array_split(np.argsort(confidence, kind="stable"), bins) if len(part)]
     confidence, right = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
     return {
@@ -91,10 +91,10 @@ def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> 
 
 
 class CalibrationError:
-    """Mean distance between confidence and share right over bins of equal mass, for any weights of the answers.
+    """Mean absolute difference between confidence and accuracy over bins of equal mass, for weighted predictions.
 
-    The bins are of the answers as they are: weights, as those of a resample, do not move them. (Nixon et al. 2019, arXiv
-    1904.01685; it is never quite 0, as shares of few answers vary.)
+    The bins are those of the unweighted predictions; weights, such as those of a resample, do not change them. (Nixon et al.
+    2019, arXiv 1904.01685; it is never quite 0, because the accuracy of few predictions varies.)
     """
 
     def __init__(self, confidence: np.ndarray, right: np.ndarray, bins: int = BINS):
@@ -106,7 +106,7 @@ class CalibrationError:
         self._gaps[np.arange(len(place)), place] = gap
 
     def __call__(self, weights: np.ndarray | None = None):
-        """A float, or (replicates,) for weights (replicates, n)."""
+        """The error as a float, or (replicates,) for weights (replicates, n)."""
         weights = np.ones(len(self._gaps)) if weights is None else weights
         total = weights.sum(-1)
         gaps = np.abs(weights @ self._gaps).sum(-1)
@@ -117,10 +117,10 @@ class CalibrationError:
 
 
 def risk_coverage(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> dict[str, list[float]]:
-    """`least` confidences, falling; the share of answers that reach each (`coverage`), and how many of those err (`risk`).
+    """Decreasing confidence thresholds (`least`), the share of predictions above each (`coverage`) and their error rate (`risk`).
 
-    more: answers that erred are counted beside those that there are: with 1, few answers cannot pass for sure ones. At most
-    POINTS points; none without answers.
+    more: number of additional errors that are counted; with 1, few predictions cannot appear certain. At most POINTS points;
+    none without predictions.
     """
     confidence, right = np.asarray(confidence, np.float64), np.asarray(right, bool)
     order = np.argsort(-confidence, kind="stable")
@@ -141,9 +141,9 @@ def risk_coverage(confidence: np.ndarray, right: np.ndarray, more: int = 0) -> d
 
 
 def confidence_threshold(curve: dict[str, list[float]], risk: float) -> float:
-    """The confidence from which answers erred in at most `risk` of all cases, where `curve` was measured; infinite where none did.
+    """The confidence from which the error rate of `curve` is at most `risk`; infinite if there is none.
 
-    It is an estimate, not a bound: other answers err more often or less.
+    It is an estimate, not a bound, for other predictions.
     """
     allowed = np.flatnonzero(np.asarray(curve["risk"]) <= risk)
     return float(curve["least"][allowed[-1]]) if len(allowed) else float("inf")

@@ -1,7 +1,7 @@
-"""What kcars has to know of a score, and the catalogue of all: `SCORES`.
+"""The catalogue of scores, `SCORES`, and its records.
 
-A score is one file: it registers a `Score` when it is imported. `scores.json`, tables, pages, model cards and the documentation
-read their facts from there. A run that was scored without it is read and reported as before.
+Files register a `Score` when they are imported. `scores.json`, tables, pages, model cards and the documentation use these
+records. Runs that were scored without a new score can still be read and reported.
 """
 
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from kcars.metrics.scored import ScoredPairs, ScoredPhotos
 
 @dataclass(frozen=True)
 class Score:
-    """One score.
+    """The record of a score.
 
-    name: its key in scores.json, behind the split, as in "test/accuracy"; explained: what it is, in a line; head: of its column,
-    without which its name stands there. Computed by those of three functions that it has, in NumPy, nan where undefined:
-    photos: `ScoredPhotos` -> its value for classification; pairs: `ScoredPairs` -> its value for verification, both (...) for
-    weights (..., n); search: hits (q, depth) bool of the nearest others, by rising distance, and how many others (q,) are of the
-    label -> values (q,) of photos that ask for others. A score without any is computed by a task itself.
+    name: its key in scores.json after the split, as in "test/accuracy"; explained: one-line explanation; head: column heading,
+    by default the name. Up to three functions compute it in NumPy, nan if undefined:
+    photos: `ScoredPhotos` -> value for classification; pairs: `ScoredPairs` -> value for verification, both (...) for
+    weights (..., n); search: hits (q, depth) bool of the nearest others, by increasing distance, and the number of others (q,)
+    with the label -> values (q,) of query photos. A score without any is computed by a task.
 
-    column: those of a lower number stand further left, and the first leads; in_tables: whether tables and pages have it; interval:
-    whether it gets a 95 % interval; higher_is_better; depth: how many others `search` needs at least; required: whether a run that
-    lacks it is not reported; probabilities: whether it measures how far probabilities hold.
+    column: position in tables, from the left; the first is the main score; in_tables: whether tables and pages show it;
+    interval: whether it has a 95 % interval; higher_is_better; depth: number of nearest others that `search` needs; required:
+    whether runs without it are not reported; probabilities: whether it measures the calibration of probabilities.
     """
 
     name: str
@@ -53,27 +53,27 @@ _KINDS = {"classify": "photos", "verify": "pairs"}
 
 
 def computed(kind: str, resampled: bool = False) -> dict[str, Callable]:
-    """The functions of a kind, "photos", "pairs" or "search", by score; resampled: of those alone that get an interval."""
+    """The functions of a kind, "photos", "pairs" or "search", by score; resampled: only of scores with an interval."""
     scores = [score for score in SCORES.values() if getattr(score, kind) and (score.interval or not resampled)]
     return {score.name: getattr(score, kind) for score in scores}
 
 
 def columns(task: str) -> list[str]:
-    """Names of a task's scores that tables have, the main one first."""
+    """Names of a task's scores in tables, the main one first."""
     found = [score for score in SCORES.values() if score.in_tables and getattr(score, _KINDS[task])]
     return [score.name for score in sorted(found, key=lambda score: score.column)]
 
 
 def search_columns() -> list[str]:
-    """Names of the scores of photos that ask for others, as tables have them."""
+    """Names of the retrieval scores in tables."""
     return [score.name for score in SCORES.values() if score.in_tables and score.search]
 
 
 def head(name: str) -> str:
-    """What stands above a score's column."""
+    """The column heading of a score."""
     return SCORES[name].head or name
 
 
 def those(fact: str) -> list[str]:
-    """Names of the scores of which a fact is true, such as "required"."""
+    """Names of the scores for which a field is true, such as "required"."""
     return [name for name, score in SCORES.items() if getattr(score, fact)]

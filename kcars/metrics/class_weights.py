@@ -1,6 +1,7 @@
-"""What counts of photos say about classes: their weights, logarithms of their frequencies, the margins of rare ones.
+"""Class weights, log frequencies and margins, computed from the number of photos of each class.
 
-photos: (classes,) training photos of each; a class without any counts as one of a single photo, so that all is finite.
+photos: (classes,) numbers of training photos; a class without any counts as one with a single photo, so that results are
+finite.
 """
 
 import numpy as np
@@ -14,8 +15,8 @@ def inverse_frequency(photos: np.ndarray) -> np.ndarray:
 def effective_number(photos: np.ndarray, beta: float) -> np.ndarray:
     """Weights (classes,), 1 over the effective number of photos (1 - beta^n) / (1 - beta), with mean 1 over the photos.
 
-    Cui et al. 2019, arXiv 1901.05555: photos of one class resemble each other, and the more there are the less another
-    one adds. beta 0 weighs all alike; towards 1 it becomes `inverse_frequency`.
+    Cui et al. 2019, arXiv 1901.05555: photos of one class resemble each other, so each additional photo adds less.
+    beta 0 gives equal weights; towards 1 they approach `inverse_frequency`.
     """
     return _mean_one((1.0 - beta) / (1.0 - beta ** _counted(photos)), photos)
 
@@ -27,9 +28,9 @@ def log_frequencies(photos: np.ndarray) -> np.ndarray:
 
 
 def rare_margins(photos: np.ndarray, largest: float) -> np.ndarray:
-    """Margins (classes,) that fall with photos^(1/4), that of the rarest class being `largest`.
+    """Margins (classes,) in proportion to photos^(-1/4); the rarest class has the margin `largest`.
 
-    What makes the bound on the balanced error smallest (Cao et al. 2019, arXiv 1906.07413).
+    They minimize a bound on the balanced error (Cao et al. 2019, arXiv 1906.07413).
     """
     counted = _counted(photos)
     return largest * (counted.min() / counted) ** 0.25

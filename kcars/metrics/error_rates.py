@@ -1,4 +1,4 @@
-"""Points of the ROC curve: the equal error rate, and true accepts at a bounded rate of false ones."""
+"""Points of the ROC curve: equal error rate, and true-accept rate at a bounded false-accept rate."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from kcars.metrics.scored import ScoredPairs, ratio
 
 
 def equal_error(pairs: ScoredPairs) -> np.ndarray:
-    """False-accept rate where the curve meets false accepts = 1 - true accepts, on straight lines between its points."""
+    """False-accept rate where it equals 1 - true-accept rate, by linear interpolation between the points of the curve."""
     false_accept, true_accept = pairs.rates
     gap = 1 - true_accept - false_accept  # falls from 1 to -1
     after = np.maximum(np.argmax(gap <= 0, axis=-1), 1 if gap.shape[-1] > 1 else 0)[..., None]
@@ -20,7 +20,7 @@ def equal_error(pairs: ScoredPairs) -> np.ndarray:
 SCORES.register(
     Score(
         "eer",
-        "equal error rate: the rate of errors at the threshold where both kinds are equally frequent; 0 at best",
+        "equal error rate: the error rate at the threshold where false accepts and false rejects are equally frequent; 0 at best",
         head="EER",
         pairs=equal_error,
         column=3,
@@ -31,7 +31,7 @@ SCORES.register(
 SCORES.register(
     Score(
         "tar_at_far_1e-2",
-        "share of same pairs accepted at the threshold that accepts one different pair in a hundred",
+        "share of same pairs accepted at the threshold that accepts 1 % of different pairs",
         head="TAR@1%",
         pairs=lambda pairs: pairs.accepted_within(1e-2),
         column=3,
@@ -41,7 +41,7 @@ SCORES.register(
 SCORES.register(
     Score(
         "tar_at_far_1e-3",
-        "the same, at one different pair in a thousand",
+        "share of same pairs accepted at the threshold that accepts 0.1 % of different pairs",
         head="TAR@0.1%",
         pairs=lambda pairs: pairs.accepted_within(1e-3),
         column=3,

@@ -1,4 +1,4 @@
-"""F1, precision and recall of the pairs that a threshold calls the same."""
+"""F1, precision and recall of same pairs at a threshold."""
 
 from kcars.metrics.catalogue import SCORES, Score
 
@@ -15,7 +15,7 @@ SCORES.register(
 SCORES.register(
     Score(
         "precision",
-        "share of the pairs decided same that are same",
+        "share of same pairs among the pairs predicted same",
         pairs=lambda pairs: pairs.decided["precision"],
         column=3,
         required=True,
@@ -24,7 +24,7 @@ SCORES.register(
 SCORES.register(
     Score(
         "recall",
-        "share of the same pairs that are decided same",
+        "share of the same pairs that are predicted same",
         pairs=lambda pairs: pairs.decided["recall"],
         column=3,
         required=True,

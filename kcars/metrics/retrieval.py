@@ -1,4 +1,4 @@
-"""How well vectors find others of their class: recall@k and mAP@R, in plain numpy, exact, in flat memory."""
+"""Retrieval scores of embeddings, recall@k and mAP@R: exact, in NumPy, with bounded memory."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from kcars.core.errors import KcarsError
 from kcars.metrics.catalogue import SCORES, computed
 from kcars.metrics.scored import finite
 
-CHUNK_DISTANCES = 4_000_000  # Distances held at a time; with their order 100 MB.
+CHUNK_DISTANCES = 4_000_000  # Distances in memory at a time; 100 MB with their order.
 CHUNK_GALLERY = 2048
 
 
 def query_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Each score of searches (`Score.search`) for each photo (n,), which asks for the others of its label among all others.
+    """Retrieval scores (`Score.search`) of each photo (n,) as a query for the others with its label among all others.
 
-    vectors (n, d), labels (n,). The nearest are those of the smallest Euclidean distance. nan for a photo without
-    others of its label. Of equal distances the lower row is nearer.
+    vectors (n, d), labels (n,). Nearness is Euclidean distance; of equal distances the lower row is nearer. nan for a photo
+    without others with its label.
     """
     labels = np.asarray(labels)
     if np.ndim(vectors) != 2 or labels.shape != (len(vectors),):
         raise KcarsError(
-            f"vectors: shape {np.shape(vectors)}, labels: {labels.shape}; give one row and one label a photo."
+            f"vectors: shape {np.shape(vectors)}, labels: {labels.shape}; expected one row and one label per photo."
         )
     count = len(labels)
     _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -27,7 +27,9 @@ def query_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
     scores = computed("search")
     found = {key: np.full(count, np.nan) for key in scores}
     least = max(SCORES[key].depth for key in scores)
-    queries = np.argsort(others, kind="stable")  # So that one large class does not make all look far.
+    queries = np.argsort(
+        others, kind="stable"
+    )  # Sorted, so that one large class does not increase the depth of all chunks.
     queries = queries[others[queries] > 0]
     step = max(1, CHUNK_DISTANCES // max(1, count))
     for start in range(0, len(queries), step):
@@ -40,7 +42,7 @@ def query_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
 
 
 def retrieval_scores(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The mean of `query_scores` over the photos that have others of their label; nan without any."""
+    """Means of `query_scores` over the photos that have others with their label; nan without any."""
     return {key: mean_score(values) for key, values in query_scores(vectors, labels).items()}
 
 
@@ -51,10 +53,10 @@ def mean_score(values: np.ndarray) -> float:
 
 
 def _nearest(vectors: np.ndarray, queries: np.ndarray, depth: int) -> np.ndarray:
-    """Rows (q, depth) of the nearest vectors to those of rows `queries`, themselves left out.
+    """Rows (q, depth) of the nearest vectors to those of rows `queries`, without themselves.
 
-    Distances that are not negative are ordered as the whole numbers that have their bits: with the row below them one
-    sort orders by both.
+    Nonnegative floats have the order of their bits as integers: with the row number in the lower bits, one sort orders by
+    distance and row.
     """
     distance = _distances(vectors, queries)
     distance[np.arange(len(queries)), queries] = np.inf
@@ -71,4 +73,4 @@ def _distances(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
     for start in range(0, len(vectors), CHUNK_GALLERY):
         part = np.asarray(vectors[start : start + CHUNK_GALLERY], np.float64)
         found[:, start : start + len(part)] = lengths + (part**2).sum(1) - 2 * (asked @ part.T)
-    return np.abs(np.maximum(found, 0.0, out=found), out=found)  # A zero with a sign would be ordered last.
+    return np.abs(np.maximum(found, 0.0, out=found), out=found)  # Negative zero would be ordered last.

@@ -1,4 +1,4 @@
-"""Area under the ROC curve, which needs no threshold: it leads verification."""
+"""Area under the ROC curve, the main score of verification, which needs no threshold."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from kcars.metrics.scored import ScoredPairs, ratio
 
 
 def area(pairs: ScoredPairs) -> np.ndarray:
-    """From accepted weights; divided once, so that whole weights lose nothing before. nan where one kind is absent."""
+    """ROC-AUC from accepted weights, divided once at the end, so that integer weights are exact. nan if one kind is absent."""
     different, alike, _ = pairs.accepted
     steps = np.diff(different, axis=-1)
     doubled = np.einsum("...t,...t->...", steps, alike[..., 1:] + alike[..., :-1])
@@ -17,7 +17,7 @@ def area(pairs: ScoredPairs) -> np.ndarray:
 SCORES.register(
     Score(
         "roc_auc",
-        "chance that a same pair is nearer than a different one: 0.5 by guessing, 1 at best; it needs no threshold",
+        "probability that a same pair is nearer than a different one: 0.5 by chance, 1 at best; needs no threshold",
         head="ROC-AUC",
         pairs=area,
         column=0,

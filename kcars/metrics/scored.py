@@ -1,4 +1,4 @@
-"""What scores are computed from: photos counted by class, and pairs accepted by falling thresholds, for any weights."""
+"""The inputs of scores: photos counted by class, and pairs accepted at decreasing thresholds, for any weights."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,10 +10,10 @@ from kcars.core.errors import KcarsError
 
 @dataclass(frozen=True)
 class ScoredPhotos:
-    """Photos that were named, counted by class, of one test or of many resamples.
+    """Classified photos, counted by class, of one test or many resamples.
 
-    photos (classes,): of each class; hits (..., classes): those of each that were named rightly; predictions (..., classes):
-    photos that each class was named for; in_top5 (...): photos whose class is among the five likeliest.
+    photos (classes,): photos of each class; hits (..., classes): those classified correctly; predictions (..., classes):
+    photos classified as each class; in_top5 (...): photos whose class is among the five highest scores.
     """
 
     photos: np.ndarray
@@ -23,33 +23,33 @@ class ScoredPhotos:
 
     @classmethod
     def of_confusion(cls, confusion: np.ndarray, in_top5: float = np.nan) -> "ScoredPhotos":
-        """Of counts (classes, classes): row = label, column = predicted class."""
+        """From a confusion matrix (classes, classes): row = label, column = predicted class."""
         confusion = np.asarray(confusion)
         return cls(confusion.sum(axis=1), np.diagonal(confusion), confusion.sum(axis=0), in_top5)
 
     @cached_property
     def recall(self) -> np.ndarray:
-        """Share of each class' photos that were named rightly, (..., classes); nan for a class without photos."""
+        """Recall (..., classes) of each class; nan for a class without photos."""
         return ratio(self.hits, self.photos)
 
 
 class ScoredPairs:
-    """Pairs with how alike they are, as they were taken, or for many resamples.
+    """Pairs with similarity scores, of one test or many resamples.
 
-    same (n,) bool; scores (n,) float64, larger = more alike; threshold: pairs with score >= threshold are called the same;
+    same (n,) bool; scores (n,) float64, larger = more similar; threshold: pairs with score >= threshold are predicted same;
     weights (..., n) float64.
     """
 
     def __init__(self, same, scores, threshold=np.nan, weights=None):
-        """KcarsError for arrays that do not fit together."""
+        """Raises KcarsError for arrays of inconsistent shapes."""
         self.same, self.scores, self.weights = _checked_pairs(same, scores, weights)
         self.threshold = threshold
 
     @cached_property
     def accepted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Weight of accepted different and same pairs, each (..., t + 1), at the falling thresholds (t + 1,).
+        """Weight of accepted different and same pairs, each (..., t + 1), at the decreasing thresholds (t + 1,).
 
-        A pair is accepted when score >= threshold. Equal scores make one point; the first point, at infinity, accepts nothing.
+        A pair is accepted when score >= threshold. Equal scores share one point; the first point, at infinity, accepts nothing.
         """
         order = np.argsort(-self.scores, kind="stable")
         ordered = self.scores[order]
@@ -60,7 +60,7 @@ class ScoredPairs:
 
     @cached_property
     def rates(self) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of different and of same pairs that are accepted, each (..., t + 1); nan for an absent kind."""
+        """False-accept and true-accept rates, each (..., t + 1); nan for an absent kind."""
         different, alike, _ = self.accepted
         return ratio(different, different[..., -1:]), ratio(alike, alike[..., -1:])
 
@@ -73,10 +73,10 @@ class ScoredPairs:
 
     @cached_property
     def decided(self) -> dict[str, np.ndarray]:
-        """accuracy, balanced_accuracy, f1, precision and recall of what the threshold decides, each (...).
+        """accuracy, balanced_accuracy, f1, precision and recall at the threshold, each (...).
 
-        Precision and F1 are 0 where nothing is accepted. Where one kind is absent all but accuracy are nan; where
-        there are no pairs, or the threshold is nan (undefined), all are.
+        Precision and F1 are 0 if nothing is accepted. If one kind is absent, all but accuracy are nan; without pairs, or if
+        the threshold is nan (undefined), all are.
         """
         called = self.scores >= self.threshold
         columns = np.stack([self.same, ~self.same, self.same & called, ~self.same & called], axis=1)
@@ -95,38 +95,38 @@ class ScoredPairs:
 
 
 def ratio(part, whole, empty=np.nan):
-    """part / whole as float64 of their common shape; `empty` where whole is 0."""
+    """part / whole as float64, broadcast; `empty` where whole is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     return np.divide(part, whole, out=np.full(part.shape, empty), where=whole != 0)
 
 
 def finite(name, values):
-    """`values` as an array without nan or infinity, which would be ranked silently and wrongly."""
+    """`values` as an array; raises KcarsError for nan or infinity, which would be ranked wrongly."""
     values = np.asarray(values)
     bad = int(values.size - np.isfinite(values).sum())
     if bad:
-        raise KcarsError(f"{name}: {bad} of {values.size} are nan or infinite; look for a diverged training.")
+        raise KcarsError(f"{name}: {bad} of {values.size} are nan or infinite; training may have diverged.")
     return values
 
 
 def _running_totals(weights, last):
     """Sums of weights (..., n) up to each position in `last`, with a leading 0: (..., t + 1)."""
     totals = np.zeros((*weights.shape[:-1], len(last) + 1))
-    if len(last) == weights.shape[-1]:  # no two scores are equal
+    if len(last) == weights.shape[-1]:  # All scores are distinct.
         np.cumsum(weights, axis=-1, out=totals[..., 1:])
-    else:  # equal scores are accepted together, so only the total at the last of them is a point
+    else:  # Equal scores are accepted together, so only the total at the last of them is a point.
         totals[..., 1:] = np.cumsum(weights, axis=-1)[..., last]
     return totals
 
 
 def _checked_pairs(same, scores, weights):
-    """Checked (same (n,) bool, scores (n,) float64, weights (..., n) float64)."""
+    """Returns same (n,) bool, scores (n,) float64 and weights (..., n) float64 after checking them."""
     same, scores = np.asarray(same), finite("scores", scores).astype(np.float64)
     if same.ndim != 1 or same.shape != scores.shape:
-        raise KcarsError(f"scores: shape {scores.shape}, same: shape {same.shape}; give one of each a pair.")
+        raise KcarsError(f"scores: shape {scores.shape}, same: shape {same.shape}; expected one of each per pair.")
     if not np.isin(same, (0, 1)).all():
         raise KcarsError(f"same: values {np.unique(same)[:5]}; allowed are 1 (same) and 0 (different).")
     weights = np.ones(len(same)) if weights is None else np.asarray(weights, np.float64)
     if weights.shape[-1:] != same.shape:
-        raise KcarsError(f"weights: shape {weights.shape} for {len(same)} pairs; the last axis is the pairs.")
+        raise KcarsError(f"weights: shape {weights.shape} for {len(same)} pairs; expected pairs as the last axis.")
     return same.astype(bool), scores, weights

@@ -1,1 +1,1 @@
-"""Networks: backbones from pixels to features, and the heads of both tasks around them."""
+"""The networks of both tasks: backbones with heads, their weights, outputs and Grad-CAM maps."""

@@ -1,4 +1,4 @@
-"""How much a network computes: multiply-adds of one photo, from the shapes of its layers."""
+"""Counts the multiply-adds of a network for one photo, from the shapes of its layers."""
 
 import math
 
@@ -7,7 +7,7 @@ from keras import layers
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Multiplications with additions that a photo takes from pixels to output; norms, sums and poolings are left out."""
+    """Multiply-adds of one photo from pixels to output; normalization, additions and pooling are not counted."""
     return sum(multiply_adds(layer) if isinstance(layer, keras.Model) else _of(layer) for layer in model.layers)
 
 

@@ -1,6 +1,6 @@
-"""What is trained: a classifier, or one embedder that a margin classifier and a Siamese network wrap.
+"""Builds the trained networks: a classifier, or an embedder inside a margin classifier or a Siamese network.
 
-Outputs are dicts by target, always float32; pixels are 0..255, uint8 or float.
+Outputs are dicts keyed by target, always float32; pixels are 0..255, uint8 or float.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from kcars.core.errors import one_of
 def classifier(
     backbone: keras.Model, classes: dict[str, int], dropout: float = 0.0, scale: float | None = None
 ) -> keras.Model:
-    """Pixels to {target: logits (n, classes)}; the targets share the features and their dropout.
+    """Model from pixels to {target: logits (n, classes)}; the targets share features and dropout.
 
-    scale: logits are then that many times the cosines between the features and one direction a class.
+    scale: if given, logits are `scale` times the cosine between the features and one direction per class.
     """
     pixels = pixels_for(backbone)
     features = _dropped(backbone(pixels), dropout)
@@ -42,7 +42,7 @@ def _head(classes: int, target: str, scale: float | None = None):
 
 
 def linear_head(network: keras.Model, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel (d, classes) and bias (classes,) that make a classifier's logits of the features that its output layer takes."""
+    """Kernel (d, classes) and bias (classes,) of a classifier's output layer."""
     layer = network.get_layer(target)
     if not isinstance(layer, CosineLogits):
         kernel, bias = layer.get_weights()
@@ -54,10 +54,10 @@ def linear_head(network: keras.Model, target: str) -> tuple[np.ndarray, np.ndarr
 def with_makes(
     classifier: keras.Model, target: str, makes: Sequence[int] | np.ndarray, offsets: Sequence[float] | None = None
 ) -> keras.Model:
-    """What trains a classifier of models whose makes are learned beside: pixels to {target: logits, "make": logits}.
+    """Training model with a second output for the make: pixels to {target: logits, "make": logits}.
 
-    makes: the number of each model's make; offsets: what the loss adds to models' logits, which makes must then be the sums
-    of. Nothing is added that could learn: models and makes cannot contradict.
+    makes: the make number of each model; offsets: added to the models' logits by the loss, and therefore also before they are
+    summed by make. No weights are added: predictions of model and make are always consistent.
     """
     logits = classifier.output[target]
     outputs = {target: logits, "make": MakeLogits(makes, offsets, name="make")(logits)}
@@ -65,9 +65,9 @@ def with_makes(
 
 
 def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: float = 0.0) -> tuple:
-    """(trained, scored): pixels to {target: logits, "auxiliary": logits} for training, and to {target: logits}.
+    """(training model, scoring model): pixels to {target: logits, "auxiliary": logits}, and to {target: logits}.
 
-    backbone: gives features and a grid, which an auxiliary head sees too.
+    backbone: outputs features and a feature map, the input of the auxiliary head.
     """
     pixels = pixels_for(backbone)
     features, grid = backbone(pixels)
@@ -77,12 +77,12 @@ def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: fl
 
 
 def uncompiled_stays(model: keras.Model) -> keras.Model:
-    """A model of the same layers to compile and train: files of `model`'s weights then hold no optimizer."""
+    """A model of the same layers to compile and train, so that weight files of `model` contain no optimizer."""
     return keras.Model(model.input, model.output, name=f"trained_{model.name}")
 
 
 def embedder(backbone: keras.Model, dimensions: int = 512, head: str = "neck") -> keras.Model:
-    """Pixels to vectors (n, dimensions), by one of the HEADS: of unit length, but for head "linear"."""
+    """Model from pixels to embeddings (n, dimensions) with one of the HEADS; L2-normalized except for head "linear"."""
     if head not in HEADS:
         raise one_of("head", head, HEADS)
     pixels = pixels_for(backbone)
@@ -91,8 +91,8 @@ def embedder(backbone: keras.Model, dimensions: int = 512, head: str = "neck") -
 
 
 def _neck(features, dimensions: int):
-    """Batch normalization (the neck), a linear layer, L2: the paper's Siamese ResNet18."""
-    # Features are means: half precision would round them before the neck takes their own mean away.
+    """Batch normalization (the neck), linear layer, L2 normalization: the paper's Siamese ResNet18."""
+    # Features are means: half precision would round them before the neck subtracts their mean.
     centred = batch_norm("neck", dtype="float32")(features)
     return L2Normalize(name="unit_vectors")(layers.Dense(dimensions, dtype="float32", name="projection")(centred))
 
@@ -104,7 +104,7 @@ def _two_layers(features, dimensions: int):
 
 
 def _linear(features, dimensions: int):
-    """A linear layer alone, of no set length: the paper's Siamese EfficientNetB0."""
+    """A linear layer only, without L2 normalization: the paper's Siamese EfficientNetB0."""
     return layers.Dense(dimensions, dtype="float32", name="projection")(features)
 
 
@@ -112,9 +112,9 @@ HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear}
 
 
 def margin_classifier(embedder: keras.Model, classes: dict[str, int], with_vectors: bool = False) -> keras.Model:
-    """Pixels to {target: cosines (n, classes)} for losses with a margin.
+    """Model from pixels to {target: cosines (n, classes)} for losses with a margin.
 
-    With `with_vectors` also to {"vectors": unit vectors (n, d)}, for losses of all pairs of a batch, which need no classes.
+    With `with_vectors` also to {"vectors": unit vectors (n, d)}, for losses over all pairs of a batch.
     """
     pixels = pixels_for(embedder)
     vectors = embedder(pixels)
@@ -125,9 +125,10 @@ def margin_classifier(embedder: keras.Model, classes: dict[str, int], with_vecto
 
 
 def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
-    """{"left": pixels, "right": pixels} to {"same": Euclidean distance (n,)}, smaller where more alike.
+    """Model from {"left": pixels, "right": pixels} to {"same": Euclidean distance (n,)}, smaller for more similar photos.
 
-    With `logit`, to {"same": logit (n,)} of the pair being the same, by a learned scale and offset of the distance. In training, left and right pass the batch normalization in turn, each with its own statistics.
+    With `logit`, to {"same": logit (n,)} of a same pair, from a learned scale and offset of the distance. In training, batch
+    normalization is applied to the left and the right photos separately, each with its own statistics.
     """
     inputs = {side: pixels_for(embedder, side) for side in ("left", "right")}
     sides = embedder(inputs["left"]), embedder(inputs["right"])
@@ -138,15 +139,15 @@ def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
 
 
 def pixels_for(model: keras.Model, name: str = "pixels"):
-    """An input of the size that `model` takes."""
+    """An input layer of the size that `model` expects."""
     return keras.Input(model.input_shape[1:], dtype="float32", name=name)
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """A float32 copy of `model`, of the same weights, whatever the precision it trains in.
+    """A float32 copy of `model` with the same weights, whatever its training precision.
 
-    Scores, thresholds and calibration come from this copy. It is not compiled and shares nothing with
-    `model`: after further training, `copy.set_weights(model.get_weights())` renews it.
+    Scores, thresholds and calibration use this copy. It is not compiled and shares no variables with
+    `model`: after further training, update it with `copy.set_weights(model.get_weights())`.
     """
     copy = type(model).from_config(with_float32_policies(model.get_config()))
     copy.set_weights(model.get_weights())
@@ -154,7 +155,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def with_float32_policies(config):
-    """`config` with each layer's dtype policy replaced; nested models, being layers, are reached too."""
+    """`config` with the dtype policy of each layer replaced by float32, also in nested models."""
     if isinstance(config, dict):
         if config.get("class_name") == "DTypePolicy":
             return {**config, "config": {**config["config"], "name": "float32"}}

@@ -1,4 +1,4 @@
-"""Runs a network over PhotoTable rows, each distinct photo once, in batches of one size."""
+"""Runs a network over rows of a PhotoTable, each distinct photo once, in batches of one size."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +11,16 @@ Outputs = Callable[[np.ndarray], np.ndarray]
 
 
 class Pixels(Protocol):
-    """What photos are read from by PhotoTable row: a pixel store."""
+    """A pixel store, which reads photos by PhotoTable row."""
 
     def read(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: str = "", shift: float = 0.0) -> Outputs:
-    """A function from PhotoTable rows (n,) to the model's outputs (n, d) float32, in their order.
+    """Returns a function from PhotoTable rows (n,) to the model's outputs (n, d) float32, in the same order.
 
-    mirror, shift: the mean over each photo's `views`. progress: text of the bar, none when empty. The next batch is read
-    while the network works on this one.
+    mirror, shift: average the outputs over each photo's `views`. progress: label of the progress bar; "": no bar. The next
+    batch is read while the network runs on the current one.
     """
 
     def outputs(rows: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: st
 
 
 def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """read(part) for each part in order, one being read while the one before is used: memory stays flat."""
+    """Yields read(part) for each part in order; the next part is read while the current one is used."""
     with ThreadPoolExecutor(1) as reader:
         coming = None
         for part in parts:
@@ -50,10 +50,10 @@ def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]
 
 
 def views(size_px: int, mirror: bool, shift: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """What a network is shown of a photo, as rows and columns (size_px,) to take of it; the photo itself is the first.
+    """Test-time augmentations of a photo, each as the rows and columns (size_px,) to take; the first is the photo itself.
 
-    shift: with it also the photo moved left, right, up and down by that share of its side, its edge repeated; mirror: with
-    each its mirror image.
+    shift: adds the photo shifted left, right, up and down by that share of its side, with its edge repeated; mirror: adds the
+    mirror image of each view.
     """
     places, step = np.arange(size_px), round(shift * size_px)
     moves = [(0, 0), (0, -step), (0, step), (-step, 0), (step, 0)] if step else [(0, 0)]
@@ -62,7 +62,7 @@ def views(size_px: int, mirror: bool, shift: float) -> list[tuple[np.ndarray, np
 
 
 def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: float = 0.0) -> np.ndarray:
-    """Outputs (n, d) float32 of up to `batch` photos; a short batch is filled up, so that the network is traced once."""
+    """Outputs (n, d) float32 of up to `batch` photos; a short batch is padded, so that the network is traced once."""
     count = len(pixels)
     if count < batch:
         pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])
@@ -74,7 +74,7 @@ def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: fl
 
 
 def _values(output) -> np.ndarray:
-    """The one array of a network's output, which is a dict by target for a classifier."""
+    """The array of a network's output, which for a classifier is a dict keyed by target."""
     if isinstance(output, dict):
         (output,) = output.values()
     return np.asarray(output, np.float32)

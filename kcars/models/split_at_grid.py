@@ -1,4 +1,4 @@
-"""A network in two, at a grid of features that all it answers goes through: what tells where it looked."""
+"""Splits a network at a feature map, for Grad-CAM."""
 
 import re
 
@@ -9,10 +9,10 @@ from kcars.backbones.catalogue import BACKBONES
 
 
 def cut_at_grid(network: keras.Model, last: bool = False) -> tuple[keras.Model, keras.Model]:
-    """A classifier or an embedder as two models: pixels to a grid of features (n, h, w, c), and that to the network's output.
+    """Splits a classifier or an embedder into two models: pixels to a feature map (n, h, w, c), and feature map to output.
 
-    The grid has about an eighth of the photo's side; with `last`, and for a backbone without such a grid, it is the last one. Layers,
-    and so weights, are the network's own.
+    The feature map has about an eighth of the photo's side, or is the last one with `last` or if the backbone has no such
+    feature map. Layers and weights are shared with the network.
     """
     place, backbone = next((place, one) for place, one in enumerate(network.layers) if isinstance(one, keras.Model))
     head = keras.Model(network.layers[place + 1].input, network.output)
@@ -27,7 +27,7 @@ def _eighth(backbone: keras.Model) -> str | None:
 
 
 def _cut(backbone: keras.Model, last: bool) -> tuple[keras.Model, keras.Model]:
-    """Pixels to grid, grid to features; Keras applications are a model of their own within the backbone."""
+    """Pixels to feature map, feature map to features; Keras applications are nested models in the backbone."""
     pooling = next(layer for layer in backbone.layers if layer.name in POOLED_BY)
     features = backbone.output[0] if isinstance(backbone.output, list) else backbone.output
     if last:

@@ -1,4 +1,4 @@
-"""The stages of a backbone, from the photo on: what fine-tuning freezes and thaws."""
+"""The stages of a backbone, in order from the input, which fine-tuning freezes and unfreezes."""
 
 import keras
 
@@ -6,7 +6,7 @@ from kcars.backbones.catalogue import BACKBONES
 
 
 def stages(backbone: keras.Model) -> list[list[keras.layers.Layer]]:
-    """Layers with weights by stage, of a model that `build_backbone` made."""
+    """Layers with weights of each stage, for a model from `build_backbone`."""
     record = BACKBONES[backbone.name]
     found = [[] for _ in record.stages]
     for layer in _leaves(backbone):

@@ -1,4 +1,4 @@
-"""Weights that a backbone begins with: from ImageNet, or from a file; never anything that could run code."""
+"""Initial weights of a backbone, from ImageNet or from a file; files that could run code are never loaded."""
 
 import hashlib
 import os
@@ -22,11 +22,11 @@ SUFFIXES = (".safetensors", ".weights.h5", ".keras")
 
 
 def load(backbone: keras.Model, source: str) -> dict[str, str]:
-    """Bring a backbone to the weights of `model.weights`; what was read: file and its SHA-256.
+    """Load `model.weights` into a backbone; returns the file and its SHA-256.
 
     source: "imagenet", or the path of a file: .safetensors with the weights' paths or torchvision's names,
-    .weights.h5 of such a backbone, or .keras, which may hold more than the backbone. Raises KcarsError where it cannot be
-    had or read, with the first layer that does not fit; then the backbone is as it was.
+    .weights.h5 of such a backbone, or .keras, which may contain more than the backbone. Raises KcarsError if it cannot be
+    downloaded or read or does not fit, with the first such layer; the backbone is then unchanged.
     """
     if source == "imagenet":
         return _imagenet(backbone)
@@ -59,9 +59,9 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        # Of the last three are those of a type of numbers that NumPy does not have.
-        told = (str(error).splitlines() or [type(error).__name__])[0]
-        raise KcarsError(f"{path}: cannot be read as safetensors ({told})") from None
+        # The last three are raised for dtypes that NumPy does not have.
+        message = (str(error).splitlines() or [type(error).__name__])[0]
+        raise KcarsError(f"{path}: cannot be read as safetensors ({message})") from None
     if is_torch_resnet(tensors):
 
         def find(layer: str, weight: str):
@@ -77,7 +77,7 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
 def _from_keras(path: Path, backbone: keras.Model) -> Callable:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # noqa: BLE001  Keras raises what its many readers do.
+    except Exception as error:  # noqa: BLE001  Keras passes on errors of many readers.
         raise KcarsError(
             f"{path}: cannot be loaded as .keras ({_reason(str(error)) or type(error).__name__})"
         ) from None
@@ -86,7 +86,7 @@ def _from_keras(path: Path, backbone: keras.Model) -> Callable:
 
 
 def copy_weights(source: keras.Model, backbone: keras.Model, where: Path) -> None:
-    """Every weight of a backbone from another one; KcarsError names `where` and the first layer that does not fit."""
+    """Copies all weights of a backbone from another one; raises KcarsError with `where` and the first layer that does not fit."""
     _assign(backbone, _from_model(source), where)
 
 
@@ -96,14 +96,14 @@ def _from_model(model: keras.Model) -> Callable:
 
 
 def _place(variable) -> str:
-    """`layer/weight` of a variable, whatever models its layer is nested in."""
+    """`layer/weight` of a variable, without the models around its layer."""
     return "/".join(variable.path.split("/")[-2:])
 
 
 def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
-    """Every weight of the backbone, from a file that must have them all; others in it, such as a head's, are left.
+    """Sets all weights of the backbone from a file, which must contain them all; others, such as a head's, are ignored.
 
-    But for the exponent of a generalized mean, which begins as it is where the file's network has another pooling.
+    The exponent of a generalized mean keeps its initial value if the file's network has another pooling.
     """
     found = []
     for weight in backbone.weights:
@@ -112,19 +112,19 @@ def _assign(backbone: keras.Model, find: Callable, path: Path) -> None:
         if array is None and layer == "gem":
             array = np.asarray(weight)
         if array is None:
-            raise KcarsError(f"{path}: {backbone.name}'s layer {layer} finds no {name} there")
+            raise KcarsError(f"{path}: {name} is missing, which layer {layer} of {backbone.name} needs")
         if tuple(array.shape) != tuple(weight.shape):
             raise KcarsError(
-                f"{path}: {backbone.name}'s layer {layer} needs {tuple(weight.shape)}; {name} is {tuple(array.shape)}"
+                f"{path}: {name} has shape {tuple(array.shape)}; layer {layer} of {backbone.name} needs {tuple(weight.shape)}"
             )
         found.append(_as_float32(array, name, path))
     backbone.set_weights(found)
 
 
 def _as_float32(array: np.ndarray, name: str, path: Path) -> np.ndarray:
-    """As a network has it; KcarsError for what is no number, or none that float32 holds."""
+    """The array in float32; raises KcarsError for other types than numbers and values that float32 cannot represent."""
     if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
-        raise KcarsError(f"{path}: {name} holds {array.dtype}, which are no weights")
+        raise KcarsError(f"{path}: {name} has type {array.dtype}, which weights cannot have")
     with np.errstate(over="ignore"):
         numbers = array.astype(np.float32)
     if not np.isfinite(numbers).all():
@@ -137,14 +137,14 @@ def _load_h5(backbone: keras.Model, path: Path) -> None:
 
     before = backbone.get_weights()
     try:
-        with h5py.File(path), warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
+        with h5py.File(path), warnings.catch_warnings(action="ignore"):  # Keras warns about each layer, then raises.
             backbone.load_weights(path)
         for weight in backbone.weights:
             _as_float32(np.asarray(weight), _place(weight), path)
     except KcarsError:
         backbone.set_weights(before)
         raise
-    except Exception as error:  # noqa: BLE001  Keras and HDF5 raise what their many readers do.
+    except Exception as error:  # noqa: BLE001  Keras and HDF5 pass on errors of many readers.
         backbone.set_weights(before)
         raise KcarsError(
             f"{path}: does not fit {backbone.name} ({_reason(str(error)) or type(error).__name__})"
@@ -152,7 +152,7 @@ def _load_h5(backbone: keras.Model, path: Path) -> None:
 
 
 def _reason(text: str) -> str:
-    """Keras' example of a layer that does not fit, without the list of all."""
+    """Keras' example of a layer that does not fit, without the list of all such layers."""
     return " ".join(text.replace("List of objects that could not be loaded:", "\n").split("\n")[0].split())[:300]
 
 
@@ -198,9 +198,9 @@ def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:
 
     try:
         path = Path(hf_hub_download(source.repository, source.file))
-    except Exception as error:  # noqa: BLE001  Every kind of missing network comes as its own class.
+    except Exception as error:  # noqa: BLE001  Each kind of network failure has its own class.
         raise KcarsError(
-            f"model.weights imagenet: {source.repository} cannot be had ({type(error).__name__}); get "
+            f"model.weights imagenet: {source.repository} cannot be downloaded ({type(error).__name__}); get "
             f"https://huggingface.co/{source.repository}/resolve/main/{source.file} elsewhere and --set model.weights=its path"
         ) from None
     _assign(backbone, _from_safetensors(path), path)
@@ -208,7 +208,7 @@ def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:
 
 
 def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[str, str]:
-    """Keras applications' own download, or what lies in their folder already."""
+    """Loads the weights of a Keras application from its folder, or downloads them with Keras."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / source.page.rpartition("/")[2]
     inner = backbone.get_layer("features")
@@ -218,7 +218,7 @@ def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[st
         whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
     except Exception as error:  # noqa: BLE001  As above.
         raise KcarsError(
-            f"model.weights imagenet: {path.name} cannot be had ({type(error).__name__}); get {source.page} elsewhere and put "
+            f"model.weights imagenet: {path.name} cannot be downloaded ({type(error).__name__}); get {source.page} elsewhere and put "
             f"it into {path.parent}"
         ) from None
     names = stable_names(whole)

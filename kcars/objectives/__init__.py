@@ -1,1 +1,1 @@
-"""What training minimizes, and by which steps."""
+"""Losses, metrics, optimizers and learning-rate schedules for Keras."""

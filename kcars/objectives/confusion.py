@@ -1,4 +1,4 @@
-"""The confusion matrix of training, kept on the device; balanced metrics and the recall of each class are read from it."""
+"""The confusion matrix of training, kept on the device, with balanced metrics and the recall of each class."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from kcars.metrics import scores
 
 @keras.saving.register_keras_serializable(package="kcars")
 class ConfusionMatrix(keras.metrics.Metric):
-    """Counts (classes, classes), row = label, column = prediction; `result()` gives the scalars read from them."""
+    """Counts (classes, classes), row = label, column = prediction; `result()` returns scalars computed from them."""
 
     def __init__(self, classes: int, name: str = "confusion", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -20,7 +20,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.matrix = self.add_weight(shape=(classes, classes), initializer="zeros", name="matrix", dtype="int32")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """Count a batch: integer labels (n,) or rows of shares (n, classes), whose largest counts; scores (n, classes)."""
+        """Count a batch: integer labels (n,) or rows of shares (n, classes), of which the largest is used; scores (n, classes)."""
         label = class_numbers(y_true, y_pred)
         place = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
         counts = _counted(place, self.classes**2)
@@ -46,9 +46,9 @@ class ConfusionMatrix(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class TopFive(keras.metrics.SparseTopKCategoricalAccuracy):
-    """Share of labels among the five highest scores, called `top5` also where a network has a second output.
+    """Top-5 accuracy, called `top5` also in a network with a second output.
 
-    Labels are integers (n,) or rows of shares (n, classes), whose largest counts.
+    Labels are integers (n,) or rows of shares (n, classes), of which the largest is used.
     """
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -59,8 +59,8 @@ class TopFive(keras.metrics.SparseTopKCategoricalAccuracy):
 
 
 def _counted(numbers, count: int):
-    """How often each of 0..count-1 stands among the numbers (n,)."""
-    if keras.backend.backend() == "jax":  # Whose bincount cannot be traced without a length that is known beforehand.
+    """How often each of 0..count-1 occurs in the numbers (n,)."""
+    if keras.backend.backend() == "jax":  # JAX cannot trace a bincount of unknown length.
         return ops.segment_sum(ops.ones_like(numbers), numbers, count)
     return ops.bincount(numbers, minlength=count)
 
@@ -73,15 +73,15 @@ def class_numbers(labels, outputs):
 
 
 def balanced_metrics(classes: int) -> list[keras.metrics.Metric]:
-    """What `compile` takes for a target: the matrix, and top-5, which needs scores and so a metric of its own."""
+    """The metrics of a target for `compile`: the confusion matrix, and top-5 accuracy, which needs scores."""
     return [ConfusionMatrix(classes), TopFive(min(5, classes), name="top5")]
 
 
 class BalancedMetrics(keras.callbacks.Callback):
-    """Adds macro F1 of the training batches to the logs and hands on the recall of every class."""
+    """Adds macro F1 of the training batches to the logs and passes the recall of every class to `record`."""
 
     def __init__(self, record, classes: int):
-        """record: called with rows [epoch, recall of each class], one an epoch; nan where a class was not seen."""
+        """record: called with rows [epoch, recall of each class], one per epoch; nan for a class that was not seen."""
         super().__init__()
         self.record, self.rows, self.cells = record, [], 1 + classes
 

@@ -1,4 +1,4 @@
-"""Losses of the catalogue as Keras takes them."""
+"""The losses of the catalogue as Keras losses."""
 
 import keras
 
@@ -8,9 +8,9 @@ from kcars.losses.catalogue import LOSSES
 
 @keras.saving.register_keras_serializable(package="kcars")
 class CatalogueLoss(keras.losses.Loss):
-    """A loss of `LOSSES` by its name there: one value an example, in float32 whatever the precision of the outputs.
+    """A loss of `LOSSES`, by name: one value per example, in float32 whatever the precision of the outputs.
 
-    of_batch: the one of all pairs of a batch, by its vectors.
+    of_batch: use its form over all pairs of a batch of vectors.
     """
 
     def __init__(self, name: str, of_batch: bool = False, settings: dict | None = None, **kwargs):
@@ -20,24 +20,24 @@ class CatalogueLoss(keras.losses.Loss):
         values = record.of_batch if of_batch else record.values
         if values is None:
             raise KcarsError(
-                f"loss {name}: there is none {'of all pairs of a batch' if of_batch else 'of single examples'}"
+                f"loss {name}: has no form {'over all pairs of a batch' if of_batch else 'for single examples'}"
             )
         self._values = values
 
     def call(self, y_true, y_pred):
-        """Values (n,) of labels and outputs, of which the loss's own file gives the shapes."""
+        """Loss values (n,); the file of the loss documents the shapes of labels and outputs."""
         return self._values(y_true, y_pred, **self.settings)
 
     def get_config(self):
-        """What makes the same loss again."""
+        """The configuration that recreates the loss."""
         return {**super().get_config(), "of_batch": self.of_batch, "settings": self.settings}
 
 
 def build_loss(name: str, of_batch: bool = False, **settings) -> CatalogueLoss:
-    """The loss called `name`; of_batch: the one of that name of all pairs of a batch.
+    """The loss called `name`; of_batch: in its form over all pairs of a batch.
 
     Raises:
-        KcarsError: an unknown name or setting; the known ones are listed.
+        KcarsError: for an unknown name or setting; lists the known ones.
     """
     known = [one for one, record in LOSSES.items() if (record.of_batch if of_batch else record.values)]
     if name not in known:

@@ -1,4 +1,4 @@
-"""AdamW on the strategy's schedule (Loshchilov and Hutter 2019), with what fine-tuning asks of it."""
+"""AdamW (Loshchilov and Hutter 2019) on the strategy's schedule, with learning rates for fine-tuning."""
 
 from collections.abc import Collection
 
@@ -10,16 +10,16 @@ from kcars.settings import TrainSettings
 
 
 def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.optimizers.Optimizer:
-    """The optimizer at a learning rate or schedule of one (`schedules.build_schedule`).
+    """The optimizer for a learning rate or a schedule (`schedules.build_schedule`).
 
-    backbone: variables that learn at `fine_tune.backbone_rate` times the rate.
+    backbone: variables trained at `fine_tune.backbone_rate` times the rate.
     """
     parts = settings.gradient_accumulation
     accumulated = {"gradient_accumulation_steps": parts} if parts > 1 else {}
     if parts > 1 and callable(rate):
-        rate = EveryFew(rate, parts)  # Keras asks it for the rate at every part of a batch.
+        rate = EveryFew(rate, parts)  # Keras calls it for every part of a batch.
     if settings.fine_tune is None and keras.backend.backend() == "torch":
-        # As Keras' own class alone does there, it takes all variables in a few calls.
+        # Only Keras' own class updates all variables in a few calls there.
         return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     if settings.fine_tune is None:
         return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
@@ -28,10 +28,10 @@ def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.opt
 
 
 class FusedAdamW(keras.optimizers.AdamW):
-    """AdamW with the update of a variable and its moments in one kernel, where TensorFlow runs; Keras spells it out in ten."""
+    """AdamW that, on TensorFlow, updates a variable and its moments in one kernel; Keras uses ten."""
 
     def _apply_weight_decay(self, variables):
-        # Keras computes the rate of a schedule anew for each variable, which takes a quarter of a small run's start.
+        # Keras evaluates the schedule again for each variable, which takes a quarter of a small run's start.
         rate = self.learning_rate
         for variable in filter(self._use_weight_decay, variables):
             self._decay(variable, rate)
@@ -63,19 +63,19 @@ class FusedAdamW(keras.optimizers.AdamW):
 
 
 def _resource(variable):
-    """The handle by which TensorFlow's kernels know a variable, Keras' or its own."""
+    """The handle that TensorFlow's kernels use for a variable of Keras or TensorFlow."""
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
 
 
 class FineTuningAdamW(FusedAdamW):
-    """AdamW with a rate of its own for some variables, and for variables that begin to learn late.
+    """AdamW with a separate learning rate for some variables, and support for variables that are unfrozen later.
 
-    Adam's moments are corrected for having begun at 0 by the number of updates. With a frozen variable's count, which
-    is that of the others, its first updates after thawing would be up to six times too large.
+    Adam's bias correction depends on the number of updates. With the count of the other variables, the first updates
+    of a variable after unfreezing would be up to six times too large.
     """
 
     def __init__(self, *arguments, slow: Collection, share: float, **settings):
-        """slow: variables that learn at this share of the rate."""
+        """slow: variables trained at `share` times the learning rate."""
         super().__init__(*arguments, **settings)
         self.factors = {self._var_key(variable): share for variable in slow}
 
@@ -84,7 +84,7 @@ class FineTuningAdamW(FusedAdamW):
         self.begun = self.add_variable((len(variables),), initializer=keras.initializers.Constant(-1), dtype="int32")
 
     def begin(self, variables: Collection) -> None:
-        """Say that these learn from now on; what is said again is passed over."""
+        """Declare that these variables are trained from now on; repeated calls have no effect."""
         begun, now = ops.convert_to_numpy(self.begun).copy(), int(self.iterations)
         for variable in variables:
             index = self._get_variable_index(variable)
@@ -99,7 +99,7 @@ class FineTuningAdamW(FusedAdamW):
         super().update_step(gradient, variable, learning_rate * self._factor(variable) * correction)
 
     def _of_moments(self, updates):
-        """What Adam multiplies the rate by after so many updates (Kingma and Ba 2014, section 2)."""
+        """Adam's bias correction of the learning rate after `updates` updates (Kingma and Ba 2014, section 2)."""
         return ops.sqrt(1.0 - self.beta_2 ** (updates + 1.0)) / (1.0 - self.beta_1 ** (updates + 1.0))
 
     def _decay(self, variable, rate):

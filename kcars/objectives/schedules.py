@@ -1,4 +1,4 @@
-"""Learning rates by step, computed in the graph."""
+"""Learning-rate schedules, computed in the graph."""
 
 import inspect
 import math
@@ -9,7 +9,7 @@ from keras import ops
 from kcars.core.errors import KcarsError, one_of
 
 SMALLEST = 1e-6
-PEAK_FACTOR = 10.0  # By which one_cycle exceeds its base rate.
+PEAK_FACTOR = 10.0  # Peak of one_cycle as a multiple of its base rate.
 
 
 @keras.saving.register_keras_serializable(package="kcars")
@@ -52,7 +52,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class EveryFew(keras.optimizers.schedules.LearningRateSchedule):
-    """Another schedule that moves on once in `parts` steps: an optimizer that gathers gradients counts every part."""
+    """Advances another schedule once in `parts` steps: an optimizer that accumulates gradients counts every part."""
 
     def __init__(self, schedule, parts: int):
         super().__init__()
@@ -72,7 +72,7 @@ class EveryFew(keras.optimizers.schedules.LearningRateSchedule):
 def warmup_cosine(base: float, total_steps: int, warm_up: float = 0.2):
     """Linear warm-up to `base` over the share `warm_up` of the steps, then a cosine fall to 0.
 
-    Step 0 already moves. Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts.
+    The rate of step 0 is above 0. Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts.
     """
     warm_steps = max(1, round(share("warm_up", warm_up) * positive_steps(total_steps)))
     falling = max(1, total_steps - warm_steps)
@@ -89,10 +89,10 @@ SCHEDULES = {"one_cycle": OneCycle, "warmup_cosine": warmup_cosine, "constant": 
 
 
 def build_schedule(name: str, base: float, total_steps: int, **settings):
-    """The schedule called `name`: what a Keras optimizer takes as learning rate.
+    """The schedule called `name`, for the learning rate of a Keras optimizer.
 
     Raises:
-        KcarsError: an unknown name or setting; the known ones are listed.
+        KcarsError: for an unknown name or setting; lists the known ones.
     """
     if name not in SCHEDULES:
         raise one_of("schedule", name, SCHEDULES)
@@ -104,19 +104,19 @@ def build_schedule(name: str, base: float, total_steps: int, **settings):
 
 
 def cosine_rise(fraction):
-    """(1 - cos(pi f)) / 2, f cut to 0..1; as a squared sine, which keeps its digits near 0 in float32."""
+    """(1 - cos(pi f)) / 2, f clipped to 0..1; computed as a squared sine, which is precise near 0 in float32."""
     return ops.square(ops.sin(ops.clip(fraction, 0.0, 1.0) * (math.pi / 2)))
 
 
 def positive_steps(total_steps: int) -> int:
-    """`total_steps`, which must be at least 1."""
+    """Returns `total_steps`, which must be at least 1."""
     if total_steps < 1:
         raise KcarsError(f"total_steps: {total_steps} is too few; a schedule needs at least 1 step")
     return int(total_steps)
 
 
 def share(what: str, value: float) -> float:
-    """`value`, which must lie from 0 up to, not including, 1."""
+    """Returns `value`, which must lie in [0, 1)."""
     if not 0.0 <= value < 1.0:
         raise KcarsError(f"{what}: {value} is not a share of the steps; choose a number from 0 to below 1")
     return float(value)

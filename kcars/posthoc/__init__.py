@@ -1,1 +1,1 @@
-"""What is fitted after training, on a network's outputs."""
+"""Post-hoc methods, fitted to a network's outputs after training."""

@@ -1,7 +1,7 @@
-"""A trained classifier's head changed for rare classes; nothing is learned anew.
+"""Adjusts the head of a trained classifier for rare classes, without further training.
 
-Kinds `logits` and `tau_norm` change the learned head by as much as validation photos say; `class_means` puts another in its
-place, which goes by the mean of each class's training photos.
+Kinds `logits` and `tau_norm` adjust the trained head by an amount chosen on validation photos; `class_means` replaces it by
+the mean features of each class's training photos.
 """
 
 import io
@@ -15,19 +15,19 @@ from kcars.metrics.class_weights import log_frequencies
 from kcars.metrics.scores import balanced_accuracy, confusion_matrix
 from kcars.untrusted.run_folder import RunFolder
 
-FILE = "head.npz"  # Or as scores.json says (`score_files`).
+FILE = "head.npz"  # Or the name in scores.json (`score_files`).
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
-DIGITS = 9  # Of balanced accuracies that count as equal: sums of the same recalls round otherwise.
-SCALE = 16.0  # Of class means' logits, which are cosines times this; temperature is fitted afterwards.
+DIGITS = 9  # Balanced accuracies equal to this many digits are ties: sums of the same recalls may round differently.
+SCALE = 16.0  # Logits of class means are cosines times this; the temperature is fitted afterwards.
 NEVER = -1e4  # The logit of a class without a training photo: below any other, and finite.
 
 
 @dataclass(frozen=True)
 class AdjustedHead:
-    """Logits are features (n, d) times `kernel` (d, classes) plus `bias` (classes,); kind and tau say how they were changed.
+    """A linear head: logits are features (n, d) times `kernel` (d, classes) plus `bias` (classes,).
 
-    tau: what validation chose; None for kind `class_means`, where it chooses nothing, and features are first seen from
-    `centre` (d,), at length 1.
+    kind, tau: how it was adjusted. tau: chosen on validation; None for kind `class_means`, where features are first centred
+    at `centre` (d,) and L2-normalized.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class AdjustedHead:
         return features @ self.kernel + self.bias
 
     def on(self, network, target: str):
-        """The classifier, a Keras model of pixels to {target: logits}, with this head in place of its own."""
+        """The classifier, a Keras model from pixels to {target: logits}, with this head instead of its own."""
         import keras
 
         features = network.get_layer(target).input
@@ -62,9 +62,9 @@ class AdjustedHead:
         features: np.ndarray,
         labels: np.ndarray,
     ) -> "AdjustedHead":
-        """The change of a kind whose tau names features (n, d) best, by balanced accuracy; of equally good ones the smallest.
+        """Choose the tau with the best balanced accuracy on features (n, d), the smallest of equally good ones.
 
-        head: kernel and bias as learned; photos: (classes,) that each class was learned from; labels: (n,).
+        head: trained kernel and bias; photos: (classes,) numbers of training photos; labels: (n,).
         """
         heads = [cls(kind, float(tau), *CHANGES[kind](*head, photos, tau)) for tau in TAUS[kind]]
         scores = [_balanced(one.logits(features), labels) for one in heads]
@@ -72,11 +72,11 @@ class AdjustedHead:
 
     @classmethod
     def of_class_means(cls, features: np.ndarray, labels: np.ndarray, classes: int) -> "AdjustedHead":
-        """The class whose mean has the smallest angle to a photo, all features being seen from their common mean.
+        """A head that predicts the class whose mean has the smallest angle to a photo, after subtracting the common mean.
 
-        SimpleShot with centred features of length 1 (Wang et al. 2019, arXiv 1911.04623), but means have length 1 too, as for
-        long tails (Kang et al. 2020, arXiv 1910.09217): the mean of a few photos is the longer one by what is of these photos
-        alone, and distances would hold rare classes back for that. features (n, d), labels (n,): of all training photos.
+        SimpleShot with centred, L2-normalized features (Wang et al. 2019, arXiv 1911.04623), but with normalized means, as for
+        long tails (Kang et al. 2020, arXiv 1910.09217): the mean of few photos is longer, because individual deviations do not
+        cancel out, so distances would disadvantage rare classes. features (n, d), labels (n,): of all training photos.
         """
         centre = features.mean(0, dtype=np.float64).astype(np.float32)
         directions = _directions(features, centre)
@@ -86,11 +86,11 @@ class AdjustedHead:
         return cls("class_means", None, (SCALE * _at_length_1(means).T).astype(np.float32), bias, centre)
 
     def content(self) -> bytes:
-        """What its file holds; equal for equal heads."""
+        """The content of its file; equal for equal heads."""
         arrays = {"kernel": self.kernel, "bias": self.bias}
         content = io.BytesIO()
         arrays = arrays if self.centre is None else arrays | {"centre": self.centre}
-        np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
+        np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]  No array is named allow_pickle.
         return content.getvalue()
 
     def save(self, folder: Path) -> None:
@@ -98,32 +98,32 @@ class AdjustedHead:
 
     @classmethod
     def chosen(cls, adjusted: dict | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
-        """That of a run's folder, where its scores say that they are by one; KcarsError where it is missing or damaged."""
+        """The head in a run folder, if its scores use one; raises KcarsError if it is missing or damaged."""
         if not adjusted:
             return None
         names = ("kernel", "bias", "centre") if adjusted["kind"] == "class_means" else ("kernel", "bias")
         return cls(adjusted["kind"], adjusted["tau"], **RunFolder(folder).read_arrays(name, names))
 
     def fits(self, features: int, classes: int) -> bool:
-        """Whether it makes logits of so many classes, of so many features."""
+        """Whether it has this number of features and classes."""
         shapes = (self.kernel.shape, self.bias.shape, None if self.centre is None else self.centre.shape)
         return shapes == ((features, classes), (classes,), None if self.centre is None else (features,))
 
     def facts(self) -> dict:
-        """What scores.json says of it."""
+        """Its entry in scores.json."""
         return {"kind": self.kind, "tau": self.tau}
 
 
 def told(adjusted: dict, protocol: str) -> str:
-    """One line of the facts, for people; by protocol `paper` the test itself validates."""
+    """One line that describes the adjustment; with protocol `paper` validation uses the test set itself."""
     if adjusted["kind"] == "class_means":
-        return "logits: by the angle to each class's mean, as training photos have it"
+        return "logits: angle to the mean of each class's training photos"
     what = {
-        "logits": "logits: less {tau:g} times the logarithm of class frequencies",
+        "logits": "logits: minus {tau:g} times the logarithm of class frequencies",
         "tau_norm": "class weights: divided by their norm to the power of {tau:g}",
     }[adjusted["kind"]]
     where = "the test" if protocol == "paper" else "validation"
-    return f"{what.format(tau=adjusted['tau'])}, which was chosen on {where}"
+    return f"{what.format(tau=adjusted['tau'])}, chosen on {where}"
 
 
 def _less_frequencies(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):

@@ -1,7 +1,7 @@
-"""The decision on a pair of photos: a threshold on the distance of their vectors, and a sigmoid of it.
+"""The decision on a pair of photos: a threshold on the distance of their embeddings, and a sigmoid for the probability.
 
-Files (scores.json, cards, index.json) hold the threshold with a minus sign, as a threshold on similarity: it is turned into
-a distance here and nowhere else.
+Files (scores.json, cards, index.json) contain the negative threshold, as a threshold on similarity; only this module converts
+it to a distance.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ UNDEFINED = float("nan")
 
 @dataclass(frozen=True)
 class PairDecision:
-    """When two photos are called the same, and how probable that is.
+    """Decides whether two photos show the same, with a probability.
 
-    threshold: Euclidean distance up to which two photos are called the same; scale, offset: of the sigmoid
-    `scale * (offset - distance)`, as `calibration.fit_pairs` fits it. Each is NaN where it is undefined.
+    threshold: Euclidean distance up to which two photos are predicted same; scale, offset: parameters of the sigmoid of
+    `scale * (offset - distance)`, fitted by `calibration.fit_pairs`. Undefined values are NaN.
     """
 
     threshold: float
@@ -29,30 +29,30 @@ class PairDecision:
 
     @classmethod
     def fit(cls, same: np.ndarray, distance: np.ndarray) -> Self:
-        """The decision of the best balanced accuracy on pairs: same (n,) 0 or 1, distance (n,)."""
+        """Fit the decision with the best balanced accuracy on pairs: same (n,) 0 or 1, distance (n,)."""
         return cls(-float(best_threshold(same, -distance)), **calibration.fit_pairs(same, distance))
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Self:
-        """As files hold it; what is missing or null there is undefined."""
+        """The decision from its record in a file; missing or null values are undefined."""
         found = {name: record.get(name) for name in ("threshold", "scale", "offset")}
         found = {name: UNDEFINED if value is None else float(value) for name, value in found.items()}
         return cls(-found["threshold"], found["scale"], found["offset"])
 
     def record(self) -> dict[str, float]:
-        """What files hold of it."""
+        """Its record for files."""
         return {"threshold": -self.threshold, "scale": self.scale, "offset": self.offset}
 
     def same(self, distance):
-        """Whether pairs at a distance are called the same, of a number, an array or a tensor."""
+        """Whether pairs at a distance, a number, an array or a tensor, are predicted same."""
         return distance <= self.threshold
 
     def probability(self, distance) -> np.ndarray:
-        """Probability of pairs at a distance (n,) to be the same, where as many pairs are the same as not."""
+        """Probability (n,) that pairs at a distance (n,) are the same, if same and different are equally frequent."""
         return calibration.same_probability(distance, self._sigmoid)
 
     def confidence(self, distance: np.ndarray) -> np.ndarray:
-        """Probability (n,) of what the threshold decides."""
+        """Probability (n,) of the decision by the threshold."""
         probability = self.probability(distance)
         return np.where(self.same(distance), probability, 1 - probability)
 
@@ -66,5 +66,5 @@ class PairDecision:
 
 
 def threshold_record(distance: float) -> dict[str, float]:
-    """What files hold of a threshold alone."""
+    """The record of a threshold alone, for files."""
     return {"threshold": -distance}

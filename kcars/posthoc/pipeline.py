@@ -1,4 +1,4 @@
-"""What follows a network: another head, a transform of its vectors, and the decision; fitted once, applied everywhere alike."""
+"""The post-hoc pipeline of a network: adjusted head, transform of embeddings, and decision."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +12,11 @@ from kcars.posthoc.distance_transform import DistanceTransform, unit_length
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps from a network's outputs to what is scored, compared and answered, in this order.
+    """The steps from a network's outputs to scores and predictions, in this order.
 
-    head: takes the place of a classifier's own; transform: of an embedder's vectors; unit: without one, vectors are brought
-    to length 1, which the mean over a photo's views has lost; decision: as scores.json holds it, a temperature of logits or
-    a `PairDecision`, and how often answers err by their confidence.
+    head: replaces the head of a classifier; transform: of an embedder's vectors; unit: without a transform, vectors are
+    L2-normalized, because means over a photo's views are shorter; decision: as in scores.json, the temperature of logits or
+    a `PairDecision`, and risk and coverage by confidence.
     """
 
     head: AdjustedHead | None = None
@@ -31,27 +31,27 @@ class Pipeline:
 
     @property
     def gives_unit_vectors(self) -> bool:
-        """Whether the vectors that it returns are of length 1."""
+        """Whether it returns vectors of length 1."""
         return self.unit if self.transform is None else bool((self.transform.weights == 1).all())
 
     def network(self, scored, target: str):
-        """The Keras model whose outputs go through the pipeline: `scored`, or one with the other head."""
+        """The Keras model for the pipeline: `scored`, or a copy with the adjusted head."""
         return self.head.on(scored, target) if self.head else scored
 
     def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Logits (n, classes) as they are; of vectors (n, d) those whose distances count, (n, k)."""
+        """Returns logits (n, classes) unchanged, or transforms vectors (n, d) to (n, k) for their distances."""
         if self.transform:
             return self.transform(outputs)
         return unit_length(outputs) if self.unit else outputs
 
     def in_graph(self, vectors):
-        """The same of vectors as a TensorFlow tensor, with finite gradients."""
+        """The same for vectors in a TensorFlow tensor, with finite gradients."""
         if (transform := self.transform) is None:
             return _unit_length(vectors) if self.unit else vectors
         return _unit_length((_unit_length(vectors) - transform.mean) @ transform.projection) * transform.weights
 
     def parts(self) -> dict[str, bytes]:
-        """Contents of the files that it is stored in beside scores.json, by kind: "metric" or "head"."""
+        """Contents of the files next to scores.json that store it, by kind: "metric" or "head"."""
         fitted = {"metric": self.transform, "head": self.head}
         return {kind: part.content() for kind, part in fitted.items() if part}
 

@@ -1,6 +1,6 @@
-"""What the files of run folders, exports and indexes may hold: one pydantic schema a file, checked when it is read.
+"""Schemas of the files in run folders, exports and indexes: one pydantic schema per file, checked when it is read.
 
-Keys that a schema does not name are allowed: a later kcars may add some.
+Additional keys are allowed, because later versions of kcars may add some.
 """
 
 from pathlib import Path
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from kcars.core.errors import KcarsError
 
-SHOWN = 60  # So much of a value in a message, no more.
+SHOWN = 60  # Maximum characters of a value in a message.
 Share = Annotated[float, Field(ge=0, le=1)]
-Number = Annotated[float, Field(ge=-1e15, le=1e15)]  # What is computed with it stays finite.
+Number = Annotated[float, Field(ge=-1e15, le=1e15)]  # Keeps computations with it finite.
 Positive = Annotated[float, Field(ge=1e-6, le=1e9)]
 Text = Annotated[str, Field(max_length=4096)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
-    """Strict types, finite numbers; keys that are not known are left as they are."""
+    """Base class with strict types and finite numbers; unknown keys are kept."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -28,7 +28,7 @@ Parsed = TypeVar("Parsed", bound=Part)
 
 
 def parsed(schema: type[Parsed], content: Any, where, remedy: str) -> Parsed:
-    """The content as the schema's object; KcarsError as of `checked`."""
+    """The content as an object of the schema; raises KcarsError as `checked` does."""
     try:
         return schema.model_validate(content)
     except ValidationError as error:
@@ -47,7 +47,7 @@ def _key_and_fault(error: ValidationError) -> str:
 
 
 def checked(schema: Any, content: Any, path: Path, remedy: str) -> Any:
-    """The content as it is; KcarsError with file, key and remedy where it is not what the schema says."""
+    """Returns the content unchanged; raises KcarsError with file, key and remedy if it does not match the schema."""
     try:
         TypeAdapter(schema).validate_python(content)
     except ValidationError as error:
@@ -56,11 +56,11 @@ def checked(schema: Any, content: Any, path: Path, remedy: str) -> Any:
 
 
 def first_fault(error: ValidationError) -> str:
-    """`key: what is wrong`, of the first fault that pydantic found."""
+    """The first error that pydantic found, as `key: what is wrong`."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "its content"
     if first["type"] == "missing":
-        return f"{ascii(place)[1:-1]} is missing or damaged (there is none)"
+        return f"{ascii(place)[1:-1]} is missing"
     message = first["msg"].removeprefix("Value error, ")
     return f"{ascii(place)[1:-1]} is missing or damaged ({message}; found {_short(first['input'])})"
 

@@ -1,4 +1,4 @@
-"""What a model card must hold to be used, checked wherever one is read or made."""
+"""The schema of card.json, checked whenever a model card is read or written."""
 
 from typing import Annotated, Literal
 
@@ -16,7 +16,9 @@ class Classes(Part):
     @model_validator(mode="after")
     def _a_make_each(self):
         if self.makes and len(self.makes) != len(self.names):
-            raise ValueError(f"makes: {len(self.makes)} of them for {len(self.names)} names; one a name, or none")
+            raise ValueError(
+                f"makes: {len(self.makes)} makes for {len(self.names)} names; expected one per name, or none"
+            )
         return self
 
 
@@ -31,7 +33,7 @@ class Input(Part):
 
 
 class Answered(Part):
-    """When to say "unknown": confidences, and how often answers as sure as each erred."""
+    """Confidence thresholds for the answer "unknown", and the error rate above each."""
 
     least: list[Number]
     risk: list[Share]
@@ -84,7 +86,7 @@ class Classifier(Card):
     @model_validator(mode="after")
     def _names_something(self):
         if not self.classes.names:
-            raise ValueError("classes.names is empty; a classifier has names")
+            raise ValueError("classes.names is empty; a classifier needs at least one name")
         return self
 
 
@@ -99,6 +101,6 @@ class _Task(Part):
 
 
 def check(card: dict, where, remedy: str) -> None:
-    """KcarsError that names `where` and the key where a card cannot be used, and what to do."""
+    """Raises KcarsError with `where`, the key and the remedy if a card cannot be used."""
     task = parsed(_Task, card, where, remedy).task
     parsed({"classify": Classifier, "verify": Verifier}[task], card, where, remedy)

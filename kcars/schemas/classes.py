@@ -1,4 +1,4 @@
-"""classes.json: the classes that a run learns, in the order of its outputs."""
+"""The schema of classes.json: the classes of a run, in the order of its outputs."""
 
 from typing import Annotated, Literal, Self
 
@@ -19,7 +19,7 @@ class ClassesFile(Part):
     @model_validator(mode="after")
     def _of_one_length(self) -> Self:
         if len(set(self.ids)) != len(self.ids):
-            raise ValueError("a class number stands twice")
+            raise ValueError("a class number is given twice")
         if len(self.names) != len(self.ids) or len(self.makes) not in (0, len(self.ids)):
-            raise ValueError("as many names as class numbers are expected")
+            raise ValueError("names and class numbers differ in length")
         return self

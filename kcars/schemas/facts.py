@@ -1,4 +1,4 @@
-"""run.json: what a run is."""
+"""The schema of run.json: the facts about a run."""
 
 import os
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, InstanceOf, NonNegativeInt, Positive
 
 from kcars.schemas import Part
 
-MOST_PLACE_BYTES = 4096  # Of a path, on Linux.
+MOST_PLACE_BYTES = 4096  # Maximum length of a path on Linux.
 
 
 def _of_a_file(place: str) -> str:
@@ -16,11 +16,11 @@ def _of_a_file(place: str) -> str:
     except UnicodeEncodeError:
         name = b"\0"
     if b"\0" in name or len(name) > MOST_PLACE_BYTES:
-        raise ValueError("no file has such a name")
+        raise ValueError("not a valid file name")
     return place
 
 
-Place = Annotated[InstanceOf[str], AfterValidator(_of_a_file)]  # Of a file: a name may hold what is no UTF-8.
+Place = Annotated[InstanceOf[str], AfterValidator(_of_a_file)]  # A path; names may contain bytes that are not UTF-8.
 
 
 class Planned(Part):
@@ -29,7 +29,7 @@ class Planned(Part):
 
 
 class Data(Part):
-    """The dataset that a run learns from."""
+    """The training dataset of a run."""
 
     source: Place
     fingerprint: str
@@ -45,7 +45,7 @@ class Data(Part):
 
 
 class Chosen(Part):
-    """What folds chose together."""
+    """The epoch and decision that all folds chose together."""
 
     epoch: PositiveInt
     folds: PositiveInt
@@ -56,14 +56,14 @@ class Chosen(Part):
 
 
 class Weights(Part):
-    """What the network began with."""
+    """The initial weights of the network."""
 
     file: Place
     sha256: str
 
 
 class RunFile(Part):
-    """The settings are checked as a strategy, key by key."""
+    """The whole file; its settings are checked as a strategy, key by key."""
 
     format: int
     strategy: str

@@ -1,4 +1,4 @@
-"""What index.json must hold, checked wherever one is read."""
+"""The schema of index.json, checked whenever an index is read."""
 
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ class VectorFacts(Part):
 
 
 class Lists(VectorFacts):
-    """Of vectors in lists."""
+    """Facts about vectors in inverted lists."""
 
     lists: int = Field(ge=1)
     learned_from: int = Field(ge=1)
@@ -39,7 +39,7 @@ class Lists(VectorFacts):
 
 
 class OpenSet(Part):
-    """The index's own threshold, and how it was chosen."""
+    """The threshold chosen for the index, and how it was chosen."""
 
     threshold: Number
     accepted: Share
@@ -58,7 +58,7 @@ class Digests(Part):
 
 
 class Index(Part):
-    """sha256: of both files; an earlier kcars did not write it."""
+    """The whole file; sha256: of both other files, missing in indexes of earlier versions."""
 
     model: Model
     dimensions: int = Field(ge=1, le=MOST_DIMENSIONS)

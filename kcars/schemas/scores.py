@@ -1,6 +1,6 @@
-"""scores.json: how a run did on the test, and what its answers are decided by.
+"""The schema of scores.json: the scores of a run on the test set, and its decision thresholds.
 
-`null` stands for a number that is undefined, such as a score of pairs that are all of one kind.
+`null` is an undefined number, such as a score of pairs that are all same or all different.
 """
 
 from typing import Annotated, Literal, Self
@@ -13,7 +13,7 @@ Difficulty = Literal["easy", "medium", "hard"]
 
 
 class Entry(Part):
-    """A score with its 95 % interval, where it has one."""
+    """A score and its 95 % interval, if it has one."""
 
     value: float | None
     low: float | None
@@ -27,7 +27,7 @@ class Entry(Part):
 
 
 class Answered(Part):
-    """How answers err by their confidence, as `calibration.risk_coverage` gives it."""
+    """Risk and coverage by confidence threshold, as returned by `calibration.risk_coverage`."""
 
     least: list[Share]
     coverage: list[Share]
@@ -41,7 +41,7 @@ class Answered(Part):
 
 
 class Decision(Part):
-    """temperature: of a classifier; the others of a verifier. Earlier versions of kcars wrote fewer of them."""
+    """temperature: for a classifier; the others for a verifier. Earlier versions of kcars wrote fewer of them."""
 
     temperature: PositiveFloat | None = None
     threshold: float | None = None
@@ -51,7 +51,7 @@ class Decision(Part):
 
 
 class Adjusted(Part):
-    """The head that was put in the place of the learned one; tau: what validation chose, none for class means."""
+    """The head that replaced the trained one; tau: chosen by validation, missing for class means."""
 
     kind: Literal["logits", "tau_norm", "class_means"]
     tau: float | None = None
@@ -64,7 +64,7 @@ class Adjusted(Part):
 
 
 class Files(Part):
-    """Names of what answers are taken by, as `score_files` chooses them."""
+    """Names of the files used for prediction, as chosen by `score_files`."""
 
     metric: Literal["metric.npz", "metric.other.npz"] = "metric.npz"
     head: Literal["head.npz", "head.other.npz"] = "head.npz"
@@ -87,14 +87,14 @@ class Cost(Part):
 
 
 class Views(Part):
-    """Of each photo, whose outputs the mean was taken over."""
+    """Views of each photo over which outputs were averaged."""
 
     mirror: bool
     shift: Annotated[float, Field(ge=0, lt=1)]
 
 
 class ScoresFile(Part):
-    """The latest keys are optional, as runs that were scored before lack them."""
+    """The whole file; newer keys are optional, because earlier versions did not write them."""
 
     protocol: Literal["honest", "paper"]
     strategy: str

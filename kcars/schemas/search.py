@@ -1,4 +1,4 @@
-"""search.json: what a search tries, and its trials so far."""
+"""The schema of search.json: a hyperparameter search and its trials."""
 
 from typing import Literal, Self
 
@@ -33,7 +33,7 @@ class SearchFile(Part):
     @model_validator(mode="after")
     def _numbered_from_1(self) -> Self:
         if [trial.number for trial in self.trials] != list(range(1, len(self.trials) + 1)):
-            raise ValueError("trials are not numbered from 1 on")
+            raise ValueError("trials are not numbered consecutively from 1")
         if any(trial.state == "running" for trial in self.trials[:-1]):
             raise ValueError("only the last trial may be running")
         return self

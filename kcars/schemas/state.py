@@ -1,6 +1,6 @@
-"""The facts in state.npz: what callbacks remember between two steps.
+"""The schemas of the facts in state.npz: the state of callbacks between two steps.
 
-Numbers may be infinite, such as the best score before the first.
+Numbers may be infinite, such as the best score before the first one.
 """
 
 import math
@@ -10,18 +10,18 @@ from pydantic import AfterValidator, ConfigDict, Field, NonNegativeFloat, NonNeg
 
 from kcars.schemas import Part
 
-LARGEST = 3.4028234663852886e38  # Of float32, in which TensorBoard keeps what the history holds.
+LARGEST = 3.4028234663852886e38  # Of float32, in which TensorBoard stores the history.
 
 
 def _fits_float32(number: float) -> float:
     if LARGEST < abs(number) < math.inf:
-        raise ValueError("float32 does not hold it")
+        raise ValueError("exceeds the range of float32")
     return number
 
 
 def _is_one(number: float) -> float:
     if math.isnan(number):
-        raise ValueError("a number is expected")
+        raise ValueError("expected a number")
     return number
 
 
@@ -35,7 +35,7 @@ class _Remembered(Part):
 
 
 class StateFacts(_Remembered):
-    """step: steps done."""
+    """step: number of completed steps."""
 
     format: Literal[1]
     step: NonNegativeInt
@@ -79,7 +79,7 @@ class AveragedFacts(_Remembered):
 
 
 class RowsFacts(_Remembered):
-    """Rows of a table, each of which begins with its epoch."""
+    """Rows of a table; each begins with its epoch."""
 
     rows: list[Annotated[list[Cell], Field(min_length=2)]]
 

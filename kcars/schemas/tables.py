@@ -1,4 +1,4 @@
-"""The CSV files of a run folder: which columns each has, and what stands in them."""
+"""The schemas of the CSV files in a run folder: their columns and values."""
 
 import csv
 import io
@@ -12,15 +12,15 @@ from kcars.core.errors import KcarsError
 from kcars.core.limits import limits
 from kcars.schemas import Part, checked
 
-CELL_CHARACTERS = 2**20  # Of a cell; a map has about 300.
+CELL_CHARACTERS = 2**20  # Maximum length of a cell; a map has about 300.
 
 
 def _number(cell: str) -> float:
-    """As `float` reads it; an empty cell is undefined."""
+    """The number in a cell, nan for an empty one."""
     try:
         return float(cell or "nan")
     except ValueError:
-        raise ValueError("a number is expected") from None
+        raise ValueError("expected a number") from None
 
 
 Number = Annotated[float, BeforeValidator(_number)]
@@ -35,7 +35,7 @@ class _Table(Part):
 
 
 class History(_Table):
-    """An epoch a row, numbered from 1; other columns are numbers too."""
+    """One row per epoch, numbered from 1; additional columns are numbers too."""
 
     epoch: list[Whole]
 
@@ -117,16 +117,14 @@ TABLES = {
 
 
 def columns_in(text: str, path: Path, remedy: str) -> dict[str, list[str]]:
-    """Columns of a table by name, as its schema says; KcarsError with the remedy where it is damaged."""
-    if text.count(",") + text.count("\n") > limits().table_cells:  # A cell takes 60 bytes of memory, and 2 of the file.
-        raise KcarsError(
-            f"{path}: has more than {limits().table_cells:,} cells, of which no more are read (table_cells)"
-        )
+    """Columns of a table by name, checked by its schema; raises KcarsError with the remedy if it is damaged."""
+    if text.count(",") + text.count("\n") > limits().table_cells:  # A cell takes 60 bytes of memory and 2 of the file.
+        raise KcarsError(f"{path}: has more than {limits().table_cells:,} cells, the limit (table_cells)")
     csv.field_size_limit(CELL_CHARACTERS)
     try:
         head, *rows = ([*map(restored, row)] for row in csv.reader(io.StringIO(text, newline="")))
         if len(set(head)) != len(head):
-            raise ValueError("a column stands twice")
+            raise ValueError("a column is given twice")
         columns = (
             dict(zip(head, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in head}
         )

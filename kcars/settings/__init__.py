@@ -1,4 +1,4 @@
-"""What can be set: every section of a strategy, its ranges, its defaults, and what does not fit together."""
+"""The settings of a strategy: sections, ranges, defaults, and checks of settings that conflict."""
 
 from kcars.core.base_settings import Settings
 from kcars.losses.catalogue import LOSSES
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _with_all_losses() -> None:
-    """Settings are made of the losses that there are: they are made anew where one is registered later."""
+    """Rebuilds the settings classes whenever a loss is registered."""
     SecondLossSettings.model_rebuild(force=True)
     Strategy.model_rebuild(force=True)
 

@@ -1,4 +1,4 @@
-"""Which settings change what: a setting's `affects`, or its section's where it says none."""
+"""Lists settings by what they affect: a setting's `affects`, or that of its section by default."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -10,9 +10,9 @@ from kcars.settings.whole import Strategy
 
 
 def names_that_affect(*what: str) -> frozenset[str]:
-    """Names of settings and sections, such as `train.epochs`, that change one of EFFECTS; former names too.
+    """Names of the settings and sections, such as `train.epochs`, that affect one of EFFECTS, with former names.
 
-    Settings of a loss, which its name decides, are not among them: they change the weights.
+    The settings of a loss, which depend on its name, are not included: they affect the weights.
     """
     found = {name for name, effect in _effects().items() if effect in what}
     return frozenset(found | {old for old, new in RENAMED.items() if new in found})

@@ -1,4 +1,4 @@
-"""What chooses an epoch, and how the test is scored."""
+"""Settings of validation and of scoring on the test set."""
 
 from typing import Literal
 
@@ -10,40 +10,38 @@ from kcars.core.base_settings import Settings, affects, of_task
 class EvaluateSettings(Settings):
     protocol: Literal["honest", "paper"] = Field(
         default="honest",
-        description="paper: epoch and threshold are chosen on the test itself, for comparison with the paper",
+        description="paper: choose epoch and threshold on the test set itself, for comparison with the paper",
     )
     distance: Literal["euclidean", "whitened", "lda", "weighted_lda"] = Field(
         default="euclidean",
-        description="verification: distances of embeddings as they are, or after whitening how photos of one class differ, "
-        "or after linear discriminant analysis, also with each direction weighted by how well it separates, fitted on the "
-        "training photos; where folds validate, as they are",
+        description="verification: Euclidean distance of the embeddings, as they are, after within-class whitening, or "
+        "after linear discriminant analysis, in weighted_lda with each direction weighted by how well it separates classes; "
+        "fitted on the training photos; with folds the embeddings are used as they are",
         json_schema_extra=affects("scoring") | of_task("verify"),
     )
     adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(
         default="none",
-        description="classification, after training: logits less tau times the logarithm of class frequencies, or class "
-        "weights divided by their norm to the power of tau, where validation chooses tau; or the class whose training "
-        "photos' mean has the smallest angle to a photo",
+        description="classification, after training: logits: subtract tau times the logarithm of the class frequencies; "
+        "tau_norm: divide the class weights by their norm to the power of tau; validation chooses tau; class_means: choose "
+        "the class with the smallest angle between the photo and the mean of its training photos",
         json_schema_extra=affects("scoring") | of_task("classify"),
     )
-    mirror: bool = Field(default=True, description="average the outputs of each photo and of its mirror image")
+    mirror: bool = Field(default=True, description="average the outputs over each photo and its mirror image")
     shift: float = Field(
         default=0.0,
         ge=0,
         le=0.25,
-        description="average them also over the photo moved left, right, up and down by this share of its side; 0: not",
+        description="average the outputs also over the photo shifted left, right, up and down by this share of its side; 0: off",
         json_schema_extra=affects("scoring"),
     )
-    batch: int = Field(
-        default=128, ge=1, le=100_000, description="photos at a time through the network; scores do not depend on it"
-    )
+    batch: int = Field(default=128, ge=1, le=100_000, description="photos per forward pass; scores do not depend on it")
     validation_share: float = Field(default=0.1, gt=0, lt=0.5, description="classification: share of the training list")
-    validation_models: int = Field(default=8, ge=4, description="verification: models held out, at least 2 a make")
+    validation_models: int = Field(default=8, ge=4, description="verification: models held out, at least 2 per make")
     folds: int | None = Field(
         default=None,
         ge=0,
         le=20,
-        description="verification: folds by make instead; 4 where fewer than 60 models train; 0: none",
+        description="verification: cross-validation folds by make instead; 4 if fewer than 60 models train; 0: none",
     )
     validation_pairs: int = Field(default=3000, ge=10, le=10_000_000, description="pairs drawn for each difficulty")
     resamples: int = Field(

@@ -1,20 +1,20 @@
-"""What does not fit together in a strategy: each function raises ValueError with the setting and what is allowed."""
+"""Checks for conflicting settings: each function raises ValueError with the setting and the allowed values."""
 
 from kcars.backbones.catalogue import BACKBONES, those
 from kcars.losses.catalogue import LOSSES, those_for, those_of
 from kcars.settings.model import ModelSettings
 
 UNIT_VECTORS = {"cosines", "vectors"}
-"""What losses of a verifier take of a batch of photos, of `losses.catalogue.TAKEN`."""
+"""Inputs of the losses of a verifier of photos, from `losses.catalogue.TAKEN`."""
 
 
 def _takes(strategy) -> set[str]:
-    """What the strategy's loss can take, of `losses.catalogue.TAKEN`."""
+    """Inputs that the strategy's loss accepts, from `losses.catalogue.TAKEN`."""
     return set(LOSSES[strategy.loss.name].takes)
 
 
 def _task_fits(strategy) -> None:
-    """Settings that say their task (`of_task`) have their default in another."""
+    """Settings of one task (`of_task`) must keep their default in the other."""
     for section, settings in strategy:
         for name, field in getattr(type(settings), "model_fields", {}).items():
             task, value = (field.json_schema_extra or {}).get("task", strategy.task), getattr(settings, name)
@@ -48,38 +48,44 @@ def _loss_fits(strategy) -> None:
         raise ValueError("data.order pairs belongs to task verify")
     if name not in allowed:
         order = "pairs" if pairs else "plain or pk"
-        raise ValueError(f"loss {name} does not go with task {task} and data.order {order}; {', '.join(allowed)} do")
+        raise ValueError(
+            f"loss {name} does not support task {task} with data.order {order}; choose one of {', '.join(allowed)}"
+        )
     if strategy.model.head == "linear" and not pairs and _takes(strategy) & UNIT_VECTORS:
         raise ValueError(
-            f"loss {name} with data.order {strategy.data.order} takes unit vectors: model.head neck or two_layers"
+            f"loss {name} with data.order {strategy.data.order} needs unit vectors: set model.head to neck or two_layers"
         )
     if "scaled_cosines" in loss.takes and strategy.model.auxiliary:
-        raise ValueError(f"model.auxiliary: its head gives no cosines, which loss {name} takes")
+        raise ValueError(f"model.auxiliary: the auxiliary head outputs no cosines, which loss {name} needs")
     if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
-        raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same; give two numbers instead")
+        raise ValueError("loss.alpha inverse_frequency: half of all pairs are the same class; set two numbers instead")
     if (strategy.second_loss or "vectors" in loss.takes) and not pairs and strategy.data.order != "pk":
-        raise ValueError("a loss of all pairs of a batch needs several photos of a class in it: data.order pk")
+        raise ValueError(
+            "a loss over all pairs of a batch needs several photos per class in a batch: set data.order to pk"
+        )
     if strategy.second_loss and "cosines" not in loss.takes:
         raise ValueError(f"second_loss belongs to loss {' or '.join(those_of('cosines'))} of task verify")
     if (strategy.second_loss or ("vectors" in loss.takes and not pairs)) and strategy.train.gradient_accumulation > 1:
-        raise ValueError("train.gradient_accumulation: a loss of all pairs of a batch needs the batch in one part")
+        raise ValueError(
+            "train.gradient_accumulation: a loss over all pairs of a batch needs the whole batch in one step; set it to 1"
+        )
 
 
 def _data_fits(strategy) -> None:
     data, train = strategy.data, strategy.train
     if data.on_bad_photo == "skip" and data.cache == "off":
         raise ValueError(
-            "data.on_bad_photo skip needs data.cache disk or memory: bad photos are known once all are decoded"
+            "data.on_bad_photo skip needs data.cache disk or memory: bad photos are found when all photos are decoded"
         )
     if data.classes_per_make > 1 and (data.order != "pk" or strategy.learned != "model"):
         raise ValueError("data.classes_per_make belongs to data.order pk and target model, or data.classes model")
     if data.first_px and strategy.model.auxiliary:
-        raise ValueError("data.first_px: photos cannot grow with model.auxiliary")
+        raise ValueError("data.first_px: progressive resizing does not support model.auxiliary")
     if data.first_px and data.first_px >= data.size_px:
         raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
     smallest = BACKBONES[strategy.model.backbone].smallest_px
     if data.first_px and data.first_px < smallest:
-        raise ValueError(f"data.first_px {data.first_px}: {strategy.model.backbone} takes {smallest} and more")
+        raise ValueError(f"data.first_px {data.first_px}: {strategy.model.backbone} needs at least {smallest}")
     if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("data.mix belongs to task classify with loss cross_entropy")
     if data.order == "pk" and train.batch % data.photos_per_class:
@@ -88,7 +94,7 @@ def _data_fits(strategy) -> None:
         )
     if train.batch % train.gradient_accumulation or train.batch < 2 * train.gradient_accumulation:
         raise ValueError(
-            f"train.batch {train.batch} does not fall into {train.gradient_accumulation} equal parts of 2 or more "
+            f"train.batch {train.batch} cannot be split into {train.gradient_accumulation} equal parts of 2 or more "
             "(train.gradient_accumulation)"
         )
 
@@ -96,31 +102,32 @@ def _data_fits(strategy) -> None:
 def _training_fits(strategy) -> None:
     train, model = strategy.train, strategy.model
     if train.fine_tune and model.weights == "none":
-        raise ValueError("train.fine_tune: model.weights none leaves nothing to tune; name weights to begin with")
+        raise ValueError(
+            "train.fine_tune: there is nothing to fine-tune with model.weights none; choose initial weights"
+        )
     stages = len(BACKBONES[model.backbone].stages)
     if train.fine_tune and train.fine_tune.frozen_stages > stages:
         raise ValueError(
-            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {stages}"
+            f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {stages} stages"
         )
     if train.keep == "last" and train.early_stopping:
-        raise ValueError("train.early_stopping ends on a validation score, which train.keep last does not look at")
+        raise ValueError("train.early_stopping monitors a validation score, which train.keep last does not use")
     if not train.plateau:
         return
     if train.plateau.monitor == "val_loss" and not strategy.learns_pairs and _takes(strategy) & UNIT_VECTORS:
         raise ValueError(
-            f"loss {strategy.loss.name} has no val_loss on unseen models; let train.plateau.monitor be loss"
+            f"loss {strategy.loss.name} has no val_loss on unseen models; set train.plateau.monitor to loss"
         )
     if strategy.evaluate.folds:
-        raise ValueError("train.plateau follows a validation score, which training on everything after folds has not")
+        raise ValueError("train.plateau monitors a validation score; training on all photos after the folds has none")
     if train.schedule != "constant":
-        raise ValueError("train.plateau changes the rate itself: it needs train.schedule constant")
+        raise ValueError("train.plateau changes the learning rate itself: it needs train.schedule constant")
 
 
 def _evaluation_fits(strategy) -> None:
-    asked = strategy.evaluate
-    if asked.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
+    if strategy.evaluate.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
-            f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights are of one length; logits and class_means go with it"
+            f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights have the same norm; choose logits or class_means"
         )
 
 
@@ -129,24 +136,24 @@ def _balance_fits(strategy) -> None:
     if balance.sampling != "natural" and strategy.data.order != "plain":
         raise ValueError(f"balance.sampling {balance.sampling} belongs to data.order plain")
     if balance.begin and (balance.sampling, balance.weights) == ("natural", "none"):
-        raise ValueError(
-            "balance.begin: says when balance.sampling or balance.weights begin to count; ask for one of them"
-        )
+        raise ValueError("balance.begin: there is nothing to defer; set balance.sampling or balance.weights")
     if balance.weights != "none" and strategy.learns_pairs:
-        raise ValueError("balance.weights: pairs have no class; loss.alpha weighs different and same ones")
+        raise ValueError("balance.weights: pairs have no class; weight different and same pairs with loss.alpha")
     if balance.logit_adjustment and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("balance.logit_adjustment belongs to task classify with loss cross_entropy")
     if balance.augment and strategy.learns_pairs:
-        raise ValueError("balance.augment: belongs to data.order plain or pk")
+        raise ValueError("balance.augment belongs to data.order plain or pk")
 
 
 def _refuse_other_than_published(model: ModelSettings) -> None:
     wanted = BACKBONES[model.backbone].normalization
     if wanted is None:
-        raise ValueError(f"model.weights imagenet: {', '.join(those('imagenet'))} have them, not {model.backbone}")
+        raise ValueError(
+            f"model.weights imagenet: {model.backbone} has no ImageNet weights; {', '.join(those('imagenet'))} have"
+        )
     if (model.normalization, model.width, model.stem) != (wanted, 1, "standard"):
         raise ValueError(
-            f"model.weights imagenet of {model.backbone} need model.normalization {wanted}, width 1 and stem standard"
+            f"model.weights imagenet of {model.backbone} needs model.normalization {wanted}, width 1 and stem standard"
         )
 
 

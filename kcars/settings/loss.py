@@ -1,4 +1,4 @@
-"""The sections `loss` and `second_loss`, which have the settings of the loss that their name chooses."""
+"""The sections `loss` and `second_loss`: the name chooses the loss, which defines the other settings."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -10,24 +10,24 @@ from kcars.losses.catalogue import LOSSES
 
 
 class LossByName:
-    """For an annotated section: settings of one of the losses in the catalogue, by its name; of_batch: of those of all pairs of a batch."""
+    """Annotation of a section with the settings of one loss, chosen by name; of_batch: only losses over all pairs of a batch."""
 
     def __init__(self, of_batch: bool = False):
         self._of_batch = of_batch
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The union of the classes that the catalogue has when the schema is made."""
-        return handler.generate_schema(Annotated[Union[self.classes()], Field(discriminator="name")])  # noqa: UP007  Not known before.
+        """The union of the settings classes in the catalogue when the schema is built."""
+        return handler.generate_schema(Annotated[Union[self.classes()], Field(discriminator="name")])  # noqa: UP007  Known only at run time.
 
     def classes(self) -> tuple[type[Settings], ...]:
-        """Settings of each loss that the section takes."""
+        """Settings classes of the losses that the section accepts."""
         return tuple(loss.settings for loss in LOSSES.values() if loss.of_batch or not self._of_batch)
 
 
 if TYPE_CHECKING:
 
     class AnyLoss(Settings):
-        """Settings of some loss: its name, and what else it has."""
+        """Settings of any loss: its name and its own settings."""
 
         name: str
 
@@ -40,7 +40,7 @@ else:
 
 
 class SecondLossSettings(Settings):
-    """A loss of all pairs of a batch, added to the first."""
+    """A loss over all pairs of a batch, added to the first loss."""
 
-    weight: float = Field(default=0.5, gt=0, description="of the second loss; the first one's is 1")
+    weight: float = Field(default=0.5, gt=0, description="weight of the second loss; the first has weight 1")
     loss: BatchLossSettings

@@ -1,13 +1,13 @@
-"""Settings that had another name in an earlier version: files of that time are read as ever."""
+"""Settings that were renamed: files with former names can still be read."""
 
 from typing import Any
 
 RENAMED = {"evaluate.metric": "evaluate.distance"}
-"""Former name -> name, of settings of a section."""
+"""Former name -> present name of a setting."""
 
 
 def with_present_names(settings: Any) -> Any:
-    """Plain settings with former names replaced; a former name beside its present one stays, and is unknown."""
+    """Plain settings with former names replaced; a former name next to its present one is kept, and so is unknown."""
     for old, new in RENAMED.items():
         (section, before), (_, after) = old.split("."), new.split(".")
         values = settings.get(section) if isinstance(settings, dict) else None
@@ -18,7 +18,7 @@ def with_present_names(settings: Any) -> Any:
 
 
 def former_names(settings: Any) -> list[str]:
-    """Former names of settings that plain settings contain."""
+    """Former names that occur in plain settings."""
     found = (old.split(".") for old in RENAMED)
     sections = settings if isinstance(settings, dict) else {}
     return [f"{section}.{name}" for section, name in found if name in (sections.get(section) or ())]

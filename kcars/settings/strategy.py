@@ -1,4 +1,4 @@
-"""Strategies by name or file: strict YAML, checked key by key, with overrides and the paper's name law."""
+"""Loads strategies by name or file: strict YAML with overrides, and names as in the paper."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from kcars.settings.renamed import RENAMED, former_names, with_present_names
 from kcars.settings.strategy_yaml import TooMuch, load_yaml
 from kcars.untrusted.reading import read_bytes
 
-SHOWN = 200  # So many characters of a value in a message.
+SHOWN = 200  # Maximum characters of a value in a message.
 WHAT = "a strategy"
 
 
@@ -29,13 +29,13 @@ def json_schema() -> str:
 
 
 def configs_folder() -> Path:
-    """Where the strategies lie: inside the installed package, or beside it in a checkout."""
+    """The folder of the strategies: inside the installed package, or next to it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def strategy_files() -> dict[str, Path]:
-    """Name -> file of every shipped strategy; the paper's go by their bare acronym."""
+    """Name -> file of every shipped strategy; those of the paper are named by their acronym alone."""
     files = sorted(configs_folder().glob("*/*.yaml"))
     own = {"demo", "start", "best"}
     return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
@@ -44,9 +44,8 @@ def strategy_files() -> dict[str, Path]:
 def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None) -> Strategy:
     """The strategy of a shipped name or a YAML file, with `key.sub=value` overrides.
 
-    `fixed` (task, target, difficulty) come from the command line: they fill what the file leaves open; a file of
-    another task or target is an error, and so is a difficulty of task classify. Raises KcarsError with file, key and
-    value.
+    `fixed` (task, target, difficulty) come from the command line and apply where the file sets none. Raises KcarsError
+    with file, key and value, also for a file of another task or target and for a difficulty with task classify.
     """
     path = _find(name)
     settings = read_yaml(path, WHAT, _keys(()))
@@ -63,23 +62,23 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     )
     task = cast(dict, Strategy.model_fields["difficulty"].json_schema_extra)["task"]
     if fixed.get("difficulty") and strategy.task != task:
-        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task {task} has one")
+        raise KcarsError(f"--difficulty {fixed['difficulty']}: only task {task} has a difficulty")
     return strategy
 
 
 def changed_name(name: str, overrides: Sequence[str]) -> str:
-    """The name that a run tells: with the keys of the `key.sub=value` overrides, where there are some."""
+    """The name that a run reports: with the keys of any `key.sub=value` overrides."""
     changed = ", ".join(dict.fromkeys(text.partition("=")[0] for text in overrides))
     return name + (f" (changed: {changed})" if changed else "")
 
 
 def strategy_in(text: str, path: Path) -> Strategy:
-    """The Strategy in a file's text; KcarsError where it holds none."""
+    """The Strategy in a file's text; raises KcarsError if there is none."""
     return check(mapping_in(text, path, WHAT, _keys(())), str(path))
 
 
 def check(settings: dict, where: str) -> Strategy:
-    """A Strategy from plain settings; KcarsError `where: key: what is wrong (value)`."""
+    """A Strategy from plain settings; raises KcarsError `where: key: what is wrong (value)`."""
     try:
         return Strategy.model_validate(settings)
     except ValidationError as error:
@@ -100,7 +99,7 @@ def _find(name: str) -> Path:
 
 
 def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
-    """The mapping in a file; `what` it is and its keys are for the KcarsError where it holds none."""
+    """The mapping in a file; raises KcarsError with `what` and `keys` if the file holds something else."""
     try:
         text = read_bytes(path, limits().yaml_kib * 1024).decode()
     except UnicodeDecodeError as error:
@@ -109,19 +108,19 @@ def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
 
 
 def mapping_in(text: str, path: Path, what: str, keys: Sequence[str]) -> dict:
-    """As `read_yaml`, of a file's text."""
+    """As `read_yaml`, from a file's text."""
     settings = parse_yaml(text, path)
     if not isinstance(settings, dict):
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"
-        raise KcarsError(f"{path}: holds {kind}; {what} is a mapping of {', '.join(keys)}")
+        raise KcarsError(f"{path}: contains {kind}; {what} is a mapping of {', '.join(keys)}")
     return settings
 
 
 def parse_yaml(text: str, path: Path):
-    """What a file's text holds; KcarsError with the line where it is no YAML, or beyond the limits."""
+    """The content of a YAML text; raises KcarsError with the line if it is not YAML or exceeds the limits."""
     try:
         return load_yaml(text)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none.
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an invalid date or number.
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
@@ -129,15 +128,15 @@ def parse_yaml(text: str, path: Path):
 
 
 def override(settings: dict, overrides: Sequence[str]) -> None:
-    """Put `key.sub=value` texts into plain settings; KcarsError for one that is none."""
+    """Puts `key.sub=value` texts into plain settings; raises KcarsError for other texts."""
     for text in overrides:
         _override(settings, text)
 
 
 def _renamed(settings: dict, where: str) -> dict:
-    """Settings with their present names; a warning names each former one."""
+    """Settings with their present names; warns of each former name."""
     for name in former_names(settings):
-        warn(f"{where}: {name} is now called {RENAMED[name]}; the former name will go")
+        warn(f"{where}: {name} is now called {RENAMED[name]}; the former name is deprecated")
     return with_present_names(settings)
 
 
@@ -146,12 +145,12 @@ def _override(settings: dict, text: str) -> None:
     if not equals or not key:
         raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
     if key in RENAMED:
-        warn(f"--set {text}: {key} is now called {RENAMED[key]}; the former name will go")
+        warn(f"--set {text}: {key} is now called {RENAMED[key]}; the former name is deprecated")
     put(settings, RENAMED.get(key, key), value_of(value), f"--set {text}")
 
 
 def put(settings: dict, key: str, value, where: str) -> None:
-    """Put a value into plain settings at `key.sub`; KcarsError `where: ...` where a part of the key is no section."""
+    """Puts a value into plain settings at `key.sub`; raises KcarsError `where: ...` if a part of the key is not a section."""
     *sections, last = key.split(".")
     at = settings
     for section in sections:
@@ -164,7 +163,7 @@ def put(settings: dict, key: str, value, where: str) -> None:
 
 
 def value_of(text: str):
-    """What a text means in a strategy file; the text itself where it is no YAML. KcarsError where it is beyond the limits."""
+    """The value of a text in a strategy file, or the text itself if it is not YAML; raises KcarsError beyond the limits."""
     try:
         return load_yaml(text)
     except TooMuch as error:
@@ -176,18 +175,18 @@ def value_of(text: str):
 def _explain(error: ErrorDetails) -> str:
     location = [
         part for number, part in enumerate(error["loc"]) if not _is_tag(error["loc"], number)
-    ]  # pydantic names the loss in the place
+    ]  # pydantic's location includes the name of the loss.
     place = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         loss = next((part for number, part in enumerate(error["loc"]) if _is_tag(error["loc"], number)), "")
-        # A name alone leaves what was set of the loss that stood there.
-        of, anew = (f" of {loss}", "; --set 'loss={name: NAME}' sets a loss anew") if loss else ("", "")
-        return f"{place}: unknown setting{of}; known here: {', '.join(_keys(error['loc'][:-1]))}{anew}"
+        # Setting the name alone keeps the settings of the previous loss.
+        of, hint = (f" of {loss}", "; --set 'loss={name: NAME}' replaces the whole loss") if loss else ("", "")
+        return f"{place}: unknown setting{of}; choose one of {', '.join(_keys(error['loc'][:-1]))}{hint}"
     if error["type"] == "missing":
-        return f"{place}: is missing and has no default"
+        return f"{place}: required, but missing"
     if error["type"].startswith("union_tag"):
         found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
-        # A second loss has fewer than all.
+        # A second loss accepts only some losses.
         allowed = error.get("ctx", {}).get("expected_tags", ", ".join(LOSSES)).replace("'", "")
         return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
     taken = _field(error["loc"])
@@ -196,32 +195,30 @@ def _explain(error: ErrorDetails) -> str:
         given, found = error["input"], "nothing" if error["input"] is None else _shown(error["input"])
         example = _SECTIONS.get(str(location[-1]), "").format(given if str(given) in LOSSES else "NAME")
         such = f", such as {example}" if example else ""
-        return f"{place}: is a section of settings{such}, not a single value (found {found}){unset}"
+        return f"{place}: expected a section of settings{such}, not a single value (found {found}){unset}"
     if error["type"] in ("string_type", "string_too_short") and not error["input"]:
         if taken is not None and taken.default:
-            return (
-                f"{place}: takes a text (found nothing); its default is {taken.default}: --set {place}={taken.default}"
-            )
-        return f"""{place}: takes a text (found nothing); the empty one is "", as in --set '{place}=""'"""
+            return f"{place}: expected a text (found nothing); the default is {taken.default}: --set {place}={taken.default}"
+        return f"""{place}: expected a text (found nothing); for an empty text use --set '{place}=""'"""
     message = error["msg"].removeprefix("Value error, ")
     return f"{place}: {message} (found {_shown(error['input'])}){unset}" if place else message
 
 
 def _is_tag(location: tuple, number: int) -> bool:
-    """Whether a part of a place is no key, but the name of the loss whose settings follow."""
+    """Whether a part of a location is not a key but the name of a loss, before its settings."""
     return number > 0 and location[number - 1] == "loss" and location[number] in LOSSES
 
 
 def _shown(value: Any) -> str:
-    """A value in a message, cut where it is long."""
+    """A value as shown in a message, truncated to SHOWN characters."""
     try:
         text = repr(value)
-    except ValueError:  # A whole number of thousands of digits.
+    except ValueError:  # An integer of thousands of digits.
         return "a long number"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-# Of sections that are taken for single values, what they look like.
+# Examples of sections that are mistaken for single values.
 _SECTIONS = {"loss": "{{name: {}}}", "second_loss": "{{weight: 0.5, loss: {{name: multi_similarity}}}}"}
 
 
@@ -238,7 +235,7 @@ def _section(location: tuple):
 
 
 def _field(location: tuple):
-    """The field of the settings at a place; None where the place goes on within its value, such as a list's."""
+    """The settings field at a location; None for a location inside a value, such as a list's."""
     try:
         return _section(location[:-1]).model_fields[location[-1]]
     except (AttributeError, KeyError, IndexError):
@@ -246,7 +243,7 @@ def _field(location: tuple):
 
 
 def settings_of(model, part: str):
-    """What the section `part` of a settings class is made of; of a loss, whose name decides, the first."""
+    """The settings class of the section `part`; for a loss, whose class depends on its name, the first one."""
     annotation = model.model_fields[part].annotation
     choices = getattr(annotation, "__args__", ())  # of an optional section, such as PlateauSettings | None
     return next((choice for choice in choices if choice is not type(None)), annotation)
@@ -259,7 +256,7 @@ _ACRONYMS = {"classify": "{target}_{backbone}_{loss}_B{batch}", "verify": "Vr_{b
 
 
 def acronym(strategy: Strategy) -> str:
-    """The paper's name for a strategy, without the suffixes that tell its Table IV rows and SCR apart."""
+    """The paper's name for a strategy, without the suffixes that distinguish its Table IV rows and SCR."""
     return _ACRONYMS[strategy.task].format(
         target=_SHORT_TARGET[strategy.target],
         backbone=BACKBONES[strategy.model.backbone].short[strategy.task],

@@ -1,4 +1,4 @@
-"""YAML as strategy files are written: `1e-3` is a number, `on` and `off` are words, a key stands once, and a small file is a small thing."""
+"""Reads the YAML of strategy files: `1e-3` is a number, `on` and `off` are texts, keys are unique, sizes are limited."""
 
 import re
 
@@ -10,13 +10,13 @@ _PREFIX = "tag:yaml.org,2002:"
 
 
 class TooMuch(yaml.constructor.ConstructorError):
-    """A text that is longer, deeper, or with its aliases written out larger, than the limits allow."""
+    """Raised for a text that exceeds the limits of length, depth or, with aliases expanded, size."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Counts values while it reads, so that nothing is made of too many.
+    """Counts values while reading, and stops before too many are built.
 
-    `1:30` is a text and no number of minutes, as is `010`, which would be 8.
+    `1:30` and `010` are texts, not numbers in base 60 or 8.
     """
 
     yaml_implicit_resolvers = {
@@ -31,7 +31,7 @@ class _Loader(yaml.SafeLoader):
         self._depth, self._count, self._sizes = 0, 0, {}
 
     def compose_node(self, parent, index):
-        """As PyYAML's; an alias counts as all that it stands for."""
+        """As in PyYAML; an alias counts as the whole value that it refers to."""
         mark = self.peek_event().start_mark
         if self._depth >= limits().yaml_depth:
             raise TooMuch(None, None, f"is nested deeper than {limits().yaml_depth} levels (yaml_depth)", mark)
@@ -41,8 +41,8 @@ class _Loader(yaml.SafeLoader):
         alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self._depth -= 1
-        if alias and id(node) not in self._sizes:  # What it names is not yet whole.
-            raise TooMuch(None, None, "a value stands within itself", mark)
+        if alias and id(node) not in self._sizes:  # The value that it refers to is still being read.
+            raise TooMuch(None, None, "a value contains itself", mark)
         if not alias:
             self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _parts(node))
         if self._sizes[id(node)] > limits().yaml_nodes:
@@ -51,16 +51,16 @@ class _Loader(yaml.SafeLoader):
 
     def _refuse_more(self, mark) -> None:
         raise TooMuch(
-            None, None, f"holds more than {limits().yaml_nodes:,} values, aliases written out (yaml_nodes)", mark
+            None, None, f"contains more than {limits().yaml_nodes:,} values, with aliases expanded (yaml_nodes)", mark
         )
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no text", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key is not a text", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} is given twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -85,7 +85,7 @@ for _tag, _pattern, _first in (
 
 
 def load_yaml(text: str):
-    """What a text holds; yaml.YAMLError or ValueError where it is no YAML, TooMuch where it is beyond the limits."""
+    """The content of a text; raises yaml.YAMLError or ValueError if it is not YAML, TooMuch if it exceeds the limits."""
     if len(text) > limits().yaml_kib * 1024:
         raise TooMuch(None, None, f"is longer than {limits().yaml_kib:,} KiB (yaml_kib)")
     loader = _Loader(text)
@@ -96,8 +96,8 @@ def load_yaml(text: str):
         AttributeError,
         ArithmeticError,
         TypeError,
-    ) as error:  # PyYAML's, of a tag or escape that lies.
-        told = f"a value is not what it says that it is ({error})"
-        raise yaml.constructor.ConstructorError(None, None, told, loader.get_mark()) from None
+    ) as error:  # Raised by PyYAML for a wrong tag or escape.
+        message = f"a value does not match its tag ({error})"
+        raise yaml.constructor.ConstructorError(None, None, message, loader.get_mark()) from None
     finally:
         loader.dispose()

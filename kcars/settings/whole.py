@@ -1,4 +1,4 @@
-"""A whole strategy."""
+"""The whole strategy: all sections and the settings that belong to none."""
 
 from typing import Literal
 
@@ -19,28 +19,28 @@ DIFFICULTIES = ("easy", "medium", "hard")
 
 
 class Strategy(Settings):
-    """Everything that decides a run, but the dataset's place."""
+    """All settings of a run except the path of the dataset."""
 
     about: str = Field(
-        default="", description="one line that `kcars strategies` prints", json_schema_extra=affects("conditions")
+        default="", description="one-line summary for `kcars strategies`", json_schema_extra=affects("conditions")
     )
     task: Literal["classify", "verify"] = Field(
-        description="classify: name the make or model; verify: decide whether two photos show the same",
+        description="classify: predict the make or model; verify: decide whether two photos show the same make or model",
         json_schema_extra=affects("measurement"),
     )
     target: Literal["make", "model"] = Field(
-        default="model", description="the label that is predicted", json_schema_extra=affects("measurement")
+        default="model", description="label to predict or compare", json_schema_extra=affects("measurement")
     )
     difficulty: Literal["easy", "medium", "hard"] = Field(
         default="hard",
-        description="verify: whose validation pairs choose the best epoch; medium when the target is make",
+        description="verify: difficulty of the validation pairs that choose the best epoch; medium for target make",
         json_schema_extra=affects("measurement") | of_task("verify"),
     )
     data: DataSettings
     model: ModelSettings
     loss: LossSettings
     second_loss: SecondLossSettings | None = Field(
-        default=None, description="verify, order pk: added to a loss of cosines"
+        default=None, description="verify, order pk: a second loss, added to a loss of cosines"
     )
     balance: BalanceSettings = Field(default_factory=BalanceSettings)
     train: TrainSettings
@@ -54,24 +54,24 @@ class Strategy(Settings):
     @model_validator(mode="before")
     @classmethod
     def _difficulty_of_target(cls, settings):
-        # Hard pairs are all of one make: labelled by make, nothing is left to tell apart.
+        # All hard pairs are of the same make, so with target make they would all be the same.
         if isinstance(settings, dict) and settings.get("target") == "make" and "difficulty" not in settings:
             return {**settings, "difficulty": "medium"}
         return settings
 
     @property
     def learns_pairs(self) -> bool:
-        """Whether training learns from random pairs of photos, not from photos of classes."""
+        """Whether training uses random pairs of photos instead of photos with classes."""
         return self.data.order == "pairs"
 
     @property
     def learned(self) -> str:
-        """The classes that training learns, "make" or "model"; what is decided is the target, and random pairs are of that."""
+        """The classes used in training, "make" or "model"; evaluation and random pairs use the target."""
         return "model" if self.data.classes == "model" and not self.learns_pairs else self.target
 
     @property
     def monitored_difficulty(self) -> str:
-        """The difficulty whose pairs choose epoch and threshold: that of the strategy, where its labels are defined."""
+        """The difficulty of the pairs that choose epoch and threshold: the strategy's, or medium if that has no labels."""
         hard_by_make = self.target == "make" and self.difficulty == "hard" and self.evaluate.protocol == "honest"
         return "medium" if hard_by_make else self.difficulty
 

@@ -1,1 +1,1 @@
-"""The only ways in which what strangers made is opened: files, folders, ONNX and SavedModel graphs, weights."""
+"""The only package that opens untrusted input: files, folders, ONNX and SavedModel graphs, weights."""

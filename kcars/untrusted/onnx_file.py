@@ -1,4 +1,4 @@
-"""ONNX files: looked at before ONNX Runtime loads them, and loaded in one place, which alone imports it."""
+"""Checks ONNX files before ONNX Runtime loads them; the only module that imports ONNX Runtime."""
 
 import joblib
 import numpy as np
@@ -8,8 +8,8 @@ from kcars.core.errors import KcarsError
 from kcars.untrusted import protobuf
 from kcars.untrusted.protobuf import Value, named
 
-# What tf2onnx makes of kcars' networks, and what it may make of them in another version: none loops, reads or writes a file, or makes a
-# tensor of a size that its inputs do not have.
+# Operations that tf2onnx uses for kcars' networks, in any version: none of them loops, accesses a file, or creates a
+# tensor larger than its inputs.
 OPERATIONS = named(
     "Abs Add And AveragePool BatchNormalization Cast Clip Concat Constant Conv Div Dropout Equal Erf Exp Flatten Gather Gemm "
     "GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN Less LessOrEqual Log "
@@ -19,7 +19,7 @@ OPERATIONS = named(
 DOMAINS = ("", "ai.onnx")
 # Numbers of fields in onnx.proto.
 _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
-_MODEL_OTHERS = {1, 2, 3, 4, 5, 6, 8, 14, 26}  # Versions, who made it, metadata.
+_MODEL_OTHERS = {1, 2, 3, 4, 5, 6, 8, 14, 26}  # Versions, producer, metadata.
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _FUNCTION_NODE = 7
 _NODE_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
@@ -27,17 +27,17 @@ _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _ATTRIBUTE_SPARSE, _SPARSE_TENSORS = (22, 23), (1, 2)
 _TENSOR_TYPE, _TENSOR_FLOATS, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION, _TENSOR_DOUBLES = 2, 4, 9, 13, 14, 10
 _FLOATS = {1: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}
-MOST_DEPTH = 16  # Of graphs in graphs.
+MOST_DEPTH = 16  # Nested graphs.
 
 
 class Refused(ValueError):
-    """Something that a model may not have; the message says what, of "it"."""
+    """Raised for a model with a forbidden part, with a message whose subject is the model."""
 
 
 def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
-    """Refused for a model that reads other files, uses other operations, or has weights that are not finite; ValueError for no model.
+    """Raises Refused for a model that reads other files, uses other operations or has non-finite weights, ValueError for other content.
 
-    operations: those that are allowed, of ONNX alone; None for any that ONNX Runtime itself brings.
+    operations: the allowed operations of ONNX; None for all of ONNX Runtime.
     """
     graphs = 0
     for number, value in protobuf.fields(memoryview(content)):
@@ -48,16 +48,16 @@ def refuse_unsafe(content: bytes, operations: frozenset[str] | None) -> None:
             for node in protobuf.messages(value, _FUNCTION_NODE):
                 _refuse_node(node, operations, 0)
         elif number in (_MODEL_TRAINING, _MODEL_FUNCTIONS):
-            raise Refused("holds functions of its own; exports of kcars hold none")
+            raise Refused("contains functions; exports of kcars have none")
         elif number not in _MODEL_OTHERS:
-            raise Refused(f"has field {number}, which ONNX does not know")
+            raise Refused(f"has field {number}, which is not part of ONNX")
     if not graphs:
-        raise Refused("holds no graph")
+        raise Refused("contains no graph")
 
 
 def _refuse_graph(graph: Value, operations, depth: int) -> None:
     if depth > MOST_DEPTH or isinstance(graph, int):
-        raise Refused("its graphs are nested too deeply, or are none")
+        raise Refused("its graphs are damaged or nested too deeply")
     for number, value in protobuf.fields(graph):
         if number == _GRAPH_NODE:
             _refuse_node(value, operations, depth)
@@ -101,7 +101,7 @@ def _refuse_tensor(tensor: Value) -> None:
     kind, numbers = 0, []
     for number, value in protobuf.fields(tensor):
         if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
-            raise Refused("keeps weights in other files, which are not read; a model of one file is")
+            raise Refused("stores weights in other files, which are not read; use a model in one file")
         if number == _TENSOR_TYPE and isinstance(value, int):
             kind = value & 0xFFFFFFFF  # As an int32 is read.
         elif number in (_TENSOR_RAW, _TENSOR_FLOATS, _TENSOR_DOUBLES) and not isinstance(value, int):
@@ -113,25 +113,27 @@ def _refuse_tensor(tensor: Value) -> None:
 
 
 def session(content: bytes, what: str, operations: frozenset[str] | None, remedy: str):
-    """An InferenceSession on the processor over a model's bytes; KcarsError, which begins with `what`, where it is unsafe or damaged."""
+    """An InferenceSession on the CPU for a model's bytes; raises KcarsError, beginning with `what`, if it is unsafe or damaged."""
     onnxruntime = runtime(what)
     try:
         refuse_unsafe(content, operations)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = joblib.cpu_count()
-        options.log_severity_level = 4  # Errors are raised, and told by whoever asked.
+        options.log_severity_level = 4  # Errors are raised, and reported by the caller.
         options.add_session_config_entry(
             "session.load_model_format", "ONNX"
-        )  # No other format that these bytes could be, too.
-        # Otherwise it would print what went wrong, whatever stands in it, and try the same once more.
+        )  # Prevents interpretation as another format.
+        # The fallback prints the error to standard output and tries once more.
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # noqa: BLE001  ONNX Runtime's classes of errors have no public base.
-        told = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise KcarsError(f"{what}: {told if isinstance(error, Refused) else f'damaged ({told})'}; {remedy}") from None
+        message = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise KcarsError(
+            f"{what}: {message if isinstance(error, Refused) else f'damaged ({message})'}; {remedy}"
+        ) from None
 
 
 def runtime(what: str):
-    """ONNX Runtime as a module, without its telemetry; KcarsError where it is not installed."""
+    """ONNX Runtime as a module, without its telemetry; raises KcarsError if it is not installed."""
     telemetry.off()
     try:
         import onnxruntime

@@ -1,4 +1,4 @@
-"""Reads the wire format of protocol buffers, field by field and without a schema, so that a file can be looked at before a library loads it."""
+"""Reads the wire format of protocol buffers field by field, without a schema, to check files before a library loads them."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ MOST_KEY = 2**32 - 1
 
 
 def named(text: str) -> frozenset[str]:
-    """Names in a text, such as those of operations."""
+    """The space-separated names in a text, such as those of operations."""
     return frozenset(text.split())
 
 
@@ -19,8 +19,8 @@ Value = int | bytes | memoryview
 def fields(message: Value) -> Iterator[tuple[int, Value]]:
     """(field number, value) in the order of the message: an int for a varint, bytes for 4 or 8 of fixed size, a view of texts and messages.
 
-    A library passes over a field whose kind is not that of its schema; kinds are told apart so that its reader can. ValueError where the
-    message is cut off or is none.
+    Libraries skip a field whose kind differs from the schema; the kinds are distinct so that callers can do the same. Raises
+    ValueError if the message is truncated or invalid.
     """
     message = _view(message, "a message")
     place, end = 0, len(message)
@@ -40,14 +40,14 @@ def fields(message: Value) -> Iterator[tuple[int, Value]]:
         else:
             raise ValueError(f"a field of wire type {kind}")
         if size > end - place:
-            raise ValueError("a field that is cut off")
+            raise ValueError("a truncated field")
         value = message[place : place + size]
         yield number, value if kind == BYTES else bytes(value)
         place += size
 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
-    """(the number that begins at a place, the place behind it)."""
+    """(the number at a position, the position after it)."""
     number = 0
     for count in range(MOST_VARINT_BYTES):
         if place + count >= len(message):
@@ -56,20 +56,20 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
             return number & (2**64 - 1), place + count + 1
-    raise ValueError("a number that is cut off")
+    raise ValueError("a truncated number")
 
 
 def text(value: Value) -> str:
-    """A string field; ValueError where it is no text."""
+    """The text of a string field; raises ValueError if it is not UTF-8."""
     return bytes(_view(value, "a text")).decode("utf-8")
 
 
 def messages(message: Value, number: int) -> Iterator[memoryview]:
-    """The submessages of one field; ValueError where it holds something else."""
+    """The submessages of one field; raises ValueError if it contains something else."""
     return (_view(value, "a message") for found, value in fields(message) if found == number)
 
 
 def _view(value: Value, what: str) -> memoryview:
     if not isinstance(value, memoryview):
-        raise ValueError(f"a number in the place of {what}")
+        raise ValueError(f"a number instead of {what}")
     return value

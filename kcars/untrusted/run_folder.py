@@ -1,7 +1,7 @@
-"""The one way in which files of a run folder are opened, written and removed.
+"""The only module that opens, writes and removes files of a run folder.
 
-No link is followed, whatever it leads to; nothing but regular files of bounded size is read; and what answers depend on is
-compared with the SHA-256 that was recorded when it was written, in digests.json.
+Links are not followed; only regular files of bounded size are read; files on which predictions depend are compared with the
+SHA-256 in digests.json, recorded when they were written.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from kcars.untrusted.reading import MIB, array_in, arrays_in, json_in, opened, r
 
 DIGESTS = "digests.json"
 LOCK = ".lock"
-BACK = "put it back, or train anew"
-EVALUATE, RESUME = "kcars evaluate {folder} writes it anew", "kcars train --resume {folder} writes it anew"
+BACK = "restore it, or train again"
+EVALUATE, RESUME = "kcars evaluate {folder} rewrites it", "kcars train --resume {folder} rewrites it"
 REMEDIES = {
     "run.json": BACK,
     "classes.json": RESUME,
@@ -38,9 +38,9 @@ REMEDIES = {
     "learned_photos.csv": BACK,
     "photo_checksums.npy": BACK,
 }
-"""The files whose content is recorded, since answers depend on it, and what to do where one has changed."""
+"""The files with a recorded digest, because predictions depend on them, and the remedy if one has changed."""
 _MORE = {
-    "search.json": "put it back, or choose another --out",
+    "search.json": "restore it, or choose another --out",
     "history.csv": RESUME,
     "roc.csv": RESUME,
     "class_recall.csv": RESUME,
@@ -49,37 +49,37 @@ _MORE = {
 TRIES, PAUSE_SECONDS = (
     10,
     0.02,
-)  # A file and its digest are read one after the other while another process replaces both.
+)  # A file and its digest may be replaced by another process between reading both.
 
 DigestsFile = dict[str, list[str]]
 
 
 class RunFolder:
-    """Files by their names below `path`, with / between folders. The folder itself may be reached by a link."""
+    """Files by their names below `path`, with / between folders. The folder itself may be a link."""
 
     def __init__(self, path: Path):
         self.path = Path(path)
 
     def place(self, name: str) -> Path:
-        """Where a file or folder lies; KcarsError where it, or a folder on the way, is a link."""
+        """The path of a file or folder; raises KcarsError if it, or a parent folder in the run, is a link."""
         refuse_links(self.path, self.path / name)
         return self.path / name
 
     def has(self, name: str) -> bool:
-        """Whether the file is there; KcarsError where something else lies at its place."""
+        """Whether the file exists; raises KcarsError if its path is not a regular file."""
         if not os.path.lexists(place := self.place(name)):
             return False
         with opened(place):
             return True
 
     def remedy(self, name: str) -> str:
-        """What to do where a file is damaged."""
+        """What to do if a file is damaged."""
         return (REMEDIES | _MORE).get(name, EVALUATE).format(folder=self.path)
 
     # ---- reading ----
 
     def read_bytes(self, name: str, most_bytes: int) -> bytes:
-        """A file's content; KcarsError where it is not as it was written."""
+        """A file's content; raises KcarsError if it has changed since it was written."""
         content, unchanged = self._read(name, most_bytes)
         if not unchanged:
             raise self._changed(name)
@@ -91,9 +91,9 @@ class RunFolder:
             return content.decode()
 
     def read_json(self, name: str, schema: Any, before: Callable[[Any], None] = lambda found: None) -> Any:
-        """What a JSON file holds; KcarsError where it is not as its schema says, or not as it was written.
+        """The value in a JSON file; raises KcarsError if it does not match its schema or has changed since it was written.
 
-        before: called with what was found, before the schema is looked at.
+        before: called with the value before the schema is checked.
         """
         content, unchanged = self._read(name, limits().json_mib * MIB)
         with self._advising(name):
@@ -111,17 +111,17 @@ class RunFolder:
             found = arrays_in(io.BytesIO(content), self.path / name, names)
             for key, array in found.items():
                 if array.dtype.kind != "f" or not (abs(array) < math.inf).all():
-                    raise KcarsError(f"{self.path / name}: {key} holds what is not a finite number")
+                    raise KcarsError(f"{self.path / name}: {key} contains a number that is not finite")
         return found
 
     def read_array(self, name: str):
-        """The array of an .npy file."""
+        """The array in an .npy file."""
         content = self.read_bytes(name, limits().table_mib * MIB)
         with self._advising(name):
             return array_in(content, self.path / name)
 
     def sha256(self, name: str) -> str:
-        """Of a file's content, of at most `model_mib`; KcarsError where it is not as it was written."""
+        """SHA-256 of a file of at most `model_mib`; raises KcarsError if it has changed since it was written."""
         for _ in range(TRIES):
             with self._advising(name), opened(self.place(name), limits().model_mib * MIB) as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -131,7 +131,7 @@ class RunFolder:
         raise self._changed(name)
 
     def files(self, folder: str, pattern: str) -> list[str]:
-        """Names of the regular files directly in a folder, "" for the run folder itself, that match; sorted."""
+        """Sorted names of the regular files directly in a folder, "" for the run folder itself, that match the pattern."""
         place = self.place(folder) if folder else self.path
         if not place.is_dir():
             return []
@@ -144,7 +144,7 @@ class RunFolder:
     # ---- writing ----
 
     def folder(self, name: str) -> Path:
-        """A folder, made where it is missing; KcarsError where it, or one on the way, is a link or cannot be made."""
+        """A folder, created if missing; raises KcarsError if it, or a parent in the run, is a link or cannot be created."""
         place = self.place(name)
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ class RunFolder:
         return place
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """A whole file or none."""
+        """Write a file completely or not at all."""
         place = self.place(name)
         with self._replacing(name, hashlib.sha256(content).hexdigest()), written_whole(place, "wb") as file:
             file.write(content)
@@ -165,12 +165,12 @@ class RunFolder:
         self.write_text(name, json_text(value))
 
     def put(self, name: str, written: Path) -> None:
-        """Let a file that was written beside take its place; OSError where it cannot."""
+        """Move a temporary file to its final name; raises OSError if it cannot."""
         with self._replacing(name, sha256(written)):
             os.replace(written, self.place(name))
 
     def remove(self, name: str) -> None:
-        """Delete a file, where it is there; KcarsError where something else lies at its place."""
+        """Delete a file if it exists; raises KcarsError if its path is not a regular file."""
         if self.has(name):
             self.place(name).unlink()
 
@@ -178,7 +178,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def _replacing(self, name: str, digest: str) -> Iterator[None]:
-        """Two files cannot be replaced at one moment: meanwhile the old content is accepted, and the new."""
+        """Inside the block, the old and the new content are both accepted, because two files cannot be replaced at once."""
         if name not in REMEDIES:
             yield
             return
@@ -191,21 +191,21 @@ class RunFolder:
             self._write_digests(before | {name: [digest]})
 
     def _digest_of_old(self, name: str) -> list[str]:
-        """The digest of a file that is to be replaced; none where it is not there, or too large to be read by anyone."""
+        """The digest of a file that will be replaced; none if it does not exist or is too large to be read."""
         if not self.has(name) or os.stat(self.path / name).st_size > limits().model_mib * MIB:
             return []
         return [sha256(self.path / name)]
 
     def _digests(self) -> DigestsFile:
-        """File -> SHA-256 digests of what it may hold; none where an earlier kcars wrote the run."""
+        """File -> accepted SHA-256 digests; none for runs of earlier versions."""
         place = self.path / DIGESTS
         if not os.path.lexists(place):
             return {}
-        again = "put it back, or delete it, and the files of the run are read without a comparison"
+        again = "restore it, or delete it to read the files of the run without a comparison"
         try:
             text = read_bytes(place, MIB, self.path)
         except KcarsError:
-            if not os.path.lexists(place):  # Another process replaces the run.
+            if not os.path.lexists(place):  # Another process is replacing the run.
                 return {}
             raise
         digests = checked(DigestsFile, json_in(text.decode(errors="replace"), place), place, again)
@@ -224,7 +224,7 @@ class RunFolder:
         return not accepted or digest in accepted
 
     def _read(self, name: str, most_bytes: int) -> tuple[bytes, bool]:
-        """A file's content, and whether it is what was written."""
+        """A file's content, and whether it is unchanged."""
         for _ in range(TRIES):
             with self._advising(name):
                 content = read_bytes(self.path / name, most_bytes, self.path)
@@ -238,7 +238,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def _advising(self, name: str) -> Iterator[None]:
-        """Errors of the block say what to do."""
+        """Adds the remedy to errors of the block."""
         try:
             yield
         except UnicodeDecodeError as error:
@@ -249,6 +249,6 @@ class RunFolder:
 
 
 def _own_digest(digests: DigestsFile) -> list[str]:
-    """Of digests.json, which is recorded in itself: else its own change would be blamed on the file that it is about."""
+    """The digest of digests.json, stored in itself: otherwise its own changes would be blamed on another file."""
     others = {name: found for name, found in digests.items() if name != DIGESTS}
     return [hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()]

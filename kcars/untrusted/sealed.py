@@ -1,4 +1,4 @@
-"""A digest of its own content in a JSON file, so that a changed bit is noticed when it is read. It tells rot, not who wrote the file."""
+"""Stores a digest of a JSON file's content in the file, to detect damage. It does not authenticate the writer."""
 
 import hashlib
 import json
@@ -10,14 +10,14 @@ KEY = "content_sha256"
 
 
 def sealed(value: dict) -> dict:
-    """The same, with a digest of everything else in it."""
+    """A copy of the value with a digest of its content."""
     plain = json.loads(json_text(value))
     plain.pop(KEY, None)
     return plain | {KEY: _digest(plain)}
 
 
 def refuse_changed(value: dict, where, remedy: str) -> None:
-    """KcarsError where the content is not that of its digest; files of an earlier kcars have none and pass."""
+    """Raises KcarsError if the content does not match its digest; files of earlier versions have none and pass."""
     if KEY not in value:
         return
     try:

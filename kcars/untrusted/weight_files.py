@@ -1,4 +1,4 @@
-"""Files of weights that somebody else may have made: looked at before Keras or safetensors reads them."""
+"""Checks untrusted weight files before Keras or safetensors reads them."""
 
 import io
 from pathlib import Path
@@ -9,23 +9,23 @@ from kcars.core.limits import limits
 from kcars.untrusted.reading import MIB, json_in, opened, opened_zip
 
 KERAS_ENTRIES = {"metadata.json", "config.json", "model.weights.h5"}
-# Layers that hold code, which Keras' own safe mode refuses too.
+# Layers that contain code, which Keras' safe mode refuses too.
 CODE = {"Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer", "__lambda__"}
 PARTS = (
     "activations", "constraints", "dtype_policies", "initializers", "layers", "losses", "metrics", "models", "optimizers",
     "optimizers.schedules", "regularizers",
 )  # fmt: skip
 MODULES = {"keras", "builtins", *(f"keras.{part}" for part in PARTS)}
-INNER = ("keras.src.", "kcars.")  # Of these Keras makes layers and operations, and nothing else.
-MOST_DATASETS, DEEPEST = 100_000, 64  # With groups; of groups within groups.
+INNER = ("keras.src.", "kcars.")  # Keras creates only layers and operations from these.
+MOST_DATASETS, DEEPEST = 100_000, 64  # Datasets and groups; nested groups.
 
 
 class Refused(ValueError):
-    """What a file of weights may not hold."""
+    """Raised for forbidden content of a weight file."""
 
 
 def check(path: Path) -> None:
-    """KcarsError for what is no regular file, is too large, unpacks to too much, points into other files, or holds code."""
+    """Raises KcarsError for a file that is not regular, is too large, unpacks to too much, refers to other files, or contains code."""
     with opened(path, limits().model_mib * MIB) as file:
         try:
             if path.suffix == ".keras":
@@ -36,9 +36,9 @@ def check(path: Path) -> None:
             raise KcarsError(f"{path}: {error}") from None
         except (KcarsError, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001  HDF5, ZIP and its many ways of packing have errors of their own.
-            told = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise KcarsError(f"{path}: cannot be read as {path.suffix} ({told})") from None
+        except Exception as error:  # noqa: BLE001  HDF5, ZIP and its compression methods have their own errors.
+            message = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise KcarsError(f"{path}: cannot be read as {path.suffix} ({message})") from None
 
 
 def _keras(file: BinaryIO, path: Path) -> None:
@@ -46,10 +46,10 @@ def _keras(file: BinaryIO, path: Path) -> None:
         entries = archive.infolist()
         if strange := [entry.filename for entry in entries if entry.filename not in KERAS_ENTRIES]:
             raise Refused(
-                f"holds {strange[0][:80]!r}, which is not read; a .keras file holds {', '.join(sorted(KERAS_ENTRIES))}"
+                f"contains {strange[0][:80]!r}, which is not read; a .keras file contains {', '.join(sorted(KERAS_ENTRIES))}"
             )
         if len({entry.filename for entry in entries}) != len(entries):
-            raise Refused("holds an entry twice")
+            raise Refused("contains an entry twice")
         if (total := sum(entry.file_size for entry in entries)) > (most := limits().model_mib * MIB):
             raise Refused(f"unpacks to {total:,} bytes; at most {most:,} are read (model_mib)")
         if archive.getinfo("config.json").file_size > limits().json_mib * MIB:
@@ -59,10 +59,10 @@ def _keras(file: BinaryIO, path: Path) -> None:
 
 
 def _refuse_code(config) -> None:
-    """Refused where a part of a model's description is a layer of code, of another library, or a function of Keras' tools.
+    """Raises Refused if a model's configuration has a layer with code or of another library, or a function of Keras' tools.
 
-    Keras calls a function while it rebuilds a model, also one that fetches or writes a file. Of "builtins" it finds activations,
-    losses and the like alone.
+    Keras calls functions while it rebuilds a model, also those that download or write files. From "builtins" it resolves only
+    activations, losses and the like.
     """
     coming = [config]
     while coming:
@@ -70,29 +70,27 @@ def _refuse_code(config) -> None:
         if isinstance(part, dict):
             name, module = part.get("class_name"), part.get("module")
             if name in CODE:
-                raise Refused(f"cannot be loaded as .keras: it holds code ({name}), which is not run")
+                raise Refused(f"cannot be loaded as .keras: it contains code ({name}), which is not run")
             if isinstance(module, str) and module and module not in MODULES and not module.startswith(INNER):
-                raise Refused(
-                    f"cannot be loaded as .keras: it asks for the module {module[:80]!r}, which is not imported"
-                )
+                raise Refused(f"cannot be loaded as .keras: it needs the module {module[:80]!r}, which is not imported")
             if name == "function" and module != "builtins":
-                raise Refused("cannot be loaded as .keras: it calls a function that is no part of a network")
+                raise Refused("cannot be loaded as .keras: it calls a function that is not part of a network")
             coming += part.values()
         elif isinstance(part, list):
             coming += part
 
 
 def array_bytes(file) -> int:
-    """Bytes of all arrays of an HDF5 file, a path or an open file; Refused where it has links, or more than the limits allow."""
+    """Bytes of all arrays of an HDF5 file, a path or an open file; raises Refused if it has links or exceeds the limits."""
     import h5py
 
     numbers, seen, most, groups = 0, 0, limits().model_mib * MIB, set()
     with h5py.File(file, "r") as content:
-        coming: list[tuple[Any, int]] = [(content, 0)]  # Groups, whose stubs lack names and numbers.
+        coming: list[tuple[Any, int]] = [(content, 0)]  # Groups; h5py's stubs lack names and numbers.
         while coming:
             group, depth = coming.pop()
             if (place := h5py.h5o.get_info(group.id).addr) in groups or depth > DEEPEST:  # pyright: ignore[reportAttributeAccessIssue]  Its stubs lack it.
-                raise Refused(f"its {group.name[:80]!r} stands twice, or deeper than {DEEPEST} groups")
+                raise Refused(f"its {group.name[:80]!r} occurs twice, or deeper than {DEEPEST} groups")
             groups.add(place)
             for name in group:
                 seen += 1
@@ -105,7 +103,7 @@ def array_bytes(file) -> int:
                     numbers += _size(name, found)
                 if numbers > most or seen > MOST_DATASETS:
                     raise Refused(
-                        f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, which are not read (model_mib)"
+                        f"unpacks to more than {most:,} bytes or {MOST_DATASETS:,} arrays, the limit (model_mib)"
                     )
                 _refuse_packed(name, found)
                 _refuse_texts(name, found)
@@ -113,13 +111,13 @@ def array_bytes(file) -> int:
 
 
 def _size(name: str, found) -> int:
-    """Bytes of an array; Refused for what is none, or not of real numbers, or lies elsewhere."""
+    """Bytes of an array; raises Refused if it is not an array of real numbers in this file."""
     import h5py
 
     if not isinstance(found, h5py.Dataset) or found.shape is None or not _is_number(found.dtype):
         raise Refused(f"its {name[:80]!r} is no array of weights")
     if found.external or found.is_virtual:
-        raise Refused(f"its {name[:80]!r} lies in another file, which is not read")
+        raise Refused(f"its {name[:80]!r} is in another file, which is not read")
     return found.size * found.dtype.itemsize
 
 

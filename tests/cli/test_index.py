@@ -107,7 +107,7 @@ def test_unnamed_photos_are_clustered_without_the_model(enrolled, tmp_path):
     clusters = {row["cluster"] for row in table} - {""}
     assert f"{len(clusters)} clusters" in output and "noise: " in output
     assert len(list((tmp_path / "clusters").glob("cluster-*.jpg"))) == len(clusters)
-    assert "holds something already" in kcars(*arguments, "--out", tmp_path / "clusters", code=2)
+    assert "is not empty" in kcars(*arguments, "--out", tmp_path / "clusters", code=2)
 
 
 def test_adding_says_what_is_new(enrolled, photos):
@@ -177,9 +177,9 @@ def test_an_unreadable_photo_and_a_wrong_name_change_nothing(enrolled, tmp_path)
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     bad, none = tmp_path / "bad.jpg", tmp_path / "none.jpg"
     for command, told in (
-        (["enroll", enrolled, "Niva", bad], "no photo that can be decoded"),
-        (["add", enrolled, bad], "no photo that can be decoded"),
-        (["search", enrolled, bad], "no photo that can be decoded"),
+        (["enroll", enrolled, "Niva", bad], "not a photo that can be decoded"),
+        (["add", enrolled, bad], "not a photo that can be decoded"),
+        (["search", enrolled, bad], "not a photo that can be decoded"),
         (["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none], f"{none}: there is no such file"),
         (["search", enrolled, none], f"{none}: there is no such file"),
         (["enroll", enrolled, " ", bad], "NAME: ' ' cannot be one"),

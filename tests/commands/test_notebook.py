@@ -18,5 +18,5 @@ def test_every_cell_runs(small_runs, tmp_path):
     program = "\n".join("".join(cell["source"]) for cell in cells)
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path / "docs", capture_output=True, text=True)
     assert not done.returncode, done.stderr
-    assert "no photo that can be decoded" in done.stdout
+    assert "not a photo that can be decoded" in done.stdout
     assert len(done.stdout.splitlines()) == 1 + 4 + 2 + 1

@@ -25,9 +25,9 @@ def test_a_second_reading_starts_no_process(tmp_path, monkeypatch):
 
 def test_what_is_none_is_one_line(tmp_path):
     file = saved(tmp_path, numbers=np.eye(2))
-    with pytest.raises(KcarsError, match="it holds no variable names"):
+    with pytest.raises(KcarsError, match="it contains no variable names"):
         matlab.read_cells(file, "names")
-    with pytest.raises(KcarsError, match="numbers is no table of cells"):
+    with pytest.raises(KcarsError, match="numbers is not a cell array"):
         matlab.read_cells(file, "numbers")
     file.write_bytes(b"no matrix")
     with pytest.raises(KcarsError, match=r"a\.mat: cannot be read as a MATLAB file"):

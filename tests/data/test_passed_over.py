@@ -77,7 +77,7 @@ def test_commands_report_other_files(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     root = passed_over(tmp_path / "cars")
     _, _, err = run(*command, root)
-    told = f"{root}: 5 files passed over: .avif (4), .gif (1), such as audi/a1/5.GIF; no photo is read in fiat/127"
+    told = f"{root}: 5 files skipped: .avif (4), .gif (1), such as audi/a1/5.GIF; no photo is read in fiat/127"
     assert err.count(told) == 1
 
 
@@ -160,10 +160,10 @@ def test_splits_without_a_test_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("places", "told"),
     [
-        (("train/audi", "test/audi", "bmw"), "test reads as a split and stands beside class folders such as bmw"),
-        (("valid", "invalid"), "valid reads as a split"),
-        (("audi/train", "audi/test", "bmw/train"), "reads as a split and stands below a class folder"),
-        (("audi/a1/Train", "audi/a1/Val"), "reads as a split and stands below a class folder"),
+        (("train/audi", "test/audi", "bmw"), "test looks like a split and is next to class folders such as bmw"),
+        (("valid", "invalid"), "valid looks like a split"),
+        (("audi/train", "audi/test", "bmw/train"), "looks like a split and is below a class folder"),
+        (("audi/a1/Train", "audi/a1/Val"), "looks like a split and is below a class folder"),
     ],
 )
 def test_what_may_be_a_split_or_a_class_is_refused(tmp_path, places, told):
@@ -184,7 +184,7 @@ def test_names_that_look_alike_are_one_class(tmp_path, capsys, one, other):
     root = cars(tmp_path / "cars", f"{one}/1", f"{other}/2", "bmw/3")
     table = folders.read(root, "classify", DATA).table
     assert len(table.names["make"]) == 2 and len(table.names["model"]) == 3
-    assert "names that differ in case, blanks or Unicode form count as one" in capsys.readouterr().err
+    assert "names that differ in case, spaces or Unicode form are merged" in capsys.readouterr().err
     listed = tmp_path / "photos.csv"
     listed.write_text("path,make\n" + "".join(f'"cars/{path}",{path.split("/")[0]}\n' for path in walked(root).photos))
     assert len(manifest.read(listed, "classify", DATA).table.names["make"]) == 2
@@ -197,7 +197,7 @@ def test_names_are_composed_and_trimmed(tmp_path, capsys):
 
 
 def test_a_name_of_blanks_is_refused(tmp_path):
-    with pytest.raises(KcarsError, match="a name has more than blanks"):
+    with pytest.raises(KcarsError, match="a name must not be blank"):
         folders.read(cars(tmp_path, "audi", "  "), "classify", DATA)
 
 
@@ -249,7 +249,7 @@ def test_files_are_found_in_either_unicode_form(tmp_path, form):
 
 @pytest.mark.parametrize(
     ("listed", "told"),
-    [("a/0.JPG", "'a/0.jpg' is there, which differs from 'a/0.JPG' in upper and lower case"), ("A/0.jpg", "is there, which differs"),
+    [("a/0.JPG", "'a/0.jpg' exists, which differs from 'a/0.JPG' in upper and lower case"), ("A/0.jpg", "exists, which differs"),
      ("a\\0.jpg", "has backslashes; write / between folders")],
 )  # fmt: skip
 def test_what_a_list_means_is_said(tmp_path, listed, told, capsys):
@@ -295,7 +295,7 @@ def test_folders_that_hold_nothing_are_named(tmp_path, capsys):
     (tmp_path / "seat").mkdir()
     (tmp_path / "vw/.cache").mkdir(parents=True)
     folders.read(tmp_path, "classify", DATA)
-    assert "2 folders hold nothing: seat, vw" in capsys.readouterr().err
+    assert "2 empty folders: seat, vw" in capsys.readouterr().err
 
 
 def test_runs_are_not_written_among_class_folders(tmp_path, monkeypatch):
@@ -303,7 +303,7 @@ def test_runs_are_not_written_among_class_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in (["train", "--task", "classify"], ["tune", "--task", "classify"], ["reproduce", "table-1"]):
         code, _, err = run(*command, "--data", ".")
-        assert code == 2 and "lies in the dataset ., where its pictures would be read as photos" in err
+        assert code == 2 and "is in the dataset ., where its images would be read as photos" in err
         assert run(*command, "--data", ".", "--out", tmp_path / "audi/run")[0] == 2
     assert sorted(os.listdir(tmp_path)) == ["audi", "fiat"] and not (tmp_path / "audi/run").exists()
     for place in (tmp_path / ".runs", tmp_path.parent / "outside", tmp_path.parent / f"{tmp_path.name}-runs"):

@@ -64,4 +64,4 @@ def test_a_photo_that_cannot_be_read_leaves_nothing(datasets, tmp_path, monkeypa
 def test_a_filled_folder_is_refused(drawn, tmp_path):
     (tmp_path / "letter.txt").write_text("keep me")
     (line,) = kcars("data", "sample", tmp_path, "--data", drawn, code=2).splitlines()
-    assert line == f"kcars: OUT {tmp_path}: holds something already; name another folder"
+    assert line == f"kcars: OUT {tmp_path}: is not empty; choose another folder"

@@ -171,7 +171,7 @@ def test_colours_do_not_tell_the_model(drawn):
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(KcarsError, match="holds something already"):
+    with pytest.raises(KcarsError, match="is not empty"):
         draw(tmp_path, SMALL, progress=False, workers=1)
     assert (tmp_path / "mine.txt").read_text() == "keep"
 

@@ -114,7 +114,7 @@ def test_what_is_in_the_way_stays_and_a_failure_leaves_nothing(gallery, tmp_path
     numbers = np.zeros(6, int)
     (tmp_path / "out").mkdir()
     write_clusters(gallery, np.arange(6), numbers, tmp_path / "out")  # An empty folder is no hindrance.
-    with pytest.raises(KcarsError, match="holds something already"):
+    with pytest.raises(KcarsError, match="is not empty"):
         write_clusters(gallery, np.arange(6), numbers, tmp_path / "out")
 
     def full(*_):

@@ -80,7 +80,7 @@ def test_boxes_of_a_csv_take_the_place_of_those_of_the_layout(tree):
 def test_a_folder_that_is_none_or_empty_is_told(tmp_path):
     with pytest.raises(KcarsError, match="there is no such folder"):
         described(tmp_path / "none", True)
-    with pytest.raises(KcarsError, match="holds no photos"):
+    with pytest.raises(KcarsError, match="contains no photos"):
         described(tmp_path, True)
 
 
@@ -94,5 +94,5 @@ def test_photos_outside_of_the_folder_are_refused(coloured_cars, tmp_path, layou
         link = coloured_cars / ("Fiat/127/9.png" if layout == "class folders" else "Fiat/127/deeper/9.png")
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(tmp_path / "private/0.png")
-    with pytest.raises(KcarsError, match="leads out of this folder; photos must lie below it"):
+    with pytest.raises(KcarsError, match="leads out of this folder; photos must be below it"):
         described(coloured_cars, boxes=True)

@@ -114,7 +114,7 @@ def test_what_does_not_fit_together_is_one_line(tmp_path):
     (index / "index.json").write_text(json.dumps(facts))
     for file, content, told in (
         ("index.json", None, "is no index"),
-        ("index.json", b"{", "is no valid JSON"),
+        ("index.json", b"{", "is not valid JSON"),
         ("index.json", b'{"format": 9}', "format 9; this kcars reads 1"),
         ("index.json", b'{"format": 1}', "lacks model"),
         ("index.json", json.dumps(facts | {"model": {}}).encode(), r"lacks model\.place"),

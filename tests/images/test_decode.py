@@ -91,7 +91,7 @@ def test_both_jpeg_readers_give_the_same_bits(size_px, kind):
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 cut short"])
 def test_what_is_no_photo_is_one_line(tmp_path, content):
     (tmp_path / "a.jpg").write_bytes(content)
-    with pytest.raises(KcarsError, match=r"a\.jpg: no photo"):
+    with pytest.raises(KcarsError, match=r"a\.jpg: not a photo"):
         read_photo(tmp_path / "a.jpg", None, 32, "box", 0.1)
     with pytest.raises(KcarsError, match="cannot be read"):
         read_photo(tmp_path / "b.jpg", None, 32, "box", 0.1)

@@ -52,7 +52,7 @@ def test_the_key_follows_content_box_and_settings(index, tree):
 
 def test_a_bad_photo_leaves_nothing_behind(index):
     (index.root / index.paths[5]).write_bytes(b"no photo")
-    with pytest.raises(KcarsError, match="no photo"):
+    with pytest.raises(KcarsError, match="not a photo"):
         open_store(index, DATA, progress=False)
     file = store_file(index, DATA)
     assert [name for name in os.listdir(file.parent) if name.startswith(file.stem) and not name.endswith(".lock")] == []
@@ -74,7 +74,7 @@ def test_skipped_photos_are_told_and_a_later_stop_stops(index):
         assert opened.bad.tolist() == [5]
         assert not opened.read(np.array([5])).any()
         assert opened.read(np.array([4])).any()
-    with pytest.raises(KcarsError, match="1 of 24 photos are bad.*no photo"):
+    with pytest.raises(KcarsError, match="1 of 24 photos are bad.*not a photo"):
         open_store(index, DATA, progress=False)
 
 
@@ -95,7 +95,9 @@ def test_the_store_read_longest_ago_makes_room(index, monkeypatch, tmp_path):
     assert [file.is_file() for file in (*files, third.file)] == [True, False, True]
     for text in ("much", "nan", "-1"):
         monkeypatch.setenv("KCARS_CACHE_GIB", text)
-        with pytest.raises(KcarsError, match=f"KCARS_CACHE_GIB: '{text}' is no number of GiB; one from 0 on"):
+        with pytest.raises(
+            KcarsError, match=f"KCARS_CACHE_GIB: '{text}' is not a number of GiB; expected a number of at least 0"
+        ):
             open_store(index, sizes[1], progress=False)
     assert files[0].is_file() and third.file.is_file()
 
@@ -116,7 +118,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_no_half_store(index, monkeypatch
         return len(data)
 
     monkeypatch.setattr(module.os, "pwrite", full)
-    with pytest.raises(KcarsError, match=r"partial: cannot be written \(No space left on device\); make room"):
+    with pytest.raises(KcarsError, match=r"partial: cannot be written \(No space left on device\); free some space"):
         open_store(index, DATA, progress=False)
     file = store_file(index, DATA)
     assert [name for name in os.listdir(file.parent) if name.startswith(file.stem) and not name.endswith(".lock")] == []

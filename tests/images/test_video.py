@@ -128,7 +128,7 @@ def test_damage_does_not_end_a_video_in_silence(tmp_path, ending):
     file = spoiled(write(tmp_path / f"v{ending}", seconds=4, codec="MJPG" if ending == ".mp4" else None))
     *good, last = frames(file, 0.4)
     lost = re.search(
-        r"(\d+) (of its 100 frames cannot|frames are missing or cannot) be decoded; the others are read",
+        r"(\d+) (of its 100 frames cannot|frames are missing or cannot) be decoded; the others were read",
         str(last.fault),
     )
     assert lost and 10 <= int(lost[1]) <= 60
@@ -190,7 +190,7 @@ def test_a_mirrored_video_is_refused_and_no_turned_one(tmp_path, matrix, mirrore
     found = list(frames(path, 1.0))
     assert [photo.fault is not None for photo in found] == [mirrored]
     if mirrored:
-        assert "a.mp4: asks to be shown mirrored" in str(found[0].fault)
+        assert "a.mp4: is to be shown mirrored" in str(found[0].fault)
 
 
 def test_tries_are_bounded(tmp_path, monkeypatch):

@@ -111,7 +111,7 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
     out = ["--out", tmp_path / "why.png"]
     (tmp_path / "none.jpg").write_bytes(b"no photo")
     run = small_runs["classify"]
-    assert "no photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
+    assert "not a photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
     assert "cannot be read" in kcars("explain", run, tmp_path / "gone.jpg", *out, code=2)
     assert "is no run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
     assert "does not exist" in kcars("explain", tmp_path / "gone", photos[0], *out, code=2)
@@ -136,7 +136,7 @@ def test_classes_are_found_whatever_their_case_or_told_by_likeness():
 def test_keras_on_another_library_explains_nothing_and_says_so(small_runs, photos, tmp_path, monkeypatch, backend):
     monkeypatch.setenv("KERAS_BACKEND", backend)
     output = kcars("explain", small_runs["classify"], photos[0], "--out", tmp_path / "why.png", code=2)
-    assert output == f"kcars: KERAS_BACKEND={backend} gives no heat maps; only tensorflow does\n"
+    assert output == f"kcars: KERAS_BACKEND={backend} supports no heat maps; only tensorflow does\n"
     assert not list(tmp_path.iterdir())
 
 
@@ -150,7 +150,7 @@ def test_scored_on_another_library_a_run_has_no_maps_left_and_that_is_told(tmp_p
     for _ in range(2):
         keep_maps(run, *[None] * 5)
         assert capsys.readouterr().err == (
-            "KERAS_BACKEND=torch gives no heat maps; only tensorflow does: the report will have none\n"
+            "KERAS_BACKEND=torch supports no heat maps; only tensorflow does: the report will have none\n"
         )
     assert not list(tmp_path.iterdir())
 

@@ -74,7 +74,7 @@ def test_a_video_that_is_none_and_an_empty_folder_are_told(tmp_path):
     write_photo(tmp_path / "a.jpg")
     found = list(photos_of([tmp_path / name for name in ("v.mp4", "w.avi", "empty", "a.jpg")]))
     assert ["no video" in str(photo.fault) for photo in found] == [True, True, False, False]
-    assert "holds no photos" in str(found[2].fault)
+    assert "contains no photos" in str(found[2].fault)
     assert found[3].fault is None
 
 
@@ -122,7 +122,7 @@ def test_a_wrong_csv_of_boxes_is_told_with_its_line(tmp_path, text, told):
     ("listed", "why"),
     [
         ("b.jpg", ""),
-        ("A.jpg", "'a.jpg' is there, which differs from 'A.jpg'"),
+        ("A.jpg", "'a.jpg' exists, which differs from 'A.jpg'"),
         (".\\a.jpg", "has backslashes; write /"),
     ],
 )

@@ -91,7 +91,7 @@ def test_bad_photos_are_told_in_their_place_and_nothing_is_lost(exports, photos,
     assert [isinstance(answer, tuple) for answer in found] == [False, True, *[False] * (len(photos) - 1), True, True]
     assert "no photo" in str(found[1][1])
     assert [answer.photo for answer in found if not isinstance(answer, tuple)] == [str(file) for file in photos]
-    with pytest.raises(KcarsError, match="no photo"):
+    with pytest.raises(KcarsError, match="not a photo"):
         load(exports["classify"]).predict(asked)
 
 
@@ -150,7 +150,7 @@ def test_what_is_no_model_is_told(exports, tmp_path):
         with pytest.raises(KcarsError, match=told):
             load(broken)
     (broken / "card.json").write_text("{")
-    with pytest.raises(KcarsError, match=r"card\.json: is no valid JSON"):
+    with pytest.raises(KcarsError, match=r"card\.json: is not valid JSON"):
         load(broken)
     (broken / "card.json").write_text('{"format": 1}')
     with pytest.raises(KcarsError, match="lacks task"):
@@ -191,7 +191,7 @@ def test_a_bad_video_costs_no_answer(exports, photos, tmp_path):
         "predict", photos[0], tmp_path / "v.mp4", photos[1], "--model", exports["classify"], "--csv", "--top", 1
     )
     assert sum(str(file) in output for file in photos[:2]) == 2
-    assert "no video that can be decoded" in output
+    assert "not a video that can be decoded" in output
 
 
 def test_a_full_disk_behind_standard_output_is_one_line(exports, photos):

@@ -133,7 +133,7 @@ def test_fewer_than_two_groups_say_nothing_of_spread(pairs):
 def test_groups_of_another_length_are_refused():
     with pytest.raises(KcarsError, match="a left and a right group"):
         bootstrap.pair_intervals([0, 1], [0.1, 0.2], ([0, 1], [0]), 0.5, 10)
-    with pytest.raises(KcarsError, match="last axis is the pairs"):
+    with pytest.raises(KcarsError, match="expected pairs as the last axis"):
         bootstrap.pair_intervals([0, 1], [0.1, 0.2], ([0, 1, 1], [0, 1, 0]), 0.5, 10)
 
 

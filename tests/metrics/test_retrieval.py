@@ -80,7 +80,7 @@ def test_a_photo_without_others_of_its_label_counts_nowhere():
 
 
 def test_what_cannot_be_ranked_is_told():
-    with pytest.raises(KcarsError, match="one row and one label a photo"):
+    with pytest.raises(KcarsError, match="one row and one label per photo"):
         query_scores(np.zeros((3, 2)), np.zeros(2))
     with pytest.raises(KcarsError, match="nan or infinite"):
         query_scores(np.full((3, 2), np.nan), np.zeros(3))

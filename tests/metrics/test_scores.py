@@ -95,8 +95,8 @@ def test_no_photos_are_undefined():
     [
         ([0, 3], [0, 1], "from 0 to 3"),
         ([-1], [0], "from -1"),
-        ([0.5], [0], "whole"),
-        ([0], [0, 1], "one a label"),
+        ([0.5], [0], "integers"),
+        ([0], [0, 1], "one per label"),
     ],
 )
 def test_impossible_class_numbers_are_refused(labels, predicted, words):
@@ -107,7 +107,7 @@ def test_impossible_class_numbers_are_refused(labels, predicted, words):
 def test_wrong_shapes_and_nan_are_refused():
     with pytest.raises(KcarsError, match=r"expected \(photos, 4\)"):
         metrics.classification_scores(np.zeros((2, 3)), [0, 1], 4)
-    with pytest.raises(KcarsError, match="one row a photo"):
+    with pytest.raises(KcarsError, match="one row per photo"):
         metrics.label_ranks(np.zeros((2, 3)), [0])
     with pytest.raises(KcarsError, match="1 of 2 are nan"):
         metrics.label_ranks(np.array([[np.nan, 1]]), [0])
@@ -210,13 +210,13 @@ def test_no_pairs_and_no_threshold_are_undefined():
 
 
 def test_impossible_pairs_are_refused():
-    with pytest.raises(KcarsError, match="one of each a pair"):
+    with pytest.raises(KcarsError, match="one of each per pair"):
         metrics.roc_auc([0, 1], [0.5])
     with pytest.raises(KcarsError, match="1 of 2 are nan or infinite"):
         metrics.roc_auc([0, 1], [0.5, np.inf])
     with pytest.raises(KcarsError, match="allowed are 1"):
         metrics.roc_auc([0, 2], [0.5, 0.6])
-    with pytest.raises(KcarsError, match="last axis is the pairs"):
+    with pytest.raises(KcarsError, match="expected pairs as the last axis"):
         metrics.roc_auc([0, 1], [0.5, 0.6], [[1.0], [2.0]])
 
 

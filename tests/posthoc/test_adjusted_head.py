@@ -115,7 +115,7 @@ def adjusted(undrawn, small_runs, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TAUS, "logits", np.array([1.5]))  # Whatever so small a run's validation would choose.
         output = kcars("train", "--resume", run, "--set", "evaluate.adjust=logits")
-    assert "logits: less 1.5 times the logarithm of class frequencies, which was chosen on validation" in output
+    assert "logits: minus 1.5 times the logarithm of class frequencies, chosen on validation" in output
     return run
 
 
@@ -152,7 +152,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
     (adjusted / FILE).rename(tmp_path / FILE)
     try:
         told = kcars("predict", photos[0], "--model", adjusted, code=2)
-        assert f"kcars evaluate {adjusted} writes it anew" in told
+        assert f"kcars evaluate {adjusted} rewrites it" in told
     finally:
         (tmp_path / FILE).rename(adjusted / FILE)
 
@@ -160,7 +160,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
 def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn, tmp_path):
     run = shutil.copytree(small_runs["classify"], tmp_path / "run")
     output = kcars("train", "--resume", run, "--set", "evaluate.adjust=class_means")
-    assert "by the angle to each class's mean, as training photos have it" in output
+    assert "angle to the mean of each class's training photos" in output
     opened = Run.open(run)
     assert opened.scores()["adjusted"] == {"kind": "class_means", "tau": None}
     pixels = RANDOM.integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
@@ -169,7 +169,7 @@ def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn
     head = AdjustedHead.chosen(opened.scores()["adjusted"], run)
     np.testing.assert_allclose(np.asarray(network(pixels)["model"]), head.logits(features), atol=1e-4)
     kcars("report", run)
-    assert "by the angle to each class" in (run / "report.html").read_text()
+    assert "angle to the mean of each class" in (run / "report.html").read_text()
     kcars("export", run, "--out", tmp_path / "export", "--format", "onnx,litert", "--photos", 12)
     photos = sorted((drawn / "image").rglob("*.jpg"))[:3]
     for own, other in zip(*(load(place).predict(photos) for place in (run, tmp_path / "export")), strict=True):
@@ -189,4 +189,4 @@ def test_what_cannot_be_adjusted_is_one_line(drawn, tmp_path):
     told = kcars("train", "--task", "verify", *train, *small("evaluate.adjust=logits"), code=2)
     assert "evaluate.adjust logits belongs to task classify" in told
     settings = small("evaluate.adjust=tau_norm", "loss={name: ldam}")
-    assert "all class weights are of one length" in kcars("train", "--task", "classify", *train, *settings, code=2)
+    assert "all class weights have the same norm" in kcars("train", "--task", "classify", *train, *settings, code=2)

@@ -47,7 +47,7 @@ def test_checksums_that_are_damaged_build_a_store_anew(index, capsys):
         sums.write_bytes(bad)
         assert (stored(index).read(np.arange(len(index))) == pixels).all()
         assert sums.read_bytes() == good
-        assert "is damaged, and is built again\n" in capsys.readouterr().err
+        assert "is damaged and is rebuilt\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_store_of_another_size_is_built_anew(index):
 def test_pixels_that_have_changed_are_refused_and_say_what_to_do(index, cache):
     store, data = stored(index), DATA.model_copy(update={"cache": cache})
     flipped(store.file, 7 * 32 * 32 * 3 + 5)
-    with pytest.raises(KcarsError, match=r"\.pixels: is damaged; delete it, and it is built again"):
+    with pytest.raises(KcarsError, match=r"\.pixels: is damaged; delete it to rebuild it"):
         stored(index, data).read(np.arange(len(index)))
     store.file.unlink()
     assert stored(index, data).read(np.array([7])).any()

@@ -75,7 +75,7 @@ def test_packed_arrays_are_refused_before_they_are_unpacked(method):
         archive.writestr("mean.npy", npy("{}") + bytes(500))
     content = bytearray(bytes(4000) + file.getvalue())
     content[4043] ^= 0x5A  # Its unpacking fails.
-    with pytest.raises(KcarsError, match=r"metric.npz: 'mean' is packed"):
+    with pytest.raises(KcarsError, match=r"metric.npz: 'mean' is compressed"):
         arrays_in(io.BytesIO(content), Path("metric.npz"))
 
 
@@ -328,7 +328,7 @@ def test_a_json_file_of_too_many_values_is_refused_before_it_is_read(tmp_path):
     """Each empty list of three bytes took more than 60 bytes of memory."""
     (tmp_path / "scores.json").write_text('{"a":[' + "[]," * 2_000_000 + "[]]}")
     tracemalloc.start()
-    with pytest.raises(KcarsError, match="scores.json: holds too much; at most 1,000,000 values.*json_values"):
+    with pytest.raises(KcarsError, match="scores.json: contains too much; at most 1,000,000 values.*json_values"):
         read_json(tmp_path / "scores.json")
     assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
     tracemalloc.stop()
@@ -339,7 +339,7 @@ def test_a_json_file_of_too_many_values_is_refused_before_it_is_read(tmp_path):
 @pytest.mark.parametrize("text", ["words", "[1, 2]", "5", "", "null"])
 def test_settings_that_are_no_mapping_are_one_line(tmp_path, text):
     (tmp_path / "settings.yaml").write_text(text)
-    with pytest.raises(KcarsError, match=r"settings.yaml: holds .*; a strategy is a mapping of about, task"):
+    with pytest.raises(KcarsError, match=r"settings.yaml: contains .*; a strategy is a mapping of about, task"):
         Run(tmp_path).settings_file()
 
 

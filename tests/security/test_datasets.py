@@ -47,7 +47,7 @@ def test_what_stands_in_place_of_a_csv(cars, kind):
     in_place_of(cars / "photos.csv", kind)
     with pytest.raises(KcarsError, match=r"photos\.csv: is a (named pipe|device)"):
         source.load(cars, "classify", DATA)
-    with pytest.raises(KcarsError, match="is there already"):
+    with pytest.raises(KcarsError, match="exists already"):
         manifest.write(cars)
     (cars / "photos.csv").unlink()
     manifest.write(cars)
@@ -133,7 +133,7 @@ def test_a_matlab_file_takes_no_more_memory_than_it_may(tmp_path, monkeypatch):
     many.fill("")
     savemat(tmp_path / "cells.mat", {"names": many}, do_compression=True)
     assert (tmp_path / "cells.mat").stat().st_size < 2**20
-    with pytest.raises(KcarsError, match=r"takes more than 8 MiB of memory; KCARS_LIMITS"):
+    with pytest.raises(KcarsError, match=r"needs more than 8 MiB of memory; KCARS_LIMITS"):
         matlab.read_cells(tmp_path / "cells.mat", "names")
     bomb(tmp_path / "zeros.mat", 256)
     with pytest.raises(KcarsError, match=r"zeros\.mat: cannot be read as a MATLAB file"):
@@ -158,7 +158,7 @@ def test_a_list_that_is_called_a_video_is_none(tmp_path, text):
     """FFmpeg goes by the content: it would read other files, and addresses."""
     (tmp_path / "gate.mp4").write_text(text.format(secret=tmp_path / "secret.mp4"))
     (photo,) = photos_of([tmp_path / "gate.mp4"])
-    assert "no video that can be decoded; MP4" in str(photo.fault)
+    assert "not a video that can be decoded; MP4" in str(photo.fault)
 
 
 # ---- folders ----
@@ -291,14 +291,14 @@ def test_a_model_of_surveillance_is_a_number_that_fits(surveyed, number):
     if len(number) < 20:
         write_photo(surveyed / "image" / number / "a.jpg")
     (surveyed / surveillance.TRAIN).write_text(f"1/a.jpg\n{number}/a.jpg\n")
-    with pytest.raises(KcarsError, match=r"txt:2: .* is no photo path"):
+    with pytest.raises(KcarsError, match=r"txt:2: .* is not a photo path"):
         surveillance.read(surveyed, "classify", DATA)
 
 
 @pytest.mark.parametrize("colour", [10**12, -(10**12), "9" * 5000, "red"])
 def test_a_colour_is_a_number_that_fits(surveyed, colour):
     savemat(surveyed / surveillance.COLOURS, {"color_list": np.array([["1/a.jpg", colour]], object)})
-    with pytest.raises(KcarsError, match="color_list is no list of photo and colour number"):
+    with pytest.raises(KcarsError, match="color_list is not a list of photo and colour number"):
         surveillance.read(surveyed, "classify", DATA)
 
 
@@ -337,7 +337,7 @@ def test_a_cache_that_cannot_be_written_stops_no_reading(tree, tmp_path, monkeyp
     for command in (["check"], ["stats"], ["stats", "--all"], ["sample", "new"]):
         code, _, err = run("data", *command, "--data", tree.root)
         assert code in (0, 1), err
-        assert all("nothing is kept for the next time" in line for line in err.splitlines() if "cache" in line)
+        assert all("nothing is cached" in line for line in err.splitlines() if "cache" in line)
 
 
 def test_a_full_disk_of_temporary_files_is_blamed_and_no_other_place(tmp_path, monkeypatch):
@@ -368,5 +368,5 @@ def test_the_cache_is_read_where_it_cannot_be_written(tree, monkeypatch):
     everything = DataSettings(size_px=32, split="all")
     before = compcars.read(tree.root, "classify", everything)
     assert list((cache_place() / "indexes").glob("*.npz"))
-    monkeypatch.setattr(compcars, "_index", None)  # Reading again would fail.
+    monkeypatch.setattr(compcars, "_table", None)  # Reading again would fail.
     assert compcars.read(tree.root, "classify", everything).fingerprint() == before.fingerprint()

@@ -111,13 +111,13 @@ def test_objects_that_run_a_function_when_they_are_loaded_are_refused(tmp_path):
     lines = tf.lookup.TextFileInitializer(str(tmp_path / "names.txt"), tf.string, whole, tf.int64, number)
     table = tf.lookup.StaticHashTable(lines, -1)
     export = saved_export(tmp_path / "export", objects={"table": table})
-    refused(export, "holds assets, which is no part of an export")
+    refused(export, "contains assets, which is not part of an export")
     (export / "saved_model/1/assets/names.txt").unlink()
     write_card(export)
-    refused(export, "has assets or gradients of its own")
+    refused(export, "has assets or custom gradients")
     constants = tf.lookup.KeyValueTensorInitializer(["a"], [1.0])
     keys = saved_export(tmp_path / "keys", objects={"table": tf.lookup.StaticHashTable(constants, 0.0)})
-    refused(keys, r"uses the operation 'HashTableV2'|holds an object|a part 'table'")
+    refused(keys, r"uses the operation 'HashTableV2'|contains an object|a part 'table'")
 
 
 def changed_graph(export, change):
@@ -153,10 +153,10 @@ def test_other_graphs_that_the_loader_would_run_are_refused(tmp_path):
 
     for number, (change, told) in enumerate(
         (
-            (twice, "holds 2 graphs"),
+            (twice, "contains 2 graphs"),
             (without_objects, "has no objects"),
             (saver_that_is_run, "signature pixels, function __inference__traced_save|a function that stores variables"),
-            (any_message, "messages of any type"),
+            (any_message, "messages of arbitrary type"),
         )
     ):
         refused(changed_graph(saved_export(tmp_path / str(number)), change), told)
@@ -166,7 +166,7 @@ def test_links_and_other_files_in_a_saved_model_are_refused(tmp_path):
     export = saved_export(tmp_path / "export")
     folder = export / "saved_model/1"
     (folder / "saved_model.pbtxt").write_text("")
-    refused(export, "holds saved_model.pbtxt, which is no part of an export")
+    refused(export, "contains saved_model.pbtxt, which is not part of an export")
     (folder / "saved_model.pbtxt").unlink()
     (folder / "variables").rename(tmp_path / "elsewhere")
     (folder / "variables").symlink_to(tmp_path / "elsewhere")
@@ -201,11 +201,11 @@ def test_an_onnx_file_reads_no_other_file(tmp_path):
     (tmp_path / "secret").write_bytes(WEIGHTS.tobytes())
     external_data_helper.set_external_data(model.graph.initializer[0], str(tmp_path / "secret"))
     model.graph.initializer[0].ClearField("raw_data")
-    refused(onnx_export(tmp_path / "export", model), "keeps weights in other files, which are not read")
+    refused(onnx_export(tmp_path / "export", model), "stores weights in other files, which are not read")
     tensor = helper.make_tensor("value", TensorProto.FLOAT, [3, 3], WEIGHTS.tobytes(), raw=True)
     external_data_helper.set_external_data(tensor, "../secret")
     constant = onnx_model(more=[helper.make_node("Constant", [], ["also"], value=tensor)])
-    refused(onnx_export(tmp_path / "constant", constant), "keeps weights in other files")
+    refused(onnx_export(tmp_path / "constant", constant), "stores weights in other files")
 
 
 def test_operations_of_others_and_loops_are_named(tmp_path):
@@ -222,7 +222,7 @@ def test_a_file_of_two_formats_is_not_read_as_the_other(tmp_path):
     """ONNX Runtime knows a format of its own by four bytes in the file, which nobody would have looked at."""
     content = b"\x7a" + bytes([8]) + b"\0\0ORTM\0\0" + onnx_model().SerializeToString()
     assert content[4:8] == b"ORTM"
-    refused(onnx_export(tmp_path / "export", content), "has field 15, which ONNX does not know")
+    refused(onnx_export(tmp_path / "export", content), "has field 15, which is not part of ONNX")
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_cards_of_an_earlier_kcars_have_no_digests_and_are_read(tmp_path):
         ({"decision": {"temperature": -1.5}}, "decision.temperature"),
         ({"decision": {"temperature": "1"}}, "decision.temperature is '1': should be a valid number"),
         ({"decision": {"temperature": None}}, "decision.temperature"),
-        ({"decision": {"temperature": float("nan")}}, "NaN is no number of JSON"),
-        ({"decision": {"temperature": float("inf")}}, "Infinity is no number of JSON"),
+        ({"decision": {"temperature": float("nan")}}, "NaN is not a JSON number"),
+        ({"decision": {"temperature": float("inf")}}, "Infinity is not a JSON number"),
         ({"decision": []}, "decision is "),
         ({"decision": {"temperature": 1.0, "answered": {"least": [1], "risk": []}}}, "1 confidences for 0 risks"),
         ({"task": "both"}, "task is 'both'"),
@@ -293,7 +293,7 @@ def test_cards_of_an_earlier_kcars_have_no_digests_and_are_read(tmp_path):
         ({"classes": {"names": "abc", "makes": []}}, "classes.names is 'abc': should be a valid list"),
         ({"classes": {"names": [1, 2, 3], "makes": []}}, "classes.names.0 is 1: should be a valid string"),
         ({"classes": {"names": [], "makes": []}}, "classes.names is empty"),
-        ({"classes": {"names": NAMES, "makes": ["Fiat"]}}, "1 of them for 3 names"),
+        ({"classes": {"names": NAMES, "makes": ["Fiat"]}}, "1 makes for 3 names"),
         ({"classes": None}, "classes is None"),
         ({"input": card()["input"] | {"size_px": 100_000}}, "input.size_px is 100000"),
         ({"input": card()["input"] | {"size_px": 8.5}}, "input.size_px is 8.5"),
@@ -418,7 +418,7 @@ def test_a_detector_is_bounded_and_reads_no_other_file(tmp_path, monkeypatch):
     tensor = helper.make_tensor("value", TensorProto.FLOAT, [1], struct.pack("<f", 1), raw=True)
     external_data_helper.set_external_data(tensor, str(tmp_path / "secret"))
     more = [helper.make_node("Constant", [], ["also"], value=tensor)]
-    with pytest.raises(KcarsError, match="keeps weights in other files"):
+    with pytest.raises(KcarsError, match="stores weights in other files"):
         Detector(detector(tmp_path / "reads.onnx", 64, [row], more))
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(KcarsError, match=r"pipe\.onnx"):

@@ -126,7 +126,9 @@ def test_a_signature_that_stores_variables_is_refused_though_it_is_not_called(pl
         add_saver(graph.graph_def.library, tmp_path / "owned")
         graph.object_graph_def.nodes.add().bare_concrete_function.concrete_function_name = SAVER
 
-    refused(changed(plain, tmp_path / "export", change), "holds a function that stores variables", tmp_path / "owned")
+    refused(
+        changed(plain, tmp_path / "export", change), "contains a function that stores variables", tmp_path / "owned"
+    )
 
 
 def test_no_function_is_run_in_the_place_of_another(plain, tmp_path):
@@ -146,8 +148,8 @@ def test_no_function_is_run_in_the_place_of_another(plain, tmp_path):
 
     for change, told in (
         (replaced, "has the attribute 'api_implements'"),
-        (handed_on, "takes a function, or gives one to another"),
-        (left_open, "takes a function, or gives one to another"),
+        (handed_on, "accepts or passes a function"),
+        (left_open, "accepts or passes a function"),
         (gradient, "has a gradient 'none'"),
     ):
         refused(changed(plain, tmp_path / change.__name__, change), told, tmp_path / "owned")

@@ -187,7 +187,7 @@ def test_an_index_of_an_earlier_kcars_is_read_and_gets_digests(index):
         ({"dimensions": 4}, "has vectors of 3 numbers, not 4"),
         ({"count": 61}, "has 60 vectors, not 61"),
         ({"decision": {"threshold": None, "scale": 1, "offset": 1}}, "decision.threshold is None"),
-        ({"decision": {"threshold": float("nan"), "scale": 1, "offset": 1}}, "NaN is no number of JSON"),
+        ({"decision": {"threshold": float("nan"), "scale": 1, "offset": 1}}, "NaN is not a JSON number"),
         ({"decision": {"threshold": -1, "scale": -1, "offset": 1}}, "decision.scale is -1"),
         ({"open_set": {"threshold": "x"}}, "open_set.threshold is 'x'"),
         ({"open_set": 5}, "open_set is 5"),

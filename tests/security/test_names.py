@@ -100,7 +100,7 @@ def test_hostile_photos_beside_the_class_folders(tmp_path):
     code, out, err = run("data", "stats", "--data", cars)
     assert code == 0
     assert_shown(out + err)
-    assert "1 photo lies beside the class folders" in err
+    assert "1 photo is next to the class folders" in err
 
 
 def test_a_hostile_photo_for_which_memory_is_short(tmp_path, monkeypatch):

@@ -57,10 +57,10 @@ def kind_of_numbers(file):
 
 
 HDF5 = {
-    itself: "stands twice",
-    one_in_itself: "stands twice",
-    doubled: "stands twice",
-    kind_of_numbers: "is no array",
+    itself: "occurs twice",
+    one_in_itself: "occurs twice",
+    doubled: "occurs twice",
+    kind_of_numbers: "is not an array",
 }
 
 
@@ -99,14 +99,14 @@ def test_what_hdf5_would_unpack_is_not_read(tmp_path):
         behind_a_filter(content)
     assert file.stat().st_size < 2**20
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(KcarsError, match="best.weights.h5: its '1' is packed"):
+    with pytest.raises(KcarsError, match="best.weights.h5: its '1' is compressed"):
         weight_files.check(file)
-    with pytest.raises(KcarsError, match="best.weights.h5: damaged .its '1' is packed"):
+    with pytest.raises(KcarsError, match="best.weights.h5: damaged .its '1' is compressed"):
         load_best(network, file)
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
         archive.write(file, "model.weights.h5")
-    with pytest.raises(KcarsError, match="a.keras: its '1' is packed"):
+    with pytest.raises(KcarsError, match="a.keras: its '1' is compressed"):
         weight_files.check(tmp_path / "a.keras")
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < PACKED // 2
 
@@ -232,7 +232,7 @@ def test_an_archive_that_does_not_unpack_is_one_line(tmp_path, packing):
     np.save(array, np.random.default_rng(0).normal(size=999))
     filled = b"\0" * 20_000 + damaged(packing, "a.npy", array.getvalue())  # A file that is not smaller than its arrays.
     (tmp_path / "a.npz").write_bytes(filled)
-    with pytest.raises(KcarsError, match="a.npz: (cannot be read|.a. is packed)"):
+    with pytest.raises(KcarsError, match="a.npz: (cannot be read|.a. is compressed)"):
         read_arrays(tmp_path / "a.npz")
 
 
@@ -248,8 +248,8 @@ def tensors(file, kind: str, content: bytes, shape) -> None:
         ("BF16", b"\xc0\x7f", "head/kernel is not finite"),
         ("F8_E4M3", b"\x00", "cannot be read as safetensors"),
         ("F8_E5M2", b"\x00", "cannot be read as safetensors"),
-        ("C64", b"\0" * 8, "which are no weights"),
-        ("BOOL", b"\x01", "which are no weights"),
+        ("C64", b"\0" * 8, "which weights cannot have"),
+        ("BOOL", b"\x01", "which weights cannot have"),
     ],
 )
 def test_numbers_that_float32_does_not_hold_are_refused(tmp_path, kind, number, told):

@@ -75,10 +75,10 @@ def test_boxes_of_such_places(circle):
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(circle, tmp_path):
     with pytest.raises(KcarsError, match="OUT .*: cannot be written"):
         refuse_filled(tmp_path / LONG, "OUT")
-    with pytest.raises(KcarsError, match="OUT .*: holds something already"):
+    with pytest.raises(KcarsError, match="OUT .*: is not empty"):
         refuse_filled(circle, "OUT")
     (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(KcarsError, match="OUT .*: holds something already"):
+    with pytest.raises(KcarsError, match="OUT .*: is not empty"):
         refuse_filled(tmp_path / "link", "OUT")
     refuse_filled(tmp_path / "new" / "deep", "OUT")
 

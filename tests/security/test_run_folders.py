@@ -211,7 +211,7 @@ def bomb(path: Path, names: tuple[str, ...], mebibytes: int = 64) -> None:
 def test_arrays_that_unpack_to_more_than_their_file_are_refused(tmp_path, name, names, read):
     bomb(tmp_path / name, names)
     assert (tmp_path / name).stat().st_size < 2**20
-    with pytest.raises(KcarsError, match="unpacks to .*kcars wrote no such file.*kcars evaluate"):
+    with pytest.raises(KcarsError, match="unpacks to .*kcars does not write such files.*kcars evaluate"):
         read(tmp_path)
 
 
@@ -451,7 +451,7 @@ def test_a_change_of_the_digests_is_blamed_on_no_other_file(runs):
     recorded = json.loads((run / DIGESTS).read_text())
     recorded["best.weights.h5"] = ["0" * 64]
     (run / DIGESTS).write_text(json.dumps(recorded))
-    with pytest.raises(KcarsError, match=r"digests\.json: has changed since it was written; put it back, or delete it"):
+    with pytest.raises(KcarsError, match=r"digests\.json: has changed since it was written; restore it, or delete it"):
         of_run(Run.open(run))
 
 

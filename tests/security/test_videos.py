@@ -62,7 +62,7 @@ def test_a_list_of_videos_is_no_video(kind, ending, tmp_path, server):
         file = tmp_path / f"list{ending}"
         file.write_text(PLAYLISTS[kind].format(place))
         (photo,) = frames(file, 1.0)
-        assert "no video that can be decoded" in str(photo.fault)
+        assert "not a video that can be decoded" in str(photo.fault)
     assert asked == []
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_videos_is_no_video(kind, ending, tmp_path, server):
 def test_pictures_are_no_videos(kind, name, tmp_path):
     (tmp_path / name).write_bytes(attacks.saved(Image.new("RGB", (64, 48)), kind))
     (photo,) = frames(tmp_path / name, 1.0)
-    assert "no video that can be decoded" in str(photo.fault)
+    assert "not a video that can be decoded" in str(photo.fault)
 
 
 def test_a_video_called_like_an_address_is_opened_as_a_file(tmp_path, monkeypatch):
@@ -104,5 +104,5 @@ def test_large_frames_are_refused(tmp_path, monkeypatch):
 def test_a_detector_is_a_regular_file(tmp_path):
     os.mkfifo(tmp_path / "d.onnx")
     for path in (tmp_path / "d.onnx", tmp_path, Path("/dev/zero")):
-        with pytest.raises(KcarsError, match=r"--detector .*: (is a .*; a regular file is expected|cannot be read)"):
+        with pytest.raises(KcarsError, match=r"--detector .*: (is a .*; expected a regular file|cannot be read)"):
             Detector(path)

@@ -89,7 +89,7 @@ def test_code_and_other_modules_in_a_keras_file_are_not_run(backbone, whole, tmp
     def module(one):
         one |= {"module": "os", "class_name": "system", "registered_name": "system"}
 
-    for change, told in ((code, "holds code"), (module, "asks for the module 'os'")):
+    for change, told in ((code, "contains code"), (module, "needs the module 'os'")):
         repacked(whole, tmp_path / "a.keras", lambda entries, change=change: layer(entries, change))
         refused(backbone, tmp_path / "a.keras", told)
 
@@ -141,7 +141,7 @@ def test_a_function_of_a_module_that_networks_have_is_not_called(backbone, whole
 def test_a_keras_file_writes_nothing_beside_itself(backbone, whole, tmp_path):
     for name in ("../../owned", "/tmp/owned", "assets/owned.txt", "model.weights.npz"):
         repacked(whole, tmp_path / "a.keras", lambda entries, name=name: entries.update({name: b"x"}))
-        refused(backbone, tmp_path / "a.keras", f"holds '{name}', which is not read")
+        refused(backbone, tmp_path / "a.keras", f"contains '{name}', which is not read")
 
 
 def test_a_zip_bomb_is_not_unpacked(backbone, whole, tmp_path, monkeypatch):
@@ -229,7 +229,7 @@ def test_safetensors_that_lie_about_their_sizes_are_one_line(backbone, tmp_path)
 @pytest.mark.parametrize("suffix", [".safetensors", ".weights.h5", ".keras"])
 def test_pipes_folders_and_large_files_are_refused(backbone, whole, tmp_path, monkeypatch, suffix):
     os.mkfifo(tmp_path / f"pipe{suffix}")
-    refused(backbone, tmp_path / f"pipe{suffix}", "is a named pipe; a regular file is expected")
+    refused(backbone, tmp_path / f"pipe{suffix}", "is a named pipe; expected a regular file")
     (tmp_path / f"folder{suffix}").mkdir()
     refused(backbone, tmp_path / f"folder{suffix}", "(?i)is a (folder|directory)")
     with (tmp_path / f"large{suffix}").open("wb") as file:
@@ -241,4 +241,4 @@ def test_pipes_folders_and_large_files_are_refused(backbone, whole, tmp_path, mo
 def test_a_keras_lambda_is_refused_though_it_was_saved_by_keras(backbone, tmp_path):
     pixels = keras.Input((32, 32, 3))
     keras.Model(pixels, keras.layers.Lambda(lambda x: x)(pixels)).save(tmp_path / "code.keras")
-    refused(backbone, tmp_path / "code.keras", "it holds code")
+    refused(backbone, tmp_path / "code.keras", "it contains code")

@@ -13,7 +13,7 @@ def test_a_former_name_on_the_command_line_is_read_with_one_line(capsys):
     strategy = load_strategy("demo/verify", [f"{OLD}=lda"])
     assert strategy.evaluate.distance == "lda"
     told = capsys.readouterr().err.splitlines()
-    assert told == [f"--set {OLD}=lda: {OLD} is now called evaluate.distance; the former name will go"]
+    assert told == [f"--set {OLD}=lda: {OLD} is now called evaluate.distance; the former name is deprecated"]
 
 
 def test_a_former_name_in_a_file_is_read_with_one_line(tmp_path, capsys):
@@ -21,7 +21,7 @@ def test_a_former_name_in_a_file_is_read_with_one_line(tmp_path, capsys):
     file.write_text(to_yaml(load_strategy("start/verify")).replace("distance: weighted_lda", "metric: lda"))
     assert load_strategy(str(file)).evaluate.distance == "lda"
     assert capsys.readouterr().err.splitlines() == [
-        f"{file}: {OLD} is now called evaluate.distance; the former name will go"
+        f"{file}: {OLD} is now called evaluate.distance; the former name is deprecated"
     ]
     assert load_strategy(str(file), ["evaluate.distance=whitened"]).evaluate.distance == "whitened"
 

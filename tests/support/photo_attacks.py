@@ -102,7 +102,7 @@ def bmp(width: int, height: int, compression: int, pixels: bytes = b"") -> bytes
     return b"BM" + struct.pack("<IHHI", 54 + 1024 + len(pixels), 0, 0, 54 + 1024) + header + pixels
 
 
-NO_PHOTO = "no photo that can be decoded"
+NO_PHOTO = "not a photo that can be decoded"
 REFUSED = {
     "PostScript": (lambda: EPS, NO_PHOTO),
     "GIF": (lambda: saved(Image.new("P", (40, 40)), "GIF"), NO_PHOTO),

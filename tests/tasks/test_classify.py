@@ -170,7 +170,7 @@ def test_makes_are_scored_by_the_sums_over_their_models(drawn):
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (("balance.begin=0.5",), "ask for one of them"),
+        (("balance.begin=0.5",), "there is nothing to defer"),
         (("loss={name: ldam}", "balance.logit_adjustment=1"), "belongs to task classify with loss cross_entropy"),
         (("target=make", "model.make_weight=1"), "belongs to target model"),
         (
@@ -181,7 +181,7 @@ def test_makes_are_scored_by_the_sums_over_their_models(drawn):
                 "model.auxiliary=0.4",
                 "loss={name: ldam}",
             ),
-            "its head gives no cosines",
+            "the auxiliary head outputs no cosines",
         ),
     ],
 )

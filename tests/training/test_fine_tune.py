@@ -110,8 +110,8 @@ def test_a_stop_in_any_phase_changes_nothing(drawn, first, tmp_path, at_step):
 
 def test_what_cannot_be_tuned_is_one_line(drawn, first, tmp_path):
     told = kcars("train", "--task", "classify", "--data", drawn, *small("train.fine_tune={head_epochs: 1}"), code=2)
-    assert "train.fine_tune: model.weights none leaves nothing to tune" in told
+    assert "train.fine_tune: there is nothing to fine-tune with model.weights none" in told
     told = tuned(drawn, tmp_path / "run", first, "{frozen_stages: 6}", code=2)
     assert "frozen_stages 6: simple_resnet has 5" in told
     told = tuned(drawn, tmp_path / "run", first, "{frozen: 1}", code=2)
-    assert "train.fine_tune.frozen: unknown setting; known here: head_epochs" in told
+    assert "train.fine_tune.frozen: unknown setting; choose one of head_epochs" in told

@@ -273,7 +273,7 @@ def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(whole, small_di
 
 def test_no_room_for_the_store_is_told_before_anything_is_written(small_disks):
     told = small_disks[0]["store"]
-    assert "MiB are needed for the pixel store, 0 MiB are free; make room, set KCARS_CACHE" in told["output"]
+    assert "MiB are needed for the pixel store, 0 MiB are free; free some space, set KCARS_CACHE" in told["output"]
     assert told["code"] == 2 and "Traceback" not in told["output"]
     assert not any(".pixels" in name for name in told["left"])
     assert not told["run"]

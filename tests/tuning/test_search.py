@@ -90,7 +90,7 @@ def test_what_cannot_be_searched(text, message):
 
 @pytest.mark.parametrize("second", ["train.batch=8..16", "train=1,2"])
 def test_a_setting_stands_once(second):
-    with pytest.raises(KcarsError, match="stands twice"):
+    with pytest.raises(KcarsError, match="is given twice"):
         parse(["train.batch=32,64", second], VERIFY)
 
 
@@ -231,7 +231,7 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     for damaged in ("{", "[]", json.dumps({**record, "format": 9})):
         (tmp_path / "search.json").write_text(damaged)
         told = tune(drawn, tmp_path, code=2).splitlines()[-1]
-        assert "search.json: " in told and "put it back, or choose another --out" in told
+        assert "search.json: " in told and "restore it, or choose another --out" in told
     (tmp_path / "search.json").rename(tmp_path / "letter.txt")
     assert "holds something else" in tune(drawn, tmp_path, code=2)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]

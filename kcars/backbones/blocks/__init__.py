@@ -1,1 +1,1 @@
-"""What backbones are built of."""
+"""Building blocks of backbones."""

@@ -1,4 +1,4 @@
-"""Networks of Keras applications as backbones, their heads cut off, and an auxiliary head."""
+"""Keras applications without their heads, as backbones, and an auxiliary head."""
 
 import re
 
@@ -10,10 +10,10 @@ from kcars.backbones.blocks.swish import Swish
 
 
 def application(name: str, size_px: int | None, middle: str | None = None) -> keras.Model:
-    """A network of `keras.applications` by its name there: scaled images (n, size_px, size_px, 3) to its last grid of features.
+    """A network of `keras.applications`, by name, from scaled images (n, size_px, size_px, 3) to its last feature map.
 
-    middle: a layer whose grid is given beside. Random weights. InceptionV3 leaves most layers unnamed: here each has the name of
-    its kind and its number, the same in every process. EfficientNetB0's own scaling is left out: images come scaled, and its
+    middle: a layer whose feature map is a second output. Weights are random. Layers that InceptionV3 leaves unnamed are named by
+    kind and number, the same in every process. EfficientNetB0's own scaling is left out: images are already scaled, and its
     normalization would keep old constants when weights are copied.
     """
     build = getattr(keras.applications, name)
@@ -34,7 +34,7 @@ def application(name: str, size_px: int | None, middle: str | None = None) -> ke
 
 
 def stable_names(model: keras.Model) -> dict[str, str]:
-    """Automatic names, which count all layers that a process has made, -> counted within the model."""
+    """Maps automatic layer names, which are numbered per process, to names numbered within the model."""
     counts: dict[str, int] = {}
     names = {}
     for layer in model.layers:
@@ -48,10 +48,10 @@ def stable_names(model: keras.Model) -> dict[str, str]:
 def auxiliary_head(grid, classes: int):
     """Logits (n, classes) from a 17x17x768 grid, as in GoogLeNet's descendants (Szegedy et al. 2015, arXiv 1512.00567).
 
-    Laid out as in torchvision: 5x5 mean with stride 3, 1x1 convolution, 5x5 convolution, mean over what is left.
+    Architecture as in torchvision: 5x5 average pooling with stride 3, 1x1 convolution, 5x5 convolution, global average pooling.
     """
     x = layers.AveragePooling2D(min(5, grid.shape[1]), strides=3, name="auxiliary_pool")(grid)
-    for number, (width, kernel) in enumerate(((128, 1), (768, min(5, x.shape[1]))), start=1):  # Less under 299 px.
+    for number, (width, kernel) in enumerate(((128, 1), (768, min(5, x.shape[1]))), start=1):  # Smaller below 299 px.
         x = layers.Conv2D(width, kernel, use_bias=False, name=f"auxiliary_conv{number}")(x)
         x = BatchNormalization(epsilon=1e-3, momentum=0.9, name=f"auxiliary_norm{number}")(x)
         x = layers.ReLU(name=f"auxiliary_relu{number}")(x)

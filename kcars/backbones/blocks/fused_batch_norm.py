@@ -1,4 +1,4 @@
-"""Batch normalization in one kernel, where TensorFlow runs; Keras 3 itself spells it out in eight."""
+"""Batch normalization that runs in one TensorFlow kernel; Keras 3 uses eight."""
 
 import keras
 from keras import ops
@@ -6,10 +6,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kcars")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """keras.layers.BatchNormalization over the channels of (n, h, w, c), of the same weights, outputs and moving statistics.
+    """keras.layers.BatchNormalization over the channels of (n, h, w, c), with the same weights, outputs and moving statistics.
 
-    It bears Keras' name too, by which weight files call it: they are interchangeable. TensorFlow's FusedBatchNormV3 gives the variance as an estimate of the population's, n / (n - 1) times that of the
-    batch, which Keras keeps: it is scaled back. Other shapes and other backends take Keras' own way.
+    It has the name of Keras' class, so that weight files are interchangeable. TensorFlow's FusedBatchNormV3 returns the unbiased
+    variance, n / (n - 1) times that of the batch, which Keras keeps: it is scaled back. Other shapes and backends use Keras'
+    implementation.
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -1,6 +1,6 @@
 """Small layers: pixel scaling, pooling, unit vectors, distances, cosines to class directions.
 
-All but stochastic depth compute in float32 under every dtype policy: half precision would cost distances their last digits.
+All but stochastic depth compute in float32 under every dtype policy, because half precision would make distances imprecise.
 """
 
 import math
@@ -10,14 +10,14 @@ from keras import ops
 
 SMALLEST_SQUARE = 1e-12
 SMALLEST_GRID, LARGEST_POWER = 1e-6, 100.0
-NOTHING = -1e9  # A logit whose probability is 0 beside any other's, with a gradient of 0.
+NOTHING = -1e9  # A logit with probability 0 and gradient 0 next to any other.
 
 
 @keras.saving.register_keras_serializable(package="kcars")
 class PixelScaling(keras.layers.Layer):
     """(x / 255 - mean) / std per channel: RGB pixels 0..255 (n, h, w, 3), uint8 or float, to float32.
 
-    blue_first: channels are turned to BGR before, and mean and std are of those.
+    blue_first: channels are first reordered to BGR, the order of mean and std.
     """
 
     def __init__(self, mean, std, blue_first=False, dtype="float32", **kwargs):
@@ -41,7 +41,7 @@ class PixelScaling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class L2Normalize(keras.layers.Layer):
-    """Vectors (n, d) to unit length, float32; a zero vector stays zero, with a finite gradient."""
+    """L2-normalizes vectors (n, d), float32; a zero vector stays zero, with a finite gradient."""
 
     def __init__(self, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
@@ -52,9 +52,9 @@ class L2Normalize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class GeneralizedMean(keras.layers.Layer):
-    """(mean of x^p over the grid)^(1 / p), p learned, from 1 to 100: (n, h, w, c) to (n, c) float32; p = 1 is the mean, infinite the maximum.
+    """(mean of x^p over h and w)^(1 / p), with learned p from 1 to 100: (n, h, w, c) to (n, c) float32; p = 1 is the mean.
 
-    GeM of Radenovic et al. 2018, arXiv 1711.02512. What is below 1e-6 counts as that: powers of 0 have no gradient.
+    GeM pooling of Radenovic et al. 2018, arXiv 1711.02512. Values below 1e-6 are raised to it: powers of 0 have no gradient.
     """
 
     def __init__(self, power=3.0, dtype="float32", **kwargs):
@@ -65,7 +65,7 @@ class GeneralizedMean(keras.layers.Layer):
         self.power = self.add_weight(shape=(), initializer=keras.initializers.Constant(self.first), name="power")
 
     def call(self, grid):
-        # By logarithms: 1e-6 to a power is soon 0 in float32, whose root has no gradient.
+        # In logarithms: in float32 powers of 1e-6 underflow to 0, whose root has no gradient.
         logarithms = ops.log(ops.maximum(ops.cast(grid, "float32"), SMALLEST_GRID))
         power, places = ops.clip(self.power, 1.0, LARGEST_POWER), ops.cast(ops.prod(ops.shape(grid)[1:3]), "float32")
         return ops.exp((ops.logsumexp(power * logarithms, axis=(1, 2)) - ops.log(places)) / power)
@@ -76,7 +76,7 @@ class GeneralizedMean(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class StochasticDepth(keras.layers.Layer):
-    """In training, drops a whole residual branch (n, h, w, c) of a photo with a chance of `rate`, and scales the others up.
+    """In training, drops the residual branch (n, h, w, c) of a photo with probability `rate`, and scales the others up.
 
     Huang et al. 2016, arXiv 1603.09382.
     """
@@ -98,9 +98,9 @@ class StochasticDepth(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class EuclideanDistance(keras.layers.Layer):
-    """Distance (n,) float32 between the rows of two inputs (n, d).
+    """Euclidean distance (n,) float32 between the rows of two inputs (n, d).
 
-    Squares are held above 1e-12, because the gradient of a plain square root at 0 is NaN.
+    Squares are kept above 1e-12, because the gradient of a plain square root at 0 is NaN.
     """
 
     def __init__(self, dtype="float32", **kwargs):
@@ -114,10 +114,10 @@ class EuclideanDistance(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class DistanceLogit(keras.layers.Layer):
-    """Logit (n,) that a pair is the same, from its distance d (n,): scale * (offset - d), both learned, scale above 0.
+    """Logit (n,) of a same pair from its distance d (n,): scale * (offset - d), with both learned and scale above 0.
 
-    The sigmoid of it is the similarity that the paper's text puts binary cross entropy on. It begins with even odds at
-    distance 1, right angles between unit vectors being at 1.41.
+    Its sigmoid is the similarity to which the paper's text applies binary cross entropy. Initially the odds are even at
+    distance 1; orthogonal unit vectors have distance 1.41.
     """
 
     def __init__(self, scale=4.0, offset=1.0, dtype="float32", **kwargs):
@@ -126,7 +126,7 @@ class DistanceLogit(keras.layers.Layer):
 
     def build(self, input_shape):
         begin = keras.initializers.Constant
-        # Its logarithm is learned, so that the scale stays above 0.
+        # The logarithm is learned, so that the scale stays above 0.
         self.log_scale = self.add_weight(shape=(), initializer=begin(math.log(self.first["scale"])), name="log_scale")
         self.offset = self.add_weight(shape=(), initializer=begin(self.first["offset"]), name="offset")
 
@@ -139,9 +139,9 @@ class DistanceLogit(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class CosineLogits(keras.layers.Layer):
-    """Cosines (n, classes) in [-1, 1] between unit vectors (n, d) and one learned direction a class, times `scale`.
+    """Cosines (n, classes) in [-1, 1] between unit vectors (n, d) and one learned direction per class, times `scale`.
 
-    The margin of ArcFace (Deng et al. 2019, arXiv 1801.07698) is put on by the loss, which knows the labels.
+    The loss, which has the labels, adds the margin of ArcFace (Deng et al. 2019, arXiv 1801.07698).
     """
 
     def __init__(self, classes, scale=1.0, dtype="float32", **kwargs):
@@ -162,10 +162,10 @@ class CosineLogits(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kcars")
 class MakeLogits(keras.layers.Layer):
-    """Logits (n, makes) of models' logits (n, models): the logarithm of the summed exponentials of each make's models.
+    """Logits (n, makes) from models' logits (n, models): log-sum-exp over the models of each make.
 
-    A softmax of these gives makes the sums of their models' probabilities. makes: the number of each model's make, from 0;
-    offsets: one a model, added to its logit before.
+    Their softmax is the sum of the models' probabilities of each make. makes: the make number of each model, from 0;
+    offsets: one per model, added to its logit first.
     """
 
     def __init__(self, makes, offsets=None, dtype="float32", **kwargs):
@@ -176,7 +176,7 @@ class MakeLogits(keras.layers.Layer):
             [model for model, own in enumerate(self.makes) if own == make] for make in range(max(self.makes) + 1)
         ]
         longest = max(map(len, members))
-        # Rows of equal length: the missing are a further model, of no probability.
+        # Rows are padded to equal length with an additional model of probability 0.
         self.members = [own + [len(self.makes)] * (longest - len(own)) for own in members]
 
     def call(self, logits):
@@ -194,7 +194,7 @@ class MakeLogits(keras.layers.Layer):
 
 
 def to_unit_length(vectors, axis: int):
-    """`vectors` in float32, divided by their length along `axis`."""
+    """`vectors` in float32, divided by their norm along `axis`."""
     vectors = ops.cast(vectors, "float32")
     squared = ops.sum(ops.square(vectors), axis=axis, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squared, SMALLEST_SQUARE))

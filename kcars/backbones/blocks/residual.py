@@ -35,12 +35,12 @@ def residual_grid(
     project_first: bool = False,
     drop_path: float = 0.0,
 ):
-    """The last grid (n, h / 32, w / 32, widths[-1]) of scaled images (n, h, w, 3).
+    """The last feature map (n, h / 32, w / 32, widths[-1]) for scaled images (n, h, w, 3).
 
-    Stage i has blocks[i] blocks of widths[i] channels; every stage but the first halves the grid.
-    The stem is as wide as the first stage unless `stem_width` says otherwise. `project_first` puts a 1x1
-    projection into the first block of every stage, also where the shapes would allow the identity. drop_path: the chance of
-    the last block's stochastic depth; that of block b of n is b / n of it.
+    Stage i has blocks[i] blocks of widths[i] channels; every stage but the first halves height and width.
+    stem_width: channels of the stem, by default those of the first stage. project_first: use a 1x1 projection in the first
+    block of every stage, even if the shapes allow the identity. drop_path: probability of stochastic depth of the last block;
+    block b of n has b / n of it.
     """
     x, done = STEMS[stem](images, stem_width or widths[0]), 0
     for stage, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
@@ -55,7 +55,7 @@ def residual_grid(
 
 @dataclass(frozen=True)
 class Layout:
-    """widths, blocks: of each stage; stem_width: None for that of the first stage; project_first: as `residual_grid` says."""
+    """widths, blocks: of each stage; stem_width: None for that of the first stage; project_first: as in `residual_grid`."""
 
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
@@ -64,7 +64,7 @@ class Layout:
 
 
 def scaled_grid(images, scale: Scale, layout: Layout):
-    """`residual_grid` of a layout at a scale, which multiplies every width."""
+    """`residual_grid` of a layout, with all widths multiplied by the scale."""
     widths = [scaled_width(channels, scale.width) for channels in layout.widths]
     stem_width = scaled_width(layout.stem_width, scale.width) if layout.stem_width else None
     return residual_grid(images, widths, layout.blocks, scale.stem, stem_width, layout.project_first, scale.drop_path)
@@ -75,13 +75,13 @@ def scaled_width(channels: int, width: float) -> int:
     return max(8, 8 * int(channels * width / 8 + 0.5))
 
 
-POOLED_BY = ("average", "gem")  # Names of the layers that `pooled` makes.
+POOLED_BY = ("average", "gem")  # Names of the layers created by `pooled`.
 
 
 def pooled(grid, kind: str = "average"):
-    """Features (n, c) float32 of a grid (n, h, w, c): its mean, or with "gem" a generalized one.
+    """Global pooling of a feature map (n, h, w, c) to features (n, c) float32: average, or with "gem" generalized mean.
 
-    A mean over the grid loses digits in half precision, and costs nothing in float32.
+    The mean loses precision in half precision, and costs nothing in float32.
     """
     if kind == "gem":
         return GeneralizedMean(name="gem")(grid)
@@ -89,18 +89,18 @@ def pooled(grid, kind: str = "average"):
 
 
 def standard_stem(images, width: int):
-    """7x7 convolution and 3x3 maximum, both with stride 2: a quarter of the size."""
+    """7x7 convolution and 3x3 max pooling, both with stride 2: a quarter of the size."""
     x = convolution(images, width, 7, 2, "stem_conv")
     x = layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
-    # After ReLU zeros change no maximum, so plain zero padding equals torchvision's -inf.
+    # After ReLU zeros do not change the maximum, so zero padding equals torchvision's -inf.
     x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
     return layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
 
 
 def compact_stem(images, width: int):
-    """5x5 convolution with stride 2 and 2x2 maximum: a quarter of the size, for photos of 64 to 128 pixels.
+    """5x5 convolution with stride 2 and 2x2 max pooling: a quarter of the size, for photos of 64 to 128 pixels.
 
-    Without the maximum the first stage would see four times the places, and a step take over three times as long.
+    Without the pooling the first stage would have four times the positions, and a step would take over three times as long.
     """
     x = convolution(images, width, 5, 2, "stem_conv")
     x = layers.ReLU(name="stem_relu")(batch_norm("stem_norm")(x))
@@ -111,7 +111,7 @@ STEMS = {"standard": standard_stem, "compact": compact_stem}
 
 
 def basic_block(x, width: int, stride: int, project: bool, name: str, drop: float = 0.0):
-    """Two 3x3 convolutions, dropped by a chance of `drop`, beside the identity, or beside a 1x1 projection."""
+    """Residual block of two 3x3 convolutions, dropped with probability `drop`, and the identity or a 1x1 projection."""
     shortcut = x
     if project:
         shortcut = convolution(x, width, 1, stride, f"{name}_project")
@@ -130,7 +130,7 @@ def convolution(x, width: int, kernel: int, stride: int, name: str):
     """Convolution without bias, zero padding kernel // 2 on every side.
 
     padding="same" with stride 2 pads an even size unequally (3x3: 0 left, 1 right), torchvision equally:
-    there the padding is a layer of its own.
+    there padding is a separate layer.
     """
     padding = "same"
     if stride > 1:
@@ -154,5 +154,5 @@ def batch_norm(name: str, dtype: str | None = None):
 
 
 def he_fan_out():
-    """Normal weights of variance 2 / fan_out (He et al. 2015, arXiv 1502.01852), not truncated."""
+    """Initializer of normal weights with variance 2 / fan_out (He et al. 2015, arXiv 1502.01852), not truncated."""
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")

@@ -1,4 +1,4 @@
-"""The activation of EfficientNet with its gradient in one kernel; TensorFlow itself spells it out in six."""
+"""The activation of EfficientNet with its gradient in one kernel; TensorFlow uses six."""
 
 from functools import cache
 

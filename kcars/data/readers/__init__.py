@@ -1,1 +1,1 @@
-"""One file for each layout of a dataset, and a catalogue of them."""
+"""The readers: one file for each layout of datasets, and the catalogue of them."""

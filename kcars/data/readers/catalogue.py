@@ -1,7 +1,7 @@
-"""What kcars has to know of a layout of datasets, and the catalogue of all: `READERS`.
+"""The catalogue of dataset readers, `READERS`, and its records.
 
-A reader is one file: it registers a `Reader` when it is imported. Training, checks, statistics, samples and indexes read
-datasets through it.
+Each reader is one file that registers a `Reader` when it is imported. Training, checks, statistics, samples and indexes read
+datasets with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from kcars.settings import DataSettings
 
 @dataclass(frozen=True)
 class Described:
-    """Photos of a folder with what its layout says of them: their paths count from `root`; unnamed: why none has a name."""
+    """Photos of a folder with their names and boxes; paths are relative to `root`; unnamed: the reason if none has a name."""
 
     root: Path
     photos: Sequence[Photo]
@@ -25,7 +25,7 @@ class Described:
 
     @classmethod
     def of_table(cls, table: PhotoTable) -> "Described":
-        """Every photo of a PhotoTable, with its names and box."""
+        """All photos of a PhotoTable, with names and boxes."""
         rows = zip(table.paths, table.ids["make"], table.ids["model"], map(tuple, table.box.tolist()), strict=True)
         photos = [
             Photo(path, table.name("make", make), table.name("model", model), box=box)
@@ -44,14 +44,14 @@ def _nothing(folder: Path) -> list[Fault]:
 
 @dataclass(frozen=True)
 class Reader:
-    """One layout.
+    """The record of a layout.
 
-    name: its own; layout: what a message says is expected, such as "a CSV"; matches: whether a file or folder has the layout,
-    without an exception where there is no such path; read: (path, task, data) -> Dataset, KcarsError for what it cannot read;
-    described: folder -> every photo of it, for an index, without which those of the Dataset count; describes: whether
-    `described` takes a folder, where that is not `matches`; listed_faults: folder -> what reading passes over, for
-    `kcars data check`; takes_any_picture: whether pictures that are written into the folder would be read as photos of it;
-    last_resort: whether it takes a path that no reader matches.
+    name: of the reader; layout: description for messages, such as "a CSV"; matches: whether a file or folder has the layout,
+    without an exception for a missing path; read: (path, task, data) -> Dataset, raises KcarsError if it cannot be read;
+    described: folder -> all its photos, for an index, by default those of the Dataset; describes: whether `described` accepts
+    a folder, by default `matches`; listed_faults: folder -> items that reading skips, for `kcars data check`;
+    takes_any_picture: whether images written into the folder would be read as photos; last_resort: whether it reads a path
+    that no reader matches.
     """
 
     name: str
@@ -65,22 +65,21 @@ class Reader:
     last_resort: Callable[[Path], bool] = _never
 
     def every_photo(self, folder: Path) -> Described:
-        """Every photo of a folder, listed or not, with its names and box; KcarsError where it cannot be read."""
+        """All photos of a folder, listed or not, with names and boxes; raises KcarsError if it cannot be read."""
         if self.described:
             return self.described(folder)
         return Described.of_table(self.read(folder, "classify", DataSettings(size_px=32)).table)
 
 
 SHIPPED = ("manifest", "compcars", "surveillance", "folders")
-"""Names and modules of the readers of kcars, in the order in which they are asked."""
+"""Names and modules of the readers of kcars, in the order in which they are tried."""
 READERS: Catalogue[Reader] = Catalogue("reader", "kcars.data.readers", SHIPPED, "kcars.readers")
 
 
 def reader_of(path: Path, describing: bool = False) -> Reader | None:
-    """The first reader that has the layout of a path, or takes it as a last resort; None where there is no such path.
+    """The first reader that matches a path, or reads it as a last resort; None if the path does not exist.
 
-    Those of kcars are asked first, as a last resort after all others. describing: the path is a folder whose photos an index
-    takes in.
+    Readers of kcars are tried first, last resorts after all others. describing: the path is a folder of photos for an index.
     """
     readers = _in_order()
     for reader in readers:
@@ -90,12 +89,12 @@ def reader_of(path: Path, describing: bool = False) -> Reader | None:
 
 
 def layouts() -> str:
-    """What a dataset may be, in words."""
+    """The supported layouts, in words."""
     *others, last = (reader.layout for reader in _in_order())
     return f"{', '.join(others)} or {last}"
 
 
 def _in_order() -> list[Reader]:
-    """Readers register when they are imported, in whatever order that happens."""
+    """The readers in a fixed order, because they may be imported in any order."""
     place = {name: number for number, name in enumerate(SHIPPED)}
     return sorted(READERS.values(), key=lambda reader: place.get(reader.name, len(place)))

@@ -1,4 +1,4 @@
-"""Reader of the CompCars release: lists, labels, names. Layout and quirks: Yang et al., CVPR 2015, its README."""
+"""Reads the CompCars release: lists, labels, names. For its layout see Yang et al., CVPR 2015, and its README."""
 
 import errno
 import os
@@ -22,13 +22,15 @@ from kcars.data.splits import automatic_split, tested_parts
 from kcars.settings import DIFFICULTIES, DataSettings
 from kcars.untrusted.reading import MIB, read_bytes
 
-SMALLEST_BOX_PX = 32  # The release has 10 degenerate boxes and 6 with a shorter side: the whole photo counts.
+SMALLEST_BOX_PX = (
+    32  # The release has 10 degenerate boxes and 6 with a shorter side, for which the whole photo is used.
+)
 
-LARGEST_ID = 2**31 - 1  # What int32 holds.
+LARGEST_ID = 2**31 - 1  # Maximum of int32.
 
 
 def find_root(folder: Path) -> Path | None:
-    """The folder that holds image/ and train_test_split/: the one named, or one or two `data/` below it; or None."""
+    """The folder that contains image/ and train_test_split/: the given one, or one or two `data/` below it; or None."""
     folder = Path(folder)
     for candidate in (folder, folder / "data", folder / "data" / "data"):
         if (candidate / "image").is_dir() and (candidate / "train_test_split").is_dir():
@@ -37,7 +39,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def _root_of(folder: Path) -> Path:
-    """As `find_root`; KcarsError where there is none."""
+    """As `find_root`, but raises KcarsError if there is none."""
     root = find_root(folder)
     if root is None:
         raise KcarsError(f"dataset {folder}: not in CompCars layout; it needs image/ and train_test_split/")
@@ -45,9 +47,9 @@ def _root_of(folder: Path) -> Path:
 
 
 def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
-    """The Dataset of a task from a CompCars tree; photos that are listed and missing are named in `missing`.
+    """The Dataset of a task from a CompCars tree; `missing` lists photos that do not exist.
 
-    `data.split: all` reads every photo of the release, listed or not, and splits them by seed.
+    `data.split: all` reads all photos of the release, listed or not, and splits them with a seed.
     """
     root = _root_of(folder)
     if data is not None and data.split == "all":
@@ -77,7 +79,7 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 
 
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
-    """Every photo of the release, split by seed; of the photos that stand under two models none is tested on as known."""
+    """All photos of the release, split with a seed; photos that occur with two models stay on one side of the split."""
     table = every_photo(root)
     refuse_undecodable(table.root, table.paths.tolist())
     train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
@@ -87,15 +89,15 @@ def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
 
 
 def every_photo(root: Path) -> PhotoTable:
-    """The PhotoTable of every photo of a release, listed or not; KcarsError where there is none."""
+    """The PhotoTable of all photos of a release, listed or not; raises KcarsError if there is none."""
     names = read_names(root / "misc" / "make_model_name.mat")
     return cached_table(root, names, 3, lambda: _table(root, _every_photo(root / "image"))[0])
 
 
 def _twins(table: PhotoTable) -> np.ndarray:
-    """Numbers (n,) that photos of the same name and content share: the release has 84 that stand under two models.
+    """Numbers (n,), equal for photos with the same name and content: the release has 84 that occur with two models.
 
-    Files larger than `photo_mib`, which are read as no photos, count by name and size.
+    Files larger than `photo_mib`, which are never read as photos, are compared by name and size.
     """
     keys = [f"{path.rpartition('/')[2]} {size}" for path, size in zip(table.paths, table.bytes.tolist(), strict=True)]
     _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
@@ -107,12 +109,12 @@ def _twins(table: PhotoTable) -> np.ndarray:
 def _every_photo(folder: Path) -> list[str]:
     paths = [path for path in walk(folder) if _ids(path) is not None]
     if not paths:
-        raise KcarsError(f"{folder}: holds no photo make_id/model_id/year/name.jpg")
+        raise KcarsError(f"{folder}: contains no photo make_id/model_id/year/name.jpg")
     return paths
 
 
 def listed_faults(folder: Path) -> list[Fault]:
-    """What the release's lists and label files hold that reading passes over, for the doctor."""
+    """The faults in lists and label files that reading skips, for `kcars data check`."""
     root = _root_of(folder)
     lists = root / "train_test_split"
     faults, photos, pairs = [], set(), {}
@@ -149,7 +151,7 @@ def _rows(paths: list[str], row: dict[str, int]) -> np.ndarray:
 
 
 def _table(root: Path, paths: list[str]) -> tuple[PhotoTable, tuple[str, ...]]:
-    """The PhotoTable of those of the paths that exist, and the others."""
+    """The PhotoTable of the existing paths, and the missing paths."""
     sizes = file_bytes(root / "image", paths)
     missing = tuple(path for path, size in zip(paths, sizes, strict=True) if size < 0)
     paths = [path for path, size in zip(paths, sizes, strict=True) if size >= 0]
@@ -169,35 +171,35 @@ def _table(root: Path, paths: list[str]) -> tuple[PhotoTable, tuple[str, ...]]:
 
 
 def _year(path: str) -> int:
-    """The year folder's number; -1 for the release's `unknown` and `5008`, which are none."""
+    """The year in the folder name; -1 for the release's `unknown` and `5008`."""
     year = path.split("/")[2]
     return int(year) if re.fullmatch("(19|20)[0-9]{2}", year) else -1
 
 
 def _read_list(file: Path) -> list[str]:
-    """Image paths, one a line; KcarsError `file:line` on anything else."""
+    """Image paths, one per line; raises KcarsError `file:line` for anything else."""
     return [_photo_path(text, f"{file}:{number}") for number, text in numbered_lines(file)]
 
 
 def numbered_lines(file: Path) -> list[tuple[int, str]]:
-    """Lines of a list file that hold something, with their numbers."""
+    """Nonempty lines of a list file, with their numbers."""
     most = limits().list_mib * MIB
     try:
-        text = read_bytes(file, most).decode("utf-8-sig", "replace")  # Notepad begins with a mark.
+        text = read_bytes(file, most).decode("utf-8-sig", "replace")  # Notepad writes a byte order mark.
     except KcarsError as error:
-        raise KcarsError(f"{error}; the CompCars lists are needed") from None
+        raise KcarsError(f"{error}; the CompCars lists are required") from None
     return [(number, line.strip()) for number, line in enumerate(re.split("\r\n|\r|\n", text), 1) if line.strip()]
 
 
 def _photo_path(text: str, where: str) -> str:
-    path = "/".join(part for part in text.split("/") if part not in ("", "."))  # One spelling for one photo.
+    path = "/".join(part for part in text.split("/") if part not in ("", "."))  # One spelling per photo.
     if text.startswith("/") or _ids(path) is None:
-        raise KcarsError(f"{where}: {text!r} is no photo path; expected make_id/model_id/year/name.jpg")
+        raise KcarsError(f"{where}: {text!r} is not a photo path; expected make_id/model_id/year/name.jpg")
     return path
 
 
 def _ids(path: str) -> tuple[int, int] | None:
-    """make_id and model_id of a photo's path; None where it is no such path."""
+    """make_id and model_id in a photo's path; None for other paths."""
     parts = path.split("/")
     if len(parts) != 4 or ".." in parts:
         return None
@@ -206,7 +208,7 @@ def _ids(path: str) -> tuple[int, int] | None:
 
 
 def id_of(text: str) -> int | None:
-    """The number that names a folder of a make or model; None where it is none, or more than an id may be."""
+    """The id in the folder name of a make or model; None if it is not a number, or too large."""
     if not (text.isascii() and text.isdecimal() and len(text) < 11):
         return None
     return number if (number := int(text)) <= LARGEST_ID else None
@@ -222,13 +224,13 @@ def _read_pairs(file: Path) -> list[tuple[str, str, int]]:
         words = line.split()
         where = f"{file}:{number}"
         if len(words) != 3 or words[2] not in ("0", "1"):
-            raise KcarsError(f"{where}: {line!r} is no pair; expected two photo paths and 0 or 1")
+            raise KcarsError(f"{where}: {line!r} is not a pair; expected two photo paths and 0 or 1")
         pairs.append((_photo_path(words[0], where), _photo_path(words[1], where), int(words[2])))
     return pairs
 
 
 def _read_label(photo: str) -> tuple[int, tuple[int, int, int, int]]:
-    """Viewpoint and box of a photo's label file; unknown and whole photo where the file is missing or unusable."""
+    """Viewpoint and box in a photo's label file; unknown and the whole photo if the file is missing or unusable."""
     try:
         lines = _first_bytes(photo[: photo.rindex(".")] + ".txt").split(b"\n")
         viewpoint = int(lines[0])
@@ -241,34 +243,33 @@ def _read_label(photo: str) -> tuple[int, tuple[int, int, int, int]]:
 
 
 def _first_bytes(path: str, most: int = 256) -> bytes:
-    """The start of a small file by the system's own calls: a hundred thousand labels are read this way.
-
-    OSError where it is no regular file.
-    """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # Opening a pipe would wait for its writer.
+    """The start of a small file by system calls, which is fast for many labels; raises OSError if it is not a regular file."""
+    handle = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+    )  # Otherwise opening a pipe would wait for its writer.
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "no regular file")
+            raise OSError(errno.EINVAL, "not a regular file")
         return os.read(handle, most)
     finally:
         os.close(handle)
 
 
 def read_names(file: Path) -> dict[str, dict[int, str]]:
-    """Display names by target and id from make_model_name.mat; empty where the file is missing."""
+    """Display names by target and id from make_model_name.mat; empty if the file is missing."""
     if not os.path.lexists(file):
         return {"make": {}, "model": {}}
     return {target: _cell_names(read_cells(file, f"{target}_names")) for target in ("make", "model")}
 
 
 def _cell_names(cells: list[list[str]]) -> dict[int, str]:
-    """Names by id, which is the cell's number from 1; empty cells are ids that are not used."""
+    """Names by id, the number of the cell from 1; empty cells are unused ids."""
     names = enumerate((text for row in cells for text in row), 1)
     return {number: name for number, name in names if name not in ("", "[]")}
 
 
 def _described_root(folder: Path) -> Path | None:
-    """The release that a folder is, or whose image/ it is; or None."""
+    """The release at a folder, or of a folder image/; or None."""
     return find_root(folder) or (find_root(folder.parent) if folder.name == "image" else None)
 
 

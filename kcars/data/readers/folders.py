@@ -1,4 +1,4 @@
-"""Reader of photos in class folders: `make/model/*.jpg`, or one level for one target; `train/`, `val/` and `test/` above."""
+"""Reads photos in class folders: `make/model/*.jpg`, or one level for one target; optionally in `train/`, `val/` and `test/`."""
 
 import os
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from kcars.settings import DataSettings
 
 
 def read(root: Path, task: str, data: DataSettings) -> Dataset:
-    """The Dataset of a folder of class folders; KcarsError where photos stand too high, too deep, or not at all."""
+    """The Dataset of a folder of class folders; raises KcarsError if photos are too high, too deep or missing."""
     return dataset(root, described(root), task, data, str(root))
 
 
-def described(root: Path, tell: bool = True) -> list[Photo]:
-    """Every photo below `root`, make and model read off its folders; those beside class folders are left out, and with `tell` a line says so."""
+def described(root: Path, warn_of_loose: bool = True) -> list[Photo]:
+    """All photos below `root`, with make and model from their folders; those next to class folders are left out, with a warning."""
     if not os.path.isdir(root):
         raise KcarsError(f"dataset {root}: there is no such folder")
     paths = walk(root)
     if not paths:
-        raise KcarsError(f"dataset {root}: holds no photo; expected {layouts()}")
+        raise KcarsError(f"dataset {root}: contains no photo; expected {layouts()}")
     if loose := without_class(paths):
-        if tell:
+        if warn_of_loose:
             _warn_of_loose(str(root), len(loose), loose[0])
         paths = sorted(set(paths) - set(loose))
     _refuse_ambiguous(paths, root)
@@ -40,14 +40,14 @@ def described(root: Path, tell: bool = True) -> list[Photo]:
         one = next(photo.path for photo in photos if not photo.make)
         two = next(photo.path for photo in photos if photo.make)
         raise KcarsError(
-            f"dataset {root}: {one} stands one folder deep and {two} two; use make/model/photo or class/photo, not both"
+            f"dataset {root}: {one} is one folder deep and {two} two; use make/model/photo or class/photo, not both"
         )
     labels = one_spelling([(photo.make, photo.model) for photo in photos], str(root))
     return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
 
 
 def without_class(paths: Sequence[str]) -> list[str]:
-    """Of the photos below a folder those that lie beside its class folders, and so are of none; without class folders none."""
+    """The photos below a folder that are next to its class folders, and so have no class; none without class folders."""
     in_folders = [path for path in paths if "/" in path]
     depth = 2 if _is_split(in_folders) else 1
     loose = [path for path in paths if path.count("/") < depth]
@@ -55,7 +55,7 @@ def without_class(paths: Sequence[str]) -> list[str]:
 
 
 def listed_faults(root: Path) -> list[Fault]:
-    """A Fault for each photo, other file and linked folder that reading passes over."""
+    """A Fault for each photo, other file and linked folder that reading skips."""
     found = walked(root)
     kinds = {"no_class": without_class(found.photos), "not_read": found.others, "linked_folder": found.linked}
     return [Fault(kind, path) for kind, paths in kinds.items() for path in paths]
@@ -63,11 +63,11 @@ def listed_faults(root: Path) -> list[Fault]:
 
 @lru_cache(maxsize=64)
 def _warn_of_loose(root: str, count: int, first: str) -> None:
-    """Once for a folder, however often it is read."""
+    """Warn once per folder."""
     what = (
-        "1 photo lies beside the class folders and is"
+        "1 photo is next to the class folders and is"
         if count == 1
-        else f"{count} photos lie beside the class folders and are"
+        else f"{count} photos are next to the class folders and are"
     )
     warn(f"warning: {root}: {what} left out, such as {first}")
 
@@ -77,26 +77,26 @@ def _is_split(paths: Sequence[str]) -> bool:
 
 
 def _refuse_ambiguous(paths: Sequence[str], root: Path) -> None:
-    """KcarsError where folders such as train/ and test/ stand beside class folders, or below them."""
+    """Raises KcarsError if folders such as train/ and test/ are next to class folders, or below them."""
     parts = [PurePosixPath(path).parts[:-1] for path in paths]
     top = {folders[0] for folders in parts if folders}
     splits = sorted(name for name in top if split_of(name))
     if splits and len(splits) < len(top):
         raise KcarsError(
-            f"dataset {root}: {splits[0]} reads as a split and stands beside class folders such as "
+            f"dataset {root}: {splits[0]} looks like a split and is next to class folders such as "
             f"{min(top - set(splits))}; put all class folders below train/, val/ and test/, or write a photos.csv "
-            "(kcars data init) where it is the name of a class"
+            "(kcars data init) if it is the name of a class"
         )
     below = {split_of(name): name for folders in parts for name in folders[1:] if split_of(name)}
     if "train" in below or len(below) > 1:
         raise KcarsError(
-            f"dataset {root}: {min(below.values())} reads as a split and stands below a class folder; put train/, val/ and "
-            "test/ on top, class folders below them, or write a photos.csv (kcars data init) where it is the name of a class"
+            f"dataset {root}: {min(below.values())} looks like a split and is below a class folder; put train/, val/ and "
+            "test/ on top, class folders below them, or write a photos.csv (kcars data init) if it is the name of a class"
         )
 
 
 def named_alone(path: str) -> Photo:
-    """A photo with what its own path says, whatever the others': folders make/model/ or class/, below one of a split or not."""
+    """A photo with names from its own path, independent of others: folders make/model/ or class/, optionally in a split."""
     folders = PurePosixPath(path).parts[:-1]
     split = split_of(folders[0]) if folders else ""
     labels = folders[1:] if split else folders
@@ -110,20 +110,20 @@ def _photo(path: str, split: bool, root: Path) -> Photo:
     first, *labels = PurePosixPath(path).parts[:-1] if split else ("", *PurePosixPath(path).parts[:-1])
     if len(labels) not in (1, 2):
         raise KcarsError(
-            f"dataset {root}: {path} stands {len(labels)} class folders deep; expected make/model/photo or class/photo"
+            f"dataset {root}: {path} is {len(labels)} class folders deep; expected make/model/photo or class/photo"
         )
     *make, model = labels
     return Photo(path, "".join(make), model, split_of(first))
 
 
 def described_with_rest(folder: Path) -> Described:
-    """Every photo below a folder, also those beside class folders, which have no name; where folders are no classes none has."""
+    """All photos below a folder; those next to class folders have no name, and none has if the folders are not classes."""
     paths = walk(folder)
     if not paths:
-        raise KcarsError(f"{folder}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
-    file_bytes(folder, paths)  # It refuses what leads out.
+        raise KcarsError(f"{folder}: contains no photos; JPEG, PNG, WebP and BMP are recognized by file extension")
+    file_bytes(folder, paths)  # Refuses paths that lead out.
     try:
-        return Described(folder, described(folder, tell=False) + _without_names(without_class(paths)))
+        return Described(folder, described(folder, warn_of_loose=False) + _without_names(without_class(paths)))
     except KcarsError as error:
         flat = not any("/" in path for path in paths)
         return Described(folder, _without_names(paths), "it has no class folders" if flat else str(error))

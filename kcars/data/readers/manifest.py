@@ -1,4 +1,4 @@
-"""Reader and writer of the CSV in which users describe their own photos, and of the pairs beside it."""
+"""Reads and writes the CSV that describes a user's photos, and reads the CSV of pairs next to it."""
 
 import csv
 import os
@@ -29,10 +29,10 @@ _MOST_PX = 2**24
 
 
 def read(file: Path, task: str, data: DataSettings) -> Dataset:
-    """The Dataset that a CSV describes; paths count from its folder, and `pairs.csv` beside it gives test pairs.
+    """The Dataset described by a CSV; paths are relative to its folder, and `pairs.csv` next to it contains test pairs.
 
-    Columns: path, make, model (one of the two is enough) and, as wanted, split (train, test), the box in pixels
-    (left, top, right, bottom; right and bottom just outside), viewpoint (front, rear, side, front-side, rear-side),
+    Columns: path, make, model (one of the two is enough) and, optionally, split (train, test), the box in pixels
+    (left, top, right, bottom; right and bottom exclusive), viewpoint (front, rear, side, front-side, rear-side),
     year, group. Raises KcarsError `file:line` for anything else.
     """
     photos = described(file)
@@ -42,14 +42,14 @@ def read(file: Path, task: str, data: DataSettings) -> Dataset:
 
 
 def write(folder: Path) -> tuple[Path, list[str]]:
-    """Write `photos.csv` for every photo below `folder`; the file, and the photos that it gives no name.
+    """Write `photos.csv` with all photos below `folder`; returns the file and the photos without a name.
 
-    Make and model are filled in from class folders; where these are of no one layout, from each photo's own. Raises KcarsError
-    where the file is there already, or there is no photo.
+    Make and model are taken from class folders, or if their layout is inconsistent, from each photo's folders. Raises
+    KcarsError if the file exists or there is no photo.
     """
     file = folder / PHOTOS
     if os.path.lexists(file):
-        raise KcarsError(f"{file}: is there already; edit it, or remove it first")
+        raise KcarsError(f"{file}: exists already; edit it, or remove it first")
     try:
         photos = folders.described(folder)
     except KcarsError:
@@ -63,30 +63,30 @@ def write(folder: Path) -> tuple[Path, list[str]]:
 
 
 def described(file: Path) -> list[Photo]:
-    """Every photo of a CSV, as its lines describe it; KcarsError `file:line` as `read`."""
+    """All photos of a CSV; raises KcarsError `file:line` as `read`."""
     photos, lines = [], {}
     for line, row in _rows(file, _COLUMNS, {"path"}):
         where = f"{file}:{line}"
         photo = _photo(row, where)
         if photo.path in lines:
-            raise KcarsError(f"{where}: {photo.path!r} stands in line {lines[photo.path]} already; once is allowed")
+            raise KcarsError(f"{where}: {photo.path!r} is given in line {lines[photo.path]} already")
         lines[photo.path] = line
         photos.append(photo)
     if not photos:
         raise KcarsError(
-            f"{file}: describes no photo; one line each is expected, with the columns {', '.join(_COLUMNS)}"
+            f"{file}: contains no photo; expected one line per photo, with the columns {', '.join(_COLUMNS)}"
         )
     for column in ("make", "model", "split"):
         filled = [bool(getattr(photo, column)) for photo in photos]
         if any(filled) and not all(filled):
             line = lines[photos[filled.index(False)].path]
-            raise KcarsError(f"{file}:{line}: {column} is empty; it stands in every line or in none")
+            raise KcarsError(f"{file}:{line}: {column} is empty; give it in every line or in none")
     labels = one_spelling([(photo.make, photo.model) for photo in photos], str(file))
     return [replace(photo, make=make, model=model) for photo, (make, model) in zip(photos, labels, strict=True)]
 
 
 def listed_faults(folder: Path) -> list[Fault]:
-    """A Fault for each photo below a folder that its `photos.csv` does not list."""
+    """A Fault for each photo below a folder that is missing in its `photos.csv`."""
     disk = Disk(folder)
     listed = {disk.path_of(photo.path) for photo in described(folder / PHOTOS)}
     return [Fault("not_listed", path) for path in walked(folder).photos if path not in listed]
@@ -96,7 +96,7 @@ def _photo(row: dict[str, str], where: str) -> Photo:
     make, model, given = row.get("make", ""), row.get("model", ""), row.get("split", "")
     split = split_of(given)
     if not make and not model:
-        raise KcarsError(f"{where}: make and model are empty; one of them is needed")
+        raise KcarsError(f"{where}: make and model are empty; one of them is required")
     if given and not split:
         raise one_of(f"{where}, split", given, SPLITS)
     year = _number(row.get("year", ""), where, "year", 9999)
@@ -113,7 +113,7 @@ def _photo(row: dict[str, str], where: str) -> Photo:
 
 
 def _path(text: str, where: str) -> str:
-    """A path below the CSV's folder in its one spelling."""
+    """A path below the CSV's folder, normalized."""
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if not parts or text.startswith("/") or ".." in parts:
         raise KcarsError(f"{where}: path {text!r}; expected a path below this file's folder, such as audi/a4/1.jpg")
@@ -146,21 +146,21 @@ def _number(text: str, where: str, column: str, most: int) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
-        raise KcarsError(f"{where}: {column} {text!r}; expected a whole number from 0 to {most}, or nothing")
+        raise KcarsError(f"{where}: {column} {text!r}; expected an integer from 0 to {most}, or nothing")
     return int(text)
 
 
 def _pairs(file: Path, known: set[str]) -> list[tuple[str, str, int, str]]:
-    """(left, right, same, difficulty or "") of each line; both photos must stand in the other CSV."""
+    """(left, right, same, difficulty or "") of each line; both photos must be in the other CSV."""
     pairs = []
     for line, row in _rows(file, _PAIR_COLUMNS, {"left", "right", "same"}):
         where = f"{file}:{line}"
         left, right = _path(row["left"], where), _path(row["right"], where)
         for path in (left, right):
             if path not in known:
-                raise KcarsError(f"{where}: {path!r} does not stand in {PHOTOS}")
+                raise KcarsError(f"{where}: {path!r} is not in {PHOTOS}")
         if left == right:
-            raise KcarsError(f"{where}: pairs {left!r} with itself; two photos make a pair")
+            raise KcarsError(f"{where}: pairs {left!r} with itself; expected two photos")
         if row["same"] not in ("0", "1"):
             raise KcarsError(f"{where}: same {row['same']!r}; expected 1 (same model) or 0 (different)")
         difficulty = row.get("difficulty", "")
@@ -171,7 +171,7 @@ def _pairs(file: Path, known: set[str]) -> list[tuple[str, str, int, str]]:
 
 
 def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, values by column, without blanks at their ends) of a CSV with a header; KcarsError for what is no such file."""
+    """(line number, stripped values by column) of a CSV with a header; raises KcarsError for other files."""
     try:
         with opened_list(file) as text:
             head = text.readline(ROW_CHARACTERS)
@@ -184,12 +184,12 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
                     raise one_of(f"{file}:1, column", column, known)
             if len(set(columns)) < len(columns) or not needed <= set(columns):
                 raise KcarsError(
-                    f"{file}:1: columns {', '.join(columns)}; each once, {', '.join(sorted(needed))} among them"
+                    f"{file}:1: columns {', '.join(columns)}; expected each once, including {', '.join(sorted(needed))}"
                 )
             for row in lines.rows(reader):
                 if None in row or None in row.values():
                     raise KcarsError(
-                        f"{file}:{reader.line_num}: has not as many values as there are columns, {len(columns)}"
+                        f"{file}:{reader.line_num}: the number of values differs from the number of columns, {len(columns)}"
                     )
                 yield (
                     reader.line_num,
@@ -202,7 +202,7 @@ def _rows(file: Path, known: tuple[str, ...], needed: set[str]) -> Iterator[tupl
 
 
 def _without_blanks(cell: str, folder: Path) -> str:
-    """A value without blanks at its ends, unless a file in the folder is called so."""
+    """A value without spaces at its ends, unless they are part of the name of a file in the folder."""
     text = cell.strip()
     return cell if text and text != cell and "\0" not in cell and os.path.lexists(folder / cell) else text
 

@@ -1,4 +1,4 @@
-"""A user's own photos, from a CSV or from folders: labels to ids, and splits where none are given."""
+"""Builds the Dataset of a user's photos from a CSV or folders: ids of labels, and splits if none are given."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ _SPLIT_NAMES = {"training": "train", "val": "validation", "valid": "validation",
 
 
 def split_of(name: str) -> str:
-    """The split that a name stands for, in any case, also `val`, `valid`, `training` and `testing`; "" for any other."""
+    """The split with a name, in any case, also `val`, `valid`, `training` and `testing`; "" for other names."""
     found = plain(name)
     return found if found in SPLITS else _SPLIT_NAMES.get(found, "")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo as its owner describes it: path below the root, names, and what else is known of it.
+    """One photo as described by its owner: path below the root, names, and optional facts.
 
-    split: one of SPLITS, or "" where it is left to us; box: as in PhotoTable; viewpoint: 1..5 or -1; year: or -1; group:
-    any text, "" where the photo stands for itself.
+    split: one of SPLITS, or "" for an automatic one; box: as in PhotoTable; viewpoint: 1..5 or -1; year: or -1; group: any
+    text, "" for none.
     """
 
     path: str
@@ -50,11 +50,11 @@ def dataset(
     source: str,
     pairs: Sequence[tuple[str, str, int, str]] = (),
 ) -> Dataset:
-    """The Dataset of a task from described photos; missing ones are left out and named.
+    """The Dataset of a task from described photos; missing ones are left out and listed.
 
-    pairs: (left path, right path, same, difficulty or "") where the owner gives them. Splits are taken as given; without
-    one the models that stand in the pairs are tested on, and without pairs a share by seed: for task verify, of the
-    models. Raises KcarsError for a split that parts a group.
+    pairs: (left path, right path, same, difficulty or "") if given. Given splits are used; otherwise the test set consists of
+    the models in the pairs, or without pairs of a random share of the photos (verify: of the models). Raises KcarsError for a
+    split that divides a group.
     """
     refuse_undecodable(root, [photo.path for photo in photos])
     photos, pairs = _as_on_disk(root, photos, pairs, source)
@@ -76,13 +76,13 @@ def dataset(
 
 
 def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:
-    """Photos, sorted by path, and pairs; a path that no file has is that of the one file that it spells in another Unicode form."""
+    """Photos, sorted by path, and pairs; a path without a file is replaced by one with another Unicode form, if unique."""
     disk, found = Disk(root), {}
     for photo, size in zip(photos, file_bytes(root, [photo.path for photo in photos]), strict=True):
         found[photo.path] = photo.path if size >= 0 else disk.spelled(photo.path) or photo.path
     if len(set(found.values())) < len(found):
         twice = Counter(found.values()).most_common(1)[0][0]
-        raise KcarsError(f"{source}: names {twice!r} in two Unicode forms; once is allowed")
+        raise KcarsError(f"{source}: contains {twice!r} in two Unicode forms; remove one")
     named = [replace(photo, path=found[photo.path]) for photo in photos]
     pairs = [(found.get(left, left), found.get(right, right), *more) for left, right, *more in pairs]
     return sorted(named, key=lambda photo: photo.path), pairs
@@ -95,7 +95,7 @@ def _rows_of(photos: Sequence[Photo], split: str) -> np.ndarray:
 def _split(
     table: PhotoTable, photos: Sequence[Photo], task: str, data: DataSettings, tested: dict[str, Pairs], source: str
 ):
-    """(training rows, test rows, how in words)."""
+    """(training rows, test rows, description of the split)."""
     if data.split == "listed" and any(photo.split for photo in photos):
         train, validation, test = (_rows_of(photos, split) for split in SPLITS)
         for one, other, names in (
@@ -109,7 +109,7 @@ def _split(
         model = table.ids["model"]
         paired = np.isin(model, model[np.concatenate([pairs.rows() for pairs in tested.values()])])
         test = np.flatnonzero(paired)
-        return apart(table, np.flatnonzero(~paired), test), test, "the models of the given pairs to test on"
+        return apart(table, np.flatnonzero(~paired), test), test, "test set: the models of the given pairs"
     return automatic_split(table, np.arange(len(photos)), task, data.test_share, data.split_seed)
 
 
@@ -134,13 +134,13 @@ def _table(root: Path, photos: Sequence[Photo], sizes: np.ndarray) -> PhotoTable
 
 
 def _numbered(values: list, key=None) -> tuple[np.ndarray, dict]:
-    """Ids from 1 in the values' order, and the value of each id."""
+    """Ids from 1 in the sorted order of the values, and the value of each id."""
     ids = {value: number for number, value in enumerate(sorted(set(values), key=key), 1)}
     return np.array([ids[value] for value in values], np.int32), {number: value for value, number in ids.items()}
 
 
 def refuse_parted_groups(table: PhotoTable, train: np.ndarray, test: np.ndarray, source: str, splits: str) -> None:
-    """KcarsError where photos of one group stand on both sides of a given split."""
+    """Raises KcarsError if photos of one group are on both sides of a given split."""
     if table.group is None:
         return
     shared = np.isin(table.group[test], table.group[train])
@@ -148,13 +148,13 @@ def refuse_parted_groups(table: PhotoTable, train: np.ndarray, test: np.ndarray,
         row = test[shared][0]
         twin = train[table.group[train] == table.group[row]][0]
         raise KcarsError(
-            f"{source}: {len(np.unique(table.group[test[shared]]))} groups stand in the {splits} split, "
-            f"such as that of {table.paths[twin]} and {table.paths[row]}; a group (one car, camera or clip) goes to one"
+            f"{source}: {len(np.unique(table.group[test[shared]]))} groups are in the {splits} split, "
+            f"such as that of {table.paths[twin]} and {table.paths[row]}; a group (one car, camera or clip) must be in one"
         )
 
 
 def _given(table: PhotoTable, pairs: Sequence[tuple[str, str, int, str]]) -> dict[str, Pairs]:
-    """Given pairs by difficulty; one without is medium, and easy or hard too where its labels make it so."""
+    """Given pairs by difficulty; those without one are medium, and also easy or hard if their labels qualify."""
     row = {path: number for number, path in enumerate(table.paths)}
     chosen: dict[str, list[tuple[str, str, int]]] = {name: [] for name in DIFFICULTIES}
     for left, right, same, difficulty in pairs:
@@ -165,7 +165,7 @@ def _given(table: PhotoTable, pairs: Sequence[tuple[str, str, int, str]]) -> dic
 
 
 def _difficulties(table: PhotoTable, left: int, right: int, same: int) -> list[str]:
-    """As CompCars draws them: hard negatives are of one make; easy ones of two, and easy pairs of one viewpoint."""
+    """Difficulties as in CompCars: hard negatives have one make; easy ones two makes, and easy pairs one viewpoint."""
     one_make = table.ids["make"][left] == table.ids["make"][right]
     one_view = table.viewpoint[left] == table.viewpoint[right]
     found = {"easy": one_view and (same or not one_make), "medium": True, "hard": same or one_make}

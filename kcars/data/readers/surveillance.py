@@ -1,4 +1,4 @@
-"""Reader of CompCars' surveillance part, `sv_data`: 281 models seen from the front, with colours, without boxes."""
+"""Reads CompCars' surveillance data, `sv_data`: 281 models from the front, with colours, without boxes."""
 
 import os
 from pathlib import Path
@@ -20,12 +20,12 @@ TRAIN, TEST, NAMES, COLOURS = (
     "sv_make_model_name.mat",
     "color_list.mat",
 )
-# Of color_list.mat, in the order of its numbers 0..9; -1 is unknown.
+# The colours 0..9 of color_list.mat; -1 is unknown.
 COLOUR_NAMES = ("black", "white", "red", "yellow", "blue", "green", "purple", "brown", "champagne", "silver")
 
 
 def find_root(folder: Path) -> Path | None:
-    """The folder that holds image/ and the lists: the one named, or `sv_data/` below it; or None."""
+    """The folder that contains image/ and the lists: the given one, or `sv_data/` below it; or None."""
     for candidate in (folder, folder / "sv_data", folder / "sv_data" / "sv_data"):
         if (candidate / "image").is_dir() and (candidate / TRAIN).exists():
             return candidate
@@ -33,9 +33,9 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read(folder: Path, task: str, data: DataSettings) -> Dataset:
-    """The Dataset of a task from a surveillance tree; `ids` hold each photo's colour too, -1 where it is unknown.
+    """The Dataset of a task from a surveillance tree; `ids` also contains the colour of each photo, -1 if unknown.
 
-    classify: its lists, unless `data.split` is all. verify: there are no pair lists; models are held out by seed.
+    classify: uses its lists, unless `data.split` is all. verify: there are no pair lists; models are held out with a seed.
     """
     root = find_root(folder)
     if root is None:
@@ -62,7 +62,7 @@ def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:
     model = np.array([int(path.split("/")[0]) for path in paths], np.int32)
     unnamed = np.setdiff1d(model, list(make_of))
     if len(unnamed):
-        raise KcarsError(f"{root / NAMES}: has no line for model {unnamed[0]}, which the lists name")
+        raise KcarsError(f"{root / NAMES}: has no line for model {unnamed[0]} of the lists")
     count = len(paths)
     return PhotoTable(
         root=root / "image",
@@ -73,7 +73,7 @@ def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:
             "colour": np.array([colour.get(path, -1) for path in paths], np.int32),
         },
         box=np.tile(np.array(NO_BOX, np.int32), (count, 1)),
-        viewpoint=np.ones(count, np.int8),  # All are seen from the front.
+        viewpoint=np.ones(count, np.int8),  # All photos are from the front.
         year=np.full(count, -1, np.int16),
         bytes=sizes,
         names={"make": makes, "model": models, "colour": dict(enumerate(COLOUR_NAMES))},
@@ -81,10 +81,10 @@ def _table(root: Path, paths: list[str], sizes: np.ndarray) -> PhotoTable:
 
 
 def _names(file: Path) -> tuple[dict[int, str], dict[int, str], dict[int, int]]:
-    """Names of makes (numbered in their order) and of models by sv_id, and the make of each model."""
+    """Names of makes by number, names of models by sv_id, and the make of each model."""
     cells = read_cells(file, "sv_make_model_name")
     if not cells or len(cells[0]) < 2:
-        raise KcarsError(f"{file}: sv_make_model_name has no two columns; expected a line a model: make, model, web id")
+        raise KcarsError(f"{file}: sv_make_model_name lacks columns; expected one line per model: make, model, web id")
     rows = [(cell[0], cell[1]) for cell in cells]
     ids = {make: number for number, make in enumerate(sorted({make for make, _ in rows}), 1)}
     models = {number: f"{make} {model}" for number, (make, model) in enumerate(rows, 1)}
@@ -92,7 +92,7 @@ def _names(file: Path) -> tuple[dict[int, str], dict[int, str], dict[int, int]]:
 
 
 def _colours(file: Path) -> dict[str, int]:
-    """Colour numbers by photo path; empty where the file is missing."""
+    """Colour numbers by photo path; empty if the file is missing."""
     if not os.path.lexists(file):
         return {}
     try:
@@ -101,7 +101,7 @@ def _colours(file: Path) -> dict[str, int]:
             raise ValueError
         return colours
     except ValueError:
-        raise KcarsError(f"{file}: color_list is no list of photo and colour number") from None
+        raise KcarsError(f"{file}: color_list is not a list of photo and colour number") from None
 
 
 def _read_list(file: Path) -> list[str]:
@@ -110,7 +110,7 @@ def _read_list(file: Path) -> list[str]:
         parts = line.split("/")
         model = id_of(parts[0])
         if len(parts) != 2 or model is None or parts[1] in ("", ".", ".."):
-            raise KcarsError(f"{file}:{number}: {line!r} is no photo path; expected sv_id/name.jpg")
+            raise KcarsError(f"{file}:{number}: {line!r} is not a photo path; expected sv_id/name.jpg")
         paths.append(f"{model}/{parts[1]}")
     return paths
 
@@ -118,7 +118,7 @@ def _read_list(file: Path) -> list[str]:
 READERS.register(
     Reader(
         "surveillance",
-        "its surveillance part",
+        "its surveillance data",
         matches=lambda path: os.path.isdir(path) and find_root(path) is not None,
         read=read,
     )

@@ -1,1 +1,1 @@
-"""Random changes of training photos."""
+"""Augmentation of training photos."""

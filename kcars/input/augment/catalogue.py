@@ -1,6 +1,6 @@
-"""The operations that an augmentation chain may name, by name: `OPERATIONS`.
+"""The catalogue of augmentation operations, `OPERATIONS`, and its records.
 
-An operation is one file: it registers an `Operation` when it is imported. Nothing here imports albumentations: chains are read
+Files register an `Operation` when they are imported. This file does not import albumentations, so that chains can be read
 without it.
 """
 
@@ -13,12 +13,12 @@ from kcars.core.catalogue import Catalogue
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a chain.
+    """The record of an operation.
 
-    name: as in `name(0.5, option=1)`; make: (probability, **options) -> a transform of albumentations, or what has its
+    name: as in `name(0.5, option=1)`; make: (probability, **options) -> a transform of albumentations, or an object with its
     `set_random_state(generator, py_random)`, `should_apply()` and a `changed(photo)` that returns (h, w, 3) uint8 of the same size.
-    All draws come from what `set_random_state` gave. Options are numbers, texts and tuples of them; `make` raises ValueError,
-    TypeError or KcarsError for what it does not take.
+    All random numbers come from the generators of `set_random_state`. Options are numbers, texts and tuples of them; `make`
+    raises ValueError, TypeError or KcarsError for invalid ones.
     """
 
     name: str

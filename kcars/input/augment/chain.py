@@ -1,7 +1,7 @@
-"""Augmentation as one text chain, `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, keyed photo by photo.
+"""Augmentation chains such as `flip(0.5) | affine(0.3, scale=(0.9, 1.1))`, with a random state for each photo.
 
-Every operation (`OPERATIONS`) gives a transform as albumentations has them; its first number is the probability. The random
-state is set anew for every photo from (seed, sample number), so that order and threads change nothing.
+Every operation (`OPERATIONS`) creates a transform of albumentations; its first argument is the probability. The random
+state of every photo is set from (seed, sample number), so that results do not depend on order and threads.
 """
 
 import ast
@@ -12,15 +12,15 @@ import numpy as np
 from kcars.core.errors import KcarsError, one_of
 from kcars.input.augment.catalogue import OPERATIONS
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would ask the package index at import.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # It would contact the package index at import.
 
-# The settings that hold a chain, with what sets their draws apart.
+# The settings that contain a chain, with a purpose that makes their random numbers independent.
 SETTINGS = {"data.augment": 0, "balance.augment": 1}
 MOST_OPERATIONS = 100
 
 
 def parse(text: str, setting: str = "data.augment") -> list[tuple[str, list, dict]]:
-    """Operations of a chain as (name, positional values, named values); KcarsError for anything but literals."""
+    """Operations of a chain as (name, positional values, named values); raises KcarsError for anything but literals."""
     parts = [part.strip() for part in text.split("|") if part.strip()]
     if len(parts) > MOST_OPERATIONS:
         raise KcarsError(f"{setting}: {len(parts):,} operations; a chain has at most {MOST_OPERATIONS}")
@@ -50,21 +50,21 @@ class Augment:
     """A chain, ready to be applied: `augment(photos, samples)`."""
 
     def __init__(self, text: str, seed: int, setting: str = "data.augment"):
-        """setting: which of SETTINGS the text is of; the same text in another one draws otherwise."""
+        """setting: the one of SETTINGS that contains the text; each has its own random numbers."""
         self.text, self.setting = text, setting
         self._key = (SETTINGS[setting] << 32 | seed) << 64
         self._operations = parse(text, setting)
-        # Chains that no thread is at. Not one a thread: TensorFlow's are new to Python, with nothing of their own, each call.
-        # The first is made now, so that a wrong option is told now.
+        # Chains that no thread uses. Thread-local ones would not be reused: each call of TensorFlow is a new thread to Python.
+        # The first is created now, so that wrong options are reported now.
         self._idle = [self._chain()] if self._operations else []
 
     def __call__(
         self, photos: np.ndarray, samples: np.ndarray, out: np.ndarray | None = None, chances: np.ndarray | None = None
     ) -> np.ndarray:
-        """Augmented (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
+        """Augmented photos (n, h, w, 3) uint8; `samples` (n,) are the photos' global sample numbers.
 
-        out: where they are written, which may be `photos`; without it, new memory. chances: (n,) with which the chain is
-        applied to each photo at all; without them, to every one.
+        out: output array, which may be `photos`; a new array by default. chances: probabilities (n,) of applying the chain to
+        each photo; 1 by default.
         """
         if not self._operations:
             return photos
@@ -91,6 +91,6 @@ class Augment:
             raise self._refusal(error) from None
 
     def _refusal(self, error: Exception) -> KcarsError:
-        """For a chain whose options no photo can be changed by."""
+        """The error for a chain with invalid options."""
         reason = str(error).split("\n")[0]
         return KcarsError(f"{self.setting}: {self.text!r}: {reason}")

@@ -1,9 +1,9 @@
-"""albumentations for one photo of bytes: its transforms, draws and pixels in less than half of the time.
+"""Faster transforms of albumentations for single uint8 photos, with the same draws and pixels in less than half the time.
 
-Pixels are `A.Compose`'s bit for bit, but for the rounding of hues (`ColorJitter`).
+Pixels are identical to `A.Compose`'s, except for the rounding of hues (`ColorJitter`).
 
-For a small photo albumentations spends more on what masks, boxes and other types of images may need, and on checks, than on
-the pixels. Where a class here has `changed`, that is the parent's `get_params_dependent_on_data` and `apply` in one.
+For a small photo albumentations spends more time on checks and on support of masks, boxes and other image types than on
+pixels. A method `changed` here combines the parent's `get_params_dependent_on_data` and `apply`.
 """
 
 import math
@@ -18,11 +18,11 @@ from albucore import sz_lut
 from albumentations.augmentations.pixel.functional import adjust_saturation_torchvision
 
 _BYTES = np.arange(256, dtype=np.float32)
-_HUES = (np.arange(2 * 256) % 180).astype(np.uint8)  # OpenCV's, in steps of two degrees.
+_HUES = (np.arange(2 * 256) % 180).astype(np.uint8)  # Hues of OpenCV, in steps of two degrees.
 
 
 class Chain:
-    """Transforms one after another, as `A.Compose` applies them to an image alone. Not for two threads at once."""
+    """A sequence of transforms, applied to an image as by `A.Compose`. Not thread-safe."""
 
     def __init__(self, transforms: list):
         self._steps = [(transform.should_apply, change_of(transform)) for transform in transforms]
@@ -33,11 +33,11 @@ class Chain:
             transform.set_random_state(generator, self._py_random)
 
     def __call__(self, photo: np.ndarray, key: int, chance: float = 1.0) -> np.ndarray:
-        """The (h, w, 3) uint8 photo, changed by draws that depend on the 128 bits of `key` alone; it may be `photo` itself.
+        """The transformed photo (h, w, 3) uint8, which may be `photo` itself; draws depend only on the 128 bits of `key`.
 
-        chance: with which the chain is applied at all.
+        chance: probability of applying the chain.
         """
-        # To give one generator a new key takes a seventh of the time of a new generator.
+        # Setting a new key takes a seventh of the time of creating a generator.
         self._state["state"]["key"][:] = key & (2**64 - 1), key >> 64
         self._bits.state = self._state
         self._py_random.seed(key)
@@ -50,7 +50,7 @@ class Chain:
 
 
 def change_of(transform) -> Callable[[np.ndarray], np.ndarray]:
-    """What a transform does to a photo (h, w, 3) uint8: its `changed`, or what `A.Compose` would."""
+    """The function of a transform on a photo (h, w, 3) uint8: its `changed`, or what `A.Compose` would do."""
     return getattr(transform, "changed", partial(_change_as_compose_does, transform))
 
 
@@ -61,10 +61,10 @@ def _change_as_compose_does(transform: A.BasicTransform, photo: np.ndarray) -> n
 
 
 class Affine(A.Affine):
-    """`A.Affine` with one matrix, that of the pixels, multiplied out."""
+    """`A.Affine` that computes only the matrix of the pixels."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 scaled, rotated, sheared and moved by newly drawn amounts."""
+        """The photo (h, w, 3) uint8, scaled, rotated, sheared and shifted by newly drawn amounts."""
         (height, width), draw = photo.shape[:2], self.py_random.uniform
         move = self._get_translate_params((height, width))
         along_x = math.tan(math.radians(-draw(*self.shear["x"])))
@@ -81,25 +81,25 @@ class Affine(A.Affine):
 
 
 class RandomBrightnessContrast(A.RandomBrightnessContrast):
-    """`A.RandomBrightnessContrast` with a table of 256 bytes, whatever the photo's type could be."""
+    """`A.RandomBrightnessContrast` with a lookup table of 256 bytes, for uint8 only."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 of newly drawn contrast and brightness."""
+        """The photo (h, w, 3) uint8 with newly drawn contrast and brightness."""
         contrast = 1.0 + self.py_random.uniform(*self.contrast_limit)
         brightness = self.py_random.uniform(*self.brightness_limit) * 255
         return sz_lut(photo, (_BYTES * contrast + brightness).clip(0, 255).astype(np.uint8), inplace=False)
 
 
 class ColorJitter(A.ColorJitter):
-    """`A.ColorJitter` of saturation and hue, on the photo as one long row.
+    """`A.ColorJitter` of saturation and hue, applied to the photo as one long row.
 
-    OpenCV converts hues eight times as slowly at the end of a row that no whole registers fill, and rounds them otherwise.
+    OpenCV converts hues eight times as slowly at the end of a row that does not fill whole registers, with other rounding.
     """
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 of newly drawn saturation and hue."""
+        """The photo (h, w, 3) uint8 with newly drawn saturation and hue."""
         drawn, row = self.get_params(), photo.reshape(1, -1, 3)
-        for number in drawn["order"]:  # Of brightness and contrast, which stay, saturation and hue.
+        for number in drawn["order"]:  # Brightness and contrast are unchanged; 2 and 3 are saturation and hue.
             if number == 2:
                 row = adjust_saturation_torchvision(row, drawn["saturation"])
             elif number == 3 and drawn["hue"] != 0:
@@ -111,7 +111,7 @@ class ColorJitter(A.ColorJitter):
 
 
 class Erasing(A.Erasing):
-    """`A.Erasing` with one number to fill in, and no generator for what could be filled in instead."""
+    """`A.Erasing` with a constant fill value, and no generator for random fill."""
 
     def apply(self, img: np.ndarray, holes: np.ndarray, **params) -> np.ndarray:
         img = img.copy()
@@ -121,10 +121,10 @@ class Erasing(A.Erasing):
 
 
 class RandomResizedCrop(A.RandomResizedCrop):
-    """`A.RandomResizedCrop` back to the size that the photo has."""
+    """`A.RandomResizedCrop` to the original size of the photo."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8: a newly drawn part of the photo in its size."""
+        """A newly drawn part of the photo, resized to (h, w, 3) uint8."""
         place = self.get_params_dependent_on_data({"shape": photo.shape}, {})
         left, top, right, bottom = place["crop_coords"]
         return cv2.resize(photo[top:bottom, left:right], photo.shape[1::-1], interpolation=self.interpolation)

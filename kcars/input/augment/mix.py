@@ -1,4 +1,4 @@
-"""Photos of a batch blended with each other, or a part of one pasted into another; labels become shares of classes."""
+"""MixUp and CutMix: blends photos of a batch or pastes parts of them into each other; labels become class shares."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from kcars.core.rng import generator
 
 @dataclass(frozen=True)
 class Mix:
-    """Each photo of a batch mixed with another one, by draws that depend on the seed and the number of the step alone.
+    """Mixes each photo of a batch with another one; random numbers depend only on the seed and the step.
 
-    kind: mixup, cutmix, or both, one of which is drawn a batch; alpha: the second photo's share is drawn from
-    Beta(alpha, alpha), for each photo its own; classes: target -> number of classes.
+    kind: mixup, cutmix, or both, of which one is drawn per batch; alpha: the second photo's share is drawn from
+    Beta(alpha, alpha) for each photo; classes: target -> number of classes.
     """
 
     kind: str
@@ -22,12 +22,12 @@ class Mix:
     seed: int
 
     def __call__(self, photos: np.ndarray, labels: dict[str, np.ndarray], step: int) -> tuple[np.ndarray, dict]:
-        """The photos (n, h, w, 3) uint8, which are written over, and target -> rows (n, classes) float32 of sum 1."""
+        """The photos (n, h, w, 3) uint8, changed in place, and target -> rows (n, classes) float32 that sum to 1."""
         draw, count = generator(self.seed, "mix", step), len(photos)
         kind = ("mixup", "cutmix")[draw.integers(2)] if self.kind == "both" else self.kind
         ring = draw.permutation(count)
         other = np.empty(count, np.int64)
-        other[ring] = np.roll(ring, 1)  # The next in a ring of all, so that none is mixed with itself.
+        other[ring] = np.roll(ring, 1)  # The next in a ring, so that no photo is mixed with itself.
         share = KINDS[kind](photos, photos[other], draw.beta(self.alpha, self.alpha, count), draw)
         return photos, {
             target: soft_rows(numbers, numbers[other], share, self.classes[target])
@@ -36,7 +36,7 @@ class Mix:
 
 
 def soft_rows(labels: np.ndarray, others: np.ndarray, share: np.ndarray, classes: int) -> np.ndarray:
-    """Rows (n, classes) float32 with `share` (n,) at the classes of `others` (n,), the rest of 1 at those of `labels` (n,)."""
+    """Rows (n, classes) float32 with `share` (n,) at the classes of `others` (n,) and 1 - `share` at those of `labels` (n,)."""
     rows, number = np.zeros((len(labels), classes), np.float32), np.arange(len(labels))
     rows[number, labels] = 1 - share
     rows[number, others] += share.astype(np.float32)
@@ -44,16 +44,16 @@ def soft_rows(labels: np.ndarray, others: np.ndarray, share: np.ndarray, classes
 
 
 def mixup(photos: np.ndarray, others: np.ndarray, share: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Every pixel is (1 - share) of the photo's and share of the other's: Zhang et al. 2017, arXiv 1710.09412."""
+    """Blends pixels, (1 - share) * photo + share * other: Zhang et al. 2017, arXiv 1710.09412."""
     for photo, other, part in zip(photos, others, share, strict=True):
         cv2.addWeighted(photo, 1 - part, other, part, 0, dst=photo)
     return share
 
 
 def cutmix(photos: np.ndarray, others: np.ndarray, share: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """A rectangle of the photo's form and about `share` of its area is the other's: Yun et al. 2019, arXiv 1905.04899.
+    """Pastes a rectangle of the other photo, with about `share` of the area: Yun et al. 2019, arXiv 1905.04899.
 
-    It lies anywhere; what would leave the photo is cut off. Returns the shares (n,) of pixels that it has then.
+    It has the photo's aspect ratio and any position, and is clipped to the photo. Returns its final shares (n,) of the pixels.
     """
     sides = np.array(photos.shape[1:3])
     half = sides / 2 * np.sqrt(share)[:, None]

@@ -1,4 +1,4 @@
-"""The operations of kcars that a chain is made of; each imports its transforms when it is first used."""
+"""The augmentation operations of kcars; each imports its transforms on first use."""
 
 from kcars.core.errors import one_of
 from kcars.input.augment.catalogue import OPERATIONS, Operation
@@ -27,7 +27,7 @@ def _affine(
     shear_y=0.0,
     border="black",
 ):
-    """Scale and shift as shares, rotation and shear in degrees."""
+    """Affine transform; scale and shift as shares, rotation and shear in degrees."""
     from kcars.input.augment.lean_transforms import Affine
 
     if border not in _BORDERS:
@@ -44,7 +44,7 @@ def _affine(
 
 
 def _stretch(probability, aspect=1.2):
-    """Only the width is scaled, by 1 / aspect to aspect."""
+    """Scales only the width, by 1 / aspect to aspect."""
     from kcars.input.augment.lean_transforms import Affine
 
     return Affine(scale={"x": (1 / aspect, aspect), "y": 1.0}, border_mode=_BORDERS["replicate"], p=probability)
@@ -75,19 +75,19 @@ def _erase(probability, scale=(0.02, 0.2), ratio=(0.3, 3.3)):
 
 
 def _crop(probability, scale=(0.5, 1.0), ratio=(0.75, 1.333)):
-    """A part of so much of the photo's area, of so much width to its height, in the photo's size again."""
+    """Crops a part with the given range of area and aspect ratio, and resizes it to the photo's size."""
     from kcars.input.augment.lean_transforms import RandomResizedCrop
 
     scale, ratio = _range("scale", scale, 1), _range("ratio", ratio, 100)
-    return RandomResizedCrop(size=(1, 1), scale=scale, ratio=ratio, p=probability)  # The photo's size, not this one.
+    return RandomResizedCrop(size=(1, 1), scale=scale, ratio=ratio, p=probability)  # Ignored; the photo's size is used.
 
 
 def _range(option, given, most):
-    """Two rising numbers above 0, up to `most`; ValueError for anything else."""
+    """Two increasing numbers above 0, up to `most`; raises ValueError for anything else."""
     if not (isinstance(given, (tuple, list)) and [isinstance(number, (int, float)) for number in given] == [True] * 2):
-        raise ValueError(f"{option}: {given!r} is not two numbers, (lowest, highest)")
+        raise ValueError(f"{option}: expected two numbers, (lowest, highest), not {given!r}")
     if not 0 < given[0] <= given[1] <= most:
-        raise ValueError(f"{option}: {given!r} is not from the lower to the higher, above 0 and up to {most}")
+        raise ValueError(f"{option}: expected lowest <= highest, above 0 and up to {most}, not {given!r}")
     return tuple(given)
 
 

@@ -1,4 +1,4 @@
-"""RandAugment: a few of fourteen photo operations, drawn anew for every photo, all of one magnitude."""
+"""RandAugment: applies a few of fourteen operations, drawn for every photo, all with the same magnitude."""
 
 import math
 import random
@@ -13,14 +13,14 @@ LARGEST = 30
 
 
 class RandAugment:
-    """`operations` different ones of OPERATIONS, in drawn order, as a transform of `lean_transforms.Chain`.
+    """Applies `operations` different OPERATIONS in random order, as a transform of `lean_transforms.Chain`.
 
     Cubuk et al. 2019, arXiv 1909.13719. Magnitude 30 has the largest strengths of AutoAugment (Cubuk et al. 2018, arXiv
-    1805.09501), as in torchvision; in the paper's code 10 has them, and it may draw an operation twice. Operations with two
-    directions take either by chance.
+    1805.09501), as in torchvision; in the paper's code magnitude 10 has them, and it may draw an operation twice. Operations
+    with two directions choose one at random.
 
     Raises:
-        ValueError: `operations` is not a number of different ones, `magnitude` is outside 0 to 30.
+        ValueError: if `operations` exceeds the number of operations or `magnitude` is outside 0 to 30.
     """
 
     def __init__(self, operations: int, magnitude: float, p: float):
@@ -43,17 +43,17 @@ class RandAugment:
         return self._random.random() < self.p
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8 after newly drawn operations; it may be `photo` itself."""
+        """The photo (h, w, 3) uint8 after newly drawn operations; may be `photo` itself."""
         for ways in self._random.sample(self._changes, self.operations):
             photo = self._random.choice(ways)(photo)
         return photo
 
 
 class AutoContrast(A.AutoContrast):
-    """Each channel stretched from 0 to 255; `A.AutoContrast` 2.0.8 leaves the brightest pixels out where they are white."""
+    """Stretches each channel to 0..255; `A.AutoContrast` 2.0.8 ignores the brightest pixels if they are white."""
 
     def changed(self, photo: np.ndarray) -> np.ndarray:
-        """(h, w, 3) uint8; a channel of one value stays."""
+        """The photo (h, w, 3) uint8; constant channels are unchanged."""
         return cv2.merge([_stretched(channel) for channel in cv2.split(photo)])
 
 
@@ -63,9 +63,9 @@ def _stretched(channel: np.ndarray) -> np.ndarray:
 
 
 class Sharpness(A.ImageOnlyTransform):
-    """`factor` times the photo and 1 - `factor` times a smooth one, as Pillow has it: above 1 sharper, below softer.
+    """`factor` times the photo plus 1 - `factor` times a smoothed one, as in Pillow: above 1 sharper, below softer.
 
-    `A.Sharpen` 2.0.8 knows no softer, and its `gaussian` subtracts bytes, which turns small differences into large ones.
+    `A.Sharpen` 2.0.8 cannot soften, and its `gaussian` subtracts bytes, which turns small differences into large ones.
     """
 
     def __init__(self, factor: float):
@@ -79,7 +79,7 @@ class Sharpness(A.ImageOnlyTransform):
 
 
 def _signed(make):
-    """The operation in both directions: make(share), make(-share)."""
+    """An operation in both directions: make(share), make(-share)."""
     return lambda share: (make(share), make(-share))
 
 
@@ -117,7 +117,7 @@ def _solarized(share: float) -> tuple:
     return (A.Solarize(threshold_range=(1 - share, 1 - share), p=1),) if share else _nothing(share)
 
 
-# Name -> function of the magnitude's share of the largest -> the transforms that it may be.
+# Name -> function from the magnitude as a share of the largest to the possible transforms.
 OPERATIONS = {
     "identity": _nothing,
     "autocontrast": lambda share: (AutoContrast(p=1),),

@@ -68,7 +68,7 @@ def test_an_inception_step_learns_both_heads_and_only_one_is_scored():
 
 
 def test_what_does_not_fit_is_one_line():
-    with pytest.raises(KcarsError, match="data.size_px: 64 is too small for inception_v3; it takes 75"):
+    with pytest.raises(KcarsError, match="data.size_px: 64 is too small for inception_v3, which needs at least 75"):
         build_backbone("inception_v3", 64)
     with pytest.raises(KcarsError, match="model.auxiliary: resnet50 has no auxiliary head"):
         build_backbone("resnet50", 96, grid=True)

@@ -66,7 +66,7 @@ def test_the_layout_is_read_and_named_in_messages(labels, cars, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(
         KcarsError,
-        match="holds no photo; expected a CSV, CompCars' layout, .*class folders make/model/ or a labels.txt",
+        match="contains no photo; expected a CSV, CompCars' layout, .*class folders make/model/ or a labels.txt",
     ):
         load(tmp_path / "empty", "classify", DATA)
 
@@ -74,7 +74,7 @@ def test_the_layout_is_read_and_named_in_messages(labels, cars, tmp_path):
 def test_without_its_reader_the_folder_has_no_layout(cars):
     with pytest.raises(KcarsError, match="0 class folders deep"):
         load(cars, "classify", DATA)
-    with pytest.raises(KcarsError, match="lies in the dataset"):
+    with pytest.raises(KcarsError, match="is in the dataset"):
         refuse_within(cars, cars / "run")
 
 

@@ -108,10 +108,10 @@ def test_fingerprint_follows_lists_labels_and_sizes_not_the_place(tree, tmp_path
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
-        ("classification/train.txt", "../../etc/passwd", r"train\.txt:17.*no photo path"),
-        ("classification/train.txt", "a/b/2010/x.jpg", "no photo path"),
-        ("classification/train.txt", "/3/5/2010/x.jpg", "no photo path"),
-        ("classification/train.txt", "3/99999999999/2010/x.jpg", "no photo path"),
+        ("classification/train.txt", "../../etc/passwd", r"train\.txt:17.*not a photo path"),
+        ("classification/train.txt", "a/b/2010/x.jpg", "not a photo path"),
+        ("classification/train.txt", "/3/5/2010/x.jpg", "not a photo path"),
+        ("classification/train.txt", "3/99999999999/2010/x.jpg", "not a photo path"),
     ],
 )
 def test_broken_list_lines_name_file_and_line(tree, file, line, message):

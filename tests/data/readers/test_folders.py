@@ -44,10 +44,10 @@ def test_train_and_test_folders_are_the_split(tmp_path):
 @pytest.mark.parametrize(
     ("layout", "message"),
     [
-        (("a/b/c",), "a/b/c/0.jpg stands 3 class folders deep"),
-        (("",), "0.jpg stands 0 class folders deep"),
-        (("a/b", "c"), "c/0.jpg stands one folder deep and a/b/0.jpg two"),
-        ((), "holds no photo"),
+        (("a/b/c",), "a/b/c/0.jpg is 3 class folders deep"),
+        (("",), "0.jpg is 0 class folders deep"),
+        (("a/b", "c"), "c/0.jpg is one folder deep and a/b/0.jpg two"),
+        ((), "contains no photo"),
     ],
 )
 def test_other_shapes_are_told(tmp_path, layout, message):
@@ -80,7 +80,7 @@ def test_the_source_finds_the_reader_by_what_is_there(tmp_path, tree):
 def test_photos_beside_class_folders_are_left_out_and_told_by_every_reader(tmp_path, capsys, layout, loose):
     root = made(tmp_path / "cars", *layout)
     dataset = folders.read(root, "classify", DATA)
-    told = f"{root}: 6 photos lie beside the class folders and are left out, such as {loose[0]}"
+    told = f"{root}: 6 photos are next to the class folders and are left out, such as {loose[0]}"
     assert capsys.readouterr().err.count(told) == 1
     assert len(dataset.table) == 6 * (len(layout) - 1) and not set(loose) & set(dataset.table.paths)
     assert dataset.split == ("as given" if layout[0].startswith("train") else dataset.split)
@@ -98,4 +98,4 @@ def test_one_photo_beside_the_class_folders_is_told_of_one(tmp_path, capsys):
     root = made(tmp_path / "cars", "audi/a1", "audi/a2")
     write_photo(root / "contact sheet.jpg")
     folders.described(root)
-    assert "1 photo lies beside the class folders and is left out, such as contact sheet.jpg" in capsys.readouterr().err
+    assert "1 photo is next to the class folders and is left out, such as contact sheet.jpg" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_init_fills_in_what_the_folders_tell(folder):
     rows = lines(folder)
     assert len(rows) == 48
     assert (rows[0]["path"], rows[0]["make"], rows[0]["model"], rows[0]["group"]) == ("audi/a1/0.jpg", "audi", "a1", "")
-    with pytest.raises(KcarsError, match="is there already"):
+    with pytest.raises(KcarsError, match="exists already"):
         manifest.write(folder)
     dataset = manifest.read(file, "classify", DATA)
     assert [dataset.table.name("make", id_) for id_ in (1, 2)] == ["audi", "bmw"]
@@ -140,7 +140,7 @@ def test_an_automatic_split_parts_no_group(folder, task):
 
 def test_one_group_for_everything_is_told(folder):
     file = edited(folder, group=lambda *_: "one camera")
-    with pytest.raises(KcarsError, match="each of 16 photos to learn from is of a group that is tested"):
+    with pytest.raises(KcarsError, match="each of 16 training photos is in a group of the test"):
         manifest.read(file, "verify", DATA)
 
 
@@ -148,7 +148,7 @@ def test_a_given_split_that_parts_a_group_is_refused(folder):
     file = edited(
         folder, split=lambda make, model, number: "test" if number > 5 else "train", group=lambda *_: "one camera"
     )
-    with pytest.raises(KcarsError, match="1 groups stand in the training and the test split.*a1/0.jpg"):
+    with pytest.raises(KcarsError, match="1 groups are in the training and the test split.*a1/0.jpg"):
         manifest.read(file, "classify", DATA)
     assert len(manifest.read(file, "classify", ALL).test) == 0
 
@@ -178,7 +178,7 @@ def test_given_pairs_are_the_test_and_their_models_do_not_train(folder):
         "bmw x1",
         "bmw x2",
     ]
-    assert dataset.split == "the models of the given pairs to test on"
+    assert dataset.split == "test set: the models of the given pairs"
     assert "automatic" in manifest.read(folder / "photos.csv", "verify", ALL).split
 
 
@@ -194,7 +194,7 @@ def test_given_pairs_with_a_given_split(folder):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("audi/a1/gone.jpg,audi/a1/1.jpg,1", r"pairs\.csv:2: 'audi/a1/gone\.jpg' does not stand in photos\.csv"),
+        ("audi/a1/gone.jpg,audi/a1/1.jpg,1", r"pairs\.csv:2: 'audi/a1/gone\.jpg' is not in photos\.csv"),
         ("audi/a1/1.jpg,./audi/a1/1.jpg,0", r":2: pairs 'audi/a1/1\.jpg' with itself"),
         ("audi/a1/1.jpg,audi/a1/2.jpg,yes", "same 'yes'; expected 1"),
     ],
@@ -223,25 +223,25 @@ def test_missing_photos_are_named(folder):
     [
         ("path,make\n../secret.jpg,audi\n", r"photos\.csv:2: path '\.\./secret\.jpg'; expected a path below"),
         ("path,make\n/etc/passwd,audi\n", "expected a path below"),
-        ("path,make\na.jpg,audi\n./a.jpg,bmw\n", r":3: 'a\.jpg' stands in line 2 already"),
-        ("path,make\na.jpg\n", ":2: has not as many values as there are columns, 2"),
-        ("path,make\na.jpg,audi,more\n", "has not as many values"),
+        ("path,make\na.jpg,audi\n./a.jpg,bmw\n", r":3: 'a\.jpg' is given in line 2 already"),
+        ("path,make\na.jpg\n", ":2: the number of values differs from the number of columns, 2"),
+        ("path,make\na.jpg,audi,more\n", "the number of values differs"),
         ("path,mkae\na.jpg,audi\n", r":1, column: 'mkae' is not known; choose one of path, make"),
-        ("make,model\naudi,a1\n", "path among them"),
+        ("make,model\naudi,a1\n", "including path"),
         ("path,path\na,b\n", "each once"),
         (
             "path,make,split\na.jpg,audi,validate\n",
             "split: 'validate' is not known; choose one of train, validation, test",
         ),
-        ("path,make,split\na.jpg,audi,train\nb.jpg,audi,\n", ":3: split is empty; it stands in every line or in none"),
-        ("path,make,left,top,right,bottom\na.jpg,audi,1,2,3\n", "has not as many values"),
+        ("path,make,split\na.jpg,audi,train\nb.jpg,audi,\n", ":3: split is empty; give it in every line or in none"),
+        ("path,make,left,top,right,bottom\na.jpg,audi,1,2,3\n", "the number of values differs"),
         ("path,make,left,top,right,bottom\na.jpg,audi,5,5,5,9\n", ":2: box 5, 5, 5, 9; expected left, top"),
         ("path,make,left,top\na.jpg,audi,5,5\n", ":2: box 5, 5, , ; expected left, top"),
-        ("path,make,left\na.jpg,audi,-5\n", "left '-5'; expected a whole number from 0"),
+        ("path,make,left\na.jpg,audi,-5\n", "left '-5'; expected an integer from 0"),
         ("path,make,year\na.jpg,audi,MMX\n", "year 'MMX'"),
         ("path,make,viewpoint\na.jpg,audi,above\n", "viewpoint: 'above' is not known; choose one of front"),
         ("path,make\na.jpg,\n", ":2: make and model are empty"),
-        ("path,make\n", "describes no photo"),
+        ("path,make\n", "contains no photo"),
         ("", "columns "),
         ('path,make\n"a.jpg,audi\n', "not a CSV file"),
         (b"path,make\n\xff.jpg,audi\n", "not UTF-8 text"),

@@ -64,7 +64,7 @@ def test_colours_may_be_missing(root):
 def test_broken_lines_name_their_place(root, line):
     with (root / "test_surveillance.txt").open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(KcarsError, match=r"test_surveillance\.txt:6: .* is no photo path"):
+    with pytest.raises(KcarsError, match=r"test_surveillance\.txt:6: .* is not a photo path"):
         surveillance.read(root, "classify", DATA)
 
 

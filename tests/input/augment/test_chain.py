@@ -101,7 +101,7 @@ def test_photos_may_be_written_over():
 def test_a_wrong_value_says_which_and_in_which_setting():
     with pytest.raises(KcarsError) as error:
         Augment("crop(1, scale=(0.5, 2))", 0, "balance.augment")
-    assert str(error.value).startswith("balance.augment: 'crop(1, scale=(0.5, 2))': scale: (0.5, 2) is not from")
+    assert str(error.value).startswith("balance.augment: 'crop(1, scale=(0.5, 2))': scale: expected lowest <= highest")
     with pytest.raises(KcarsError, match="^balance.augment in 'spin"):
         Augment("spin(1)", 0, "balance.augment")
 
