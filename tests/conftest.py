@@ -42,6 +42,27 @@ def tree(tmp_path) -> Tree:
     return Tree(tmp_path / "CompCars" / "data")
 
 
+@pytest.fixture(scope="session")
+def cells_of_a_tree(tmp_path_factory) -> Path:
+    """What the cache folder keeps of the MATLAB file that every `Tree` has: each of its two cells costs a process."""
+    from kcars.core.files import cache_place
+    from kcars.data.readers.compcars import read_names
+
+    folder = tmp_path_factory.mktemp("cells")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KCARS_CACHE", str(folder / "cache"))
+        read_names(Tree(folder / "data").root / "misc/make_model_name.mat")
+        return cache_place() / "matlab"
+
+
+@pytest.fixture
+def own_cache(cells_of_a_tree, tmp_path, monkeypatch) -> Path:
+    """A cache folder of the test's own, in which nothing but the names of a `Tree` is known yet."""
+    shutil.copytree(cells_of_a_tree, tmp_path / "cache" / "matlab")
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
     """A folder of the session that make(folder) fills, for whichever worker comes first: the others wait for it."""
     root = temporary.getbasetemp()
