@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.browser import QUIET, binary
 from support.commands import kcars
+from support.paths import SHALLOW_PROGRAM
 
 from kcars.demo.shown import percent
 
@@ -90,7 +91,7 @@ def plain(text: str) -> str:
 @contextmanager
 def serving(log: Path, *arguments):
     """The address of the command's page, while it runs; then what it wrote, and how it ended, are looked at."""
-    command = [sys.executable, "-m", "kcars.cli", "demo", *map(str, arguments), "--port", "0"]
+    command = [sys.executable, SHALLOW_PROGRAM, "-m", "kcars.cli", "demo", *map(str, arguments), "--port", "0"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
