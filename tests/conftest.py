@@ -42,6 +42,27 @@ def tree(tmp_path) -> Tree:
     return Tree(tmp_path / "CompCars" / "data")
 
 
+@pytest.fixture(scope="session")
+def cells_of_a_tree(tmp_path_factory) -> Path:
+    """What the cache folder keeps of the MATLAB file that every `Tree` has: each of its two cells costs a process."""
+    from kcars.core.files import cache_place
+    from kcars.data.readers.compcars import read_names
+
+    folder = tmp_path_factory.mktemp("cells")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KCARS_CACHE", str(folder / "cache"))
+        read_names(Tree(folder / "data").root / "misc/make_model_name.mat")
+        return cache_place() / "matlab"
+
+
+@pytest.fixture
+def own_cache(cells_of_a_tree, tmp_path, monkeypatch) -> Path:
+    """A cache folder of the test's own, in which nothing but the names of a `Tree` is known yet."""
+    shutil.copytree(cells_of_a_tree, tmp_path / "cache" / "matlab")
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def made_once(temporary, name: str, make: Callable[[Path], None]) -> Path:
     """A folder of the session that make(folder) fills, for whichever worker comes first: the others wait for it."""
     root = temporary.getbasetemp()
@@ -88,14 +109,16 @@ def drawn(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
-    """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
+def runs_made_once(drawn, tmp_path_factory) -> dict[str, Path]:
+    """What `small_runs` gives; of shallow networks, so loaded within `support.runs.shallow_networks` alone."""
     from support.commands import kcars, small
+    from support.runs import shallow_networks
 
     def make(folder):
         for task in ("classify", "verify"):
             more = small() if task == "classify" else ["--target", "model", *small()]
-            told = kcars("train", "--task", task, "--data", drawn, "--out", folder / task, *more)
+            with shallow_networks():
+                told = kcars("train", "--task", task, "--data", drawn, "--out", folder / task, *more)
             (folder / f"{task}.txt").write_text(told)
 
     # A copy, as two workers must not work in one run at the same time.
@@ -104,11 +127,17 @@ def small_runs(drawn, tmp_path_factory) -> dict[str, Path]:
     return {task: own / task for task in ("classify", "verify")}
 
 
+@pytest.fixture(scope="module")
+def small_runs(shallow, runs_made_once) -> dict[str, Path]:
+    """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
+    return runs_made_once
+
+
 @pytest.fixture(scope="session")
 def run_of_folds(drawn, tmp_path_factory) -> Path:
     """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told.
 
-    Its network is shallow: it is loaded within `support.runs.shallow_networks` alone.
+    Its network is shallow, so it is loaded within `support.runs.shallow_networks` alone.
     """
     from support.commands import kcars, small
     from support.runs import shallow_networks
@@ -124,26 +153,30 @@ def run_of_folds(drawn, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exports(small_runs, tmp_path_factory) -> dict[str, Path]:
+def exports(runs_made_once, tmp_path_factory) -> dict[str, Path]:
     """Exports of the small runs in every format, by task: not to be changed by a test."""
     from support.commands import kcars
+    from support.runs import shallow_networks
 
     def make(folder):
-        for task, run in small_runs.items():
-            kcars("export", run, "--out", folder / task, "--photos", 40)
+        for task, run in runs_made_once.items():
+            with shallow_networks():
+                kcars("export", run, "--out", folder / task, "--photos", 40)
 
     folder = made_once(tmp_path_factory, "exports", make)
-    return {task: folder / task for task in small_runs}
+    return {task: folder / task for task in runs_made_once}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cars_index(drawn, small_runs, tmp_path_factory) -> Path:
     """An index of all drawn cars by the small verifier: not to be changed by a test. Beside it: what was told."""
     from support.commands import kcars
+    from support.runs import shallow_networks
 
     def make(folder):
         folder.mkdir()
-        told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", folder / "cars.index")
+        with shallow_networks():
+            told = kcars("index", "build", drawn, "--model", small_runs["verify"], "--out", folder / "cars.index")
         (folder / "told.txt").write_text(told)
 
     return made_once(tmp_path_factory, "cars-index", make) / "cars.index"
@@ -151,7 +184,7 @@ def cars_index(drawn, small_runs, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def shallow():
-    """The module's trainings, all within this process, are of shallow networks; it loads none of the shared runs."""
+    """The module's networks, all within this process, are shallow, as those of the runs that tests share."""
     from support.runs import shallow_networks
 
     with shallow_networks():

@@ -26,7 +26,11 @@ class Graphs:
         self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A module takes any.
         self._network, self._card, self._pipeline = network, card, pipeline
         given = card["input"]
-        self._size_px, self._padding = given["size_px"], given["padding"]
+        self._size_px, padding = given["size_px"], given["padding"]
+        # Traced once: every signature that reads photos calls it.
+        self._photos = _function(
+            lambda jpeg, boxes: jpeg_graph.photos(jpeg, boxes, self._size_px, padding), _JPEG, _BOXES
+        )
 
     def signatures(self) -> dict:
         """Concrete functions by signature name; outputs are dicts."""
@@ -74,7 +78,8 @@ class Graphs:
         }
 
     def _read(self, jpeg, boxes=None):
-        return jpeg_graph.photos(jpeg, boxes, self._size_px, self._padding)
+        whole = tf.fill([tf.size(jpeg), 4], jpeg_graph.WHOLE[0])
+        return self._photos(jpeg, whole if boxes is None else boxes)
 
     def _outputs(self, pixels):
         """Outputs (n, d): the mean over what the run shows its network of a photo."""

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from support.commands import kcars, small
+from support.one_file import registered, write_package
 from support.paths import ROOT
 
 from kcars.backbones.catalogue import BACKBONES, Backbone, those
@@ -33,16 +34,9 @@ BACKBONE = BACKBONES.register(
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
-    """The file, imported as that of an installed package would be."""
-    (tmp_path / "tiny_backbone.py").write_text(ONE_FILE)
-    monkeypatch.syspath_prepend(tmp_path)
-    len(BACKBONES)  # Those of kcars come first.
-    import tiny_backbone
-
-    yield tiny_backbone.BACKBONE
-    BACKBONES.forget("tiny")
-    del sys.modules["tiny_backbone"]
+def tiny(tmp_path):
+    with registered(BACKBONES, "tiny", ONE_FILE, tmp_path) as backbone:
+        yield backbone
 
 
 def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
@@ -76,10 +70,7 @@ def test_it_trains_scores_names_and_explains(tiny, drawn, tmp_path):
 def test_a_name_stands_once_and_a_package_that_cannot_be_loaded_is_named(tmp_path):
     with pytest.raises(KcarsError, match="backbone resnet18: is registered twice"):
         BACKBONES.register(Backbone("resnet18", print, ()))
-    package = tmp_path / "broken-1.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[kcars.backbones]\nbroken = broken_module\n")
+    write_package(tmp_path, "broken", "[kcars.backbones]\nbroken = broken_module\n")
     program = "from kcars.settings.strategy import load_strategy; load_strategy('start/classify')"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -91,10 +82,7 @@ def test_a_name_stands_once_and_a_package_that_cannot_be_loaded_is_named(tmp_pat
 
 
 def test_entry_points_of_installed_packages_are_found(tmp_path):
-    package = tmp_path / "tiny-1.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[kcars.backbones]\ntiny = tiny_backbone:BACKBONE\n")
+    write_package(tmp_path, "tiny", "[kcars.backbones]\ntiny = tiny_backbone:BACKBONE\n")
     (tmp_path / "tiny_backbone.py").write_text(ONE_FILE)
     program = "from kcars.backbones.catalogue import BACKBONES; print(list(BACKBONES))"
     done = subprocess.run(

@@ -5,12 +5,9 @@ from kcars.core.files import cache_folder
 from kcars.data.readers import compcars
 from kcars.settings import DataSettings
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ALL = DataSettings(size_px=32, split="all")
-
-
-@pytest.fixture(autouse=True)
-def own(monkeypatch, tmp_path):
-    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
 
 
 def kept_files():

@@ -1,4 +1,5 @@
 import struct
+from functools import cache
 
 import cv2
 import numpy as np
@@ -22,14 +23,22 @@ def jpeg(height, width, colours=3, quality=90):
     return cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-@tf.function(autograph=False)
-def _graph(photos, boxes, size_px):
-    return jpeg_graph.photos(photos, boxes, size_px, 0.1)
+@cache
+def _graph(size_px, padding, boxed):
+    """Of any number of photos: each is traced once, which takes a second or more."""
+    specs = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, 4], tf.float32)
+
+    def photos(jpeg, boxes=None):
+        return jpeg_graph.photos(jpeg, boxes, size_px, padding)
+
+    return tf.function(photos, input_signature=specs[: 1 + boxed], autograph=False)
 
 
-def read(photos, boxes=None, size_px=24):
-    boxes = None if boxes is None else tf.constant(boxes, tf.float32)
-    return _graph(tf.constant(photos, tf.string), boxes, size_px).numpy()
+def read(photos, boxes=None, size_px=24, padding=0.1):
+    given_ = [tf.constant(photos, tf.string)]
+    if boxes is not None:
+        given_.append(tf.constant(boxes, tf.float32))
+    return _graph(size_px, padding, boxes is not None)(*given_).numpy()
 
 
 side = st.integers(1, 130)
@@ -61,7 +70,7 @@ def test_jpegs_are_read_to_the_bit_as_training_does(size):
 
 def test_a_whole_photo_keeps_its_last_lines_where_nothing_is_added_to_boxes():
     data = jpeg(221, 223)
-    assert (jpeg_graph.photos(tf.constant([data]), None, 24, 0.0).numpy()[0] == decode(data, None, 24, 0.0)).all()
+    assert (read([data], padding=0.0)[0] == decode(data, None, 24, 0.0)).all()
 
 
 def test_grey_jpegs_have_three_channels():

@@ -1,11 +1,11 @@
 """A loss is one file: what it registers appears everywhere, with no other edit."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from support.commands import kcars, rows, small
+from support.one_file import registered
 
 from kcars.core.errors import KcarsError
 from kcars.losses.catalogue import LOSSES, those_for
@@ -42,16 +42,9 @@ LOSS = LOSSES.register(Loss("power", PowerSettings, ("logits",), values))
 
 
 @pytest.fixture
-def power(tmp_path, monkeypatch):
-    """The file, imported as that of an installed package would be."""
-    (tmp_path / "power_loss.py").write_text(ONE_FILE)
-    monkeypatch.syspath_prepend(tmp_path)
-    len(LOSSES)  # Those of kcars come first.
-    import power_loss
-
-    yield power_loss.LOSS
-    LOSSES.forget("power")
-    del sys.modules["power_loss"]
+def power(tmp_path):
+    with registered(LOSSES, "power", ONE_FILE, tmp_path) as loss:
+        yield loss
 
 
 def test_what_one_file_registers_is_in_settings_schema_and_messages(power):

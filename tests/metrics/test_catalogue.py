@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from support import one_file
 from support.commands import kcars, small
 from support.paths import ROOT
 
@@ -35,17 +36,9 @@ SCORE = SCORES.register(
 
 
 @pytest.fixture
-def worst_recall(tmp_path, monkeypatch):
-    """The file, imported as that of an installed package would be."""
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package/worst_recall.py").write_text(ONE_FILE)
-    monkeypatch.syspath_prepend(tmp_path / "package")
-    len(SCORES)  # Those of kcars come first.
-    import worst_recall
-
-    yield worst_recall.SCORE
-    SCORES.forget("worst_recall")
-    del sys.modules["worst_recall"]
+def worst_recall(tmp_path_factory):
+    with one_file.registered(SCORES, "worst_recall", ONE_FILE, tmp_path_factory.mktemp("package")) as score:
+        yield score
 
 
 @pytest.fixture

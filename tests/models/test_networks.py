@@ -127,8 +127,8 @@ def test_siamese_and_margin_classifier_train_one_embedder(policy):
     shared = small_embedder()
     siamese, margin = networks.siamese(shared), networks.margin_classifier(shared, {"model": 5})
     assert shared in siamese.layers and shared in margin.layers
-    siamese.compile("sgd", loss={"same": build_loss("contrastive")})
-    margin.compile("sgd", loss={"model": build_loss("arcface")})
+    siamese.compile("sgd", loss={"same": build_loss("contrastive")}, run_eagerly=True)  # Not traced for one step.
+    margin.compile("sgd", loss={"model": build_loss("arcface")}, run_eagerly=True)
     same = {"same": np.array([1, 0, 0, 1])}
     for model, inputs, labels in (
         (siamese, {"left": PIXELS, "right": PIXELS[::-1]}, same),
@@ -207,7 +207,8 @@ def test_a_classifier_of_models_and_makes_learns_nothing_that_it_does_not_answer
     scored = networks.classifier(small_backbone(), {"model": 5})
     trained = networks.with_makes(scored, "model", [0, 0, 1, 2, 2])
     assert [weight.path for weight in trained.weights] == [weight.path for weight in scored.weights]
-    trained.compile("sgd", loss={"model": build_loss("cross_entropy"), "make": build_loss("cross_entropy")})
+    losses = {"model": build_loss("cross_entropy"), "make": build_loss("cross_entropy")}
+    trained.compile("sgd", loss=losses, run_eagerly=True)
     before = np.asarray(scored.get_layer("model").kernel)
     told = trained.train_on_batch(PIXELS, {"model": LABELS["model"], "make": np.array([0, 0, 1, 2])}, return_dict=True)
     assert np.isfinite(told["loss"]) and (np.asarray(scored.get_layer("model").kernel) != before).any()

@@ -96,9 +96,10 @@ def pairs():
     return found | {"decided_same": [1, 1, 1, 0] * 3}
 
 
-@pytest.fixture
-def classifiers(tmp_path):
+@pytest.fixture(scope="module")
+def classifiers(tmp_path_factory):
     """Both losses for makes and models, one of them from scratch, by the paper's names; ours without a paper's row."""
+    tmp_path = tmp_path_factory.mktemp("classifiers")
     made = {
         "mk-ce": write_run(tmp_path / "mk-ce", "Mk_SRes_CE_B256", value=0.6, seconds=50),
         "mk-fo": write_run(tmp_path / "mk-fo", "Mk_SRes_FO_B256", value=0.5, seconds=52),
@@ -111,6 +112,10 @@ def classifiers(tmp_path):
 
 @pytest.fixture
 def verifiers(tmp_path):
+    return written_verifiers(tmp_path)
+
+
+def written_verifiers(tmp_path):
     name = "Vr_SRes18_CT_B128_SCR"
     return [write_run(tmp_path / "ct", name), write_run(tmp_path / "sf", name, "loss={name: sigmoid_focal}", value=0.6)]
 
@@ -291,9 +296,17 @@ def test_distances_are_shares_of_their_kind_beside_the_threshold(verifiers):
     assert easy.lines[0].get_xdata() == [0.7, 0.7]
 
 
-def test_no_legend_stands_over_data(classifiers, verifiers):
-    for number in figures.FIGURES:
-        for _, figure in drawn(number, classifiers + verifiers):
+@pytest.fixture(scope="module")
+def every_figure(classifiers, tmp_path_factory):
+    """[(number, figure)] of all runs, drawn once: not to be changed by a test."""
+    folders = classifiers + written_verifiers(tmp_path_factory.mktemp("verifiers"))
+    return [(number, figure) for number in figures.FIGURES for _, figure in drawn(number, folders)]
+
+
+def test_no_legend_stands_over_data(every_figure):
+    assert {number for number, _ in every_figure} == set(figures.FIGURES)
+    with in_style():
+        for number, figure in every_figure:
             boxes = [axes.get_window_extent() for axes in panels(figure)]
             for legend in legends(figure):
                 assert not any(legend.get_window_extent().overlaps(box) for box in boxes), number
@@ -306,10 +319,9 @@ def test_no_legend_stands_over_data(classifiers, verifiers):
                 assert inside.y0 <= box.y0 and box.y1 <= inside.y1, (number, text)
 
 
-def test_every_figure_tells_protocol_and_data(classifiers, verifiers):
-    for number in figures.FIGURES:
-        for _, figure in drawn(number, classifiers + verifiers):
-            assert any("protocol honest | data data1 | 40 test photos" in text for text in texts(figure)), number
+def test_every_figure_tells_protocol_and_data(every_figure):
+    for number, figure in every_figure:
+        assert any("protocol honest | data data1 | 40 test photos" in text for text in texts(figure)), number
 
 
 def test_neighbouring_colours_differ_in_grey():

@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 import pytest
 from support.browser import AXE, VALIDATOR, dom, with_script
 from support.commands import kcars, rows, small
-from support.runs import shallow_networks
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +19,8 @@ def runs(drawn, small_runs, tmp_path_factory):
     plain = ["--data", drawn, *small()]
     shutil.copytree(small_runs["classify"], root / "classify")
     shutil.copytree(small_runs["verify"], root / "first")
-    with shallow_networks():
-        kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
-        kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
+    kcars("train", "--task", "verify", "--out", root / "second", *plain, "--set", "train.seed=1")
+    kcars("train", "--task", "verify", "--out", root / "paper", *plain, "--set", "evaluate.protocol=paper")
     return root
 
 

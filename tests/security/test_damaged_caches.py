@@ -19,8 +19,7 @@ SKIP = DATA.model_copy(update={"on_bad_photo": "skip"})
 
 
 @pytest.fixture
-def index(tree, tmp_path, monkeypatch):
-    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
+def index(tree, own_cache):
     return compcars.read(tree.root, "classify").table
 
 
@@ -96,24 +95,31 @@ def test_pixels_are_compared_once_in_a_process(index):
         stored(index).read(rows)
 
 
+@pytest.fixture(scope="module")
+def names_file(tmp_path_factory):
+    """One for all tests: a process reads it once."""
+    file = tmp_path_factory.mktemp("matlab") / "a.mat"
+    savemat(file, {"names": np.array([["Audi"], ["BMW"]], object)})
+    return file
+
+
 @pytest.mark.parametrize("content", ["5", "[]", '{"cells": [["B"]]}', "null", "[" * 10**5, '[["B"]]', "\udcff"])
-def test_cells_of_a_matlab_file_that_are_damaged_are_read_anew(tmp_path, monkeypatch, content):
+def test_cells_of_a_matlab_file_that_are_damaged_are_read_anew(names_file, tmp_path, monkeypatch, content):
     monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
-    savemat(tmp_path / "a.mat", {"names": np.array([["Audi"], ["BMW"]], object)})
-    cells = matlab.read_cells(tmp_path / "a.mat", "names")
+    cells = matlab.read_cells(names_file, "names")
+    assert cells == [["Audi"], ["BMW"]]
     (kept,) = (cache_place() / "matlab").iterdir()
     good = kept.read_bytes()
     kept.write_bytes(os.fsencode(content))
-    assert matlab.read_cells(tmp_path / "a.mat", "names") == cells
+    assert matlab.read_cells(names_file, "names") == cells
     assert kept.read_bytes() == good
     kept.write_bytes(good.replace(b"Audi", b"Aude"))
-    assert matlab.read_cells(tmp_path / "a.mat", "names") == cells
+    assert matlab.read_cells(names_file, "names") == cells
     assert json.loads(kept.read_text())["cells"] == cells
 
 
-def test_an_index_of_a_release_that_is_damaged_is_read_anew(tree, tmp_path, monkeypatch):
+def test_an_index_of_a_release_that_is_damaged_is_read_anew(tree, own_cache):
     """Any bit may flip: of the archive's own fields, of an array's header, of its numbers."""
-    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
     compcars.every_photo(tree.root)
     (file,) = (cache_place() / "indexes").iterdir()
     good, content = photo_table_cache._load(file), file.read_bytes()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +21,8 @@ import pytest
 from PIL import Image
 from support.paths import ROOT
 
-pytest.importorskip("gradio")
+if find_spec("gradio") is None:  # Not imported here: workers that run no test of this file would wait for it too.
+    pytest.skip("needs gradio", allow_module_level=True)
 
 SERVER = ROOT / "tests/support/page_server.py"
 API = "/gradio_api"
@@ -323,21 +325,20 @@ def ended(opened: socket.socket) -> bytes:
     return found
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 10_000,
-        b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=xx\r\nContent-Length: 1000\r\n\r\n--xx\r\n",
-        b"POST /gradio_api/run/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{",
-        b"POST /none HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-    ],
-)  # fmt: skip
-def test_a_slow_visitor_is_let_go(page, raw):
-    began = time.monotonic()
-    ended(page.send(raw))
-    assert time.monotonic() - began < 40
+SLOW = [
+    b"",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 10_000,
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=xx\r\nContent-Length: 1000\r\n\r\n--xx\r\n",
+    b"POST /gradio_api/run/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{",
+    b"POST /none HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+]  # fmt: skip
+
+
+def test_slow_visitors_are_let_go(page):
+    """All at once, as each is waited for; a connection that the page does not end is an error after WAIT_S."""
+    for opened in [page.send(raw) for raw in SLOW]:
+        ended(opened)
     assert page.lives()
 
 
@@ -386,9 +387,8 @@ def test_garbage_after_the_beginning_of_an_answer_ends_the_connection(page, path
     time.sleep(wait)
     with suppress(BrokenPipeError, ConnectionResetError):
         opened.sendall(b"no chunk\r\n")
-    began = time.monotonic()
     ended(opened)
-    assert time.monotonic() - began < 20 and page.lives()
+    assert page.lives()
 
 
 def test_one_visitor_has_so_many_connections(page):
@@ -470,15 +470,18 @@ def test_a_question_that_never_ends_stops_neither_the_page_nor_ctrl_c(tmp_path):
 
 
 def test_photos_of_a_killed_page_are_deleted_by_the_next_one_and_those_of_a_live_one_are_not(tmp_path):
-    with started(tmp_path) as page:
-        _, sent = page.upload(png("red"))
-        code = "from kcars.demo.folder import own_folder\nwith own_folder() as folder: print(folder.root)"
-        environment = {**os.environ, "TMPDIR": str(tmp_path)}
-        begin = [sys.executable, "-c", code]
-        subprocess.run(begin, check=True, env=environment, timeout=START_S)
-        assert Path(sent).is_file()
-        page.process.kill()
-        page.process.wait(WAIT_S)
-        assert Path(sent).is_file()
-        subprocess.run(begin, check=True, env=environment, timeout=START_S)
-        assert not Path(sent).exists() and not list(tmp_path.glob("kcars-demo-*/*/"))
+    """By processes that hold what a page holds, and serve nothing."""
+    holding = "from kcars.demo.folder import own_folder\nwith own_folder() as folder:\n    "
+    sent = "(folder.root / 'photos/car.png').write_bytes(b'sent'); print(folder.root, flush=True); import time; time.sleep(3600)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    following = [sys.executable, "-c", f"{holding}print(folder.root)"]
+    with subprocess.Popen(
+        [sys.executable, "-c", holding + sent], stdout=subprocess.PIPE, text=True, env=environment
+    ) as page:
+        photo = Path(page.stdout.readline().strip()) / "photos/car.png"
+        subprocess.run(following, check=True, env=environment, timeout=START_S)
+        assert photo.is_file()
+        page.kill()
+    assert photo.is_file()
+    subprocess.run(following, check=True, env=environment, timeout=START_S)
+    assert not photo.exists() and not list(tmp_path.glob("kcars-demo-*/*/"))

@@ -1,8 +1,8 @@
 """A program for a mount namespace of its own: trainings on disks that are full, and then have room. Prints what happened.
 
-    unshare --map-root-user --mount python small_disks.py DATA OUT DISK SETTINGS...
+    unshare --map-root-user --mount python small_disks.py DATA OUT DISK BYTES SETTINGS...
 
-DISK: an empty folder to mount on; OUT: where the run of a disk that was full, and then was not, is copied to.
+DISK: an empty folder to mount on; BYTES: room for the weights and one state, not for two beside all else; OUT: where the run of a disk that was full, and then was not, is copied to.
 """
 
 import json
@@ -37,8 +37,8 @@ def no_room_for_the_store(train: list, run: Path, disk: Path) -> dict:
     return {**told, "left": left, "run": run.exists()}
 
 
-def full_and_then_not(train: list, out: Path, disk: Path) -> dict:
-    mount(disk, "9m")  # Room for the weights and one state, not for two.
+def full_and_then_not(train: list, out: Path, disk: Path, room: str) -> dict:
+    mount(disk, room)
     told = kcars(*train, "--out", disk / "run")
     mount(disk, "200m", "remount,")
     again = kcars("train", "--resume", disk / "run")
@@ -47,9 +47,9 @@ def full_and_then_not(train: list, out: Path, disk: Path) -> dict:
 
 
 if __name__ == "__main__":
-    data, out, disk, *settings = sys.argv[1:]
+    data, out, disk, room, *settings = sys.argv[1:]
     train = ["train", "--task", "classify", "--data", data, *settings]
     with shallow_networks(), without_pictures():
         found = {"store": no_room_for_the_store(train, Path(out) / "none", Path(disk))}
-        found["state"] = full_and_then_not(train, Path(out) / "run", Path(disk))
+        found["state"] = full_and_then_not(train, Path(out) / "run", Path(disk), room)
     print(json.dumps(found))

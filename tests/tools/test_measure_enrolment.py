@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.paths import TOOLS
+from support.paths import SHALLOW_PROGRAM, TOOLS
 
 
 @pytest.fixture
@@ -66,6 +66,7 @@ def test_by_models_that_stand_apart_both_thresholds_tell_who_was_enrolled(tool):
 def test_the_tool_tells_shares_with_intervals_and_rivals(small_runs):
     command = [
         sys.executable,
+        SHALLOW_PROGRAM,
         str(TOOLS / "measure_enrolment.py"),
         str(small_runs["verify"]),
         "--photos",

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from filelock import FileLock
 from support.commands import kcars, small
 from support.paths import TOOLS
 from support.runs import SAME, differences, load_tool, steps_per_epoch
-from support.threads import THREADS
 
 from kcars.runs.model_card import of_run
 from kcars.runs.run import Run
@@ -245,7 +245,7 @@ def test_a_clock_that_jumps_changes_nothing(cars, whole, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def small_disks(cars, tmp_path_factory):
+def small_disks(cars, whole, tmp_path_factory):
     """What trainings on disks of a few MiB told, and the folder that holds what is left of them."""
     command = ["unshare", "--map-root-user", "--mount"]
     out = tmp_path_factory.mktemp("disks")
@@ -253,8 +253,9 @@ def small_disks(cars, tmp_path_factory):
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]
     if not shutil.which("unshare") or subprocess.run([*command, *mount], capture_output=True).returncode:
         pytest.skip("this system lets nobody mount a small disk")
-    program = [sys.executable, TOOLS.parent / "tests/support/small_disks.py", cars, out, disk, *SETTINGS]
-    done = subprocess.run([*command, *program], capture_output=True, text=True)
+    weights, state = ((whole / name).stat().st_size for name in ("best.weights.h5", "state.npz"))
+    program = [sys.executable, TOOLS.parent / "tests/support/small_disks.py", cars, out, disk]
+    done = subprocess.run([*command, *program, str(weights + 2 * state), *SETTINGS], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout.splitlines()[-1]), out
 
@@ -289,10 +290,16 @@ def test_what_cases_of_the_bench_set_can_be_set(case, tmp_path, monkeypatch):
 
 
 def test_runs_killed_at_random_moments_end_as_if_they_had_not_been(cars, tmp_path, monkeypatch, capsys):
-    # With all the threads that there are, whatever the workers of a parallel session may take.
-    for name in THREADS:
-        monkeypatch.delenv(name, raising=False)
+    """What is killed is a process of its own; what goes on to its end does so in this one, of as many threads."""
+    in_process_of_its_own = bench_resume.kcars
+
+    def lean_kcars(arguments, kill_after, delay):
+        if kill_after:
+            return in_process_of_its_own(arguments, kill_after, delay)
+        return SimpleNamespace(returncode=0, stderr=kcars(*arguments))
+
     monkeypatch.setattr(bench_resume, "__file__", str(TOOLS.parent / "tests/support/lean_child.py"))
+    monkeypatch.setattr(bench_resume, "kcars", lean_kcars)
     assert bench_resume.proved("plain/float32", cars, tmp_path, kills=2, seed=0)
     assert capsys.readouterr().out.split()[-3:] == ["0", "0", "0"]
 

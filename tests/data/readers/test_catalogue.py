@@ -1,11 +1,10 @@
 """A reader is one file: what it registers is read everywhere, with no other edit."""
 
-import sys
-
 import numpy as np
 import pytest
 from support.commands import kcars, small
 from support.compcars_tree import write_photo
+from support.one_file import registered
 
 from kcars.core.errors import KcarsError
 from kcars.data.photo_table import NO_BOX
@@ -32,16 +31,9 @@ READER = READERS.register(Reader("labels", "a labels.txt", lambda path: (path / 
 
 
 @pytest.fixture
-def labels(tmp_path, monkeypatch):
-    """The file, imported as that of an installed package would be."""
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package/labels_reader.py").write_text(ONE_FILE)
-    monkeypatch.syspath_prepend(tmp_path / "package")
-    import labels_reader
-
-    yield labels_reader.READER
-    READERS.forget("labels")
-    del sys.modules["labels_reader"]
+def labels(tmp_path_factory):
+    with registered(READERS, "labels", ONE_FILE, tmp_path_factory.mktemp("package")) as reader:
+        yield reader
 
 
 @pytest.fixture

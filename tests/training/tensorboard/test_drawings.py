@@ -82,8 +82,12 @@ def test_any_number_of_classes_can_be_drawn(classes):
     assert max(picture.shape) < 1600
 
 
-def test_no_photo_at_all_is_no_fault():
-    drawings.pixels(drawings.confusion_matrix(np.zeros((20, 20), int), ["name"] * 20))
+def test_where_there_is_no_photo_every_row_is_empty_and_no_confusion_is_told():
+    figure = drawings.confusion_matrix(np.zeros((20, 20), int), [f"Model {number}" for number in range(20)])
+    axes, picture = figure.axes[0], drawings.pixels(figure)
+    assert axes.images[0].get_array().mask.all()
+    assert [text.get_text() for text in axes.texts] == ["Most common confusions\n\nnone"]
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1  # Its axes are drawn.
 
 
 def test_a_grid_shows_every_photo_with_its_caption():
