@@ -160,7 +160,7 @@ def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
         (["search", "none.table", "p.jpg"], "index none.table: does not exist"),
         (["add", ".", "p.jpg"], "is no index"),
         (["cluster", "none.table", "--out", "o"], "does not exist"),
-        (["build", "none", "--model", "m", "--out", "o"], "none: there is no such folder"),
+        (["build", "none", "--model", "m", "--out", "o"], "none: folder not found"),
         (["search", "none.table", "."], "is a folder; name one photo"),
         (["search", "none.table", "p.jpg", "--box", "1,2"], "is no box"),
     ],
@@ -180,8 +180,11 @@ def test_an_unreadable_photo_and_a_wrong_name_change_nothing(enrolled, tmp_path)
         (["enroll", enrolled, "Niva", bad], "no photo that can be decoded"),
         (["add", enrolled, bad], "no photo that can be decoded"),
         (["search", enrolled, bad], "no photo that can be decoded"),
-        (["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none], f"{none}: there is no such file"),
-        (["search", enrolled, none], f"{none}: there is no such file"),
+        (
+            ["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none],
+            f"{none}: file or folder not found",
+        ),
+        (["search", enrolled, none], f"{none}: file or folder not found"),
         (["enroll", enrolled, " ", bad], "NAME: ' ' cannot be one"),
     ):
         (line,) = kcars("index", *command, code=2).splitlines()

@@ -68,7 +68,7 @@ def test_a_split_of_the_owner_says_what_is_tested(classified, drawn, tmp_path):
     assert len(rows(folder / "photos.csv")) == len(tested)
     shutil.rmtree(folder)
     output = kcars("evaluate", classified, "--on", cars)
-    assert "nothing says what to test on: all photos are" in output
+    assert "no test split is given: all photos are tested" in output
     shutil.rmtree(next(classified.glob("on-*")))
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_tested_elsewhere_is_one_line(classified, drawn, tmp_path
     told = kcars("evaluate", classified, "--on", strange.parent.parent, code=2)
     assert "has learned from 1 of the 5 photos" in told and "copy.jpg" in told
     assert "/no/where' does not exist" in kcars("evaluate", classified, "--on", "/no/where", code=2)
-    assert "does not go with --data" in kcars("evaluate", classified, "--on", drawn, "--data", drawn, code=2)
+    assert "cannot be combined with --data" in kcars("evaluate", classified, "--on", drawn, "--data", drawn, code=2)
     unscored = shutil.copytree(classified, tmp_path / "unscored")
     (unscored / "scores.json").unlink()
     assert "has no scores yet" in kcars("evaluate", unscored, "--on", drawn, code=2)

@@ -186,10 +186,10 @@ def test_check_and_remove_stale(index, coloured_cars, tmp_path):
     write_photo(other, GREEN)
     told = kcars("index", "check", index, code=1)
     assert f"gone: {gone}" in told and f"gone: {far}" in told and f"overwritten: {other}" in told
-    assert f"moved: {moved} lies at {moved.with_name('new.png')} now" in told
+    assert f"moved: {moved} is now {moved.with_name('new.png')}" in told
     assert "12 files, 8 as they were embedded" in told
     told = kcars("index", "check", index, tmp_path / "archive", code=1)
-    assert f"moved: {far} lies at {tmp_path / 'archive/deep/far.png'} now" in told
+    assert f"moved: {far} is now {tmp_path / 'archive/deep/far.png'}" in told
     assert "photos: 4 removed" in kcars("index", "remove", index, "--stale")
     assert "8 files, 8 as they were embedded" in kcars("index", "check", index)
     assert "photos: 0 removed" in kcars("index", "remove", index, "--stale")

@@ -99,7 +99,7 @@ def test_wrong_questions_are_one_line_and_write_nothing(small_runs, photos, tmp_
 def test_where_the_picture_cannot_go_is_told(small_runs, photos, tmp_path):
     run = small_runs["classify"]
     assert "--out: is missing" in kcars("explain", run, photos[0], code=2)
-    assert "is no PNG file by its name" in kcars("explain", run, photos[0], "--out", tmp_path / "why.jpg", code=2)
+    assert "is not a PNG file name" in kcars("explain", run, photos[0], "--out", tmp_path / "why.jpg", code=2)
     assert "cannot be written" in kcars("explain", run, photos[0], "--out", tmp_path / "none/why.png", code=2)
     Image.open(photos[0]).save(tmp_path / "mine.png")
     before = (tmp_path / "mine.png").read_bytes()

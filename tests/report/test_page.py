@@ -173,8 +173,8 @@ def test_what_is_no_scored_run_is_one_line(runs, tmp_path):
     (run / "scores.json").unlink()
     assert "has no scores yet" in kcars("report", run, code=2)
     told = kcars("report", run, runs / "first", runs / "nothing", "--out", tmp_path / "others.html")
-    assert "passed over" in told and "has no scores yet" in told and "does not exist" in told
-    assert "runs that are no scored runs" not in told and (tmp_path / "others.html").is_file()
+    assert "skipped" in told and "has no scores yet" in told and "does not exist" in told
+    assert "that are not scored runs" not in told and (tmp_path / "others.html").is_file()
     assert "1 more" in kcars("table", run, tmp_path, code=2)
     assert "named twice" in kcars("report", runs / "first", runs / "first", code=2)
     assert not (tmp_path / "report.html").exists()
@@ -286,5 +286,5 @@ def test_the_last_epoch_is_not_called_the_best(small_runs, tmp_path):
 def test_the_page_takes_the_place_of_no_other_kind_of_file(runs, tmp_path):
     photo = tmp_path / "car.jpg"
     photo.write_bytes(b"a photo")
-    assert "is no HTML file by its name" in kcars("report", runs / "first", "--out", photo, code=2)
+    assert "is not an HTML file name" in kcars("report", runs / "first", "--out", photo, code=2)
     assert photo.read_bytes() == b"a photo"

@@ -165,7 +165,7 @@ def test_a_second_process_is_kept_off(whole, cars):
 
 def test_what_belongs_to_the_run_is_not_given_again(whole):
     for option in (["--task", "verify"], ["--out", "elsewhere"], ["--force"], ["--strategy", "demo/verify"]):
-        assert f"{option[0]}: does not go with --resume" in resume(whole, *option, code=2)
+        assert f"{option[0]}: cannot be combined with --resume" in resume(whole, *option, code=2)
     assert "train.batch was 16 when the run began" in resume(whole, "--set", "train.batch=8", code=2)
 
 
@@ -311,7 +311,7 @@ def test_a_new_scoring_that_stops_leaves_the_run_as_it_was_scored(whole, tmp_pat
     monkeypatch.setattr(f"kcars.evaluation.evaluate.{place}", stopped)
     told = resume(run, "--set", "evaluate.shift=0.06", "--set", "evaluate.adjust=logits", code=code)
     monkeypatch.undo()
-    assert ("its earlier scores stand until then" in told) == (code == 130)
+    assert ("its earlier scores are valid until then" in told) == (code == 130)
     assert (run / "scores.json").read_text() == before and json.loads((run / "run.json").read_text())["finished"]
     after = of_run(Run.open(run))
     assert {name: after[name] for name in card if name != "settings"} == {

@@ -242,8 +242,8 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     [
         (["--trials", "0"], "--trials 0: is too few"),
         (["--minutes", "0"], "--minutes 0: is no time"),
-        (["--steps", "50"], "--steps: does not go with --search"),
-        (["--rates", "1e-5..1"], "--rates: does not go with --search"),
+        (["--steps", "50"], "--steps: cannot be combined with --search"),
+        (["--rates", "1e-5..1"], "--rates: cannot be combined with --search"),
         (["--set", "evaluate.protocol=paper"], "validates on the test itself, which must choose no settings"),
         (["--out", "/proc/nowhere"], "--out: /proc/nowhere cannot be written"),
     ],
@@ -351,7 +351,7 @@ def test_no_success_is_an_error(drawn, tmp_path, monkeypatch):
     output = kcars(
         "tune", "--task", "classify", "--data", drawn, "--out", tmp_path, *TINY, *SEARCHED[:2], "--trials", 2, code=2
     )
-    assert f"no trial succeeded; see {tmp_path / 'trials.csv'} why" in output
+    assert f"no trial succeeded; {tmp_path / 'trials.csv'} has the reasons" in output
     assert not (tmp_path / "best.yaml").exists()
 
 
