@@ -78,9 +78,9 @@ def test_a_photo_that_lies_on_its_side_is_set_upright(small_runs, photos, tmp_pa
 @pytest.mark.parametrize(
     ("task", "count", "more", "told"),
     [
-        ("classify", 2, [], "names photos: one explains its answer, not 2"),
-        ("verify", 1, [], "compares photos: two explain its answer, not 1"),
-        ("verify", 3, [], "two explain its answer, not 3"),
+        ("classify", 2, [], "is a classifier; give one photo to explain, not 2"),
+        ("verify", 1, [], "is a verifier; give two photos to explain, not 1"),
+        ("verify", 3, [], "give two photos to explain, not 3"),
         ("verify", 2, ["--class", "x"], "knows no classes"),
         ("verify", 2, ["--box", "1,1,9,9"], "--box: is for a single photo; give --left-box, --right-box"),
         ("classify", 1, ["--left-box", "1,1,9,9"], "--left-box: is for two photos; give --box"),
@@ -113,7 +113,7 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
     run = small_runs["classify"]
     assert "no photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
     assert "cannot be read" in kcars("explain", run, tmp_path / "gone.jpg", *out, code=2)
-    assert "is no run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
+    assert "is not a run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
     assert "does not exist" in kcars("explain", tmp_path / "gone", photos[0], *out, code=2)
     (tmp_path / "export/saved_model/1").mkdir(parents=True)
     (tmp_path / "export/card.json").write_text("{}")

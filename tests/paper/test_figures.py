@@ -340,7 +340,7 @@ def test_what_is_left_out_is_told(classifiers, tmp_path):
     for number in (5, 7, 8):
         assert told.count(f"figure {number} is left out: it ") == 1
     assert not list((tmp_path / "out").glob("figure-5*"))
-    assert "is no run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
+    assert "is not a run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
 
 
 def test_scores_of_an_earlier_kcars_are_named(tmp_path):

@@ -168,7 +168,7 @@ def test_names_cannot_break_the_page(runs, tmp_path):
 
 
 def test_what_is_no_scored_run_is_one_line(runs, tmp_path):
-    assert "is no run folder" in kcars("report", tmp_path, code=2)
+    assert "is not a run folder" in kcars("report", tmp_path, code=2)
     run = shutil.copytree(runs / "first", tmp_path / "run")
     (run / "scores.json").unlink()
     assert "has no scores yet" in kcars("report", run, code=2)

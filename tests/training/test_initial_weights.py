@@ -137,7 +137,7 @@ def test_runs_that_do_not_say_what_they_learned_are_refused(drawn, classified, t
     run = tmp_path / "run"
     shutil.copytree(classified, run)
     (run / "learned_photos.csv").unlink()
-    assert "nobody can tell what the run has learned from" in warm(
+    assert "without it the run's training photos are unknown" in warm(
         drawn, run, tmp_path / "out", code=2, task="classify"
     )
     settings = small(*ONE_EPOCH, f"model.weights={classified}")

@@ -46,7 +46,7 @@ def test_deferred_weights_count_from_their_epoch_on(uneven, plain, tmp_path):
     assert before[0]["loss"] == pytest.approx(after[0]["loss"], rel=1e-3)
     assert abs(before[1]["loss"] - after[1]["loss"]) > 0.01
     refused = kcars("train", "--resume", tmp_path / "run", "--set", "train.epochs=4", code=2)
-    assert "balance.begin go by shares of all epochs, 2" in refused
+    assert "balance.begin depend on the number of epochs, 2" in refused
 
 
 def test_a_stop_before_and_after_weights_begin_changes_nothing(uneven, tmp_path, at_step):

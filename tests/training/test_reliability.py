@@ -106,7 +106,7 @@ def test_signals_outside_training_stop_at_once_and_say_how_to_go_on(cars, whole,
 def test_states_that_are_gone_are_not_begun_anew_in_silence(whole, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     (run / "state.npz").unlink()
-    assert "state.npz: is gone; going on from the one before" in resume(run)
+    assert "state.npz: is missing; continuing from the previous one" in resume(run)
     assert differences(whole, run) == SAME
     (run / "state.npz").unlink()
     (run / "state.previous.npz").unlink()
@@ -129,7 +129,7 @@ def test_the_state_before_serves_where_the_newest_is_damaged(cars, whole, tmp_pa
     train(cars, run, code=130)
     os.truncate(run / "state.npz", 5000)
     assert (
-        f"state.npz: cannot be used (its checksum is wrong); going on from the one before, step {steps_per_epoch(whole)}"
+        f"state.npz: cannot be used (its checksum is wrong); continuing from the previous one, step {steps_per_epoch(whole)}"
         in (resume(run))
     )
     assert differences(whole, run) == SAME
@@ -159,8 +159,8 @@ def test_more_epochs_after_an_early_stop_need_more_patience(cars, tmp_path):
 def test_a_second_process_is_kept_off(whole, cars):
     with FileLock(whole / ".lock"):
         for command in (["train", "--resume", whole], ["evaluate", whole]):
-            assert "another process trains or scores it" in kcars(*command, code=2)
-        assert "another process trains or scores it" in train(cars, whole, "--force", code=2)
+            assert "another process is training or scoring it" in kcars(*command, code=2)
+        assert "another process is training or scoring it" in train(cars, whole, "--force", code=2)
 
 
 def test_what_belongs_to_the_run_is_not_given_again(whole):
