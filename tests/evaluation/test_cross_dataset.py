@@ -120,7 +120,7 @@ def test_what_cannot_be_tested_elsewhere_is_one_line(classified, drawn, tmp_path
     learned = rows(classified / "learned_photos.csv")[0]
     shutil.copy(drawn / "image" / learned["path"], strange / "copy.jpg")
     told = kcars("evaluate", classified, "--on", strange.parent.parent, code=2)
-    assert "has learned from 1 of the 5 photos" in told and "copy.jpg" in told
+    assert "was trained on 1 of the 5 photos" in told and "copy.jpg" in told
     assert "/no/where' does not exist" in kcars("evaluate", classified, "--on", "/no/where", code=2)
     assert "cannot be combined with --data" in kcars("evaluate", classified, "--on", drawn, "--data", drawn, code=2)
     unscored = shutil.copytree(classified, tmp_path / "unscored")

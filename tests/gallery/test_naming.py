@@ -60,18 +60,18 @@ def test_chunks_change_nothing(monkeypatch):
 
 def test_beyond_the_threshold_is_unknown():
     answers = Answers(colour_model().card)
-    near = answers.nearest_name("p", ["a", "b", "c"], np.array([60.0, 49.9, 70]), 2, -50)
+    near = answers.nearest_name("p", ["a", "b", "c"], np.array([60.0, 49.9, 70]), 2, 50)
     assert near.answer == "b" and [name for name, _ in near.names] == ["b", "a"]
     assert near.probability == pytest.approx(1 / (1 + math.exp(DECISION["scale"] * (49.9 - DECISION["offset"]))))
-    assert answers.nearest_name("p", ["a", "b"], np.array([60.0, 50.1]), 2, -50).answer == "unknown"
+    assert answers.nearest_name("p", ["a", "b"], np.array([60.0, 50.1]), 2, 50).answer == "unknown"
 
 
 def test_at_a_risk_it_must_be_surer():
     card = colour_model().card
     curve = {"least": [0.9, 0.5], "coverage": [0.5, 1.0], "risk": [0.01, 0.3]}
     answers = Answers(card | {"decision": DECISION | {"answered": curve}}, risk=0.1)
-    assert answers.nearest_name("p", ["a"], np.array([10.0]), 1, -50).answer == "a"  # 95 %
-    assert answers.nearest_name("p", ["a"], np.array([30.0]), 1, -50).answer == "unknown"  # 73 %
+    assert answers.nearest_name("p", ["a"], np.array([10.0]), 1, 50).answer == "a"  # 95 %
+    assert answers.nearest_name("p", ["a"], np.array([30.0]), 1, 50).answer == "unknown"  # 73 %
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_another_model_names_nothing(gallery):
 def test_without_names_or_probabilities_there_is_nothing_to_name_by(gallery):
     untold = colour_model()
     untold.card["decision"] = DECISION | {"scale": None}
-    with pytest.raises(KcarsError, match="tells no probability"):
+    with pytest.raises(KcarsError, match="has no pair probabilities"):
         next(name_each(untold, gallery, []))
     gallery.photos = [Kept("/1", "1")] * 3
     with pytest.raises(KcarsError, match="kcars index enroll"):

@@ -75,7 +75,7 @@ def test_the_recall_told_is_that_of_plain_numpy(few_are_many, monkeypatch):
     hits = []
     for own in asked:
         others = [row for row in by_numpy(vectors, vectors[own], 11)[0] if row != own][:10]
-        hits.append(len(set(found.table.search(vectors[own : own + 1], 11)[1][0].tolist()) & set(others)) / 10)
+        hits.append(len(set(found.index.search(vectors[own : own + 1], 11)[1][0].tolist()) & set(others)) / 10)
     assert found.facts["recall@10"] == pytest.approx(np.mean(hits), abs=1e-9)
     assert found.facts["recall@10"] < 0.95
 
@@ -124,7 +124,7 @@ def test_a_damaged_file_is_one_line(tmp_path):
     whole = (tmp_path / "v.faiss").read_bytes()
     for content in (whole[:1000], b"", b"no index at all"):
         (tmp_path / "v.faiss").write_bytes(content)
-        with pytest.raises(KcarsError, match="is damaged or no index of kcars"):
+        with pytest.raises(KcarsError, match="is damaged or not an index of kcars"):
             VectorIndex.read(tmp_path / "v.faiss", {"kind": "exact"}, 500, 8)
     with pytest.raises(KcarsError, match="No such file"):
         VectorIndex.read(tmp_path / "none.faiss", {"kind": "exact"}, 500, 8)

@@ -112,9 +112,9 @@ def test_photos_are_read_as_they_come(exports, photos):
 
 
 def test_each_task_refuses_the_others_question(small_runs, exports, photos):
-    with pytest.raises(KcarsError, match="compares nothing"):
+    with pytest.raises(KcarsError, match="does not compare photos"):
         load(exports["classify"]).compare(*photos[:2])
-    with pytest.raises(KcarsError, match="names nothing"):
+    with pytest.raises(KcarsError, match="predicts no names"):
         load(small_runs["verify"]).predict(photos)
     with pytest.raises(KcarsError, match="no embedding"):
         load(exports["classify"]).embed(photos)
@@ -213,12 +213,12 @@ def test_the_command_compares(exports, photos):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--box", "1,2,3"], "--box: '1,2,3' is no box"),
+        (["--box", "1,2,3"], "--box: '1,2,3' is not a box"),
         (["--box", "1,2,3,4", "--boxes", "b.csv"], "are mutually exclusive"),
         (["--boxes", "none.csv"], "none.csv: cannot be read"),
         (["--detector", "none.onnx"], "No such file"),
         (["--risk", "2"], "no share"),
-        (["--box", ""], "--box: '' is no box"),
+        (["--box", ""], "--box: '' is not a box"),
         (["--every", "nan"], "--every: nan is no time"),
         (["--every", "inf"], "--every: inf is no time"),
         (["--detector-classes", "a,b", "--detector", "x.onnx"], "are not integers"),

@@ -66,7 +66,7 @@ def test_ldam_learns_cosines_that_are_calibrated_exported_and_adjusted(uneven, t
     run = tmp_path / "run"
     settings = ("loss={name: ldam, scale: 8}", "evaluate.adjust=logits", "model.make_weight=1", "train.epochs=1")
     output = train(uneven, run, *settings)
-    assert "makes, by the sums over their models" in output and "the logarithm of class frequencies" in output
+    assert "makes (sum over their models)" in output and "the logarithm of class frequencies" in output
     assert isinstance(scored_network(Run.open(run)).get_layer("model"), CosineLogits)
     assert json.loads((run / "scores.json").read_text())["scores"]["test/make_accuracy"]["low"] is not None
     kcars("export", run, "--out", tmp_path / "export", "--photos", 8, "--format", "onnx")

@@ -111,7 +111,7 @@ def test_states_that_are_gone_are_not_begun_anew_in_silence(whole, tmp_path):
     (run / "state.npz").unlink()
     (run / "state.previous.npz").unlink()
     output = resume(run, code=2)
-    assert "state.npz: is gone, of a run of 2 epochs; put it back, or train anew" in output
+    assert "state.npz: is missing, but the run has 2 epochs; restore it, or train again" in output
     assert "mend" not in output
 
 
@@ -213,7 +213,7 @@ def test_a_photo_that_goes_bad_within_an_epoch_is_named_and_nothing_is_lost(cars
             aside.rename(folder)
     told = "cannot be read (No such file or directory)" if how == "lost" else "has changed since the run began"
     assert any(f"{photo}: {told}" in output for photo in photos), output
-    assert f"mend that, and kcars train --resume {run}" in output
+    assert f"fix this, then kcars train --resume {run}" in output
     resume(run)
     assert differences(whole, run)[:2] == SAME[:2]
 
@@ -263,7 +263,7 @@ def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(whole, small_di
     told, out = small_disks
     stopped, again = told["state"], told["state"]["again"]
     assert (
-        "state.npz: cannot be written (No space left on device); mend that, and kcars train --resume"
+        "state.npz: cannot be written (No space left on device); fix this, then kcars train --resume"
         in stopped["output"]
     )
     assert (stopped["code"], again["code"]) == (2, 0), again["output"]

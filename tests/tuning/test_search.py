@@ -206,7 +206,7 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
     assert "the same command goes on" in output.splitlines()[-1] and "--resume" not in output
     assert list(out.rglob("state.npz"))
     assert table(out)[-1]["state"] == "running"
-    assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were learned before", on standard output.
+    assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were trained before", on standard output.
     assert table(out) == table(whole[0])
 
 
