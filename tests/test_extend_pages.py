@@ -179,7 +179,7 @@ def test_a_command_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     (tmp_path / "broken-1.dist-info/entry_points.txt").write_text(lines)
     monkeypatch.syspath_prepend(tmp_path)
     assert "kcars: command seek: nowhere:seek (kcars.commands) cannot be loaded (No module" in kcars("seek", code=2)
-    assert "kcars: command find: json:loads (kcars.commands) is no click command" in kcars("find", code=2)
+    assert "kcars: command find: json:loads (kcars.commands) is not a click command" in kcars("find", code=2)
     told = " ".join(kcars("--help").split())
     assert "seek command seek: nowhere:seek (kcars.commands) cannot be loaded" in told
     assert "--strategy" in kcars("train", "--help")  # An added command takes no place of one of kcars.

@@ -23,8 +23,8 @@ CONSTRAINTS = Path(__file__).parent.parent / "constraints.txt"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--data", type=Path, help="where the runs' dataset lies now, if it moved")
-    parser.add_argument("--photos", type=int, default=100_000, help="test photos to compare on, at most")
+    parser.add_argument("--data", type=Path, help="new location of the runs' dataset, if it moved")
+    parser.add_argument("--photos", type=int, default=100_000, help="maximum number of test photos for the comparison")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as place:

@@ -40,7 +40,7 @@ def commands() -> str:
     lines = ["## kcars { #kcars data-toc-label='kcars' }", "", *_help(main, top)]
     for title, names in SECTIONS.items():
         lines += [f"**{title}**", "", "| command | what it does |", "| --- | --- |"]
-        lines += [f"| [`kcars {name}`](#kcars-{name}) | {told} |" for name, (_, told) in names.items()] + [""]
+        lines += [f"| [`kcars {name}`](#kcars-{name}) | {summary} |" for name, (_, summary) in names.items()] + [""]
     for names in SECTIONS.values():
         for name in names:
             lines += _command(main.get_command(top, name), name, top, 2)

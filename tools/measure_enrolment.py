@@ -30,7 +30,7 @@ from kcars.posthoc.decision import PairDecision
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--data", type=Path, help="where the dataset of the run lies now, if it moved")
+    parser.add_argument("--data", type=Path, help="new location of the run's dataset, if it moved")
     parser.add_argument("--photos", default="1,5,10", help="how many photos a model are enrolled")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -29,7 +29,7 @@ def main() -> None:
     except OSError as error:
         parser.error(f"{error.filename}: {error.strerror}")
     except ValueError:
-        parser.error("--box: is no box; left,top,right,bottom in pixels are")
+        parser.error("--box: is not a box; give left,top,right,bottom in pixels")
     if options.what == "compare" and len(photos) != 2:
         parser.error(f"compare takes two photos, not {len(photos)}")
     if boxes and len(boxes) != len(photos):

@@ -1,4 +1,4 @@
-"""The `kcars` commands, a file for each group of them; `app` finds them."""
+"""The `kcars` commands, one file per group; `app` loads them."""
 
 from kcars.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The `kcars` command: finds its commands, and ends each mistake with one line and exit code 2."""
+"""The `kcars` command: loads its subcommands and reports each user error in one line with exit code 2."""
 
 import errno
 import importlib
@@ -25,55 +25,55 @@ SECTIONS = {
     "Measure": {
         "evaluate": ("train:evaluate", "Score a run again, or on another dataset."),
         "report": ("report:report", "Write one HTML page of scored runs."),
-        "table": ("report:table", "Compare scored runs, a line each."),
+        "table": ("report:table", "Compare scored runs, one line each."),
         "figures": ("report:figures", "Draw the paper's figures from scored runs."),
-        "reproduce": ("report:reproduce", "Train and score all strategies of one of the paper's tables."),
+        "reproduce": ("report:reproduce", "Train and score all strategies of a table of the paper."),
     },
     "Use": {
         "predict": ("use:predict", "Name the cars in photos and videos."),
         "compare": ("use:compare", "Decide whether two photos show the same make or model."),
-        "explain": ("explain:explain", "Show where a network looked."),
+        "explain": ("explain:explain", "Show which parts of a photo a network used."),
         "export": ("use:export", "Write a run as SavedModel, ONNX and LiteRT."),
-        "index": ("index:index_group", "Search among photos, and name and group them."),
-        "demo": ("demo:demo", "Serve a page to try a model."),
-        "limits": ("limits:limits_command", "List what a file or a request may cost."),
+        "index": ("index:index_group", "Search, name and group photos."),
+        "demo": ("demo:demo", "Serve a web page to try a model."),
+        "limits": ("limits:limits_command", "List the limits on files and requests."),
     },
 }
-"""Sections of `kcars --help`: command -> where it is in this package, and its line there.
+"""Sections of `kcars --help`: command -> its location in this package, and its summary.
 
 A command's module is imported when the command is called.
 """
 COMMANDS = {name: place for section in SECTIONS.values() for name, place in section.items()}
 GROUP = "kcars.commands"
-"""Of the entry points by which an installed package adds commands: name -> a click command, imported when it is called."""
+"""Entry point group with which installed packages add commands: name -> a click command, imported when it is called."""
 
 
 class _Commands(click.Group):
-    """Imports a command when it is called. A mistake ends any command with one line and exit code 2; a signal with 128 + its number, as in shells."""
+    """Imports a command when it is called. A user error exits with one line and code 2, a signal with 128 + its number, as in shells."""
 
     def list_commands(self, context):
-        """Names, in the order of the help."""
+        """Return the command names in the order of the help."""
         return [*COMMANDS, *sorted({*self.commands, *_added()})]
 
     def get_command(self, context, name):
-        """The command of a name, imported now; None for other names."""
+        """Import and return the command with this name; None if there is none."""
         if name not in COMMANDS:
             return super().get_command(context, name) or _load(name)
         module, _, attribute = COMMANDS[name][0].partition(":")
         return getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
 
     def format_commands(self, context, formatter):
-        """A part of the help for each section, without an import of any command but added ones."""
+        """Write the help by section; only added commands are imported."""
         width = max(map(len, COMMANDS))
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), told) for name, (_, told) in commands.items()])
+                formatter.write_dl([(name.ljust(width), summary) for name, (_, summary) in commands.items()])
         if added := [name for name in self.list_commands(context) if name not in COMMANDS]:
             with formatter.section("Added"):
-                formatter.write_dl([(name.ljust(width), self._told_of(name, context)) for name in added])
+                formatter.write_dl([(name.ljust(width), self._summary(name, context)) for name in added])
 
-    def _told_of(self, name: str, context) -> str:
-        """The line of an added command, which is imported for it; what is wrong with it where it cannot be."""
+    def _summary(self, name: str, context) -> str:
+        """Return the summary of an added command, or the error if it cannot be imported."""
         try:
             command = self.get_command(context, name)
             return command.get_short_help_str(80) if command else ""
@@ -81,14 +81,14 @@ class _Commands(click.Group):
             return str(error)
 
     def parse_args(self, context, args):
-        """Take what stands before a command's name."""
+        """Parse the options before the command's name."""
         try:
             return super().parse_args(context, args)
         except click.UsageError as error:
             _refuse(error, context)
 
     def invoke(self, context):
-        """Run the command; what ends it is told in one line."""
+        """Run the command; report an error in one line."""
         signal.signal(signal.SIGTERM, terminate)
         prepare_streams()
         try:
@@ -104,12 +104,12 @@ class _Commands(click.Group):
         except Interrupted as stop:
             warn(f"kcars: {stop}")
             context.exit(128 + stop.signal)
-        except MemoryError as error:  # Whatever was being read is not to blame.
-            told = str(error) or "memory is too short"
-            warn(f"kcars: {told}; end other programs, or raise the limit on memory")
+        except MemoryError as error:  # The input is not at fault.
+            message = str(error) or "out of memory"
+            warn(f"kcars: {message}; end other programs, or raise the memory limit")
             context.exit(2)
         except RecursionError:
-            warn("kcars: what was given is nested too deeply, such as folders a thousand deep")
+            warn("kcars: the input is nested too deeply, such as folders a thousand levels deep")
             context.exit(2)
         except OSError as error:
             if error.filename is not None:
@@ -122,21 +122,21 @@ class _Commands(click.Group):
 
 
 def _added() -> dict[str, EntryPoint]:
-    """Commands of installed packages; none takes the name of one of kcars."""
+    """Return the commands of installed packages; kcars' own names take precedence."""
     return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in COMMANDS}
 
 
 def _load(name: str) -> click.Command | None:
-    """The command that an installed package adds by a name; KcarsError, which names the package's, where there is none in it."""
+    """Return the command that an installed package adds under this name; KcarsError if it cannot be loaded."""
     entry = _added().get(name)
     if entry is None:
         return None
     try:
         found = entry.load()
-    except Exception as error:  # noqa: BLE001  Whatever another package's module raises.
+    except Exception as error:  # noqa: BLE001  Another package's module may raise anything.
         raise KcarsError(f"command {name}: {entry.value} ({GROUP}) cannot be loaded ({error})") from None
     if not isinstance(found, click.Command):
-        raise KcarsError(f"command {name}: {entry.value} ({GROUP}) is no click command")
+        raise KcarsError(f"command {name}: {entry.value} ({GROUP}) is not a click command")
     return found
 
 
@@ -145,19 +145,19 @@ def _place(name: str | bytes | int) -> str:
 
 
 def _refuse(error: click.UsageError, context: click.Context) -> None:
-    """One line in the place of Click's four; without any argument, the help as Click shows it."""
+    """Print one line instead of Click's four; without any argument, let Click show the help."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         raise error
     command = (error.ctx or context).command_path
-    told = error.format_message().rstrip(".")
-    warn(f"{command}: {told[:1].lower() + told[1:]}; {command} --help tells what is allowed")
+    message = error.format_message().rstrip(".")
+    warn(f"{command}: {message[:1].lower() + message[1:]}; see {command} --help")
     context.exit(2)
 
 
 @click.group("kcars", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kcars")
 def main():
-    """Recognise vehicles: name the make or model, or tell whether two photos show the same.
+    """Recognise vehicles: name the make or model, or decide whether two photos show the same one.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""The `kcars data` commands. Everything heavy is imported inside a command."""
+"""The `kcars data` commands. Heavy modules are imported inside the commands."""
 
 import os
 from pathlib import Path
@@ -16,33 +16,35 @@ def data():
 
 
 def _place(context, option, value: str | None) -> Path | None:
-    """The dataset's path, None for drawn cars; KcarsError for `drawn` where that may mean either."""
+    """Return the dataset's path, None for drawn cars; KcarsError for `drawn` if a path of that name exists."""
     if value != "drawn":
         return None if value is None else Path(value)
     if os.path.lexists("drawn"):
-        raise KcarsError("--data drawn: may mean the drawn cars or ./drawn, which exists; write ./drawn for the latter")
+        raise KcarsError("--data drawn: is ambiguous, because ./drawn exists; write ./drawn for the folder")
     return None
 
 
 data_option = click.option(
     "--data", "folder", envvar="KCARS_DATA", type=GivenPath(), callback=_place,
-    help="CompCars tree, CSV, or folder of class folders (or set KCARS_DATA); without it, or as `drawn`, drawn cars.",
+    help="CompCars tree, CSV file, or folder of class folders (or set KCARS_DATA).  [default: drawn cars]",
 )  # fmt: skip
 
 
 @data.command()
 @click.argument("folder", type=PATH)
-@click.option("--makes", default=12, show_default=True, help="How many makes.")
-@click.option("--models-per-make", default=7, show_default=True, help="How many models of each; some are held out.")
-@click.option("--photos-per-model", default=54, show_default=True, help="Mean; classes differ in size.")
-@click.option("--imbalance", default=2.0, show_default=True, help="Photos of the largest class over the smallest.")
+@click.option("--makes", default=12, show_default=True, help="Number of makes.")
+@click.option("--models-per-make", default=7, show_default=True, help="Models per make; some are held out.")
+@click.option("--photos-per-model", default=54, show_default=True, help="Mean number of photos per model.")
+@click.option("--imbalance", default=2.0, show_default=True, help="Ratio of the largest class to the smallest.")
 @click.option("--long-tail", is_flag=True, help="Few large and many small classes.")
-@click.option("--night", default=0.0, show_default=True, help="Share of the photos taken by night.")
-@click.option("--rain", default=0.0, show_default=True, help="Share of the photos taken in rain.")
-@click.option("--occlusion", default=0.0, show_default=True, help="Share of the photos with something in front.")
-@click.option("--seed", default=0, show_default=True, help="Other seeds draw other cars.")
+@click.option("--night", default=0.0, show_default=True, help="Share of photos taken at night.")
+@click.option("--rain", default=0.0, show_default=True, help="Share of photos taken in rain.")
+@click.option(
+    "--occlusion", default=0.0, show_default=True, help="Share of photos in which an object hides part of the car."
+)
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 def synth(folder, **settings):
-    """Draw cars into FOLDER in CompCars layout: photos, labels, lists, pairs.
+    """Draw cars into FOLDER in the CompCars layout: photos, labels, lists, pairs.
 
     \b
     Example:
@@ -60,11 +62,11 @@ def synth(folder, **settings):
 @data_option
 @click.option(
     "--task", default="classify", show_default=True, type=click.Choice(["classify", "verify"]),
-    help="What the photos are tested for: verify has those of models that nothing is learned of.",
+    help="Test split to sample from: verify has only models that training does not see.",
 )  # fmt: skip
-@click.option("--photos", default=3, show_default=True, type=click.IntRange(min=1), help="How many of each model.")
+@click.option("--photos", default=3, show_default=True, type=click.IntRange(min=1), help="Photos per model.")
 def sample(out, folder, task, photos):
-    """Write a few test photos of each model into the new folder OUT, as make/model/photo.jpg, cut out by their boxes.
+    """Write a few test photos of each model into the new folder OUT, as make/model/photo.jpg, cropped to their boxes.
 
     \b
     Examples:
@@ -84,10 +86,10 @@ def sample(out, folder, task, photos):
 @data.command()
 @click.argument("folder", type=PATH)
 def init(folder):
-    """Write FOLDER/photos.csv, a line for every photo below FOLDER, for you to complete.
+    """Write FOLDER/photos.csv with one line per photo in FOLDER and its subfolders.
 
-    Make and model are filled in from folders make/model/ or class/; splits, boxes, viewpoints, years and groups are
-    yours to add.
+    Makes and models are filled in from folders make/model/ or class/; splits, boxes, viewpoints, years and groups
+    are left for you to add.
 
     \b
     Example:
@@ -98,19 +100,17 @@ def init(folder):
     file, unnamed = write(folder)
     echo(f"written: {file}")
     if unnamed:
-        warn(
-            f"{len(unnamed)} photos are without make and model, such as {unnamed[0]}: fill them in, or remove their lines"
-        )
+        warn(f"{len(unnamed)} photos have no make and model, such as {unnamed[0]}: fill them in, or remove their lines")
 
 
 @data.command()
 @data_option
-@click.option("--out", type=PATH, default="kcars-check", show_default=True, help="Folder for both files.")
+@click.option("--out", type=PATH, default="kcars-check", show_default=True, help="Folder for the two files.")
 @click.pass_context
 def check(context, folder, out):
-    """Decode every photo once, compare the lists, and tell what is wrong.
+    """Decode every photo, compare the lists, and report errors.
 
-    Writes findings.csv and findings.html into --out. Ends with exit code 1 where a finding spoils results.
+    Writes findings.csv and findings.html into --out. The exit code is 1 if an error invalidates results.
 
     \b
     Example:
@@ -139,8 +139,10 @@ def check(context, folder, out):
 
 @data.command()
 @data_option
-@click.option("--all", "every", is_flag=True, help="Every photo of a CompCars release, not only the listed ones.")
-@click.option("--pixels", is_flag=True, help="Decode up to 2,000 training photos for their mean and deviation.")
+@click.option("--all", "every", is_flag=True, help="Count every photo of a CompCars release, not only the listed ones.")
+@click.option(
+    "--pixels", is_flag=True, help="Print the pixel mean and standard deviation of up to 2,000 training photos."
+)
 @click.option("--sheet", type=PATH, help="Write a contact sheet of twelve models (.png or .jpg).")
 @click.option("--out", type=PATH, help="Write makes.csv and models.csv into this folder.")
 def stats(folder, every, pixels, sheet, out):
@@ -160,7 +162,7 @@ def stats(folder, every, pixels, sheet, out):
 
     kind = {".png": "PNG", ".jpg": "JPEG"}.get(sheet.suffix) if sheet else None
     if sheet and not kind:
-        raise KcarsError(f"--sheet {sheet}: ends in {sheet.suffix or 'nothing'}; .png and .jpg can be written")
+        raise KcarsError(f"--sheet {sheet}: ends in {sheet.suffix or 'nothing'}; allowed are .png and .jpg")
     settings = DataSettings(size_px=128, cache="off", split="all" if every else "listed")
     datasets, passed_over = load_every_task(folder, settings)
     for reason in passed_over:

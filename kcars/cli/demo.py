@@ -1,4 +1,4 @@
-"""`kcars demo`: a page to try runs with. Everything heavy is imported inside the command."""
+"""`kcars demo`: a web page to try runs. Heavy modules are imported inside the command."""
 
 from pathlib import Path
 
@@ -12,21 +12,25 @@ from kcars.core.plain_text import echo, warn
 
 @click.command()
 @click.argument("places", type=PATH, nargs=-1, metavar="[RUN|EXPORT]...")
-@click.option("--index", type=PATH, help="An index to search in; brings the model that built it.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
+@click.option("--index", type=PATH, help="Index to search; loads the model that built it.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 allows other machines."
+)
 @click.option(
     "--allow-host",
     "allowed",
     metavar="NAME",
     multiple=True,
-    help="A further name that the page may be asked for by, such as a proxy's; may be repeated.",
+    help="Additional host name to accept, such as a proxy's; may be repeated.",
 )
-@click.option("--port", type=click.IntRange(0, 65535), help="0 for any.  [default: the first free one from 7860]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="0 takes any free port.  [default: the first free one from 7860]"
+)
 def demo(places, index, host, allowed, port):
-    """Show a page where RUN names cars, compares photos or searches in an index; photos are dropped, pasted or taken.
+    """Serve a web page where RUN names cars, compares photos or searches an index.
 
-    One run that names and one that compares may be given; without any, the newest of each in runs/ are shown.
-    Nothing is sent to, or loaded from, any other machine.
+    Give at most one classifier and one verifier; without any, the newest of each in runs/ is used. Photos can be
+    dropped, pasted or taken with the camera. Nothing is sent to or loaded from another machine.
 
     \b
     Examples:
@@ -46,9 +50,9 @@ def demo(places, index, host, allowed, port):
         models = load_all(places, index)
         if not is_loopback(host):
             warn(
-                "whoever reaches this machine may use the page; browsers lend their camera to other machines' pages over https only"
+                "anyone who can reach this machine can use the page; browsers allow the camera on other machines' pages over https only"
             )
-        serve(models, opened, lambda: echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C ends it)"), hosts)
+        serve(models, opened, lambda: echo(f"kcars demo: {address_of(opened, host)}  (Ctrl-C stops it)"), hosts)
 
 
 def _newest_of_each() -> list[Path]:
@@ -59,5 +63,5 @@ def _newest_of_each() -> list[Path]:
         except KcarsError:
             continue
     if not found:
-        raise KcarsError("demo: no run is named, and runs/ holds no scored one; name a run or an export")
+        raise KcarsError("demo: no run is given, and runs/ has no scored run; name a run or an export")
     return found

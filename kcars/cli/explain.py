@@ -1,4 +1,4 @@
-"""`kcars explain`: where a run looked. Everything heavy is imported inside the command."""
+"""`kcars explain`: which parts of a photo a run used. Heavy modules are imported inside the command."""
 
 import os
 from pathlib import Path
@@ -14,14 +14,14 @@ from kcars.core.plain_text import echo, echo_exact, json_line
 @click.command()
 @click.argument("run", type=PATH)
 @click.argument("photos", type=PATH, nargs=-1, required=True, metavar="PHOTO [PHOTO2]")
-@click.option("--out", type=PATH, metavar="PICTURE.png", help="The picture: photos, maps, answer.")
-@click.option("--class", "name", metavar="NAME", help="What speaks for this class.  [default: the one it answers]")
-@click.option("--box", metavar="L,T,R,B", help="Where the car is in a single photo, in pixels.")
-@click.option("--left-box", metavar="L,T,R,B", help="Where the car is in the first of two photos.")
-@click.option("--right-box", metavar="L,T,R,B", help="Where the car is in the second.")
-@click.option("--json", "as_json", is_flag=True, help="The answer and the map as numbers, a JSON object.")
+@click.option("--out", type=PATH, metavar="PICTURE.png", help="Picture to write: photos, maps and prediction.")
+@click.option("--class", "name", metavar="NAME", help="Class to explain.  [default: the predicted class]")
+@click.option("--box", metavar="L,T,R,B", help="Box of the car in a single photo, in pixels.")
+@click.option("--left-box", metavar="L,T,R,B", help="Box of the car in the first of two photos.")
+@click.option("--right-box", metavar="L,T,R,B", help="Box of the car in the second photo.")
+@click.option("--json", "as_json", is_flag=True, help="Print the prediction and the map as a JSON object.")
 def explain(run, photos, out, name, box, left_box, right_box, as_json):
-    """Show where RUN looked: in a PHOTO that it names, or in two that it compares.
+    """Show which parts of a PHOTO, or of two compared photos, RUN used.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def explain(run, photos, out, name, box, left_box, right_box, as_json):
 
 
 def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:
-    """The photos with their boxes; KcarsError where a box belongs to no photo."""
+    """Return the photos with their boxes; KcarsError if a box belongs to no photo."""
     from kcars.inference.photo_source import Photo, box_of, shown
 
     options = ["--box"] if len(photos) == 1 else ["--left-box", "--right-box"]
@@ -67,16 +67,18 @@ def _asked(photos: tuple[Path, ...], boxes: dict[str, str | None]) -> list:
             )
     return [
         Photo(shown(path), path, None if (box := boxes[option]) is None else box_of(box.split(","), option))
-        for path, option in zip(photos, options, strict=False)  # How many photos there may be, the run will tell.
+        for path, option in zip(
+            photos, options, strict=False
+        )  # The number of photos is checked once the run is loaded.
     ]
 
 
 def _refuse(photos: tuple[Path, ...], out: Path | None, name: str | None, as_json: bool) -> None:
-    """KcarsError where nothing is asked for, or the picture cannot be one."""
+    """Raise KcarsError if no output is requested or the picture cannot be written."""
     if out is None and not as_json:
         raise KcarsError("--out: is missing; name a PNG file for the picture, or ask for numbers with --json")
     if out is not None and out.suffix.lower() != ".png":
-        raise KcarsError(f"--out {out}: is no PNG file by its name; such as why.png is")
+        raise KcarsError(f"--out {out}: is not a PNG file name, such as why.png")
     if out is not None and any(
         os.path.exists(photo) and os.path.exists(out) and photo.samefile(out) for photo in photos
     ):
@@ -84,7 +86,7 @@ def _refuse(photos: tuple[Path, ...], out: Path | None, name: str | None, as_jso
 
 
 def _found(explainer, photos: list, name: str | None) -> tuple:
-    """(a function that draws the figure, what JSON tells)."""
+    """Return (a function that draws the figure, the facts for JSON)."""
     from functools import partial
 
     from kcars.inference import explain

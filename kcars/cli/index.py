@@ -1,4 +1,4 @@
-"""The `kcars index` commands: photos to search among, to name by, to group. Everything heavy is imported inside one."""
+"""The `kcars index` commands: search, name and group photos. Heavy modules are imported inside the commands."""
 
 import os
 from pathlib import Path
@@ -15,30 +15,30 @@ index_argument = click.argument("index", type=PATH)
 photos_argument = click.argument("photos", type=PATH, nargs=-1, required=True, metavar="FOLDER|PHOTOS...")
 built_by_option = click.option(
     "--model", "place", metavar="RUN|EXPORT", type=PATH,
-    help="Where the model of the index, or an export of it, lies now.  [default: where it lay]",
+    help="Model of the index, or an export of it.  [default: the one that built the index]",
 )  # fmt: skip
 boxes_option = click.option(
     "--boxes", type=PATH,
-    help="CSV of path, left, top, right, bottom, in place of what the layout tells; paths are below its folder.",
+    help="CSV with path, left, top, right, bottom, instead of the boxes of the layout; paths are relative to its folder.",
 )  # fmt: skip
-names_option = click.option("--no-names", is_flag=True, help="Take no names from the layout.")
+names_option = click.option("--no-names", is_flag=True, help="Ignore the names that the layout gives.")
 
 
 @click.group(name="index")
 def index_group():
-    """Search among photos by a verifier's embeddings, name by a few of them, group them."""
+    """Search, name and group photos by a verifier's embeddings."""
 
 
 @index_group.command()
 @click.argument("folder", type=PATH)
 @model_option
-@click.option("--out", required=True, type=PATH, help="The folder of the index.")
+@click.option("--out", required=True, type=PATH, help="Folder of the index.")
 @boxes_option
 @names_option
-@click.option("--exact", is_flag=True, help="Compare with every photo, however many there are.")
-@click.option("--force", is_flag=True, help="Replace an earlier index in --out.")
+@click.option("--exact", is_flag=True, help="Compare with every photo (exact search).")
+@click.option("--force", is_flag=True, help="Replace an existing index in --out.")
 def build(folder, place, out, boxes, no_names, exact, force):
-    """Embed every photo below FOLDER into an index, with make and model where its layout tells them.
+    """Embed every photo in FOLDER and its subfolders into an index, with make and model if the layout gives them.
 
     \b
     Example:
@@ -50,10 +50,10 @@ def build(folder, place, out, boxes, no_names, exact, force):
 
     check_place(out, force)
     if not os.path.isdir(folder):
-        raise KcarsError(f"{folder}: there is no such folder")
+        raise KcarsError(f"{folder}: folder not found")
     listed = _listed([folder], not no_names)
     model = load(place or newest("verify"))
-    _tell(ingest.build(model, _in_boxes(model, listed, boxes), out, exact, force, warn))
+    _report(ingest.build(model, _in_boxes(model, listed, boxes), out, exact, force, warn))
 
 
 @index_group.command()
@@ -63,7 +63,7 @@ def build(folder, place, out, boxes, no_names, exact, force):
 @boxes_option
 @names_option
 def add(index, photos, place, boxes, no_names):
-    """Add the photos of folders, or single ones, to INDEX. A file that it holds already is told and not stored twice.
+    """Add folders or single photos to INDEX. Files that it already contains are reported and skipped.
 
     \b
     Example:
@@ -72,10 +72,10 @@ def add(index, photos, place, boxes, no_names):
     from kcars.gallery import ingest
     from kcars.gallery.store import read_facts
 
-    read_facts(index)  # What can be told at once is told before a model is loaded.
+    read_facts(index)  # Fails before a model is loaded.
     listed = _listed(photos, not no_names)
     model = model_of_index(index, place)
-    _tell(ingest.add(model, _in_boxes(model, listed, boxes), index, warn))
+    _report(ingest.add(model, _in_boxes(model, listed, boxes), index, warn))
 
 
 @index_group.command()
@@ -85,9 +85,9 @@ def add(index, photos, place, boxes, no_names):
 @built_by_option
 @boxes_option
 def enroll(index, name, photos, place, boxes):
-    """Give NAME to a model by a few PHOTOS of it; `kcars predict --index INDEX` knows it from then on.
+    """Enroll a few PHOTOS of a vehicle model as NAME, which `kcars predict --index INDEX` then recognises.
 
-    Photos that INDEX holds already are called NAME from now on.
+    Photos that INDEX already contains are renamed to NAME.
 
     \b
     Example:
@@ -99,15 +99,15 @@ def enroll(index, name, photos, place, boxes):
     read_facts(index)
     name, listed = ingest.as_name(name), _listed(photos, False)
     model = model_of_index(index, place)
-    _tell(ingest.enroll(model, name, _in_boxes(model, listed, boxes), index, warn))
+    _report(ingest.enroll(model, name, _in_boxes(model, listed, boxes), index, warn))
 
 
 @index_group.command()
 @index_argument
 @click.argument("photos", type=PATH, nargs=-1, metavar="[FOLDER|PHOTOS...]")
-@click.option("--stale", is_flag=True, help="Also all whose files are gone, moved or overwritten.")
+@click.option("--stale", is_flag=True, help="Also remove photos whose files are missing, moved or overwritten.")
 def remove(index, photos, stale):
-    """Forget the photos of folders, or single ones, which need not be there any more. No file but INDEX is changed.
+    """Remove folders or single photos from INDEX. The photo files need not exist and are not changed.
 
     \b
     Examples:
@@ -118,7 +118,7 @@ def remove(index, photos, stale):
 
     if not photos and not stale:
         raise KcarsError("PHOTOS: is missing; name photos or folders, or give --stale")
-    _tell(upkeep.remove(index, photos, stale, warn))
+    _report(upkeep.remove(index, photos, stale, warn))
 
 
 @index_group.command()
@@ -126,9 +126,9 @@ def remove(index, photos, stale):
 @click.argument("folders", type=PATH, nargs=-1, metavar="[FOLDER...]")
 @click.pass_context
 def check(context, index, folders):
-    """Compare the photos of INDEX with their files, and tell which are gone, moved or overwritten.
+    """Compare the photos of INDEX with their files, and report the missing, moved and overwritten ones.
 
-    Moved ones are looked for in the folders of the others, and below each FOLDER. Ends with exit code 1 where one is found.
+    Moved files are searched for in the folders of the other photos and in each FOLDER. The exit code is 1 if any is found.
 
     \b
     Example:
@@ -141,7 +141,7 @@ def check(context, index, folders):
     photos = Gallery.open(index).photos
     found = stale_photos(photos, folders)
     for one in found:
-        echo(f"{one.kind}: {one.path}" + (f" lies at {one.place} now" if one.place else ""))
+        echo(f"{one.kind}: {one.path}" + (f" is now {one.place}" if one.place else ""))
     files = len({photo.path for photo in photos})
     echo(f"index {index}: {files} files, {files - len(found)} as they were embedded")
     for kind, meaning in MEANING.items():
@@ -153,12 +153,12 @@ def check(context, index, folders):
 @index_group.command()
 @index_argument
 @click.argument("photo", type=PATH)
-@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="How many photos.")
+@click.option("-k", "count", default=10, show_default=True, type=click.IntRange(min=1), help="Number of photos.")
 @built_by_option
 @box_options
-@click.option("--json", "as_json", is_flag=True, help="A JSON object for each car, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each car.")
 def search(index, photo, count, place, box, boxes, detector, detector_classes, as_json):
-    """Show the photos of INDEX that are nearest to PHOTO, with distance and probability of showing the same.
+    """Show the photos of INDEX that are nearest to PHOTO, with the distance and the probability that both show the same.
 
     \b
     Example:
@@ -181,17 +181,19 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
 
 @index_group.command()
 @index_argument
-@click.option("--out", required=True, type=PATH, help="A new folder for the table and the sheets.")
+@click.option("--out", required=True, type=PATH, help="New folder for the table and the contact sheets.")
 @click.option(
     "--sure", default=0.8, show_default=True, metavar="PROBABILITY",
-    help="Photos of a cluster are, at their mean distance, the same with this probability; higher makes smaller and purer ones.",
+    help="Probability that two photos at a cluster's mean distance show the same; higher values give smaller, purer clusters.",
 )  # fmt: skip
-@click.option("--least", default=5, show_default=True, type=click.IntRange(min=2), help="Photos that make a cluster.")
-@click.option("--unnamed", is_flag=True, help="Only photos that have no name yet.")
+@click.option(
+    "--least", default=5, show_default=True, type=click.IntRange(min=2), help="Minimum number of photos in a cluster."
+)
+@click.option("--unnamed", is_flag=True, help="Cluster only photos without a name.")
 def cluster(index, out, sure, least, unnamed):
-    """Group the photos of INDEX by what they show: clusters.csv and a contact sheet of each cluster, to name it by.
+    """Group similar photos of INDEX: writes clusters.csv and a contact sheet of each cluster.
 
-    Needs no model: the embeddings lie in the index.
+    Needs no model, because the index contains the embeddings.
 
     \b
     Example:
@@ -224,15 +226,15 @@ def cluster(index, out, sure, least, unnamed):
 
 
 def _listed(places, names: bool) -> list:
-    """The photos of files and folders with the boxes of their layouts; what there is to tell of them is told.
+    """Return the photos of files and folders with the boxes of their layouts; print warnings about them.
 
-    What is missing is refused, all of it.
+    Raises KcarsError if a file or folder is missing.
     """
     from kcars.gallery.described import given
 
     _refuse_missing(places)
-    photos, told = given(places, True, names)
-    for line in told:
+    photos, warnings = given(places, True, names)
+    for line in warnings:
         warn(line)
     return photos
 
@@ -240,43 +242,43 @@ def _listed(places, names: bool) -> list:
 def _refuse_missing(places) -> None:
     for place in places:
         if not os.path.exists(place):
-            raise KcarsError(f"{place}: there is no such file or folder")
+            raise KcarsError(f"{place}: file or folder not found")
 
 
 def _in_boxes(model, photos: list, boxes: Path | None) -> list:
-    """The photos in the boxes of a CSV, or of their layouts where the model learned from such."""
+    """Return the photos with boxes from a CSV, or from their layouts if the model was trained on boxes."""
     from kcars.gallery.described import in_boxes, whole
 
     photos = photos if model.card["input"]["crop"] == "box" else whole(photos)
     return in_boxes(photos, boxes) if boxes else photos
 
 
-def _tell(gallery) -> None:
+def _report(gallery) -> None:
     facts = gallery.facts
     echo(f"index {gallery.folder}: {facts['count']} photos, {facts['names']} names, {facts['dimensions']} numbers each")
-    echo(_search_told(facts["vector_index"]))
+    echo(_search_line(facts["vector_index"]))
     if facts["names"]:
-        echo(_unknown_told(facts["open_set"], facts["decision"]))
+        echo(_unknown_line(facts["open_set"], facts["decision"]))
 
 
-def _search_told(vector_index: dict) -> str:
+def _search_line(vector_index: dict) -> str:
     if vector_index["kind"] == "exact":
-        return "search: exact, by every photo"
+        return "search: exact, compares every photo"
     return (
-        f"search: by {vector_index['probes']} of {vector_index['lists']} lists, which finds {vector_index['recall@10']:.1%} of the ten nearest "
-        f"(measured on {vector_index['recall_queries']} of the photos); kcars index build --exact compares with all"
+        f"search: {vector_index['probes']} of {vector_index['lists']} lists, finds {vector_index['recall@10']:.1%} of the ten nearest "
+        f"(measured on {vector_index['recall_queries']} of the photos); kcars index build --exact compares every photo"
     )
 
 
-def _unknown_told(own: dict | None, decision: dict) -> str:
+def _unknown_line(own: dict | None, decision: dict) -> str:
     from kcars.gallery.open_set import LEAST_NAMES
 
     if own is None:
         return (
-            f"unknown: beyond {PairDecision.of(decision).threshold:.3f}, the model's threshold for pairs; from {LEAST_NAMES} names of two photos on "
-            "an index chooses its own"
+            f"unknown: photos at a distance above {PairDecision.of(decision).threshold:.3f}, the model's threshold for pairs; an index with "
+            f"{LEAST_NAMES} or more names of two photos each chooses its own threshold"
         )
     return (
-        f"unknown: beyond {PairDecision.of(own).threshold:.3f}, which accepts {own['accepted']:.0%} of {own['photos']} named photos that were left out in "
-        f"turn, and refuses {own['refused']:.0%} of them with their name left out"
+        f"unknown: photos at a distance above {PairDecision.of(own).threshold:.3f}; with each of the {own['photos']} named photos left out in turn, "
+        f"{own['accepted']:.0%} are accepted, and {own['refused']:.0%} are rejected if their name is left out as well"
     )

@@ -1,4 +1,4 @@
-"""`kcars limits`: what files and requests may cost."""
+"""`kcars limits`: the limits on files and requests."""
 
 import click
 
@@ -8,9 +8,9 @@ from kcars.core.plain_text import echo
 
 @click.command("limits")
 def limits_command():
-    """List the limits on what a file or a request may cost: name, value in force, what it bounds.
+    """List the limits on files and requests: name, current value, meaning.
 
-    KCARS_LIMITS changes them for a process.
+    Set KCARS_LIMITS to change them.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""How every command that trains or scores loads its strategy and dataset, and what it says of them."""
+"""Loads and reports the strategy and the dataset for commands that train or score."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from kcars.core.plain_text import echo, warn
 
 
 def chosen_strategy(name: str | None, task: str | None, folder: Path | None, overrides: tuple[str, ...], **fixed):
-    """Name, title and Strategy of what the options ask for; without a name the one that goes with the data.
+    """Return the name, title and Strategy that the options select; without a name, the default for the data.
 
-    fixed: target and difficulty, where options give them.
+    fixed: target and difficulty, if given as options.
     """
     from kcars.settings.strategy import changed_name, load_strategy
 
@@ -20,24 +20,24 @@ def chosen_strategy(name: str | None, task: str | None, folder: Path | None, ove
 
 
 def stem(name: str) -> str:
-    """Of a strategy's name or file, what a folder in runs/ is called by."""
+    """Return the folder name in runs/ for a strategy's name or file."""
     return Path(name).with_suffix("").name if name.endswith((".yaml", ".yml")) else name.replace("/", "-")
 
 
-def load_told(folder: Path | None, strategy, whole: bool = False, out: Path | None = None):
-    """The Dataset at `folder`, or for None drawn cars; its split and missing photos are told.
+def load_and_report(folder: Path | None, strategy, whole: bool = False, out: Path | None = None):
+    """Load the Dataset at `folder`, or drawn cars for None; report its split and missing photos.
 
-    whole: one that does not say what to test on is not split, but tested whole. out: where the command writes, which is refused within class folders.
+    whole: test on all photos if the dataset has no test split. out: the output folder, refused within class folders.
     """
     from kcars.data.source import load, refuse_within
     from kcars.data.spelling import why_missing
 
     dataset = load(folder, strategy.task, strategy.data)
-    echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA names your own)"))
+    echo(f"data: {dataset.source}" + ("" if folder else "  (drawn cars; --data or KCARS_DATA selects your own)"))
     if out is not None:
         refuse_within(folder, out)
     if whole and not dataset.says_what_to_test:
-        echo("nothing says what to test on: all photos are")
+        echo("no test split is given: all photos are tested")
     elif dataset.split != "as listed":
         echo(f"split: {dataset.split}")
     if dataset.missing:

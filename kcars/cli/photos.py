@@ -1,4 +1,4 @@
-"""What the commands that take photos to a model share: which model, which photos, which boxes. Heavy imports inside."""
+"""Options and loading of models, photos and boxes, shared by commands. Heavy modules are imported inside functions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,41 +12,41 @@ from kcars.core.plain_text import warn
 LONGEST_SECONDS = 1e6
 model_option = click.option(
     "--model", "place", metavar="RUN|EXPORT", type=PATH,
-    help="A run folder, an export, or a model in it.  [default: the newest fitting run in runs/]",
+    help="Run folder, export, or a model file in it.  [default: the newest suitable run in runs/]",
 )  # fmt: skip
 risk_option = click.option(
     "--risk", type=float, metavar="SHARE",
-    help='Answer "unknown" where answers as sure as this one erred more often than that on validation, such as 0.05.',
+    help='Highest accepted error rate on validation, such as 0.05; less confident predictions are "unknown".',
 )  # fmt: skip
 _BOXES = (
-    click.option("--box", metavar="L,T,R,B", help="Where the car is, in pixels; for every photo named."),
+    click.option("--box", metavar="L,T,R,B", help="Box of the car in pixels, for all photos."),
     click.option(
         "--boxes", type=PATH,
-        help="CSV of path, left, top, right, bottom; paths are below its folder.",
+        help="CSV with path, left, top, right, bottom; paths are relative to its folder.",
     ),
     click.option(
         "--detector", type=PATH,
         help="Your own ONNX detector: (1, 3, h, w) RGB 0..1 to (1, n, 6) left, top, right, bottom, score, class.",
     ),
     click.option(
-        "--detector-classes", default="", metavar="A,B", help="Its classes that are vehicles, such as 2,5,7.  [default: all]",
+        "--detector-classes", default="", metavar="A,B", help="Detector classes that are vehicles, such as 2,5,7.  [default: all]",
     ),
 )  # fmt: skip
 
 
 def box_options(command):
-    """--box, --boxes, --detector and --detector-classes, as `photos_given` takes them."""
+    """Add --box, --boxes, --detector and --detector-classes, the arguments of `photos_given`."""
     for option in reversed(_BOXES):
         command = option(command)
     return command
 
 
 def photos_given(names, every, box, boxes, detector, detector_classes) -> tuple:
-    """The photos to answer about, each with its box, and how many there are, None where only reading them tells."""
+    """Return the photos with their boxes, and their number, None if it is known only after reading them."""
     from kcars.inference.photo_source import Detector, box_of, count_of, detected, in_boxes, photos_of, read_boxes
 
     if sum(option is not None for option in (box, boxes, detector)) > 1:
-        raise KcarsError("--box, --boxes, --detector: exclude each other; give one")
+        raise KcarsError("--box, --boxes, --detector: are mutually exclusive; give one")
     photos = photos_of(names, every)
     if boxes:
         return in_boxes(photos, read_boxes(boxes)), None
@@ -59,7 +59,7 @@ def photos_given(names, every, box, boxes, detector, detector_classes) -> tuple:
 
 
 def newest(task: str) -> Path:
-    """The run below runs/ of a task that was scored last; told on standard error."""
+    """Return the last scored run of a task in runs/, and print it on standard error."""
     from kcars.runs.run import Run
 
     found = sorted(Path("runs").glob("*/scores.json"), key=lambda file: -file.stat().st_mtime)
@@ -71,11 +71,11 @@ def newest(task: str) -> Path:
                 return run.folder
         except KcarsError:
             continue
-    raise KcarsError(f"--model: is missing, and runs/ holds no scored run of task {task}; name a run or an export")
+    raise KcarsError(f"--model: is missing, and runs/ has no scored run of task {task}; name a run or an export")
 
 
 def model_of_index(index: Path, place: Path | None):
-    """The Predictor that an index is used with: the one named, or that which built it. KcarsError where it is another."""
+    """Load the given Predictor, or the one that built the index; KcarsError if it is a different model."""
     from kcars.gallery.store import model_place, read_facts, refuse_other_model
     from kcars.inference.predictor import load
 
@@ -86,11 +86,11 @@ def model_of_index(index: Path, place: Path | None):
 
 
 def warn_of_scenes(model, task: str, boxed, options: str) -> None:
-    """Tell, once there are answers, that whole photos were read by a model that learned from cars cut out."""
+    """Warn, after the first prediction, if a model trained on cropped cars was given whole photos."""
     if model.task == task and model.card["input"]["learned_in_boxes"] and not boxed:
         warn(
-            "whole photos were read; this model learned from cars cut out by their boxes: where a car does not fill its photo, give "
-            f"its box ({options})"
+            "whole photos were used, but this model was trained on cars cropped to their boxes: if a car does not fill the photo, "
+            f"give its box ({options})"
         )
 
 
@@ -98,4 +98,4 @@ def _numbers(text: str) -> frozenset[int]:
     try:
         return frozenset(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise KcarsError(f"--detector-classes: {text!r} are no whole numbers; such as 2,5,7 are") from None
+        raise KcarsError(f"--detector-classes: {text!r} are not integers; give, for example, 2,5,7") from None

@@ -1,20 +1,20 @@
-"""The `kcars` commands that show what runs gave. Everything heavy is imported inside a command."""
+"""The `kcars` commands that report results of runs. Heavy modules are imported inside the commands."""
 
 from pathlib import Path
 
 import click
 
 from kcars.cli.data import data_option
-from kcars.cli.load import load_told
+from kcars.cli.load import load_and_report
 from kcars.cli.types import PATH
 from kcars.core.errors import KcarsError
 from kcars.core.plain_text import echo, echo_lines, warn
 
 
 def scored(folders: tuple[Path, ...]) -> list[Path]:
-    """Of several names, as a shell makes of `runs/*`, those that are scored runs; the others are told and passed over.
+    """Return the folders that are scored runs; report and skip the others, as when a shell expands `runs/*`.
 
-    KcarsError where none is, or where the only one named is not.
+    Raises KcarsError if none is a scored run.
     """
     from kcars.report.read import Reported
 
@@ -27,17 +27,17 @@ def scored(folders: tuple[Path, ...]) -> list[Path]:
             reasons.append(str(error))
     if not found:
         raise KcarsError(
-            reasons[0] + (f" (and {len(reasons) - 1} more that are no scored runs)" if reasons[1:] else "")
+            reasons[0] + (f" (and {len(reasons) - 1} more that are not scored runs)" if reasons[1:] else "")
         )
     for reason in reasons:
-        warn(f"passed over: {reason}")
+        warn(f"skipped: {reason}")
     return found
 
 
 @click.command()
 @click.argument("runs", type=PATH, nargs=-1, required=True)
 def table(runs):
-    """Compare scored RUNS, a line each: what each cost and what it gave.
+    """Compare the costs and scores of RUNS, one line each.
 
     \b
     Example:
@@ -56,7 +56,7 @@ def table(runs):
 def figures(runs, out):
     """Draw the paper's Figures 2 to 8 from scored RUNS, each as SVG, PDF and PNG.
 
-    A figure that the given runs cannot fill is left out, and a line says why.
+    Figures for which the runs lack data are skipped with a message.
 
     \b
     Example:
@@ -70,9 +70,9 @@ def figures(runs, out):
 
 @click.command()
 @click.argument("runs", type=PATH, nargs=-1, required=True)
-@click.option("--out", type=PATH, help="The file.  [default: report.html in the first of RUNS]")
+@click.option("--out", type=PATH, help="File to write.  [default: report.html in the first of RUNS]")
 def report(runs, out):
-    """Write one HTML page of scored RUNS: scores, curves, confusions, pairs, and differences beyond chance.
+    """Write an HTML report of scored RUNS: scores, curves, confusions, pairs, and significant differences.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def report(runs, out):
     from kcars.report.page import write_page
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise KcarsError(f"--out {out}: is no HTML file by its name; such as report.html is")
+        raise KcarsError(f"--out {out}: is not an HTML file name, such as report.html")
     runs = scored(runs)
     out = out or runs[0] / "report.html"
     write_page(runs, out)
@@ -92,19 +92,21 @@ def report(runs, out):
 @click.command()
 @click.argument("table", type=click.Choice(["table-1", "table-2", "table-3", "table-4"]))
 @data_option
-@click.option("--strategies", metavar="A,B", default="", help="These rows of the table only.  [default: all]")
-@click.option("--epochs", type=click.IntRange(min=1), help="In place of each strategy's own: a shorter look.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting in every row.")
+@click.option("--strategies", metavar="A,B", default="", help="Rows of the table to train.  [default: all]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Override the epochs of each strategy.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting of every row; may be repeated."
+)
 @click.option(
     "--protocol", type=click.Choice(["honest", "paper", "both"]), default="both", show_default=True,
-    help="honest: validation chooses epoch and threshold; paper: the test does, as in the paper; both: a line each.",
+    help="honest: epoch and threshold are chosen on validation; paper: on the test split, as in the paper; both: one line each.",
 )  # fmt: skip
 @click.option("--out", type=PATH, help="Folder for runs and table.  [default: runs/TABLE]")
 def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
-    """Train and score every strategy of one of the paper's tables, and write the table with the paper's figures.
+    """Train and score every strategy of one of the paper's tables, and write the table next to the paper's figures.
 
-    Runs that are finished are skipped, stopped ones go on. After each run TABLE.html, TABLE.csv and TABLE.tex in
-    --out are written anew.
+    Finished runs are skipped, and stopped runs are resumed. TABLE.html, TABLE.csv and TABLE.tex in --out are updated
+    after each run.
 
     \b
     Examples:
@@ -118,12 +120,12 @@ def reproduce(table, folder, strategies, epochs, overrides, protocol, out):
     changes = ([f"train.epochs={epochs}"] if epochs else []) + list(overrides)
     out, chosen = out or Path("runs") / table, [name.strip() for name in strategies.split(",") if name.strip()]
     runs = wanted(table, out, chosen, changes, PROTOCOLS if protocol == "both" else (protocol,))
-    missing = fill(table, out, runs, load_told(folder, runs[0].settings, out=out), changes, echo)
+    missing = fill(table, out, runs, load_and_report(folder, runs[0].settings, out=out), changes, echo)
     for kind in ("html", "csv", "tex"):
         echo(f"  {out / table}.{kind}")
     if missing:
-        scratch = "; --set model.weights=none begins every row from scratch"
+        scratch = "; --set model.weights=none trains every row from scratch"
         raise KcarsError(
-            f"{table}: {len(missing)} of {len(runs)} runs are missing: {'; '.join(map(str, missing))}; see above why"
+            f"{table}: {len(missing)} of {len(runs)} runs are missing: {'; '.join(map(str, missing))}; see the messages above"
             + scratch * any(one.settings.model.weights == "imagenet" for one in missing)
         )

@@ -1,4 +1,4 @@
-"""The folder in runs/ of a training that nobody named."""
+"""Chooses the folder in runs/ for a run without --out."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from kcars.core.errors import KcarsError
 
 @contextlib.contextmanager
 def next_run(name: str) -> Iterator[Path]:
-    """The next free folder in runs/, made at once so that no other process takes it; removed where it stays empty."""
+    """Create the next free folder in runs/, so that no other process takes it; remove it if it stays empty."""
     first = not Path("runs").exists()
     folder = _claimed(stem(name))
     try:
@@ -34,5 +34,4 @@ def _claimed(name: str) -> Path:
             except FileExistsError:
                 number += 1
     except OSError as error:
-        told = f"{runs}: no run can be made there ({error.strerror})"
-        raise KcarsError(f"{told}; name another folder with --out") from None
+        raise KcarsError(f"{runs}: cannot be written ({error.strerror}); name another folder with --out") from None

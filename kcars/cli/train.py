@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kcars.cli.data import data_option
-from kcars.cli.load import chosen_strategy, load_told
+from kcars.cli.load import chosen_strategy, load_and_report
 from kcars.cli.run_names import next_run
 from kcars.cli.types import PATH, GivenPath
 from kcars.core.errors import Interrupted, KcarsError
@@ -16,11 +16,11 @@ from kcars.tasks.texts import task_texts
 
 
 @click.command()
-@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name it, or compare two photos.")
-@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is told.  [default: model]")
+@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name the vehicle, or compare two photos.")
+@click.option("--target", type=click.Choice(["make", "model"]), help="Label to recognise.  [default: model]")
 @click.option(
     "--difficulty", type=click.Choice(["easy", "medium", "hard"]),
-    help="verify: whose validation score chooses the best epoch and leads the table; all are scored.",
+    help="verify: pairs that choose the best epoch and come first in the table; all are scored.",
 )  # fmt: skip
 @data_option
 @click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
@@ -29,18 +29,18 @@ from kcars.tasks.texts import task_texts
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a setting (=null unsets it); may stand often.",
+    help="Change a setting (=null unsets it); may be repeated.",
 )
 @click.option("--out", type=PATH, help="Run folder.  [default: the next free one in runs/]")
-@click.option("--force", is_flag=True, help="Replace an earlier run in --out.")
-@click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk; train nothing.")
+@click.option("--force", is_flag=True, help="Replace an existing run in --out.")
+@click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk use without training.")
 @click.option(
     "--resume", metavar="RUN", type=PATH,
-    help="Go on with a run that was stopped, with its own settings; --set train.epochs=... extends it.",
+    help="Resume a stopped run with its own settings; --set train.epochs=... extends it.",
 )  # fmt: skip
 @click.pass_context
 def train(context, task, target, difficulty, folder, name, overrides, out, force, dry_run, resume):
-    """Train, then score the test split, and print the table.
+    """Train a network, score it on the test split, and print the scores.
 
     \b
     Examples:
@@ -53,11 +53,11 @@ def train(context, task, target, difficulty, folder, name, overrides, out, force
         _go_on(context, resume, folder, overrides)
         return
     chosen, title, strategy = chosen_strategy(name, task, folder, overrides, target=target, difficulty=difficulty)
-    dataset = load_told(folder, strategy, out=None if dry_run else out or Path("runs"))
+    dataset = load_and_report(folder, strategy, out=None if dry_run else out or Path("runs"))
     echo(f"strategy: {title}")
     if task_texts(strategy.task).of_pairs and strategy.monitored_difficulty != strategy.difficulty:
         echo(
-            f"difficulty: {strategy.difficulty} pairs are all of one make, so that by make their scores are undefined; "
+            f"difficulty: {strategy.difficulty} pairs are all of the same make, so their scores by make are undefined; "
             f"{strategy.monitored_difficulty} pairs choose epoch and threshold"
         )
     if dry_run:
@@ -77,11 +77,11 @@ def _go_on(context, folder, data, overrides) -> None:
 
     given = {option.opts[0] for option in context.command.params if _given(context, option.name)}
     if wrong := given - {"--resume", "--data", "--set"}:
-        raise KcarsError(f"{min(wrong)}: does not go with --resume, beside which only --data and --set may stand")
+        raise KcarsError(f"{min(wrong)}: cannot be combined with --resume, which allows only --data and --set")
     run = Run.open(folder)
     strategy = settings_to_go_on(run, overrides)
     echo(f"strategy: {run.facts()['strategy']}")
-    dataset = load_told(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
+    dataset = load_and_report(data if "--data" in given else Path(run.facts()["data"]["source"]), strategy)
     go_on(run, strategy, dataset)
     _score(run, dataset)
 
@@ -92,15 +92,15 @@ def _given(context, name: str) -> bool:
 
 @click.command()
 @click.argument("run", type=PATH)
-@click.option("--data", "folder", type=PATH, help="Where the dataset of the run lies now, if it moved.")
+@click.option("--data", "folder", type=PATH, help="New location of the run's dataset, if it moved.")
 @click.option(
     "--on", metavar="DATA", type=GivenPath(exists=True, path_type=Path),
-    help="Test on another dataset instead, whose classes are told by their names.",
+    help="Test on another dataset instead; its classes are matched by name.",
 )  # fmt: skip
 def evaluate(run, folder, on):
-    """Score the epoch that RUN keeps (its best; train.keep=last: its last) on the test split once more, and print the table.
+    """Score the checkpoint of RUN (best epoch; last with train.keep=last) on the test split again, and print the scores.
 
-    Without --data, on the dataset that it was trained on, where that still lies.
+    Without --data, the dataset that the run was trained on is used.
 
     \b
     Examples:
@@ -111,24 +111,24 @@ def evaluate(run, folder, on):
 
     opened = Run.open(run)
     if on and folder:
-        raise KcarsError("--on: does not go with --data, which says where the run's own dataset lies now")
+        raise KcarsError("--on: cannot be combined with --data, which gives the new location of the run's own dataset")
     if on:
-        _score_elsewhere(opened, load_told(on, opened.strategy(), whole=True))
+        _score_elsewhere(opened, load_and_report(on, opened.strategy(), whole=True))
         return
     if not opened.facts()["finished"]:
         epoch = f"its {opened.strategy().train.keep} epoch so far"
-        warn(f"{run} is unfinished: {epoch} is scored; kcars train --resume {run} goes on")
+        warn(f"{run} is unfinished: {epoch} is scored; kcars train --resume {run} continues it")
     folder = folder or Path(opened.facts()["data"]["source"])
-    _score(opened, load_told(folder, opened.strategy()), _stamps(opened.folder))
+    _score(opened, load_and_report(folder, opened.strategy()), _stamps(opened.folder))
 
 
 def _stamps(folder: Path) -> dict[Path, int]:
-    """When each file of a run folder was written, and each folder in it changed."""
+    """Return the modification time of each file and folder in a run folder."""
     return {file: file.lstat().st_mtime_ns for file in sorted(folder.iterdir()) if not file.name.startswith(".")}
 
 
 def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
-    """Score, print the table, and name the run's files: those that are not as they were before, where that is given."""
+    """Score the run, print the table, and list the run's files; with `before`, only those that changed."""
     from kcars.evaluation.evaluate import evaluate as score
     from kcars.evaluation.score_table import score_table
 
@@ -136,7 +136,7 @@ def _score(run, dataset, before: dict[Path, int] | None = None) -> None:
         found = score(run, dataset)
     except (KeyboardInterrupt, Interrupted) as stop:
         number = getattr(stop, "signal", signal.SIGINT)
-        stand = "; its earlier scores stand until then" if (run.folder / "scores.json").is_file() else ""
+        stand = "; its earlier scores are valid until then" if (run.folder / "scores.json").is_file() else ""
         raise Interrupted(number, f"stopped while scoring; kcars evaluate {run.folder} scores it{stand}") from None
     echo_lines("\n" + score_table(found) + "\n")
     for file, written in _stamps(run.folder).items():

@@ -1,4 +1,4 @@
-"""`kcars tune`: which learning rate, which settings. Everything heavy is imported inside a function."""
+"""`kcars tune`: finds a learning rate, or searches for settings. Heavy modules are imported inside functions."""
 
 import importlib.util
 import math
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from kcars.cli.data import data_option
-from kcars.cli.load import chosen_strategy, load_told, stem
+from kcars.cli.load import chosen_strategy, load_and_report, stem
 from kcars.cli.types import PATH
 from kcars.core.errors import KcarsError
 from kcars.core.number_range import bounds
@@ -17,12 +17,12 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
 
 
 @click.command()
-@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name it, or compare two photos.")
-@click.option("--target", type=click.Choice(["make", "model"]), help="Which label is learned.  [default: model]")
+@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name the vehicle, or compare two photos.")
+@click.option("--target", type=click.Choice(["make", "model"]), help="Label to recognise.  [default: model]")
 @click.option(
     "--difficulty",
     type=click.Choice(["easy", "medium", "hard"]),
-    help="verify: whose validation score is searched for.",
+    help="verify: pairs whose validation score is optimised.",
 )
 @data_option
 @click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
@@ -31,22 +31,22 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a setting (=null unsets it); may stand often.",
+    help="Change a setting (=null unsets it); may be repeated.",
 )
-@click.option("--out", type=PATH, help="The folder.  [default: runs/tune-STRATEGY]")
+@click.option("--out", type=PATH, help="Output folder.  [default: runs/tune-STRATEGY]")
 @click.option("--rates", metavar="LOW..HIGH", help=f"Learning rates to test.  [default: {RATES}]")
-@click.option("--steps", type=int, help=f"In how many steps the rate rises.  [default: {STEPS}]")
+@click.option("--steps", type=int, help=f"Number of steps of the range test.  [default: {STEPS}]")
 @click.option(
     "--search", "searched", multiple=True, metavar="KEY=LOW..HIGH|A,B",
-    help="Try values of a setting, by runs; may stand often. LOW..HIGH:log and :linear choose the scale.",
+    help="Search over values of a setting; may be repeated. LOW..HIGH:log and :linear choose the scale.",
 )  # fmt: skip
-@click.option("--trials", type=int, help=f"With --search: how many runs in all.  [default: {TRIALS}]")
-@click.option("--minutes", type=float, help="With --search: begin no further run after so many minutes.")
+@click.option("--trials", type=int, help=f"With --search: total number of runs.  [default: {TRIALS}]")
+@click.option("--minutes", type=float, help="With --search: start no further run after this time.")
 def tune(task, target, difficulty, folder, name, overrides, out, rates, steps, searched, trials, minutes):
-    """Find a learning rate by a range test; or with --search, settings by runs that validation judges.
+    """Find a learning rate with a range test, or with --search, search for settings by their validation score.
 
-    The range test trains a network that is thrown away. A search never scores the test; the same command goes on after
-    a stop. Both leave what they found in --out.
+    The range test discards the network that it trains. A search never uses the test split; after a stop, the same
+    command continues it. Both write their results to --out.
 
     \b
     Examples:
@@ -67,10 +67,10 @@ def tune(task, target, difficulty, folder, name, overrides, out, rates, steps, s
 
 
 def _refuse_mixed(searched: tuple[str, ...], of_test: dict, of_search: dict) -> None:
-    wrong, told = (of_test, "does not go with") if searched else (of_search, "goes with")
+    wrong, relation = (of_test, "cannot be combined with") if searched else (of_search, "requires")
     for option, value in wrong.items():
         if value is not None:
-            raise KcarsError(f"{option}: {told} --search")
+            raise KcarsError(f"{option}: {relation} --search")
 
 
 def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
@@ -79,7 +79,7 @@ def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
 
     if (out / "run.json").exists():
         raise KcarsError(f"--out {out}: is a run; choose another folder")
-    dataset = load_told(folder, strategy, out=out)
+    dataset = load_and_report(folder, strategy, out=out)
     echo(f"strategy: {title}")
     curve = rate_test(strategy, dataset, rates, out, title)
     echo_lines("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
@@ -91,9 +91,9 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
     from kcars.tuning.search_space import parse
 
     if trials < 1:
-        raise KcarsError(f"--trials {trials}: is too few; 1 or more can be run")
+        raise KcarsError(f"--trials {trials}: is too few; give 1 or more")
     if minutes is not None and not 0 < minutes < math.inf:
-        raise KcarsError(f"--minutes {minutes:g}: is no time to search in; minutes above 0 are")
+        raise KcarsError(f"--minutes {minutes:g}: is not a duration; give minutes above 0")
     space = parse(searched, strategy)
     if importlib.util.find_spec("optuna") is None:
         raise KcarsError("--search: needs Optuna, which is not installed; run: pip install 'kcars[tune]'")
@@ -102,7 +102,7 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
     from kcars.tuning.search_record import BEST, TABLE, Record
 
     refuse_paper(strategy)
-    dataset = load_told(folder, strategy, out=out)
+    dataset = load_and_report(folder, strategy, out=out)
     echo(f"strategy: {title}")
     record = Record(out, strategy, space, dataset.fingerprint(), task_module(strategy.task).monitor(strategy))
     changed = f"{title} (searched: {', '.join(one.key for one in space)})"
@@ -112,7 +112,7 @@ def _search(strategy, folder, searched, trials: int, minutes: float | None, out:
         if record.ended:
             echo_lines("\n" + record.best_table() + "\n")
     if not record.ranked:
-        raise KcarsError(f"--search: no trial succeeded; see {out / TABLE} why")
+        raise KcarsError(f"--search: no trial succeeded; {out / TABLE} has the reasons")
     for file in (TABLE, BEST):
         echo(f"  {out / file}")
     echo()

@@ -1,4 +1,4 @@
-"""Kinds of arguments that commands share."""
+"""Parameter types that commands share."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import click
 
 
 class GivenPath(click.Path):
-    """As click's, but an empty text is refused: it would mean the current folder."""
+    """A `click.Path` that refuses an empty text, which would mean the current folder."""
 
     def convert(self, value, param, ctx):
-        """The path; a usage error for an empty one."""
+        """Return the path; usage error if it is empty."""
         if not value:
             self.fail('an empty path was given (the current folder is ".")', param, ctx)
         return super().convert(value, param, ctx)

@@ -1,4 +1,4 @@
-"""The `kcars` commands that take a trained model to photos, or out of the house. Everything heavy is imported inside one."""
+"""The `kcars` commands that apply or export a trained model. Heavy modules are imported inside the commands."""
 
 import click
 
@@ -21,16 +21,22 @@ from kcars.core.plain_text import echo, echo_exact, warn
 @click.argument("run", type=PATH)
 @click.option(
     "--format", "formats", default="saved_model,onnx,litert", show_default=True, metavar="A,B",
-    help="saved_model, onnx, litert.",
+    help="Formats to write: saved_model, onnx, litert.",
 )  # fmt: skip
-@click.option("--out", type=PATH, help="The folder.  [default: RUN/export]")
-@click.option("--force", is_flag=True, help="Replace an earlier export in --out.")
-@click.option("--data", "folder", type=PATH, help="Where the dataset of the run lies now, if it moved.")
-@click.option("--photos", default=256, show_default=True, type=click.IntRange(min=2), help="Test photos to compare on.")
+@click.option("--out", type=PATH, help="Output folder.  [default: RUN/export]")
+@click.option("--force", is_flag=True, help="Replace an existing export in --out.")
+@click.option("--data", "folder", type=PATH, help="New location of the run's dataset, if it moved.")
+@click.option(
+    "--photos",
+    default=256,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Number of test photos for the comparison.",
+)
 def export(run, formats, out, force, folder, photos):
-    """Write RUN as SavedModel, ONNX and LiteRT, with a model card; each is loaded again and compared before success.
+    """Export RUN as SavedModel, ONNX and LiteRT, with a model card; each file is reloaded and compared with the network.
 
-    Where the dataset does not lie at its place any more, the thumbnails in the run folder are compared on.
+    If the dataset is missing, the thumbnails in the run folder are used for the comparison.
 
     \b
     Examples:
@@ -53,9 +59,9 @@ def export(run, formats, out, force, folder, photos):
 @model_option
 @click.option(
     "--index", type=PATH,
-    help="Name by the photos of an index, by a verifier; --model is then the one that built it.",
+    help="Name cars by the photos of an index; --model is then the verifier that built it.",
 )  # fmt: skip
-@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="How many names.")
+@click.option("--top", default=5, show_default=True, type=click.IntRange(min=1), help="Number of names.")
 @risk_option
 @box_options
 @click.option(
@@ -63,14 +69,14 @@ def export(run, formats, out, force, folder, photos):
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Video: seconds between frames.",
+    help="Seconds between frames of a video.",
 )
-@click.option("--json", "kind", flag_value="json", help="A JSON object a line, on standard output.")
-@click.option("--csv", "kind", flag_value="csv", help="CSV, a line a name, on standard output.")
+@click.option("--json", "kind", flag_value="json", help="Print one JSON object per line.")
+@click.option("--csv", "kind", flag_value="csv", help="Print CSV, one line per name.")
 def predict(photos, place, index, top, risk, box, boxes, detector, detector_classes, every, kind):
-    """Name the cars in PHOTOS, in folders of them, or in frames of videos. Bad photos are reported and passed over.
+    """Name the cars in PHOTOS, folders of photos, or frames of videos. Damaged photos are reported and skipped.
 
-    Ends with exit code 0 where any photo was answered about, 2 where none was.
+    The exit code is 0 if any photo has a prediction, otherwise 2.
 
     \b
     Examples:
@@ -84,7 +90,7 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
     from kcars.inference.writers import writer
 
     if not 0 < every < LONGEST_SECONDS:
-        raise KcarsError(f"--every: {every:g} is no time between frames; seconds above 0 are")
+        raise KcarsError(f"--every: {every:g} is not a duration; give seconds above 0")
     wanted, count = photos_given(photos, every, box, boxes, detector, detector_classes)
     boxed = box or boxes or detector
     model, answers = _answers(wanted, place, index, top, risk)
@@ -95,7 +101,7 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
             bar.update()
             if isinstance(answer, tuple):
                 bad += 1
-                warn(f"passed over: {answer[1]}")
+                warn(f"skipped: {answer[1]}")
                 continue
             if not good:
                 warn_of_scenes(model, model.task, boxed, "--box, --boxes, --detector")
@@ -104,15 +110,15 @@ def predict(photos, place, index, top, risk, box, boxes, detector, detector_clas
             for line in show(answer):
                 (echo_exact if kind else echo)(line)
     if boxes and whole:
-        warn(f"{whole} photos have no line in {boxes} and were read whole")
+        warn(f"{whole} photos have no line in {boxes} and were used whole")
     if bad:
-        warn(f"{bad} of {bad + good} photos were passed over")
+        warn(f"{bad} of {bad + good} photos were skipped")
         if not good:
-            raise KcarsError("no photo could be answered about")
+            raise KcarsError("no photo has a prediction")
 
 
 def _answers(photos, place, index, top, risk) -> tuple:
-    """(the model, answers about photos, one after the other): by a classifier, or by the names in an index."""
+    """Return (the model, a generator of predictions), from a classifier or from the names in an index."""
     from kcars.inference.predictor import load
 
     if index is None:
@@ -130,11 +136,11 @@ def _answers(photos, place, index, top, risk) -> tuple:
 @click.argument("right", type=PATH)
 @model_option
 @risk_option
-@click.option("--left-box", metavar="L,T,R,B", help="Where the car is in LEFT, in pixels.")
-@click.option("--right-box", metavar="L,T,R,B", help="Where the car is in RIGHT, in pixels.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object.")
+@click.option("--left-box", metavar="L,T,R,B", help="Box of the car in LEFT, in pixels.")
+@click.option("--right-box", metavar="L,T,R,B", help="Box of the car in RIGHT, in pixels.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def compare(left, right, place, risk, left_box, right_box, as_json):
-    """Tell whether the photos LEFT and RIGHT show the same.
+    """Decide whether the photos LEFT and RIGHT show the same make or model.
 
     \b
     Example:

@@ -1,1 +1,1 @@
-"""Scores of a run on a test split, and their tables."""
+"""Scoring of runs on a test split, and score tables."""

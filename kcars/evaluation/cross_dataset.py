@@ -1,4 +1,4 @@
-"""Scores of a run on another dataset than its own: classes are matched by name, never by number."""
+"""Cross-dataset evaluation: scores a run on another dataset, with classes matched by name."""
 
 from dataclasses import replace
 
@@ -20,18 +20,17 @@ from kcars.tasks import task_module
 
 
 def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the epoch that the run keeps on another dataset, written into the run folder, `on-` and its fingerprint.
+    """Score the run's checkpoint on another dataset; write the results to the run's subfolder `on-<fingerprint>`.
 
-    What its lists give to test on is tested; a dataset without lists is tested whole. Nothing is chosen there: epoch and
-    threshold are the run's. Raises KcarsError where the run is unscored, has learned from photos that are tested on, or
-    shares no class name.
+    Uses the dataset's test split, or the whole dataset if it has none. Epoch and threshold are the run's. Raises KcarsError
+    if the run is unscored, was trained on photos to be tested, or shares no class name.
     """
     refuse_odd(run.folder)
     strategy, task, own = run.strategy(), task_module(run.strategy().task), run.scores()
     fingerprint, dataset = dataset.fingerprint(), _whole(dataset)
     known = provenance.read(run)
     _refuse_learned(run, known, dataset)
-    task.cross_dataset(dataset, strategy, run.classes(), known.models)  # What cannot be tested is told before decoding.
+    task.cross_dataset(dataset, strategy, run.classes(), known.models)  # Fails before photos are decoded.
     start(strategy.train, "float32")
     from kcars.images.pixel_store import open_store
 
@@ -59,14 +58,14 @@ def evaluate_on(run: Run, dataset: Dataset, progress: bool = True) -> dict:
     }
     folder = f"on-{fingerprint}"
     run.files.folder(folder)
-    result.tables.get("classes.csv", {}).pop("training_photos", None)  # They are of the run's own dataset.
+    result.tables.get("classes.csv", {}).pop("training_photos", None)  # These are counts of the run's own dataset.
     write_tables(run, f"{folder}/", result, plan.dataset.table, store)
     run.files.write_json(f"{folder}/scores.json", found)
     return found
 
 
 def _whole(dataset: Dataset) -> Dataset:
-    """Where nothing says what to test on, everything."""
+    """Return the dataset with all photos as test photos if it has no test split."""
     if dataset.says_what_to_test:
         return dataset
     rows = np.arange(len(dataset.table))
@@ -80,6 +79,6 @@ def _refuse_learned(run: Run, known: provenance.Learned, dataset: Dataset) -> No
     seen = known.seen(dataset.table, rows)
     if seen.any():
         raise KcarsError(
-            f"--on {dataset.source}: run {run.folder} has learned from {seen.sum()} of the {len(rows)} photos that would be "
-            f"tested on, such as {dataset.table.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
+            f"--on {dataset.source}: run {run.folder} was trained on {seen.sum()} of the {len(rows)} photos to be "
+            f"tested, such as {dataset.table.paths[rows[seen]][0]}; scores would be worthless{known.caution}"
         )

@@ -1,4 +1,4 @@
-"""Evaluation: score a run's test split by its protocol, with trivial rivals in the same table."""
+"""Evaluation: scores a run on its test split by its protocol, together with trivial baselines."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,10 +27,10 @@ THUMBNAIL_PX = 112
 
 
 def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
-    """Scores of the epoch that was kept on the test split, written to scores.json and the per-photo or per-pair table.
+    """Score the checkpoint on the test split; write scores.json and the per-photo or per-pair table.
 
-    Everything that is chosen (epoch, threshold, temperature) comes from validation rows, which protocol `paper` makes the test.
-    Raises KcarsError where the dataset is not the one that the run was trained on.
+    Epoch, threshold and temperature are chosen on validation data, which for protocol `paper` is the test split. Raises
+    KcarsError if the dataset is not the one that the run was trained on.
     """
     run.refuse_other_data(dataset)
     with Run.locked(run.folder):
@@ -41,7 +41,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
 def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     strategy, facts = run.strategy(), run.facts()
     task = task_module(strategy.task)
-    start(strategy.train, "float32")  # Scores come from a float32 network, whatever trained it.
+    start(strategy.train, "float32")  # Scoring uses float32, whatever the training precision.
     from kcars.images.pixel_store import open_store
 
     store = open_store(dataset.table, strategy.data, progress)
@@ -49,7 +49,7 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
     seen_by = partial(_outputs_of, strategy, store, "scoring" if progress else "")
-    chosen = facts.get("chosen")  # By folds, where no model was spared to choose on.
+    chosen = facts.get("chosen")  # The choice of the folds, if there are folds.
     pipeline = task.posthoc(plan, network, seen_by, chosen)
     _warn_of_what_is_not_used(strategy, pipeline)
     answering = pipeline.network(network.scored, strategy.target)
@@ -63,10 +63,10 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
         "counts": facts["data"],
         "cost": _cost(run, strategy, network),
         "scores": entries(result),
-        "baselines": {name: _baseline(task, plan, rival) for name, rival in task.baselines(plan, store).items()},
+        "baselines": {name: _baseline(task, plan, outputs) for name, outputs in task.baselines(plan, store).items()},
     }
     result.tables["tested_photos.csv"] = _tested(plan.dataset)
-    # Takes long: an earlier scoring stands meanwhile.
+    # Takes long; earlier scores stay valid meanwhile.
     keep_maps(run, result, plan, store, outputs, lambda: GradCam(answering, strategy.evaluate.mirror, pipeline))
     write_tables(run, "", result, plan.dataset.table, store)
     found["tables"] = {name: run.files.sha256(name) for name in (*result.tables, MAPS) if run.files.has(name)}
@@ -75,10 +75,10 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
 
 
 def _replace_scores(run: Run, found: dict, contents: dict[str, bytes]) -> None:
-    """Write scores.json, and the files of the pipeline: killed on the way, the earlier scoring stands as it was."""
+    """Write scores.json and the pipeline's files; if killed, the earlier scoring stays intact."""
     try:
         before = run.scores() if run.files.has("scores.json") else None
-    except KcarsError:  # Damaged, and written anew now.
+    except KcarsError:  # Damaged, and replaced now.
         before = None
     score_files.replace(run.files, found, contents, before)
 
@@ -87,19 +87,19 @@ def _warn_of_what_is_not_used(strategy: Strategy, pipeline: Pipeline) -> None:
     asked = strategy.evaluate.distance
     if asked != "euclidean" and pipeline.transform is None:
         warn(
-            f"evaluate.distance={asked}: is not used, because folds chose the threshold on distances as they "
-            "are; evaluate.folds=0 in a new run holds models out instead, and uses it"
+            f"evaluate.distance={asked}: is not used, because folds chose the threshold on untransformed "
+            "distances; evaluate.folds=0 in a new run holds out models instead, and uses it"
         )
 
 
 def _outputs_of(strategy: Strategy, store: PixelStore, bar: str, model) -> Outputs:
-    """Outputs of a model, as its strategy shows it photos to score."""
+    """Return a function from rows to the model's outputs, with the strategy's preprocessing for scoring."""
     asked = strategy.evaluate
     return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
 
 
 def _what(run: Run, task, pipeline: Pipeline) -> dict:
-    """What was scored, and by which of the things that a run may ask for."""
+    """Return the description of what was scored, and with which options."""
     strategy, facts, chosen = run.strategy(), run.facts(), run.facts().get("chosen")
     return {
         "protocol": strategy.evaluate.protocol,
@@ -118,16 +118,16 @@ def _what(run: Run, task, pipeline: Pipeline) -> dict:
 
 
 def keep_maps(run: Run, result: Result, plan: Plan, store, outputs, grad_cam: Callable[[], GradCam]) -> None:
-    """Maps of where the network that is scored looks; where there can be none, that is told, and none are left of an earlier scoring."""
-    if told := why_no_maps():
-        warn(f"{told}: the report will have none")
+    """Write the heat maps of the scored network; if there can be none, warn, and delete those of an earlier scoring."""
+    if reason := why_no_maps():
+        warn(f"{reason}: the report will have none")
         run.files.remove(MAPS)
         return
     write_maps(run, result.tables, plan.dataset.table, store, outputs, grad_cam())
 
 
 def _tested(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Make and model of every test photo, by name."""
+    """Return the names of make and model of every test photo."""
     table, rows = dataset.table, dataset.test_rows()
     named = {
         target: np.array([table.name(target, id_) for id_ in table.ids[target][rows]], object)
@@ -137,7 +137,7 @@ def _tested(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def write_tables(run: Run, folder: str, result: Result, table: PhotoTable, store) -> None:
-    """The result's tables below the run folder, and thumbnails of the photos in them that a report shows."""
+    """Write the result's tables into the run folder, and thumbnails of the photos that a report shows."""
     for name, columns in result.tables.items():
         run.write_table(folder + name, columns)
     row = {path: number for number, path in enumerate(table.paths)}
@@ -146,13 +146,13 @@ def write_tables(run: Run, folder: str, result: Result, table: PhotoTable, store
     wanted = {f"{place}/{thumbnail_name(path)}": path for path in shown_photos(result.tables)}
     for name, path in wanted.items():
         run.files.write_bytes(name, jpeg(store.read(np.array([row[path]]))[0], THUMBNAIL_PX))
-    for old in run.files.files(place, THUMBNAIL):  # Of an earlier scoring; whatever else lies there is none of ours.
+    for old in run.files.files(place, THUMBNAIL):  # From an earlier scoring; other files are not touched.
         if old not in wanted:
             run.files.remove(old)
 
 
 def _cost(run: Run, strategy: Strategy, network) -> dict:
-    """What the scores were paid with: size of network and photos, work a photo, time an epoch as this machine took."""
+    """Return the costs: size of network and photos, multiply-adds per photo, time per epoch on this machine."""
     from kcars.models.flops import multiply_adds
 
     history = run.costs()
@@ -167,7 +167,7 @@ def _cost(run: Run, strategy: Strategy, network) -> dict:
 
 
 def entries(result: Result) -> dict[str, dict]:
-    """Each score with its 95 % interval, where it has one."""
+    """Return each score with its 95 % interval, if any."""
     bounds = {key: result.intervals.get(key) or (None, None) for key in result.scores}
     return {
         key: {"value": value, "low": bounds[key][0], "high": bounds[key][1]} for key, value in result.scores.items()

@@ -1,4 +1,4 @@
-"""Which test photos and pairs are worth looking at: confusions, doubtful labels, best and worst pairs.
+"""Selects test photos and pairs for a report: confusions, doubtful labels, best and worst pairs.
 
 Tables are a run's photos.csv, classes.csv and pairs.csv as columns, of text or of values.
 """
@@ -14,9 +14,9 @@ Table = Mapping[str, Any]
 
 
 def confusions(photos: Table, most: int = CONFUSIONS) -> list[dict]:
-    """The most frequent mistakes: label, predicted, count, photos of the label taken for it, and true ones beside.
+    """Return the most frequent confusions: label, predicted, count, confused photos, and correct photos of the predicted class.
 
-    `taken` and `true` hold places in the table, the surest mistakes and answers first.
+    `taken` and `true` are rows of the table, the most confident ones first.
     """
     label, predicted = np.asarray(photos["label"], object), np.asarray(photos["predicted"], object)
     order = np.argsort(-np.asarray(photos["probability"], float), kind="stable")
@@ -37,16 +37,16 @@ def confusions(photos: Table, most: int = CONFUSIONS) -> list[dict]:
 
 
 def doubted(photos: Table, most: int = DOUBTED) -> list[int]:
-    """Places of the photos that are taken for another class with the greatest probability."""
+    """Return the rows of the photos misclassified with the highest probability."""
     probability = np.asarray(photos["probability"], float)
     wrong = np.flatnonzero(np.asarray(photos["label"], object) != np.asarray(photos["predicted"], object))
     return wrong[np.argsort(-probability[wrong], kind="stable")][:most].tolist()
 
 
 def extreme_pairs(pairs: Table, difficulty: str, most: int = PAIRS) -> dict[str, list[int]]:
-    """Places of a difficulty's pairs: same and nearest, same and farthest, different and farthest, different and nearest.
+    """Return rows of a difficulty's pairs: same and nearest, same and farthest, different and farthest, different and nearest.
 
-    A photo stands once in each list, so that one odd photo does not fill it.
+    Each photo appears at most once per list, so that one odd photo does not fill it.
     """
     mine = np.flatnonzero(np.asarray(pairs["difficulty"], object) == difficulty)
     same = np.asarray(pairs["same"]).astype(int)[mine] == 1
@@ -77,14 +77,14 @@ def _once(pairs: Table, places, most: int) -> list[int]:
 
 
 def shown_photos(tables: Mapping[str, Table]) -> list[str]:
-    """Paths of all photos that a report on these tables shows."""
+    """Return the paths of all photos that a report on these tables shows."""
     paths = dict.fromkeys(shown_alone(tables))
     paths |= dict.fromkeys(path for pair in shown_pairs(tables) for path in pair)
     return list(paths)
 
 
 def shown_alone(tables: Mapping[str, Table]) -> list[str]:
-    """Paths of those that it shows each with its name, of a classifier."""
+    """Return the paths of photos shown with their class (classifier)."""
     if not (photos := tables.get("photos.csv")):
         return []
     places = doubted(photos) + [place for one in confusions(photos) for place in one["taken"] + one["true"]]
@@ -92,7 +92,7 @@ def shown_alone(tables: Mapping[str, Table]) -> list[str]:
 
 
 def shown_pairs(tables: Mapping[str, Table]) -> list[tuple[str, str]]:
-    """Left and right path of each pair that it shows, of a verifier."""
+    """Return the left and right paths of shown pairs (verifier)."""
     if not (pairs := tables.get("pairs.csv")):
         return []
     lists = [extreme_pairs(pairs, difficulty).values() for difficulty in dict.fromkeys(pairs["difficulty"])]

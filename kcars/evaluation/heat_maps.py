@@ -1,4 +1,4 @@
-"""Maps of where a network looked, of the photos and pairs that a report shows: a table in the run folder."""
+"""Heat maps of the photos and pairs that a report shows, stored as a table in the run folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ from kcars.models.grad_cam import GradCam
 from kcars.runs.run import Run
 
 MAPS = "maps.csv"
-MOST_PLACES = 512  # A side: networks see photos as a grid of 2 to 16.
+MOST_PLACES = 512  # Per side; networks have feature maps of 2 to 16.
 Maps = dict[tuple[str, str], np.ndarray]
 
 
 def write_maps(
     run: Run, tables: Mapping[str, Table], table: PhotoTable, store: PixelStore, outputs: Callable, cam: GradCam
 ) -> None:
-    """Write photo, photo beside it ("" where it stands alone) and map of each that a report on the tables shows.
+    """Write photo, other photo of the pair ("" for a single photo) and map for each that a report on the tables shows.
 
-    A classifier's speak for the class that it answers, by `outputs`, rows to logits; a verifier's for the two being the same.
+    A classifier's map explains the predicted class, from `outputs`, rows to logits; a verifier's that both are the same.
     """
     row = {path: number for number, path in enumerate(table.paths)}
     maps = _alone(shown_alone(tables), row, store, outputs, cam) | _paired(shown_pairs(tables), row, store, cam)
@@ -34,20 +34,20 @@ def write_maps(
 
 
 def read_maps(table: Table, place: Path) -> Maps:
-    """Maps (h, w) by photo and the one beside it, of what `write_maps` has written; none of an empty table."""
+    """Read maps (h, w) written by `write_maps`, by photo and other photo of the pair; empty for an empty table."""
     if not table:
         return {}
     try:
         keys = zip(table["photo"], table["beside"], strict=True)
         return {key: _map(text) for key, text in zip(keys, table["map"], strict=True)}
     except (KeyError, ValueError) as error:
-        raise KcarsError(f"{place}: is damaged ({error}); kcars evaluate {place.parent} writes it anew") from None
+        raise KcarsError(f"{place}: is damaged ({error}); kcars evaluate {place.parent} writes it again") from None
 
 
 def _map(text: str) -> np.ndarray:
     heat = from_text(text)
     if max(heat.shape) > MOST_PLACES or not np.isfinite(heat).all():
-        raise ValueError("a map of too many places, or of numbers that are not finite")
+        raise ValueError("a map is too large, or has numbers that are not finite")
     return heat
 
 

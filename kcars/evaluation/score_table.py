@@ -1,4 +1,4 @@
-"""Scores as a readable text table, trivial rivals beside them."""
+"""Text tables of scores, with trivial baselines."""
 
 from collections.abc import Collection
 
@@ -13,11 +13,11 @@ NOT_SCORED = {
     "value": "",
     "low": None,
     "high": None,
-}  # In the place of a score that a run lacks: it was not known then.
+}  # For scores that did not exist when the run was scored.
 
 
 def score_table(found: dict) -> str:
-    """The text that ends training and evaluation, from the content of scores.json."""
+    """Return the score table printed after training and evaluation, from the content of scores.json."""
     main, *others = columns(found["task"])
     heads = ["", f"{head(main)} [95 %]", *map(head, others)]
     rows = [heads]
@@ -31,13 +31,13 @@ def score_table(found: dict) -> str:
 
 
 def splits(scores: dict, task: str, main: str | None) -> list[str]:
-    """Splits that have the scores of a task, the main one first."""
+    """Return the splits with scores of a task, the main one first."""
     found = [key.partition("/")[0] for key in scores if key.endswith(f"/{columns(task)[0]}")]
     return sorted(found, key=lambda split: split != main)
 
 
 def lacking(found: dict) -> str:
-    """The first score that a table or page needs, and the content of scores.json lacks; "" where it has all."""
+    """Return the first score that a table or page needs and scores.json lacks; "" if it has all."""
     own, task = found["scores"], found["task"]
     if found.get("cost") is None or "deciding" not in found or (found["difficulty"] and not found["deciding"]):
         return "deciding" if found.get("cost") else "cost"
@@ -58,12 +58,12 @@ def lacking(found: dict) -> str:
 
 
 def retrieval_keys(scores: dict) -> list[str]:
-    """Keys of the retrieval scores; none for classification, and where an earlier kcars scored."""
+    """Return the keys of retrieval scores; none for classification and for scores of earlier versions."""
     return [key for name in search_columns() if (key := f"retrieval/{name}") in scores]
 
 
 def _retrieval(found: dict) -> list[str]:
-    """The block that tells how test photos find others of their class."""
+    """Return the block of retrieval scores."""
     keys = retrieval_keys(found["scores"])
     if not keys:
         return []
@@ -80,8 +80,8 @@ def retrieval_head(key: str) -> str:
 
 
 def kept(found: dict) -> str:
-    """Which epoch's weights a run keeps, "best" or "last" (`train.keep`), from the content of scores.json."""
-    return found.get("kept", "best")  # What `run.scores` reads has it; earlier files do not.
+    """Return which checkpoint was scored, "best" or "last" (`train.keep`), from the content of scores.json."""
+    return found.get("kept", "best")  # Missing in earlier files, which `run.scores` completes.
 
 
 def _title(found: dict) -> str:
@@ -95,7 +95,7 @@ def _title(found: dict) -> str:
 
 
 def run_table(runs: dict[str, dict]) -> str:
-    """A line a run, name -> content of scores.json: what it cost and what it gave; a block for each task and target."""
+    """Return a table of costs and scores, one line per run (name -> content of scores.json), by task and target."""
     blocks: dict[tuple, list[list[str]]] = {}
     for name, found in runs.items():
         main, *others = columns(found["task"])
@@ -122,12 +122,12 @@ def run_table(runs: dict[str, dict]) -> str:
 
 
 def _epoch_of(found: dict) -> str:
-    """The epoch that was kept, of all: 3/5, marked where it is kept for being the last."""
+    """Return the epoch of the checkpoint and the number of epochs, "3/5", with a mark for the last."""
     return f"{found['best_epoch']}/{found['cost']['epochs']}" + " (last)" * (kept(found) == "last")
 
 
 def _scored_by(found: dict) -> str:
-    """What the scores are by: the metric of distances as it was used, or how the head was adjusted, with its tau."""
+    """Return the distance used for scoring, or the kind of adjusted head with its tau."""
     if found["difficulty"]:
         return found.get("metric") or "euclidean"
     adjusted = found.get("adjusted") or {"kind": "none", "tau": None}
@@ -139,7 +139,7 @@ def _millions(count: int) -> str:
 
 
 def labelled_by(found: dict) -> str:
-    """What pairs are labelled by, from the content of scores.json: by protocol paper their lists' labels stay, which are of models."""
+    """Return the label of pairs, from the content of scores.json: for protocol `paper` the lists' labels, which are models."""
     return "model" if found["protocol"] == "paper" else found["target"]
 
 
@@ -149,9 +149,7 @@ def _notes(found: dict) -> list[str]:
         notes.append(_cost(found["cost"]))
     paper = found["protocol"] == "paper"
     if paper:
-        notes.append(
-            "protocol paper: what is chosen was chosen on the test itself, as in the paper: not an honest estimate"
-        )
+        notes.append("protocol paper: chosen on the test split, as in the paper, so the scores are too optimistic")
     if found["difficulty"]:
         distance = PairDecision.of(found["decision"]).threshold
         folds = f"{found['folds']} folds of the training models" if found["folds"] else "held-out training models"
@@ -162,22 +160,22 @@ def _notes(found: dict) -> list[str]:
             + ("makes" if found["target"] == "make" else "models (makes for hard pairs)")
         )
         if labelled_by(found) != found["target"]:
-            notes.append("pairs are labelled by model, as the paper labels them whatever the target")
+            notes.append("pairs are labelled by model for every target, as in the paper")
     if found.get("learned", found["target"]) != found["target"]:
-        notes.append(f"training learned {found['learned']}s, whose {found['target']}s then decide")
+        notes.append(f"trained on {found['learned']}s; scores compare their {found['target']}s")
     if found.get("metric") in TOLD:
         notes.append(f"distances: {TOLD[found['metric']]}")
     if "test/make_accuracy" in found["scores"]:
         own = [_with_interval(found["scores"][f"test/make_{name}"]) for name in ("balanced_accuracy", "accuracy")]
-        notes.append(f"makes, by the sums over their models: balanced accuracy {own[0]}, accuracy {own[1]}")
+        notes.append(f"makes (sum over their models): balanced accuracy {own[0]}, accuracy {own[1]}")
     if found.get("adjusted"):
         notes.append(told(found["adjusted"], found["protocol"]))
     if any(entry["value"] is None or entry["value"] != entry["value"] for entry in found["scores"].values()):
-        notes.append("undefined: no pairs of both kinds (by make, every hard pair is the same)")
+        notes.append("undefined: not both same and different pairs (by make, all hard pairs are the same)")
     if "left_out" in found:
         notes.append(_left_out(found["left_out"]))
     if unknown := found["counts"]["test_photos_of_unknown_classes"]:
-        notes.append(f"{unknown} test photos are of classes that training lacks and were left out")
+        notes.append(f"{unknown} test photos are of classes without training photos and were left out")
     if found["counts"]["missing_photos"]:
         notes.append(f"{found['counts']['missing_photos']} listed photos are missing and were left out")
     if bad := found["counts"]["bad_photos"]:
@@ -187,7 +185,7 @@ def _notes(found: dict) -> list[str]:
 
 def _cost(cost: dict) -> str:
     return (
-        f"cost: {cost['size_px']} px, {cost['parameters']:,} parameters, {cost['multiply_adds'] / 1e9:.2f} G multiply-adds a "
+        f"cost: {cost['size_px']} px, {cost['parameters']:,} parameters, {cost['multiply_adds'] / 1e9:.2f} G multiply-adds per "
         f"photo; {cost['epochs']} epoch{'s' * (cost['epochs'] != 1)} of {cost['photos_per_epoch']} photos, {cost['seconds_per_epoch']:.1f} s each"
     )
 
@@ -203,7 +201,7 @@ def _values(scores: dict, split: str, names: list[str]) -> list[str]:
 
 
 def number(value) -> str:
-    """A score as text; "-" in the place of one that a run lacks (NOT_SCORED)."""
+    """Format a score; "-" if the run lacks it (NOT_SCORED)."""
     if value == "":
         return "-"
     return "undefined" if value is None or value != value else f"{value:.3f}"
@@ -216,7 +214,7 @@ def _with_interval(entry: dict) -> str:
 
 
 def aligned(rows: list[list[str]], left: Collection[int] = ()) -> list[str]:
-    """Lines of equal columns, a rule under the first; the first column and those named stand left, numbers right."""
+    """Align rows in columns, with a rule under the first row; the first column and those in `left` are left-aligned."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [

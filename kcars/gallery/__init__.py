@@ -1,1 +1,1 @@
-"""Galleries: photos' embeddings in a folder, to search among, to name by and to group (`kcars index`, `kcars predict --index`)."""
+"""Galleries: stored embeddings of photos for search, naming and clustering (`kcars index`, `kcars predict --index`)."""

@@ -1,4 +1,4 @@
-"""Photos in groups by their vectors, so that a person can look at each and name it."""
+"""Clusters photos by their embeddings, so that a person can inspect and name the clusters."""
 
 import math
 from pathlib import Path
@@ -13,39 +13,39 @@ from kcars.gallery.photos import Kept
 from kcars.gallery.store import Gallery
 from kcars.inference.photo_source import shown
 
-MOST = 20_000  # Their distances take 1.6 GB.
+MOST = 20_000  # Their distance matrix takes 1.6 GB.
 TABLE, NOISE = "clusters.csv", -1
 
 
 def cut_distance(decision: dict, sure: float) -> float:
-    """The distance at which a pair is the same with probability `sure`; KcarsError where it is none, or none is known."""
+    """Return the distance at which a pair is the same with probability `sure`; KcarsError if there is none, or the model has no probabilities."""
     if not 0.5 <= sure < 1:
-        raise KcarsError(f"--sure {sure:g}: is no probability to group by; from 0.5 to below 1 are, such as 0.8")
+        raise KcarsError(f"--sure {sure:g}: is not in [0.5, 1); give a probability such as 0.8")
     scale, offset = decision["scale"], decision["offset"]
     if scale is None or not 0 < scale < np.inf:
         raise KcarsError(
-            "--sure: the model of the index tells no probability of pairs, by which photos are grouped; score it anew"
+            "--sure: the model of the index has no pair probabilities, which clustering needs; score it again"
         )
     found = offset - math.log(sure / (1 - sure)) / scale
     if found <= 0:
-        raise KcarsError(f"--sure {sure:g}: no two photos are as surely the same by this model; give less")
+        raise KcarsError(f"--sure {sure:g}: this model never predicts such a high probability; give a lower one")
     return found
 
 
 def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
-    """Numbers (n,) from 0, the largest group first, of vectors (n, d); NOISE for groups of fewer than `least`.
+    """Return cluster numbers (n,) of vectors (n, d), from 0 for the largest; NOISE for clusters of fewer than `least`.
 
-    Groups join while the mean distance between two is at most `cut` (agglomerative, average linkage; Sokal & Michener
-    1958): the model's own scale decides, and photos that resemble none stay apart. Of equal sizes the group of the lower
-    row comes first. Of 1,645 photos of 45 unseen models it left 27 % in groups whose largest model made up 50 %, where
-    HDBSCAN by its leaves left 26 % and 46 %, and by excess of mass put three quarters into three groups.
+    Clusters are merged while their mean distance is at most `cut` (agglomerative, average linkage; Sokal & Michener
+    1958), so the model's own scale applies, and photos without similar ones stay apart. Of clusters of equal size, the one
+    with the lower row comes first. Of 1,645 photos of 45 unseen models, 27 % were in clusters, whose largest model made up
+    50 %; HDBSCAN with leaf selection had 26 % and 46 %, and with excess of mass put three quarters into three clusters.
     """
     if len(vectors) < 2:
         return np.full(len(vectors), 0 if least <= 1 else NOISE)
     from sklearn.cluster import AgglomerativeClustering
 
     joined = AgglomerativeClustering(
-        None,  # pyright: ignore[reportArgumentType]  As its documentation asks for.
+        None,  # pyright: ignore[reportArgumentType]  As documented by SciPy.
         linkage="average",
         distance_threshold=cut,
     ).fit_predict(vectors)
@@ -57,23 +57,23 @@ def cluster_numbers(vectors: np.ndarray, cut: float, least: int) -> np.ndarray:
 
 
 def rows_to_cluster(gallery: Gallery, unnamed: bool) -> np.ndarray:
-    """All rows, or those without a name; KcarsError where there are none, or too many."""
+    """Return all rows, or those without a name; KcarsError if there are none, or too many."""
     rows = np.array([row for row, name in enumerate(gallery.names()) if not (unnamed and name)], np.int64)
     if not len(gallery.photos):
-        raise KcarsError(f"index {gallery.folder}: holds no photos")
+        raise KcarsError(f"index {gallery.folder}: has no photos")
     if not len(rows):
         raise KcarsError(f"--unnamed: every photo in index {gallery.folder} has a name")
     if len(rows) > MOST:
         raise KcarsError(
-            f"index {gallery.folder}: {len(rows)} photos; {MOST} can be grouped at once: build one of fewer"
+            f"index {gallery.folder}: {len(rows)} photos; {MOST} can be clustered at once; build an index with fewer photos"
         )
     return rows
 
 
 def write_clusters(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, out: Path) -> None:
-    """clusters.csv, a line a photo, and a contact sheet of each group, into the new folder `out`: all or nothing.
+    """Write clusters.csv, one line per photo, and a contact sheet per cluster into the new folder `out`, all or nothing.
 
-    Within a group the photo nearest to its mean comes first; those of no group come last.
+    Within a cluster, the photo nearest to its mean comes first; noise comes last.
     """
     vectors, ordered = gallery.vector_index.vectors(rows), []
     with folder_written_whole(out) as place:
@@ -96,13 +96,13 @@ def _sheet(gallery: Gallery, photos: list[Kept], number: int, place: Path) -> No
 
 
 def _columns(gallery: Gallery, rows: np.ndarray, numbers: np.ndarray, order: np.ndarray) -> dict[str, list]:
-    """Clusters are counted from 1, as on the sheets; a photo of none has an empty cell."""
+    """Return the columns of clusters.csv; clusters are numbered from 1, as on the sheets, with empty cells for noise."""
     photos, names = [gallery.photos[row] for row in rows[order]], gallery.names()
-    told = numbers[order].tolist()
+    sorted_numbers = numbers[order].tolist()
     columns = {
         "path": [shown(photo.path) for photo in photos],
-        "cluster": [number + 1 if number != NOISE else "" for number in told],
-        "sheet": [sheet_name(number) if number != NOISE else "" for number in told],
+        "cluster": [number + 1 if number != NOISE else "" for number in sorted_numbers],
+        "sheet": [sheet_name(number) if number != NOISE else "" for number in sorted_numbers],
         "name": [names[row] for row in rows[order]],
     }
     boxes = [photo.box or ("",) * 4 for photo in photos]

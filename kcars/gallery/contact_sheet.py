@@ -1,4 +1,4 @@
-"""The contact sheet of a group: what the model sees of its photos, in their shape, under a line that says which group it is."""
+"""Contact sheet of a cluster: its photos, cropped as for the model, under a title."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ COLUMNS, MOST, TILE_PX, TITLE_PX, GREY = 6, 48, (180, 120), 26, (200, 200, 200)
 
 
 def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) -> None:
-    """A JPEG of the first MOST photos, cut to their boxes with the model's padding; one that is gone, or overwritten, is a grey tile."""
+    """Write a JPEG of the first MOST photos, cropped to their boxes with the model's padding; missing or changed ones are grey."""
     shown = photos[:MOST]
     lines = -(-len(shown) // COLUMNS)
     sheet = Image.new("RGB", (min(len(shown), COLUMNS) * TILE_PX[0], TITLE_PX + lines * TILE_PX[1]), "white")
-    told = title if len(shown) == len(photos) else f"{title}, {len(shown)} of them shown"
-    ImageDraw.Draw(sheet).text((4, 3), printable(told), "black", ImageFont.load_default(16))
+    heading = title if len(shown) == len(photos) else f"{title}, {len(shown)} of them shown"
+    ImageDraw.Draw(sheet).text((4, 3), printable(heading), "black", ImageFont.load_default(16))
     for place, photo in enumerate(shown):
         line, column = divmod(place, COLUMNS)
         sheet.paste(_tile(photo, padding), (column * TILE_PX[0], TITLE_PX + line * TILE_PX[1]))
@@ -29,7 +29,7 @@ def write_sheet(file: Path, title: str, photos: Sequence[Kept], padding: float) 
 
 
 def _tile(photo: Kept, padding: float) -> Image.Image:
-    """Between white margins where its shape is not the tile's."""
+    """Return the tile of a photo, with white margins to keep its aspect ratio."""
     try:
         seen = cut(full_size(content_of(photo)), photo.box, padding)
     except (KcarsError, ValueError):

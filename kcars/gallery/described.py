@@ -1,4 +1,4 @@
-"""Which photos lie below a folder, with the names and boxes that its layout gives them."""
+"""Lists the photos of folders, with names and boxes from their layout."""
 
 import os
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from kcars.inference.photo_source import VIDEO_ENDINGS, Photo, read_boxes, shown
 
 
 class Named(NamedTuple):
-    """A photo to take in, with the names of its make and model, "" where unknown."""
+    """A photo to add, with the names of its make and model, "" if unknown."""
 
     photo: Photo
     make: str = ""
@@ -22,35 +22,35 @@ class Named(NamedTuple):
 
 
 def described(folder: Path, boxes: bool) -> tuple[list[Named], str]:
-    """Every photo below the folder, and why none has a name, "" where they have; `boxes`: with those that the layout gives.
+    """Return all photos in the folder, and the reason why none has a name, or ""; boxes: whether to use the layout's boxes.
 
-    Raises KcarsError where there is no such folder, it holds no photo, describes itself wrongly, or leads out of itself.
+    Raises KcarsError if the folder is missing, has no photos or an invalid layout, or links outside of it.
     """
     reader = reader_of(folder, describing=True) if os.path.isdir(folder) else None
     if reader is None:
-        raise KcarsError(f"{folder}: there is no such folder")
+        raise KcarsError(f"{folder}: folder not found")
     found = reader.every_photo(folder)
     named = [_named(found.root, one.path, one.make, one.model, one.box if boxes else None) for one in found.photos]
     return named, found.unnamed
 
 
 def given(places: Iterable[Path], boxes: bool, names: bool) -> tuple[list[Named], list[str]]:
-    """Photos of files and folders in the order named, and what there is to tell; names: those of layouts, or none.
+    """Return the photos of files and folders in the given order, and warnings; names: whether to use the layouts' names.
 
-    A video gives a photo whose fault says that it is none.
+    A video becomes a photo with a fault.
     """
-    found, told = [], []
+    found, warnings = [], []
     for place in places:
         if os.path.isdir(place):
             photos, unnamed = described(place, boxes)
-            told += [f"no names are read off {place}: {unnamed}"] if unnamed and names else []
+            warnings += [f"{place}: gives no names: {unnamed}"] if unnamed and names else []
             found += photos if names else [Named(one.photo) for one in photos]
         elif place.suffix.lower() in VIDEO_ENDINGS:
-            fault = KcarsError(f"{place}: is a video; an index holds photos, such as frames saved as files")
+            fault = KcarsError(f"{place}: is a video; save its frames as photos to add them to an index")
             found.append(Named(Photo(shown(place), place, fault=fault)))
         else:
             found.append(Named(Photo(shown(place), place)))
-    return found, told
+    return found, warnings
 
 
 def _named(root: Path, path: str, make: str, model: str, box: tuple | None) -> Named:
@@ -64,7 +64,7 @@ def whole(photos: Iterable[Named]) -> list[Named]:
 
 
 def in_boxes(photos: Iterable[Named], file: Path) -> list[Named]:
-    """Photos once for each of their boxes in a CSV; those that have none there stay as they are."""
+    """Return photos once per box in a CSV; photos without a box there are unchanged."""
     boxes = read_boxes(file)
     return [
         one._replace(photo=replace(one.photo, box=box))

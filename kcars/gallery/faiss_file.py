@@ -1,6 +1,6 @@
-"""The two kinds of FAISS files that kcars writes, read field by field before FAISS does: others may map files of the disk, or ask for any memory.
+"""Checks FAISS files field by field before FAISS reads them, because other kinds may map files or allocate any memory.
 
-Numbers are little-endian, as FAISS writes them here (`faiss/impl/index_write.cpp`).
+Numbers are little-endian, as FAISS writes them (`faiss/impl/index_write.cpp`).
 """
 
 import os
@@ -15,7 +15,7 @@ _MAP_NONE, _MAP_ARRAY = 0, 1
 
 
 class Reader:
-    """Fields of an open file; ValueError where it ends before one does."""
+    """Reads fields of an open file; ValueError at an early end."""
 
     def __init__(self, file: BinaryIO):
         self._file, self._size = file, os.fstat(file.fileno()).st_size
@@ -33,27 +33,27 @@ class Reader:
         return found
 
     def count(self, expected: int, what: str) -> None:
-        """A count that must be the expected one."""
+        """Read a count; ValueError if it is not the expected one."""
         if (found := self.number("Q")) != expected:
             raise ValueError(f"has {found} {what}, not {expected}")
 
     def numbers(self, count: int) -> np.ndarray:
-        """(count,) int64."""
+        """Read (count,) int64."""
         return np.frombuffer(self.take(count * ID), "<i8")
 
     def ends(self) -> None:
         if self._file.tell() != self._size:
-            raise ValueError("holds more than an index")
+            raise ValueError("has data after the index")
 
     def _need(self, size: int) -> None:
         if size < 0 or self._file.tell() + size > self._size:
-            raise ValueError("is cut off")
+            raise ValueError("is truncated")
 
 
 def check(file: BinaryIO, count: int, width: int) -> int:
-    """The number of lists, 0 for an exact index, of a file of `count` vectors of `width` numbers; it is left at its start.
+    """Return the number of lists, 0 for an exact index, of a file of `count` vectors of `width` numbers; rewind the file.
 
-    ValueError, which tells why, for any other file: of another kind, of other sizes than expected, or whose rows are not 0 to count - 1.
+    Raises ValueError, with the reason, for another kind, unexpected sizes, or rows other than 0 to count - 1.
     """
     read = Reader(file)
     kind, lists = read.take(4), 0
@@ -78,10 +78,10 @@ def _header(read: Reader, count: int, width: int) -> None:
     if (found := read.number("i")) != width:
         raise ValueError(f"has vectors of {found} numbers, not {width}")
     read.count(count, "vectors")
-    read.skip(2 * ID)  # Without a meaning any more.
+    read.skip(2 * ID)  # Unused.
     trained, metric = read.number("B"), read.number("i")
     if trained != 1 or metric != EUCLIDEAN:
-        raise ValueError("measures other distances than Euclidean ones")
+        raise ValueError("does not use Euclidean distances")
 
 
 def _inverted(read: Reader, count: int, width: int) -> int:
@@ -98,28 +98,28 @@ def _inverted(read: Reader, count: int, width: int) -> int:
     read.count(mapped, "places")
     read.skip(mapped * ID)
     if (kind := read.take(4)) != LISTS_IN_MEMORY:
-        raise ValueError(f"has lists of kind {_shown(kind)}; those of kcars lie in the file, {_shown(LISTS_IN_MEMORY)}")
+        raise ValueError(f"has lists of kind {_shown(kind)}; kcars stores them in the file, {_shown(LISTS_IN_MEMORY)}")
     read.count(lists, "lists")
-    read.count(width * FLOAT, "bytes a vector")
+    read.count(width * FLOAT, "bytes per vector")
     _rows(read, _list_sizes(read, lists, count), count, width)
     return lists
 
 
 def _list_sizes(read: Reader, lists: int, count: int) -> np.ndarray:
-    """Vectors in each list, (lists,)."""
+    """Return the number of vectors in each list, (lists,)."""
     kind, stored = read.take(4), read.number("Q")
     if kind == b"full" and stored == lists:
         sizes = read.numbers(lists)
     elif kind == b"sprs" and stored % 2 == 0 and stored <= 2 * lists:
         places, held = read.numbers(stored).reshape(-1, 2).T
         if ((places < 0) | (places >= lists)).any() or len(np.unique(places)) != len(places):
-            raise ValueError("has lists that it does not count")
+            raise ValueError("has uncounted lists")
         sizes = np.zeros(lists, np.int64)
         sizes[places] = held
     else:
-        raise ValueError("counts its lists in another way")
+        raise ValueError("has an unknown encoding of list sizes")
     if (sizes < 0).any() or (sizes > count).any() or sizes.sum() != count:
-        raise ValueError(f"has lists that do not hold {count} vectors together")
+        raise ValueError(f"has lists that do not have {count} vectors in total")
     return sizes
 
 
@@ -129,10 +129,10 @@ def _rows(read: Reader, sizes: np.ndarray, count: int, width: int) -> None:
         read.skip(size * width * FLOAT)
         rows = read.numbers(size)
         if ((rows < 0) | (rows >= count)).any():
-            raise ValueError("names rows that there are not")
+            raise ValueError("has row numbers out of range")
         seen[rows] = True
     if not seen.all():
-        raise ValueError("names rows twice")
+        raise ValueError("has duplicate row numbers")
 
 
 def _shown(kind: bytes) -> str:

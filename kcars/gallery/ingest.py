@@ -1,4 +1,4 @@
-"""Photos into a gallery: each is read once, embedded, and told of where it is bad or there already."""
+"""Adds photos to a gallery: reads and embeds each once, and reports bad and known ones."""
 
 import contextlib
 from collections import deque
@@ -23,25 +23,25 @@ from kcars.inference.photo_source import Photo
 from kcars.inference.predictions import UNKNOWN
 from kcars.inference.predictor import Predictor
 
-Tell = Callable[[str], None]
-MOST_TOLD = 20  # Copies of photos that are named one by one.
+Report = Callable[[str], None]
+MOST_NAMED = 20  # Copies of photos that are reported one by one.
 
 
 class Intake:
-    """Photos on their way into a gallery that has `photos` already.
+    """Photos to add to a gallery that has `photos`.
 
-    kept: those, and behind them the new ones that could be embedded; again: rows in it of photos that came once more;
-    moved: how many of those are followed to another place; passed_over: how many could not be read.
+    kept: those, followed by the new embedded ones; again: gallery rows of photos that were given again; moved: number of
+    these with another place; passed_over: number of unreadable photos.
     """
 
-    def __init__(self, photos: Sequence[Kept], tell: Tell):
-        self.kept, self.again, self.moved, self.passed_over, self._tell = list(photos), [], 0, 0, tell
-        self._digests: dict[str, str] = {}  # Of the files given, by path.
+    def __init__(self, photos: Sequence[Kept], report: Report):
+        self.kept, self.again, self.moved, self.passed_over, self._report = list(photos), [], 0, 0, report
+        self._digests: dict[str, str] = {}  # Of the given files, by path.
         self._held, self._copies = len(photos), 0
         self._rows = {photo.key: row for row, photo in enumerate(photos)}
 
     def embed(self, model: Predictor, given: Sequence[Named], progress: bool = True) -> np.ndarray:
-        """Vectors (m, d) float32 of the new ones among the photos given; KcarsError where none of them can be read."""
+        """Return the vectors (m, d) float32 of the new photos; KcarsError if no photo can be read."""
         coming: deque[Kept] = deque()
         vectors = [np.zeros((0, model.card["embedding"]), np.float32)]
         with tqdm(total=len(given), desc="embedding", unit="photo", disable=None if progress else True) as bar:
@@ -52,7 +52,7 @@ class Intake:
                     continue
                 self._digests[kept.path] = kept.digest
                 row = self._rows.setdefault(kept.key, len(self.kept))
-                if row < len(self.kept):  # The same file twice among those given.
+                if row < len(self.kept):  # A file that was given twice.
                     self._note_again(kept.path, row)
                     continue
                 self.kept.append(kept)
@@ -61,24 +61,24 @@ class Intake:
             raise KcarsError(f"none of the {len(given)} photos could be read; nothing was written")
         return np.concatenate(vectors)
 
-    def told(self, model: Predictor) -> Iterator[str]:
-        """What there is to tell once all are embedded."""
+    def summary(self, model: Predictor) -> Iterator[str]:
+        """Yield the report lines after embedding."""
         new = self.kept[self._held :]
-        if self._copies > MOST_TOLD:
-            yield f"not stored twice: {self._copies - MOST_TOLD} more copies of photos in the index"
+        if self._copies > MOST_NAMED:
+            yield f"skipped: {self._copies - MOST_NAMED} more copies of photos in the index"
         if self.again or self.passed_over:
-            known = (len(self.again) - self.moved, "there already")
-            rest = (known, (self.moved, "moved"), (self.passed_over, "passed over"))
+            known = (len(self.again) - self.moved, "known")
+            rest = (known, (self.moved, "moved"), (self.passed_over, "skipped"))
             yield ", ".join([f"photos: {len(new)} new", *(f"{count} {what}" for count, what in rest if count)])
         whole = sum(photo.box is None for photo in new)
         if whole and model.card["input"]["learned_in_boxes"]:
             yield (
-                f"read whole, for want of a box: {whole} of the new photos; this model learned from cars cut out by theirs: where a car does "
-                "not fill its photo, give its box (--boxes)"
+                f"used whole, without a box: {whole} of the new photos; this model was trained on cars cropped to their boxes: if a car does "
+                "not fill the photo, give its box (--boxes)"
             )
 
     def _new(self, given: Sequence[Named], coming: deque, done: Callable[[], object]) -> Iterator[Photo]:
-        """Photos with their bytes that the gallery lacks; what is kept of each goes into `coming`, in the same order."""
+        """Yield the new photos with their bytes; append their gallery entries to `coming` in the same order."""
         for photo, make, model in given:
             done()
             try:
@@ -95,7 +95,7 @@ class Intake:
             yield replace(photo, source=content)
 
     def replaced(self) -> set[int]:
-        """Rows that the gallery had of files which hold another photo now, to be reported and left out."""
+        """Return the gallery rows of files that now contain another photo; report them."""
         rows = {
             row
             for row, photo in enumerate(self.kept[: self._held])
@@ -103,14 +103,14 @@ class Intake:
         }
         for row in sorted(rows):
             photo = self.kept[row]
-            called = f", and what was there was called {name}" if (name := with_make(photo.make, photo.model)) else ""
-            self._tell(f"overwritten: {photo.path} holds another photo than before{called}")
+            called = f" (called {name})" if (name := with_make(photo.make, photo.model)) else ""
+            self._report(f"overwritten: {photo.path} is not the earlier photo{called}")
         return rows
 
     def _note_known(self, new: Kept, row: int) -> None:
-        """A photo that the gallery has: it moved where its old place does not hold it any more, and is a copy otherwise.
+        """Note a known photo: moved if it is no longer at its old place, otherwise a copy.
 
-        One that moved has the name that its new place gives, or keeps its own where that gives none.
+        A moved photo has the name of its new place, or keeps its own if that gives none.
         """
         old = self.kept[row]
         if row >= self._held or old.path == new.path or _holds(old):
@@ -124,32 +124,32 @@ class Intake:
         called = (
             "" if before == now else f", {f'was called {before}' if before else 'had no name'} and is called {now} now"
         )
-        self._tell(f"moved: {old.path} lies at {new.path} now{called}")
+        self._report(f"moved: {old.path} is now {new.path}{called}")
 
     def _note_again(self, path: str, row: int) -> None:
         self.again.append(row)
         if path == (first := self.kept[row].path):
             return
         self._copies += 1
-        if self._copies <= MOST_TOLD:
-            self._tell(f"not stored twice: {path} is the same file as {first}")
+        if self._copies <= MOST_NAMED:
+            self._report(f"skipped: {path} is the same file as {first}")
 
     def _pass_over(self, error: KcarsError, given: int) -> None:
-        if given == 1:  # It alone is what there is to tell.
+        if given == 1:  # The caller reports the only photo.
             raise error
         self.passed_over += 1
-        self._tell(f"passed over: {error}")
+        self._report(f"skipped: {error}")
 
 
-def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, force: bool, tell: Tell) -> Gallery:
-    """A new index of the photos in the folder `out`, which an earlier one keeps until the new one is whole.
+def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, force: bool, report: Report) -> Gallery:
+    """Build an index of the photos in the folder `out`; an existing one is replaced once the new one is complete.
 
-    Raises KcarsError where the model names, `out` holds something else, or no photo can be read.
+    Raises KcarsError if the model is a classifier, `out` has other files, or no photo can be read.
     """
     check_place(out, force)
     fingerprint_of(model.card)
-    faiss_module()  # What is missing is told before an hour of embedding.
-    intake = Intake((), tell)
+    faiss_module()  # Fails before an hour of embedding if FAISS is missing.
+    intake = Intake((), report)
     vectors = intake.embed(model, given)
     vector_index = VectorIndex.build(vectors, exact)
     new = not out.exists()
@@ -165,47 +165,47 @@ def build(model: Predictor, given: Sequence[Named], out: Path, exact: bool, forc
         if new:
             _remove_empty(out)
         raise
-    for line in intake.told(model):
-        tell(line)
+    for line in intake.summary(model):
+        report(line)
     return Gallery(out, facts, intake.kept, vector_index)
 
 
-def add(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell) -> Gallery:
-    """The photos beside those that an index holds; with nothing new it stays as it is."""
-    return _extended(model, given, folder, tell, None)
+def add(model: Predictor, given: Sequence[Named], folder: Path, report: Report) -> Gallery:
+    """Add photos to an index; without new photos it is unchanged."""
+    return _extended(model, given, folder, report, None)
 
 
-def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, tell: Tell) -> Gallery:
-    """The photos under a name; those that the index holds already, under whatever name, are called so from now on.
+def enroll(model: Predictor, name: str, given: Sequence[Named], folder: Path, report: Report) -> Gallery:
+    """Add photos under a name; photos that the index already has are renamed.
 
-    Raises KcarsError where the name is none, or no photo can be read.
+    Raises KcarsError if the name is invalid, or no photo can be read.
     """
     name = as_name(name)
-    return _extended(model, [Named(one.photo, "", name) for one in given], folder, tell, name)
+    return _extended(model, [Named(one.photo, "", name) for one in given], folder, report, name)
 
 
 def as_name(text: str) -> str:
-    """The name that a text gives, with single spaces; KcarsError where it gives none."""
+    """Return the text with single spaces as a name; KcarsError if it is invalid."""
     name = normalize("NFC", " ".join(text.split()))
     if not name or name == UNKNOWN:
-        raise KcarsError(f"NAME: {text!r} cannot be one; give any other text than blanks and {UNKNOWN!r}")
+        raise KcarsError(f"NAME: {text!r} is not allowed; give a text other than blanks and {UNKNOWN!r}")
     if len(name) > MOST_NAME:
-        raise KcarsError(f"NAME: has {len(name)} characters; up to {MOST_NAME} are kept")
+        raise KcarsError(f"NAME: has {len(name)} characters; the limit is {MOST_NAME}")
     return name
 
 
-def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell, name: str | None) -> Gallery:
-    refuse_other_model(folder, read_facts(folder), model.card)  # Before it is locked, which needs the folder.
+def _extended(model: Predictor, given: Sequence[Named], folder: Path, report: Report, name: str | None) -> Gallery:
+    refuse_other_model(folder, read_facts(folder), model.card)  # Before locking, which needs the folder.
     with locked(folder):
         gallery = Gallery.open(folder)
-        gallery.refuse_other_model(model.card)  # It may have been replaced in between.
-        intake = Intake(gallery.photos, tell)
-        given = _as_known(given, gallery, tell)
+        gallery.refuse_other_model(model.card)  # The index may have been replaced meanwhile.
+        intake = Intake(gallery.photos, report)
+        given = _as_known(given, gallery, report)
         name = Kept("", "", given[0].make, given[0].model).name(gallery.target) if name and given else name
         vectors = intake.embed(model, given)
-        renamed = _rename(intake, name, gallery.target, tell) if name else 0
-        for line in intake.told(model):
-            tell(line)
+        renamed = _rename(intake, name, gallery.target, report) if name else 0
+        for line in intake.summary(model):
+            report(line)
         replaced = intake.replaced()
         if not len(vectors) and not renamed and not intake.moved and not replaced:
             return gallery
@@ -218,9 +218,9 @@ def _extended(model: Predictor, given: Sequence[Named], folder: Path, tell: Tell
     return Gallery(folder, facts, photos, vector_index)
 
 
-def _as_known(given: Sequence[Named], gallery: Gallery, tell: Tell) -> list[Named]:
-    """Photos with the spelling of names that the gallery has, where theirs differ in case, blanks or Unicode form alone."""
-    target, known, told = gallery.target, {}, {}
+def _as_known(given: Sequence[Named], gallery: Gallery, report: Report) -> list[Named]:
+    """Return photos with the gallery's spelling of names that differ only in case, blanks or Unicode form."""
+    target, known, respelled = gallery.target, {}, {}
     for photo in gallery.photos:
         known.setdefault(plain(photo.name(target)), photo)
     found = []
@@ -228,31 +228,31 @@ def _as_known(given: Sequence[Named], gallery: Gallery, tell: Tell) -> list[Name
         name = Kept("", "", one.make, one.model).name(target)
         same = known.get(plain(name))
         if same and name and (spelled := same.name(target)) != name:
-            told[name] = spelled
+            respelled[name] = spelled
             if target == "make":
                 one = one._replace(make=spelled) if one.make else one._replace(model=spelled)
             else:
                 one = one._replace(make=same.make, model=same.model)
         found.append(one)
-    for name, spelled in told.items():
-        tell(f"called {spelled}, as in the index: {name}")
+    for name, spelled in respelled.items():
+        report(f"called {spelled}, as in the index: {name}")
     return found
 
 
-def _rename(intake: Intake, name: str, target: str, tell: Tell) -> int:
-    """Call what came once more by the name; how many were not."""
+def _rename(intake: Intake, name: str, target: str, report: Report) -> int:
+    """Rename the photos that were given again; return the number of changed names."""
     renamed = 0
     for row in dict.fromkeys(intake.again):
         photo = intake.kept[row]
         if (before := photo.name(target)) != name:
             intake.kept[row] = replace(photo, make="", model=name)
-            tell(f"{photo.path}: {f'was called {before}' if before else 'had no name'} and is called {name} now")
+            report(f"{photo.path}: {f'was called {before}' if before else 'had no name'} and is called {name} now")
             renamed += 1
     return renamed
 
 
 def _holds(photo: Kept) -> bool:
-    """Whether the place of a photo still holds it."""
+    """Return whether a photo is still at its place."""
     try:
         content_of(photo)
     except KcarsError:
@@ -271,7 +271,7 @@ def _path(photo: Photo) -> str:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Take away a folder that was made for what then could not be written."""
-    with contextlib.suppress(OSError):  # Somebody has put something there meanwhile.
+    """Remove a new folder if it is empty."""
+    with contextlib.suppress(OSError):  # The folder is not empty.
         (folder / ".lock").unlink(missing_ok=True)
         folder.rmdir()

@@ -1,8 +1,9 @@
-"""How near a photo must be to the nearest of a gallery's names to be known: a threshold chosen on the gallery's own photos.
+"""Open-set threshold of a gallery: the largest distance from the nearest name of a known photo, chosen on its own photos.
 
-The model's threshold decides single pairs. The more names there are, the nearer the nearest of them is by chance: with 18 drawn models enrolled by
-5 photos each it accepted all of their other photos and refused none of those of 6 models that nobody enrolled; this one accepted 60 % and
-refused 80 % (docs/results.md). With fewer than LEAST_NAMES names the model's was the better by a weak verifier, as was this by a strong one.
+The model's threshold is for single pairs, and with more names the nearest one is closer by chance: with 18 drawn models enrolled by
+5 photos each it accepted all of their other photos and rejected none of those of 6 other models; this threshold accepted 60 % and
+rejected 80 % (docs/results.md). With fewer than LEAST_NAMES names the model's threshold was better for a weak verifier, and this
+one for a strong verifier.
 """
 
 import numpy as np
@@ -15,10 +16,10 @@ LEAST_NAMES, PHOTOS_A_NAME, MOST_PHOTOS = 5, 5, 500
 
 
 def chosen(names: Names) -> dict | None:
-    """The threshold as index.json holds it, and how it was chosen; None for fewer than LEAST_NAMES names of two photos or more.
+    """Return the threshold and how it was chosen, for index.json; None for fewer than LEAST_NAMES names of two photos or more.
 
-    Photos are left out in turn: each alone, to be accepted, as its name is enrolled; then with all of its name, to be refused, as
-    nobody enrolled it. Both count alike. At most PHOTOS_A_NAME of a name and MOST_PHOTOS in all, which are drawn.
+    Each photo is left out alone and should be accepted, then with its whole name and should be rejected; both have equal weight.
+    Samples at most PHOTOS_A_NAME photos per name and MOST_PHOTOS in total.
     """
     several = np.flatnonzero(names.photos > 1)
     if len(several) < LEAST_NAMES:
@@ -32,7 +33,7 @@ def chosen(names: Names) -> dict | None:
 
 
 def _balanced(known: np.ndarray, unknown: np.ndarray) -> tuple[float, float, float]:
-    """The distance that parts them best, the share of the known within it, and the share of the unknown beyond."""
+    """Return the best separating distance, the share of known photos within it, and the share of unknown photos beyond it."""
     candidates = np.unique(known)
     accepted = np.searchsorted(np.sort(known), candidates, side="right") / len(known)
     refused = 1 - np.searchsorted(np.sort(unknown), candidates, side="right") / len(unknown)

@@ -1,4 +1,4 @@
-"""The photos of a gallery: what is kept of each, as a CSV file of which a million lines are read in seconds."""
+"""The photos of a gallery, stored as a CSV file; a million lines are read in seconds."""
 
 import csv
 import hashlib
@@ -26,10 +26,10 @@ MOST_PATH, MOST_NAME, MOST_LINE_BYTES = 4096, 4096, 2**16
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A photo that a gallery keeps the vector of.
+    """A photo in a gallery.
 
-    path: absolute; digest: of the file's bytes; make, model: "" where unknown, a name given by enrolment is `model`;
-    box: what was embedded of it, None for the whole.
+    path: absolute; digest: of the file's bytes; make, model: "" if unknown, an enrolled name is `model`; box: the embedded
+    part, None for the whole photo.
     """
 
     path: str
@@ -40,29 +40,29 @@ class Kept:
 
     @property
     def key(self) -> tuple:
-        """Equal for what shows the same pixels."""
+        """Return a key that is equal for equal pixels."""
         return self.digest, self.box
 
     def name(self, target: str) -> str:
-        """Of its make, or of make and model; "" where it has none."""
+        """Return the name of its make, or of make and model; "" if it has none."""
         return (self.make or self.model) if target == "make" else with_make(self.make, self.model)
 
 
 def digest(content: bytes | np.ndarray) -> str:
-    """Of a file's bytes or of pixels, in hexadecimal."""
+    """Return the digest of a file's bytes or of pixels, in hexadecimal."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()  # pyright: ignore[reportArgumentType]  Contiguous pixels are a buffer.
 
 
 def content_of(photo: Kept) -> bytes:
-    """The file that was embedded; KcarsError where it cannot be read, or is another by now."""
+    """Read the embedded file; KcarsError if it cannot be read, or has changed."""
     content = photo_bytes(Path(photo.path))
     if photo.digest and digest(content) != photo.digest:
-        raise KcarsError(f"{photo.path}: is another file than the index was made of")
+        raise KcarsError(f"{photo.path}: has changed since it was added to the index")
     return content
 
 
 def write_photos(file: Path, photos: Sequence[Kept]) -> None:
-    """Names of files that are no UTF-8 keep their bytes; KcarsError for a name that is too long."""
+    """Write the CSV file, keeping file names that are not UTF-8; KcarsError for a name that is too long."""
     for photo in photos:
         if max(len(photo.make), len(photo.model)) > MOST_NAME:
             raise KcarsError(
@@ -76,22 +76,22 @@ def write_photos(file: Path, photos: Sequence[Kept]) -> None:
 
 
 def read_photos(file: Path, count: int, sha256: str | None = None) -> list[Kept]:
-    """What `write_photos` wrote of `count` photos; KcarsError where the file is missing or damaged.
+    """Read `count` photos from the file of `write_photos`; KcarsError if it is missing or damaged.
 
-    sha256: of the file, None where nobody noted it.
+    sha256: of the file, None if it was not recorded.
     """
     with opened(file, count * MOST_LINE_BYTES + MOST_LINE_BYTES, file.parent) as content:
         try:
             if sha256 and hashlib.file_digest(content, "sha256").hexdigest() != sha256:
-                raise ValueError("it is another than was written (SHA-256)")
+                raise ValueError("it has changed since it was written (SHA-256)")
             content.seek(0)
             lines = Lines(io.TextIOWrapper(content, "utf-8", "surrogateescape", newline=""))
             rows = lines.rows(csv.reader(lines))
             if next(rows, None) != list(COLUMNS):
-                raise ValueError("another head")
+                raise ValueError("unexpected header")
             return [_kept(cells, line) for line, cells in enumerate(islice(rows, count + 1), 1)]
         except (ValueError, csv.Error) as error:
-            raise KcarsError(f"{file}: cannot be read ({error}); build the index anew") from None
+            raise KcarsError(f"{file}: cannot be read ({error}); build the index again") from None
 
 
 def _kept(cells: list[str], line: int) -> Kept:
@@ -99,7 +99,7 @@ def _kept(cells: list[str], line: int) -> Kept:
         raise ValueError(f"photo {line}: {len(cells)} cells, not {len(COLUMNS)}")
     path, sum_, make, model, *edges = cells
     if not path or "\0" in path or len(path) > MOST_PATH:
-        raise ValueError(f"photo {line}: {path[:60]!r} is no path")
+        raise ValueError(f"photo {line}: {path[:60]!r} is not a path")
     if max(len(sum_), len(make), len(model)) > MOST_NAME:
         raise ValueError(f"photo {line}: a name of more than {MOST_NAME} characters")
     return Kept(path, sum_, make, model, _box(edges, line) if any(edges) else None)
@@ -108,5 +108,5 @@ def _kept(cells: list[str], line: int) -> Kept:
 def _box(edges: list[str], line: int) -> Box:
     left, top, right, bottom = map(float, edges)
     if not (all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom):
-        raise ValueError(f"photo {line}: {','.join(edges)[:60]!r} is no box")
+        raise ValueError(f"photo {line}: {','.join(edges)[:60]!r} is not a box")
     return left, top, right, bottom

@@ -1,4 +1,4 @@
-"""The photos of a gallery that are nearest to one, as lines for people and as JSON."""
+"""Nearest-neighbour search in a gallery, with text and JSON output."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from kcars.posthoc.decision import PairDecision
 
 @dataclass(frozen=True)
 class Match:
-    """A photo of the gallery; distance: Euclidean, of the embeddings; probability: of showing the same."""
+    """A photo of the gallery; distance: Euclidean, of the embeddings; probability: that both show the same."""
 
     kept: Kept
     name: str
@@ -27,7 +27,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """matches: the nearest to a photo, or to what is in its box, nearest first."""
+    """matches: the nearest photos to a photo, or to the car in its box, in ascending distance."""
 
     photo: str
     box: Box | None
@@ -35,7 +35,7 @@ class SearchResult:
 
 
 def search_each(model: Predictor, gallery: Gallery, photos: Iterable[Photo], count: int) -> Iterator[SearchResult]:
-    """The `count` nearest of the gallery to each photo, one after the other; KcarsError for one that cannot be read."""
+    """Yield the `count` nearest gallery photos of each photo; KcarsError for an unreadable photo."""
     gallery.refuse_other_model(model.card)
     for photo, vector in model.embed_each(photos):
         if isinstance(vector, KcarsError):
@@ -44,7 +44,7 @@ def search_each(model: Predictor, gallery: Gallery, photos: Iterable[Photo], cou
 
 
 def nearest(gallery: Gallery, decision: dict, photo: Photo, vector: np.ndarray, count: int) -> SearchResult:
-    """The `count` nearest of the gallery to a photo's vector (d,); decision: of the model's card."""
+    """Return the `count` nearest gallery photos of a photo's vector (d,); decision: from the model's card."""
     ((rows, distances),) = gallery.vector_index.search(vector[None], count)
     kept = [gallery.photos[row] for row in rows.tolist()]
     likely = PairDecision.of(decision).probability(distances)
@@ -56,7 +56,7 @@ def nearest(gallery: Gallery, decision: dict, photo: Photo, vector: np.ndarray, 
 
 
 def lines(found: SearchResult) -> Iterator[str]:
-    """For people: the photo, then a line a match."""
+    """Yield the photo, then one line per match."""
     yield _line(found.photo) + _boxed(found.box)
     for place, match in enumerate(found.matches, 1):
         named = f"  {match.name}" if match.name else ""
@@ -65,7 +65,7 @@ def lines(found: SearchResult) -> Iterator[str]:
 
 
 def json_line(found: SearchResult) -> str:
-    """The same as a JSON object; names that nobody knows are null."""
+    """Return the result as a JSON object; unknown names are null."""
     matches = [
         {
             "path": shown_path(match.kept),
@@ -82,7 +82,7 @@ def json_line(found: SearchResult) -> str:
 
 
 def shown_path(kept: Kept) -> str:
-    """The path as text that any output takes."""
+    """Return the path as valid UTF-8 text."""
     return shown(kept.path)
 
 

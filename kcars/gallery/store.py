@@ -1,4 +1,4 @@
-"""A gallery's folder: index.json, which names the files of its generation, so that a new one takes its place at once."""
+"""A gallery's folder: index.json lists the files of its generation, so that it can be replaced atomically."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ from kcars.untrusted.sealed import refuse_changed, sealed
 
 FORMAT, FACTS, LOCK = 1, "index.json", ".lock"
 OWN = rf"{VECTORS}|{PHOTOS}"
-REMEDY = "build the index anew"
+REMEDY = "build the index again"
 
 
 @dataclass
 class Gallery:
-    """What a folder holds.
+    """The content of a gallery's folder.
 
-    facts: the content of index.json; photos and vector_index: row by row the same.
+    facts: the content of index.json; photos and vector_index: with equal rows.
     """
 
     folder: Path
@@ -40,13 +40,13 @@ class Gallery:
 
     @classmethod
     def open(cls, folder: Path) -> "Gallery":
-        """KcarsError where the folder is no index, or a file of it is missing or damaged."""
+        """Open a gallery; KcarsError if the folder is not an index, or a file is missing or damaged."""
         while True:
             facts = read_facts(folder)
             try:
                 return cls._of(folder, facts)
             except KcarsError:
-                # A generation that was replaced between the two reads: the next one is read.
+                # The generation was replaced between the two reads; read the next one.
                 if read_facts(folder)["generation"] == facts["generation"]:
                     raise
 
@@ -59,72 +59,70 @@ class Gallery:
         )
         photos = read_photos(listed, count, digests.get("photos"))
         if len(photos) != count:
-            told = f"{len(photos)} photos" if len(photos) < count else "more photos"
-            raise KcarsError(f"{folder}: its files do not fit together ({told}, {count} in {FACTS}); {REMEDY}")
+            found = f"{len(photos)} photos" if len(photos) < count else "more photos"
+            raise KcarsError(f"{folder}: its files are inconsistent ({found}, {count} in {FACTS}); {REMEDY}")
         return cls(folder, facts, photos, vector_index)
 
     def refuse_other_model(self, card: dict) -> None:
-        """KcarsError where the card is not of the model that embedded the photos."""
+        """Raise KcarsError if the card is not that of the model that embedded the photos."""
         refuse_other_model(self.folder, self.facts, card)
 
     @property
     def target(self) -> str:
-        """What the model tells apart: make or model."""
+        """The model's target: make or model."""
         return self.facts["model"]["target"]
 
     def names(self) -> list[str]:
-        """Of each photo, "" where it has none."""
+        """Return the name of each photo, "" if it has none."""
         return [photo.name(self.target) for photo in self.photos]
 
 
 def model_place(folder: Path, facts: dict) -> Path:
-    """Where the model of an index lay when it built it; KcarsError where nothing is there any more."""
+    """Return the location of the model that built an index; KcarsError if it is missing."""
     place = Path(facts["model"]["place"])
     try:
         there = place.exists()
-    except (OSError, ValueError):  # No name that a file can have.
+    except (OSError, ValueError):  # Not a valid file name.
         there = False
     if not there:
         raise KcarsError(
-            f"index {folder}: the model that built it, {place}, is not there any more; name it, or an export of it"
+            f"index {folder}: the model that built it, {place}, is missing; give --model with its new location, or an export of it"
         )
     return place
 
 
 def refuse_other_model(folder: Path, facts: dict, card: dict) -> None:
-    """KcarsError where the card is not of the model that embedded the photos of an index, by its facts."""
+    """Raise KcarsError if the card is not that of the model that embedded the photos of an index, from its facts."""
     own, found = facts["model"]["fingerprint"], fingerprint_of(card)
     if found != own:
         raise KcarsError(
-            f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so that their distances "
-            f"mean nothing; name that one ({facts['model']['place']}), or build the index anew"
+            f"{card['place']}: is not the model that built {folder} (fingerprint {found}, not {own}), so their distances "
+            f"are not comparable; use that model ({facts['model']['place']}), or build the index again"
         )
     if facts["dimensions"] != card["embedding"]:
         raise KcarsError(
-            f"index {folder}: has vectors of {facts['dimensions']} numbers, its model {card['place']} gives {card['embedding']}; {REMEDY}"
+            f"index {folder}: has vectors of {facts['dimensions']} dimensions, but its model {card['place']} has {card['embedding']}; {REMEDY}"
         )
 
 
 def fingerprint_of(card: dict) -> str:
-    """Of a verifier, by its card; KcarsError where the model names, or its card does not tell."""
+    """Return a verifier's fingerprint from its card; KcarsError if it is a classifier, or the card has no fingerprint."""
     if card["task"] != "verify":
-        raise KcarsError(f"{card['place']}: has no embedding to search by: it names (kcars predict); name a verifier")
+        raise KcarsError(f"{card['place']}: is a classifier and has no embedding for search; name a verifier")
     if not card.get("model_fingerprint"):
-        raise KcarsError(
-            f"{card['place']}: was written by an earlier kcars and does not tell its fingerprint; export anew"
-        )
+        raise KcarsError(f"{card['place']}: was written by an earlier kcars without a fingerprint; export again")
     return card["model_fingerprint"]
 
 
 def read_facts(folder: Path) -> dict:
-    """index.json; KcarsError where there is none, or it is damaged or of another format."""
+    """Read index.json; KcarsError if it is missing, damaged or of another format."""
     file = folder / FACTS
     if not file.is_file():
-        found = f"is no index ({FACTS} is missing)" if folder.exists() else "does not exist"
+        found = f"is not an index ({FACTS} is missing)" if folder.exists() else "does not exist"
         raise KcarsError(f"index {folder}: {found}; name a folder that kcars index build wrote")
     facts = read_json(file, folder)
     if not isinstance(facts, dict):
-        raise KcarsError(f"{file}: holds no JSON object; {REMEDY}")
+        raise KcarsError(f"{file}: is not a JSON object; {REMEDY}")
     if facts.get("format") != FORMAT:
         raise KcarsError(f"{file}: written in format {facts.get('format')!r}; this kcars reads {FORMAT}")
     refuse_changed(facts, file, REMEDY)
@@ -135,29 +133,29 @@ def read_facts(folder: Path) -> dict:
 
 
 def check_place(folder: Path, force: bool) -> None:
-    """KcarsError where no new index can be written: something else lies there, or an index and `force` is not given."""
+    """Raise KcarsError if the folder has other files, or has an index and `force` is not given."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise KcarsError(f"--out {folder}: is a file; name a folder")
     others = sorted(entry.name for entry in folder.iterdir() if not _own(entry))
     if (folder / FACTS).exists() and not _generations(folder):
-        others.append(FACTS)  # Many programs write a file of that name.
+        others.append(FACTS)  # Other programs write files of this name as well.
     if others:
-        raise KcarsError(f"--out {folder}: holds {others[0]}, which is no part of an index; choose another folder")
+        raise KcarsError(f"--out {folder}: has {others[0]}, which is not part of an index; choose another folder")
     if (folder / FACTS).exists() and not force:
-        raise KcarsError(f"--out {folder}: holds an index already; kcars index add adds to it, --force replaces it")
+        raise KcarsError(f"--out {folder}: is an existing index; kcars index add adds to it, --force replaces it")
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Inside the block no other process writes the index; KcarsError where one does. A killed process holds no lock."""
+    """Lock the index against writing by other processes; KcarsError if it is locked. The lock of a killed process is released."""
     _refuse_other_kind(folder / LOCK)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise KcarsError(f"index {folder}: another process writes it; wait for its end") from None
+        raise KcarsError(f"index {folder}: another process is writing it; wait until it ends") from None
     except OSError as error:
         raise KcarsError(f"index {folder}: cannot be written ({error.strerror})") from None
     try:
@@ -167,26 +165,26 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write(folder: Path, card: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
-    """A new generation by a model's card, as `_written` writes it."""
+    """Write a new generation for a model's card, see `_written`."""
     return _written(folder, _model(card), card["decision"], photos, vector_index)
 
 
 def rewrite(gallery: Gallery, photos: Sequence[Kept], vector_index: VectorIndex) -> Gallery:
-    """A new generation of an index, by the model that it was built by, as `_written` writes it."""
+    """Write a new generation of an index with its own model, see `_written`."""
     facts = _written(gallery.folder, gallery.facts["model"], gallery.facts["decision"], photos, vector_index)
     return Gallery(gallery.folder, facts, list(photos), vector_index)
 
 
 def _written(folder: Path, model: dict, decision: dict, photos: Sequence[Kept], vector_index: VectorIndex) -> dict:
-    """Write a new generation beside the old one, switch, and delete the old; the lock must be held. The facts written.
+    """Write a new generation, switch to it, and delete the old one, with the lock held; return the facts.
 
-    Killed anywhere, index.json names either the old files or the new ones, and both were whole by then.
+    If killed at any point, index.json lists either the old or the new files, which are complete.
     """
     writable_folder(folder, "index")
     number = max(_generations(folder), default=0) + 1
     files = {"vectors": f"vectors-{number}.faiss", "photos": f"photos-{number}.csv"}
     facts = _facts(model, decision, photos, vector_index) | {"generation": number, "files": files}
-    parsed(Index, sealed(facts), f"index {folder}: nothing was written, as it could not be read", REMEDY)
+    parsed(Index, sealed(facts), f"index {folder}: nothing was written, because it could not be read", REMEDY)
     try:
         vector_index.write(folder / files["vectors"])
         write_photos(folder / files["photos"], photos)
@@ -196,7 +194,7 @@ def _written(folder: Path, model: dict, decision: dict, photos: Sequence[Kept], 
         for name in files.values():
             (folder / name).unlink(missing_ok=True)
         raise
-    for entry in folder.iterdir():  # The old generation, and what was left half written.
+    for entry in folder.iterdir():  # The old generation, and incomplete files.
         generation = re.fullmatch(OWN, entry.name) or _half(entry.name)
         if entry.name not in files.values() and generation and _is_file(entry):
             entry.unlink(missing_ok=True)
@@ -233,19 +231,19 @@ def _facts(model: dict, decision: dict, photos: Sequence[Kept], vector_index: Ve
 
 
 def _generations(folder: Path) -> list[int]:
-    """Numbers of the generations that a folder has files of."""
+    """Return the numbers of the generations with files in a folder."""
     own = [entry.name for entry in folder.iterdir() if re.fullmatch(OWN, entry.name)]
     return [int(found[0]) for name in own if (found := re.search(r"\d+", name))]
 
 
 def _own(entry: Path) -> bool:
-    """Whether an entry of the folder is a file, and no link, with a name that kcars gives."""
+    """Return whether an entry is a file, not a link, with a name that kcars uses."""
     name = entry.name
     return (name in (FACTS, LOCK) or _half(name) or re.fullmatch(OWN, name) is not None) and _is_file(entry)
 
 
 def _half(name: str) -> bool:
-    """As `written_whole` names a file before it is whole."""
+    """Return whether `written_whole` uses this name for an incomplete file."""
     return re.fullmatch(rf"\.({OWN}|{re.escape(FACTS)})\.\w{{8}}", name) is not None
 
 
@@ -257,6 +255,6 @@ def _is_file(entry: Path) -> bool:
 
 
 def _refuse_other_kind(file: Path) -> None:
-    """KcarsError where a file that is to be opened is a link, or no file: opening it would change another one, or wait."""
+    """Raise KcarsError if a file is a link or not regular: opening it would change another file, or block."""
     if not _is_file(file) and os.path.lexists(file):
-        raise KcarsError(f"{file}: is a link, or no regular file; take it away")
+        raise KcarsError(f"{file}: is a link, or not a regular file; remove it")

@@ -1,4 +1,4 @@
-"""An index and the files that it was made of: which are gone, moved or overwritten, and which it is to forget."""
+"""Maintenance of an index: finds missing, moved and overwritten files, and removes photos."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +15,15 @@ from kcars.images.decode import photo_bytes
 
 MOVED, GONE, OVERWRITTEN = "moved", "gone", "overwritten"
 MEANING = {
-    MOVED: "lies elsewhere; kcars index add INDEX NEW_PLACE follows it",
-    GONE: "is not there any more; kcars index remove INDEX --stale forgets it",
-    OVERWRITTEN: "is another file than was embedded; kcars index add INDEX PHOTO embeds it anew",
+    MOVED: "has a new path; kcars index add INDEX NEW_PATH updates it",
+    GONE: "is missing; kcars index remove INDEX --stale removes it",
+    OVERWRITTEN: "has changed since it was embedded; kcars index add INDEX PHOTO embeds it again",
 }
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A photo of an index whose file is not what was embedded: kind as in MEANING; place: where it lies now, if it moved."""
+    """A photo of an index whose file is missing or different: kind as in MEANING; place: the new path of a moved file."""
 
     path: str
     kind: str
@@ -31,9 +31,9 @@ class Stale:
 
 
 def stale_photos(photos: Sequence[Kept], places: Sequence[Path] = ()) -> list[Stale]:
-    """Photos whose files are gone, moved or overwritten, one a file, in the order of their paths.
+    """Return the missing, moved and overwritten files, sorted by path.
 
-    places: files and folders below which moved ones are looked for, beside the folders that the photos lie in.
+    places: files and folders to search for moved files, in addition to the folders of the photos.
     """
     by_path = {photo.path: photo for photo in photos}
     kinds = {path: kind for path, photo in sorted(by_path.items()) if (kind := _kind(photo))}
@@ -49,7 +49,7 @@ def stale_photos(photos: Sequence[Kept], places: Sequence[Path] = ()) -> list[St
 
 
 def _kind(photo: Kept) -> str:
-    """How the file of a photo differs from what was embedded, "" where it does not."""
+    """Return how the file of a photo differs from the embedded one, "" if it is equal."""
     try:
         content_of(photo)
     except KcarsError:
@@ -65,7 +65,7 @@ def _digest(path: str) -> str:
 
 
 def _candidates(known: dict[str, Kept], places: Sequence[Path]) -> Iterator[str]:
-    """Photos that the index does not have, below the places and in the folders of those that it has."""
+    """Yield photos that are not in the index, from the places and the folders of indexed photos."""
     folders = dict.fromkeys(os.path.dirname(path) for path in known)
     for folder in [*map(os.path.abspath, places), *folders]:
         if not os.path.isdir(folder):
@@ -77,11 +77,11 @@ def _candidates(known: dict[str, Kept], places: Sequence[Path]) -> Iterator[str]
                 yield path
 
 
-def remove(folder: Path, places: Sequence[Path], stale: bool, tell: Callable[[str], None]) -> Gallery:
-    """The index without the photos at `places`, files or folders that need not be there any more, and with `stale` without those
-    that are gone or overwritten.
+def remove(folder: Path, places: Sequence[Path], stale: bool, report: Callable[[str], None]) -> Gallery:
+    """Remove the photos at `places`, files or folders that need not exist, and with `stale` the missing, moved and overwritten
+    ones.
 
-    Raises KcarsError where it has no photo at one of them, or none would be left.
+    Raises KcarsError if the index has no photo at one of them, or no photo would be left.
     """
     read_facts(folder)
     with locked(folder):
@@ -90,11 +90,11 @@ def remove(folder: Path, places: Sequence[Path], stale: bool, tell: Callable[[st
         if stale:
             gone = {one.path for one in stale_photos(gallery.photos)}
             rows |= {row for row, photo in enumerate(gallery.photos) if photo.path in gone}
-        tell(f"photos: {len(rows)} removed")
+        report(f"photos: {len(rows)} removed")
         if not rows:
             return gallery
         if len(rows) == len(gallery.photos):
-            raise KcarsError(f"index {folder}: no photo would be left; delete the folder, or build the index anew")
+            raise KcarsError(f"index {folder}: no photo would be left; delete the folder, or build the index again")
         left = [row for row in range(len(gallery.photos)) if row not in rows]
         return rewrite(
             gallery, [gallery.photos[row] for row in left], gallery.vector_index.only(np.array(left, np.int64))

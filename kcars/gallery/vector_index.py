@@ -1,4 +1,4 @@
-"""The nearest of many vectors, by FAISS: exact, or for very many an inverted file whose recall was measured."""
+"""Nearest-neighbour search with FAISS: exact, or for many vectors an inverted file with measured recall."""
 
 import hashlib
 import importlib.util
@@ -16,17 +16,17 @@ from kcars.gallery import faiss_file
 from kcars.untrusted.reading import MIB, opened
 
 EXACT, LISTS = "exact", "ivf_flat"
-EXACT_UP_TO = 100_000  # Of 256 numbers each, which one core compares with a photo in about 10 ms.
+EXACT_UP_TO = 100_000  # Vectors of 256 dimensions, which one core searches in about 10 ms.
 RECALL_WANTED, RECALL_K, RECALL_QUERIES = 0.98, 10, 500
-CHUNK = 65_536  # Vectors that are looked at together.
-LARGEST = 1e15  # Of a number; FAISS takes squares of differences, which stay finite up to there.
-PHOTOS_A_LIST = 40  # From which k-means learns a list's centre; it warns below 39.
+CHUNK = 65_536  # Vectors per block.
+LARGEST = 1e15  # Largest absolute value; squared differences in FAISS are finite up to it.
+PHOTOS_A_LIST = 40  # Training vectors per k-means centre; FAISS warns below 39.
 
 
 def faiss_module():
-    """FAISS; KcarsError where it is not installed."""
+    """Import and return FAISS; KcarsError if it is not installed."""
     if importlib.util.find_spec("faiss") is None:
-        raise KcarsError("searching needs FAISS, which is not installed; run: pip install 'kcars[search]'")
+        raise KcarsError("search needs FAISS, which is not installed; run: pip install 'kcars[search]'")
     import faiss
 
     return faiss
@@ -34,19 +34,19 @@ def faiss_module():
 
 @dataclass
 class VectorIndex:
-    """A FAISS index of vectors (n, d) float32 by Euclidean distance, row by row in the order in which they came.
+    """A FAISS index of vectors (n, d) float32 by Euclidean distance, in the given order of rows.
 
-    facts: `kind`, `exact` or `ivf_flat` (vectors in lists by their nearest of many centres, of which a search looks into
-    `probes`; Jegou et al. 2011); `forced`, whether it is to stay exact; and the share of the ten nearest that it finds, as
-    measured on stored vectors against exact search.
+    facts: `kind`, `exact` or `ivf_flat` (vectors in lists by their nearest centre, of which a search visits `probes`; Jegou
+    et al. 2011); `forced`, whether it stays exact; and the recall of the ten nearest, measured on stored vectors against
+    exact search.
     """
 
-    index: Any  # FAISS makes its classes when it is imported.
+    index: Any  # FAISS defines its classes at import.
     facts: dict
 
     @classmethod
     def build(cls, vectors: np.ndarray, exact: bool = False) -> "VectorIndex":
-        """Exact where asked for, or up to EXACT_UP_TO vectors; k-means is seeded, so that equal vectors give equal lists."""
+        """Build an index, exact if requested or up to EXACT_UP_TO vectors; k-means is seeded, so equal vectors give equal lists."""
         faiss = faiss_module()
         vectors = _rows(vectors)
         count, width = vectors.shape
@@ -54,7 +54,7 @@ class VectorIndex:
             index = faiss.IndexFlatL2(width)
             index.add(vectors)
             return cls(index, {"kind": EXACT, "forced": exact, "recall@10": 1.0})
-        lists = round(4 * count**0.5)  # As FAISS advises below a million.
+        lists = round(4 * count**0.5)  # As recommended by FAISS for fewer than a million vectors.
         centres = faiss.IndexFlatL2(width)
         index = faiss.IndexIVFFlat(centres, width, lists, faiss.METRIC_L2)
         learned = generator(0, "search lists", 0).choice(count, min(count, PHOTOS_A_LIST * lists), replace=False)
@@ -66,7 +66,7 @@ class VectorIndex:
         return found
 
     def with_more(self, vectors: np.ndarray) -> "VectorIndex":
-        """The same with vectors (m, d) after those that it has; centres are learned anew once there are twice as many."""
+        """Return the index with vectors (m, d) appended; centres are trained again once their number has doubled."""
         count = len(self) + len(vectors)
         outgrown = count > 2 * self.facts["learned_from"] if self.facts["kind"] == LISTS else count > EXACT_UP_TO
         if outgrown and not self.facts["forced"]:
@@ -78,7 +78,7 @@ class VectorIndex:
         return self
 
     def only(self, rows: np.ndarray) -> "VectorIndex":
-        """Built anew of some rows."""
+        """Return a new index of some rows."""
         return VectorIndex.build(self.vectors(rows), self.facts["forced"])
 
     def __len__(self) -> int:
@@ -86,19 +86,19 @@ class VectorIndex:
 
     @property
     def width(self) -> int:
-        """Numbers of a vector."""
+        """Dimension of a vector."""
         return self.index.d
 
     def vectors(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """(n, d) float32 of some rows, or of all."""
+        """Return the vectors (n, d) float32 of some rows, or of all."""
         if rows is None:
             return self.index.reconstruct_n(0, len(self))
         return self.index.reconstruct_batch(np.asarray(rows, np.int64))
 
     def search(self, queries: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each query (d,) the rows of the k nearest and their distances, nearest first; fewer where there are fewer.
+        """Return for each query (d,) the rows of the k nearest vectors (or of all, if fewer) and their distances, in ascending order.
 
-        FAISS' own distances lose digits where vectors are close: those of what it finds are computed again.
+        Distances are computed again, because FAISS' lose digits for close vectors.
         """
         queries = _rows(queries)
         if not len(self) or not len(queries):
@@ -112,7 +112,7 @@ class VectorIndex:
         return found
 
     def _choose_probes(self) -> None:
-        """The fewest lists, doubling, to find RECALL_WANTED of the ten nearest that a search of all lists finds."""
+        """Choose the smallest number of probes, by doubling, whose recall of the ten nearest reaches RECALL_WANTED."""
         sample = min(RECALL_QUERIES, len(self))
         asked = np.sort(generator(0, "search recall", 0).choice(len(self), sample, replace=False))
         queries, lists = self.vectors(asked), self.facts["lists"]
@@ -124,42 +124,44 @@ class VectorIndex:
         self.facts |= {"probes": probes, "recall@10": recall, "recall_queries": sample}
 
     def _distances(self, queries: np.ndarray, own: np.ndarray, probes: int) -> np.ndarray:
-        """Squared distances (q, 10) of the nearest found in some lists, the queries' own rows left out."""
+        """Return squared distances (q, 10) of the nearest found in `probes` lists, without the queries' own rows."""
         self.index.nprobe = probes
         distances, rows = self.index.search(queries, RECALL_K + 1)
         distances[rows == own[:, None]] = np.inf
         return np.sort(distances, axis=1)[:, :RECALL_K]
 
     def write(self, file: Path) -> None:
-        """The whole file or none, with `probes` in it."""
+        """Write the file atomically, including `probes`."""
         faiss = faiss_module()
         with written_whole(file, "wb") as out:
-            faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))  # pyright: ignore[reportAttributeAccessIssue]  Its stubs lack it.
+            faiss.write_index(self.index, faiss.PyCallbackIOWriter(out.write))  # pyright: ignore[reportAttributeAccessIssue]  Missing in its stubs.
 
     @classmethod
     def read(cls, file: Path, facts: dict, count: int, width: int, sha256: str | None = None) -> "VectorIndex":
-        """What `write` wrote of `count` vectors of `width` numbers; KcarsError where the file is missing, damaged or of another kind.
+        """Read `count` vectors of `width` numbers from the file of `write`; KcarsError if it is missing, damaged or of another kind.
 
-        sha256: of the file, None where nobody noted it.
+        sha256: of the file, None if it was not recorded.
         """
         faiss = faiss_module()
         with opened(file, limits().index_mib * MIB, file.parent) as content:
             try:
                 if sha256 and hashlib.file_digest(content, "sha256").hexdigest() != sha256:
-                    raise ValueError("is another than was written (SHA-256)")
+                    raise ValueError("has changed since it was written (SHA-256)")
                 content.seek(0)
                 lists = faiss_file.check(content, count, width)
                 index = _loaded(faiss, content, lists, facts)
             except (RuntimeError, ValueError, MemoryError) as error:
-                told = str(error) if isinstance(error, ValueError) else "FAISS cannot read it"
-                raise KcarsError(f"{file}: is damaged or no index of kcars: it {told}; build the index anew") from None
+                reason = str(error) if isinstance(error, ValueError) else "cannot be read by FAISS"
+                raise KcarsError(
+                    f"{file}: is damaged or not an index of kcars: it {reason}; build the index again"
+                ) from None
         return cls(index, dict(facts))
 
 
 def _loaded(faiss, content: BinaryIO, lists: int, facts: dict):
-    """The FAISS index in a file that was looked at; ValueError where it is another than facts tell, or a number is not finite."""
+    """Load the FAISS index from a checked file; ValueError if it differs from facts, or a number is not finite."""
     if facts["kind"] != (LISTS if lists else EXACT) or (lists and not (facts["probes"] <= facts["lists"] == lists)):
-        raise ValueError(f"has {lists or 'no'} lists, other than index.json tells")
+        raise ValueError(f"has {lists or 'no'} lists, unlike index.json")
     index = faiss.read_index(faiss.PyCallbackIOReader(content.read))
     found = [type(index)]
     if lists:
@@ -168,10 +170,10 @@ def _loaded(faiss, content: BinaryIO, lists: int, facts: dict):
         raise ValueError(f"is a {', '.join(one.__name__ for one in found)}")
     if lists:
         index.nprobe = facts["probes"]
-        index.set_direct_map_type(faiss.DirectMap.NoMap)  # That of the file may point anywhere.
+        index.set_direct_map_type(faiss.DirectMap.NoMap)  # The file's map may point anywhere.
         index.make_direct_map()
     if not (_bounded(index) and (not lists or _bounded(index.quantizer))):
-        raise ValueError(f"holds a number that is not finite, or beyond {LARGEST:g}")
+        raise ValueError(f"has a number that is not finite, or beyond {LARGEST:g}")
     return index
 
 
@@ -181,14 +183,12 @@ def _bounded(index) -> bool:
 
 
 def _within(vectors: np.ndarray) -> bool:
-    return bool((np.abs(vectors) <= LARGEST).all())  # NaN is not.
+    return bool((np.abs(vectors) <= LARGEST).all())  # False for NaN.
 
 
 def _rows(vectors: np.ndarray) -> np.ndarray:
-    """As FAISS takes them; KcarsError for numbers whose distances it cannot tell."""
+    """Convert vectors for FAISS; KcarsError for numbers that are too large."""
     vectors = np.ascontiguousarray(vectors, np.float32)
     if not _within(vectors):
-        raise KcarsError(
-            f"vectors: the model gives numbers beyond {LARGEST:g}, whose distances mean nothing; train anew"
-        )
+        raise KcarsError(f"vectors: the model returns numbers beyond {LARGEST:g}, too large for distances; train again")
     return vectors

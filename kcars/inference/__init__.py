@@ -1,1 +1,1 @@
-"""Predictions about new photos."""
+"""Prediction on new photos."""

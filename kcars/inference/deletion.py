@@ -1,7 +1,7 @@
-"""Deletion curves (Petsiuk et al. 2018, arXiv 1806.07421): how soon an answer is lost as the places a map points at are taken away.
+"""Deletion curves (Petsiuk et al. 2018, arXiv 1806.07421): how fast a score falls as the regions of a heat map are removed.
 
-The area under such a curve is small where a map is faithful. It counts beside rivals: random maps that are as coarse,
-because scattered pixels would spoil any photo, and the middle of the photo, where cars stand anyway.
+A faithful map has a small area under the curve. Baselines are random maps of the same resolution (scattered pixels would
+spoil any photo), and the centre of the photo, where cars usually are.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from kcars.images.heat import resized
 
 STEPS = 16
-CENTRE_SPREAD = 0.25  # Standard deviation of the middle, as a share of the photo's side.
+CENTRE_SPREAD = 0.25  # Standard deviation of the centre map, relative to the photo's side.
 
 
 def deletion_areas(
@@ -23,10 +23,10 @@ def deletion_areas(
     scores: Callable,
     steps: int = STEPS,
 ) -> dict[str, float]:
-    """By map, the area under the score by the share of pixels taken away from a photo (s, s, 3) uint8, the hottest first.
+    """Return for each map the area under the score against the share of pixels removed from a photo (s, s, 3) uint8, hottest first.
 
-    heats: maps (h, w) by name; ties: one that orders places of equal heat. replaced: (s, s, 3), what stands in their
-    place. scores: (n, s, s, 3) uint8 to (n,), asked once. A curve goes from the whole photo to nothing of it.
+    heats: maps (h, w) by name; ties: a map that orders cells of equal heat. replaced: (s, s, 3), the replacement pixels.
+    scores: (n, s, s, 3) uint8 to (n,), called once. A curve goes from the whole photo to no pixel of it.
     """
     photos = [without_hottest(photo, heat, ties, replaced, steps) for heat in heats.values()]
     found = scores(np.concatenate(photos)).reshape(len(heats), steps + 1)
@@ -36,7 +36,7 @@ def deletion_areas(
 def without_hottest(
     photo: np.ndarray, heat: np.ndarray, ties: np.ndarray, replaced: np.ndarray, steps: int = STEPS
 ) -> np.ndarray:
-    """(steps + 1, s, s, 3) uint8: the photo with 0, 1 / steps, 2 / steps, ... of its pixels replaced, the hottest first."""
+    """Return (steps + 1, s, s, 3) uint8, the photo with 0, 1 / steps, 2 / steps, ... of its pixels replaced, hottest first."""
     size_px = len(photo)
     order = np.lexsort([-resized(each, size_px, size_px).ravel() for each in (ties, heat)])
     rank = np.empty(size_px**2, np.int64)
@@ -46,12 +46,12 @@ def without_hottest(
 
 
 def mean_colour(photo: np.ndarray) -> np.ndarray:
-    """The photo's mean in every place."""
+    """Return an image of the photo's mean colour."""
     return np.broadcast_to(photo.mean((0, 1)).round().astype(np.uint8), photo.shape)
 
 
 def blurred(photo: np.ndarray) -> np.ndarray:
-    """The photo without what is smaller than about a quarter of it."""
+    """Return the photo blurred: details smaller than about a quarter of it are removed."""
     return cv2.GaussianBlur(photo, (0, 0), len(photo) / 8, borderType=cv2.BORDER_REPLICATE)
 
 
@@ -59,6 +59,6 @@ REPLACED = {"mean": mean_colour, "blur": blurred}
 
 
 def centre(height: int, width: int) -> np.ndarray:
-    """The map (height, width) of whoever looks at the middle always."""
+    """Return the centre map (height, width), a baseline."""
     rows, columns = ((np.arange(count) + 0.5) / count - 0.5 for count in (height, width))
     return np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * CENTRE_SPREAD**2)).astype(np.float32)

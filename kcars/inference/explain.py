@@ -1,4 +1,4 @@
-"""Why a run answers as it does about photos: its answer, with the map of where it looked, as numbers and as a picture."""
+"""Explains predictions of a run with Grad-CAM heat maps, as numbers and as a picture."""
 
 import difflib
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from kcars.runs.fitted import pipeline_of
 from kcars.runs.run import Run
 
 SHOWN_PX = 720  # The longest side of a photo in a picture.
-NAMES = 5  # The likeliest, that an answer tells.
+NAMES = 5  # Most probable classes in an explanation.
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where a network looked in a photo.
+    """The heat map of a photo.
 
-    heat: (h, w) float32, above 0 where it spoke for the answer; part: left, top, right, bottom in pixels of the upright
-    photo of what the network was given, over all of which the map reaches; seen: that part (h, w, 3) uint8, in its shape.
+    heat: (h, w) float32, positive for regions that support the prediction; part: left, top, right, bottom in pixels of the
+    upright photo, the network's input, which the map covers; seen: that part (h, w, 3) uint8, in its aspect ratio.
     """
 
     photo: str
@@ -40,13 +40,13 @@ class HeatMap:
     seen: np.ndarray
 
     def overlay(self) -> np.ndarray:
-        """The part of the photo in grey, with the map's colours over it, (h, w, 3) uint8."""
+        """Return the part of the photo in grey with the map's colours over it, (h, w, 3) uint8."""
         return overlaid(self.seen, self.heat)
 
 
 @dataclass(frozen=True)
 class ClassExplanation:
-    """A classifier's answer, and the class that is explained with its probability."""
+    """A classifier's prediction, and the explained class with its probability."""
 
     prediction: Prediction
     name: str
@@ -56,7 +56,7 @@ class ClassExplanation:
 
 @dataclass(frozen=True)
 class PairExplanation:
-    """A verifier's answer, and where it looked in both photos."""
+    """A verifier's prediction, and the heat maps of both photos."""
 
     comparison: Comparison
     left: HeatMap
@@ -64,9 +64,9 @@ class PairExplanation:
 
 
 class Explainer:
-    """Answers about photos, which are given as `kcars.inference.predictor.Predictor` takes them, and why. Raises KcarsError as that does.
+    """Predicts and explains photos, with the same inputs and errors as `kcars.inference.predictor.Predictor`.
 
-    predictor: gives the answers; cam: gives the maps, of a photo as the predictor reads it.
+    predictor: for predictions; cam: for heat maps of a photo read by the predictor.
     """
 
     def __init__(self, predictor: Predictor, cam: GradCam):
@@ -77,7 +77,7 @@ class Explainer:
         return self.predictor.card
 
     def name(self, photo, name: str | None = None) -> ClassExplanation:
-        """Why it names what it does; with `name`, what speaks for that class. KcarsError also where it knows no such class."""
+        """Explain the predicted class, or the class `name`; KcarsError for an unknown class."""
         self.predictor.refuse_other_task("classify", NAMES_NOTHING)
         photo, names = as_photo(photo), self.card["classes"]["names"]
         pixels, part, seen = self._given(photo)
@@ -89,7 +89,7 @@ class Explainer:
         return ClassExplanation(prediction, names[label], float(probability), HeatMap(photo.name, heat, part, seen))
 
     def pair(self, left, right) -> PairExplanation:
-        """Why it takes two photos for the same, or for different: what brings them together."""
+        """Explain the comparison of two photos: the regions that make them similar."""
         self.predictor.refuse_other_task("verify", COMPARES_NOTHING)
         photos = as_photo(left), as_photo(right)
         given = [self._given(photo) for photo in photos]
@@ -103,7 +103,7 @@ class Explainer:
         return PairExplanation(comparison, *sides)
 
     def _given(self, photo: Photo) -> tuple[np.ndarray, tuple, np.ndarray]:
-        """(what the network is given, which part of the photo that is, the part in its own shape)."""
+        """Return (the network's input, its box in the photo, the part in its aspect ratio)."""
         pixels = self.predictor.read(photo)
         if isinstance(pixels, KcarsError):
             raise pixels
@@ -118,17 +118,17 @@ class Explainer:
 
 
 def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer:
-    """An Explainer over a run folder; KcarsError where it is none, or an export, or Keras runs on a library without gradients here.
+    """Load an Explainer from a run folder; KcarsError if it is not a run, is an export, or the backend of Keras has no gradients here.
 
-    last: as of GradCam; moved: whether answers are also averaged over moved copies of a photo, where the run does that.
+    last: see GradCam; moved: whether to average over shifted copies of a photo, if the run does so.
     """
-    if told := why_no_maps():
-        raise KcarsError(told)
+    if reason := why_no_maps():
+        raise KcarsError(reason)
     place = Path(place)
     if not (place / "run.json").is_file():
         for folder in (place, *place.parents[:2]):
             if (folder / CARD).is_file():
-                raise KcarsError(f"{place}: an export has no gradients to explain by; name the run that it was made of")
+                raise KcarsError(f"{place}: an export has no gradients for explanations; name the exported run")
     run = Run.open(place)
     card: dict[str, Any] = cards.of_run(run) | {"place": str(place)}
     if not moved:
@@ -143,23 +143,23 @@ def load(place: str | Path, last: bool = False, moved: bool = True) -> Explainer
 
 
 def class_called(name: str, names: list[str]) -> int:
-    """The number of a class by its name, whatever its case; KcarsError tells those that are spelt alike."""
+    """Return the number of a class by its name, ignoring case; KcarsError lists similar names."""
     plain = [one.casefold() for one in names]
     if name.casefold() in plain:
         return plain.index(name.casefold())
     near = [names[plain.index(one)] for one in difflib.get_close_matches(name.casefold(), plain, 3, 0.0)]
-    raise KcarsError(f"--class: {name!r} is none of the {len(names)} classes; the most alike are {', '.join(near)}")
+    raise KcarsError(f"--class: {name!r} is not one of the {len(names)} classes; similar ones are {', '.join(near)}")
 
 
 def name_facts(why: ClassExplanation) -> dict:
-    """For JSON: the answer, the class that is explained, and the map."""
+    """Return the prediction, the explained class, and the map, for JSON."""
     named = [{"name": name, "probability": round(value, 6)} for name, value in why.prediction.names]
     found = {"box": why.prediction.box, "names": named, "explained": why.name, "probability": round(why.probability, 6)}
     return {"photo": why.heat_map.photo, **found, **_map_facts(why.heat_map)}
 
 
 def pair_facts(why: PairExplanation, card: dict) -> dict:
-    """For JSON: the answer and both maps."""
+    """Return the prediction and both maps, for JSON."""
     found = {name: getattr(why.comparison, name) for name in ("answer", "same", "distance", "probability")}
     sides = {side: {"photo": one.photo, **_map_facts(one)} for side, one in (("left", why.left), ("right", why.right))}
     return {**found, "threshold": PairDecision.of(card["decision"]).threshold, **sides}
@@ -170,32 +170,32 @@ def _map_facts(heat_map: HeatMap) -> dict:
 
 
 def name_figure(why: ClassExplanation):
-    """A matplotlib Figure: the photo, the map over it, and what the answer was."""
+    """Return a matplotlib Figure of the photo, the heat map over it, and the prediction."""
     from kcars.training.tensorboard.drawings import explained
 
     first, sure = why.prediction.names[0]
-    told = "What speaks for it" if why.name == first else f"What speaks for {why.name}: {percent(why.probability)}"
-    return explained([_pictures(why.heat_map)], _scale(), f"{first}: {percent(sure)}", told)
+    title = "Evidence" if why.name == first else f"Evidence for {why.name}: {percent(why.probability)}"
+    return explained([_pictures(why.heat_map)], _scale(), f"{first}: {percent(sure)}", title)
 
 
 def pair_figure(why: PairExplanation, card: dict):
-    """A matplotlib Figure: both photos, the maps over them, and what the answer was."""
+    """Return a matplotlib Figure of both photos, the heat maps over them, and the prediction."""
     from kcars.training.tensorboard.drawings import explained
 
     found, target = why.comparison, card["target"]
     answer = f"Same {target}" if found.same else f"Different {target}s"
     measured = f"distance {found.distance:.2f}, threshold {PairDecision.of(card['decision']).threshold:.2f}"
-    title = f"{answer}: {measured}; probability of being the same {percent(found.probability)}"
-    return explained([_pictures(why.left), _pictures(why.right)], _scale(), title, "What brings the two together")
+    title = f"{answer}: {measured}; probability of the same {target} {percent(found.probability)}"
+    return explained([_pictures(why.left), _pictures(why.right)], _scale(), title, "Evidence that both are the same")
 
 
 def _pictures(heat_map: HeatMap) -> tuple[str, np.ndarray, np.ndarray]:
-    told = "" if heat_map.heat.max() > 0 else " (no place speaks for it)"
-    return Path(heat_map.photo).name + told, heat_map.seen, heat_map.overlay()
+    note = "" if heat_map.heat.max() > 0 else " (no supporting region)"
+    return Path(heat_map.photo).name + note, heat_map.seen, heat_map.overlay()
 
 
 def _scale() -> np.ndarray:
-    """The colours of heat from little to most, (1, 64, 3) uint8, over grey."""
+    """Return the colour scale from least to most heat, (1, 64, 3) uint8, over grey."""
     heat = np.linspace(0, 1, 64)[None]
     return overlaid(np.full((1, 64, 3), 128, np.uint8), heat)
 

@@ -1,4 +1,4 @@
-"""What Python code may give as a photo: a path, encoded bytes, an open file, a Pillow image, pixels; one or several."""
+"""Converts photos given in Python: paths, encoded bytes, open files, Pillow images, pixels."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ TAKEN = (
     "(height, width, 4) RGBA or (height, width) grey, can be read"
 )
 _CHANNELS = (1, 3, 4)
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")  # Of 8 bits or fewer, which turn to RGB in one way only.
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")  # At most 8 bits, with an unambiguous conversion to RGB.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,7 +31,7 @@ _TURNS = {
 
 
 def photos_from(given) -> Iterable:
-    """The photos of an argument that takes several: a single one counts as a list of one. KcarsError for no photos at all."""
+    """Return the photos of an argument; a single photo counts as a list of one. KcarsError for anything else."""
     if _is_one(given):
         return [given]
     try:
@@ -45,7 +45,7 @@ def photos_from(given) -> Iterable:
 
 
 def photo_or_fault(given) -> Photo:
-    """`as_photo`, where what cannot be read is a Photo whose `fault` says why."""
+    """Return `as_photo(given)`, or a Photo with a `fault` if it cannot be read."""
     try:
         return as_photo(given)
     except KcarsError as error:
@@ -53,9 +53,9 @@ def photo_or_fault(given) -> Photo:
 
 
 def as_photo(given) -> Photo:
-    """A Photo of what TAKEN lists, or of a Photo whose source is such a thing; KcarsError for anything else.
+    """Convert an input listed in TAKEN, or a Photo with such a source, to a Photo; KcarsError for anything else.
 
-    A Pillow image is turned as its Exif says. An alpha channel is left out. A file is read from where it stands.
+    The Exif orientation of a Pillow image is applied. An alpha channel is dropped. A file is read from its current position.
     """
     name = _name(given)
     if isinstance(given, Photo):
@@ -73,13 +73,13 @@ def _is_one(given) -> bool:
 
 
 def _name(given) -> str:
-    """What a photo is called in answers and messages."""
+    """Return the name of a photo for predictions and messages."""
     if isinstance(given, Photo):
         return given.name if isinstance(given.name, str) else str(given.name)
     if isinstance(given, str | os.PathLike):
         try:
             return shown(os.fspath(given))
-        except UnicodeEncodeError:  # A text that no file can have as its name.
+        except UnicodeEncodeError:  # Not a valid file name.
             return ascii(given)
     if isinstance(given, bytes | bytearray | memoryview):
         return "bytes"
@@ -107,21 +107,21 @@ def _source(given, name: str) -> Path | bytes | np.ndarray:
 
 def _bounded(data: bytes, name: str) -> bytes:
     if len(data) > limits().photo_mib << 20:
-        raise KcarsError(f"{name}: larger than {limits().photo_mib} MiB, which no photo here should be")
+        raise KcarsError(f"{name}: larger than {limits().photo_mib} MiB, the limit for photos")
     return data
 
 
 def _content(file, name: str) -> bytes:
-    """The rest of an open file, up to the size that a photo may have."""
+    """Read the rest of an open file, up to the limit for photos."""
     try:
         data = file.read((limits().photo_mib << 20) + 1)
-    except (OSError, ValueError, TypeError) as error:  # ValueError: a file that is closed, or text that is none.
+    except (OSError, ValueError, TypeError) as error:  # ValueError: a closed file, or invalid text.
         raise KcarsError(
             f"{name}: cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
         ) from None
     if not isinstance(data, bytes | bytearray | memoryview):
         raise KcarsError(
-            f'{name}: its read() gives {type(data).__name__}; open the file in binary mode, open(path, "rb")'
+            f'{name}: its read() returns {type(data).__name__}; open the file in binary mode, open(path, "rb")'
         )
     return _bounded(bytes(data), name)
 
@@ -133,7 +133,7 @@ def _pixels_of_image(image: Image.Image, name: str) -> np.ndarray:
         )
     if image.mode not in _MODES:
         raise KcarsError(
-            f'{name}: a Pillow image of mode {image.mode}; {", ".join(_MODES)} can be read: convert("RGB") makes one'
+            f'{name}: a Pillow image of mode {image.mode}; {", ".join(_MODES)} can be read: use convert("RGB")'
         )
     try:
         pixels = image.convert("RGB")
@@ -143,17 +143,17 @@ def _pixels_of_image(image: Image.Image, name: str) -> np.ndarray:
         return _pixels_of_array(pixels, name)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  Pillow reads lazily, and raises whatever a damaged file makes it.
+    except Exception as error:  # noqa: BLE001  Pillow reads lazily, and raises any error for a damaged file.
         raise KcarsError(f"{name}: ends too early or is damaged ({str(error)[:80]})") from None
 
 
 def _pixels_of_array(given, name: str) -> np.ndarray:
-    """(h, w, 3) uint8, one after the other in memory, of pixels with one, three or four channels."""
+    """Return contiguous (h, w, 3) uint8 from pixels with one, three or four channels."""
     try:
         pixels = np.asarray(given)
-    except Exception as error:  # noqa: BLE001  Libraries of tensors have errors of their own.
+    except Exception as error:  # noqa: BLE001  Tensor libraries have their own errors.
         raise KcarsError(
-            f"{name}: no pixels can be had of {type(given).__name__} ({str(error)[:80]}); {TAKEN}"
+            f"{name}: cannot be converted from {type(given).__name__} to pixels ({str(error)[:80]}); {TAKEN}"
         ) from None
     grey = pixels[..., None] if pixels.ndim == 2 else pixels
     if grey.dtype != np.uint8 or grey.ndim != 3 or grey.shape[2] not in _CHANNELS or not grey.size:
@@ -169,5 +169,5 @@ def _box(given, name: str) -> Box | None:
     except (TypeError, ValueError, OverflowError):
         box = ()
     if len(box) != 4 or not np.isfinite(box).all():
-        raise KcarsError(f"{name}: {given!r} is no box; four numbers are: left, top, right, bottom in pixels")
+        raise KcarsError(f"{name}: {given!r} is not a box; give four numbers: left, top, right, bottom in pixels")
     return box

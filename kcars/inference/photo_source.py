@@ -1,4 +1,4 @@
-"""Photos to answer about: files, folders, frames of videos, with boxes from a CSV or from the user's own detector."""
+"""Photos for prediction: files, folders, video frames, with boxes from a CSV file or the user's own detector."""
 
 import csv
 import os
@@ -32,8 +32,8 @@ Box = tuple[float, float, float, float]
 class Photo:
     """A photo to read: source is a file, its encoded bytes, or RGB pixels (h, w, 3) uint8.
 
-    A `Predictor` also takes a Photo whose source is any other of `photo_input.TAKEN`, such as a path as text.
-    box: left, top, right, bottom in pixels, half-open; None for the whole. fault: why it is known already to be unreadable.
+    A `Predictor` also accepts a Photo whose source is another input of `photo_input.TAKEN`, such as a path as text.
+    box: left, top, right, bottom in pixels, half-open; None for the whole photo. fault: error of an unreadable photo.
     """
 
     name: str
@@ -43,15 +43,15 @@ class Photo:
 
 
 def photos_of(names: Iterable[Path], every_seconds: float = 1.0) -> Iterator[Photo]:
-    """Each file named, every photo and video below each folder, and of each video a frame every so often, one after the other.
+    """Yield the given files, the photos of folders and subfolders, and regular frames of videos, in order.
 
-    What holds none gives a Photo whose `fault` says so.
+    For a folder without photos, yields a Photo with a `fault`.
     """
     for name in names:
         if os.path.isdir(name):
             found = walk(name, VIDEO_ENDINGS)
             if not found:
-                fault = KcarsError(f"{name}: holds no photos; JPEG, PNG, WebP and BMP are known by their endings")
+                fault = KcarsError(f"{name}: has no photos; JPEG, PNG, WebP and BMP are recognised by their extensions")
                 yield Photo(shown(name), name, fault=fault)
             for path in found:
                 yield from _of_file(name / path, every_seconds)
@@ -67,25 +67,25 @@ def _of_file(name: Path, every_seconds: float) -> Iterator[Photo]:
 
 
 def is_video(name: Path | str) -> bool:
-    """Whether a file's name ends like a video's."""
+    """Return whether a file has a video's extension."""
     return str(name).lower().endswith(VIDEO_ENDINGS)
 
 
 def shown(path: Path | str) -> str:
-    """A path as text that any output takes: what is no UTF-8 in it is replaced."""
+    """Return a path as text, with invalid UTF-8 replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def count_of(names: Iterable[Path]) -> int | None:
-    """How many photos `photos_of` gives, None where a video is among them."""
+    """Return the number of photos of `photos_of`, None if there is a video."""
     found = [path for name in names for path in (walk(name, VIDEO_ENDINGS) if os.path.isdir(name) else [name])]
     return None if any(map(is_video, found)) else len(found)
 
 
 def frames(file: Path, every_seconds: float) -> Iterator[Photo]:
-    """A frame of a video every so many seconds, the first one first; named by the video and its time.
+    """Yield a frame of a video every so many seconds, from the first; named by the video and its time.
 
-    What is wrong is a `fault`, the last one where frames are lost.
+    Errors are a `fault`; if frames are lost, that of the last Photo.
     """
     try:
         for seconds, pixels in video.frames(file, every_seconds):
@@ -95,9 +95,9 @@ def frames(file: Path, every_seconds: float) -> Iterator[Photo]:
 
 
 def read_boxes(file: Path) -> dict[Path, list[Box]]:
-    """Boxes by photo, absolute, from a CSV of path, left, top, right, bottom; paths are below the CSV's folder.
+    """Read boxes by absolute photo path from a CSV of path, left, top, right, bottom; paths are relative to its folder.
 
-    A photo may stand in several lines; photos that are not there are told. Raises KcarsError with the line that is wrong.
+    A photo may have several lines; missing photos are reported. Raises KcarsError with the number of a wrong line.
     """
     boxes: dict[Path, list[Box]] = {}
     disk, gone = Disk(file.parent), {}
@@ -112,19 +112,15 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
             if missing:
                 raise KcarsError(f"{file}: has no column {missing[0]}; path, left, top, right and bottom are needed")
             if twice := [name for name, count in Counter(reader.fieldnames).items() if name and count > 1]:
-                raise KcarsError(f"{file}: has two columns {twice[0]}; each stands once")
+                raise KcarsError(f"{file}: has two columns {twice[0]}; each may occur only once")
             for line in lines.rows(reader):
                 where = f"{file} line {reader.line_num}"
                 if not line["path"] or "\0" in line["path"] or None in line:
-                    raise KcarsError(
-                        f"{where}: names no photo, or has too many cells; path,left,top,right,bottom is needed"
-                    )
+                    raise KcarsError(f"{where}: has no photo, or too many cells; path,left,top,right,bottom is needed")
                 path = restored(line["path"])
                 path = path if os.path.lexists(file.parent / path) else disk.path_of(path.strip())
                 if is_video(path):
-                    raise KcarsError(
-                        f"{where}: {path!r} is a video; lines give boxes of photos, --box that of all frames"
-                    )
+                    raise KcarsError(f"{where}: {path!r} is a video; use --box for the box of all frames")
                 if not os.path.lexists(file.parent / path):
                     gone[path] = None
                 boxes.setdefault(real_path(file.parent / path), []).append(
@@ -139,27 +135,27 @@ def read_boxes(file: Path) -> dict[Path, list[Box]]:
 
 def _warn_of_gone(file: Path, paths: list[str]) -> None:
     why = why_missing(file.parent, paths)
-    told = f"{len(paths)} of its photos are not below {file.parent}, such as {paths[0]!r}"
-    warn(f"warning: {file}: {told}{f'; {why}' if why else ''}")
+    problem = f"{len(paths)} of its photos are not in {file.parent}, such as {paths[0]!r}"
+    warn(f"warning: {file}: {problem}{f'; {why}' if why else ''}")
 
 
 def box_of(texts: Sequence[str | None], where: str) -> Box:
-    """A box of four texts; KcarsError, which begins with `where`, if they are none."""
+    """Parse a box from four texts; KcarsError, which begins with `where`, if they are invalid."""
     try:
-        left, top, right, bottom = (float(text) for text in texts)  # pyright: ignore[reportArgumentType]  None is told below.
+        left, top, right, bottom = (float(text) for text in texts)  # pyright: ignore[reportArgumentType]  None is reported below.
         finite = np.isfinite([left, top, right, bottom]).all()
         if not (finite and left < right and top < bottom):
             raise ValueError
     except (TypeError, ValueError):
-        told = ",".join(text or "" for text in texts)
+        given = ",".join(text or "" for text in texts)
         raise KcarsError(
-            f"{where}: {told!r} is no box; left, top, right (above left) and bottom (above top) in pixels are, such as 10,20,200,120"
+            f"{where}: {given!r} is not a box; give left, top, right (above left) and bottom (above top) in pixels, such as 10,20,200,120"
         ) from None
     return left, top, right, bottom
 
 
 def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[Photo]:
-    """Each photo once for each of its boxes, or whole where it has none."""
+    """Yield each photo once per box, or whole if it has none."""
     for photo in photos:
         own = boxes.get(real_path(photo.source), []) if isinstance(photo.source, Path) else []
         yield from (replace(photo, box=box) for box in own or [None])
@@ -168,9 +164,9 @@ def in_boxes(photos: Iterable[Photo], boxes: dict[Path, list[Box]]) -> Iterator[
 class Detector:
     """The user's own ONNX detector: (1, 3, h, w) RGB to (1, n, 6) left, top, right, bottom, score, class.
 
-    RGB is 0..1 where the model takes float32 or float16, 0..255 where it takes uint8.
-    Boxes are in pixels of its input, into which a photo is fitted with its shape kept and grey around, as detectors of the
-    YOLO family are exported with their last step inside. classes: those that are vehicles; all without.
+    RGB is 0..1 for float32 or float16 inputs, 0..255 for uint8. Boxes are in pixels of its input, which contains the photo with
+    its aspect ratio and a grey border (letterbox), as for detectors of the YOLO family exported with non-maximum suppression.
+    classes: the vehicle classes; empty for all.
     """
 
     FREE_SIDE, GREY = 640, 114
@@ -189,16 +185,16 @@ class Detector:
         if not 0 < self._height * self._width <= (most := limits().detector_megapixels) * 1_000_000:
             sides = f"{self._height} x {self._width}"
             raise KcarsError(
-                f"--detector {file}: takes {sides} pixels; up to {most} million are given (detector_megapixels)"
+                f"--detector {file}: takes {sides} pixels; the limit is {most} million (detector_megapixels)"
             )
 
     def _input(self, given: Sequence) -> tuple[str, type, list]:
-        """Name, NumPy type and shape of the one input; KcarsError for what no photo can be given to."""
+        """Return name, NumPy type and shape of the input; KcarsError if it does not accept a photo."""
         where = f"--detector {self.file}: takes"
         if len(given) != 1:
             names = ", ".join(one.name for one in given) or "none"
             raise KcarsError(
-                f"{where} {len(given)} inputs ({names}); one is needed, of photos alone: (1, 3, height, width)"
+                f"{where} {len(given)} inputs ({names}); a single one for photos is needed: (1, 3, height, width)"
             )
         (one,) = given
         if not one.shape or len(one.shape) != 4 or one.shape[1] != 3:
@@ -208,28 +204,28 @@ class Detector:
                 f"{where} {one.shape[0]} photos at a time; export it for one photo, or for any number of them"
             )
         if one.type not in self.TYPES:
-            raise KcarsError(f"{where} {one.type}; {', '.join(self.TYPES)} can be given")
+            raise KcarsError(f"{where} {one.type}; {', '.join(self.TYPES)} are supported")
         return one.name, self.TYPES[one.type], one.shape
 
     def _found(self, canvas: np.ndarray) -> np.ndarray:
-        """Rows (n, 6) of what it finds in a photo of its size, (h, w, 3) uint8."""
+        """Return the detections (n, 6) in a photo of the detector's size, (h, w, 3) uint8."""
         batch = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None])
         if self._type is not np.uint8:
             batch = (batch.astype(np.float32) / 255).astype(self._type)
         try:
-            with np.errstate(over="ignore"):  # Beyond float32 is infinite, and left out below.
+            with np.errstate(over="ignore"):  # Values out of range of float32 become infinite and are left out below.
                 found = np.asarray(self._session.run(None, {self._name: batch})[0], np.float32)
-        except Exception as error:  # noqa: BLE001  Its classes of errors have no public base.
-            told = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-            raise KcarsError(f"--detector {self.file}: fails at a photo of {batch.shape} ({told})") from None
+        except Exception as error:  # noqa: BLE001  Its exceptions have no public base class.
+            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise KcarsError(f"--detector {self.file}: fails for a photo of {batch.shape} ({reason})") from None
         if found.ndim != 3 or found.shape[0] != 1 or found.shape[2] != 6:
             raise KcarsError(
-                f"--detector {self.file}: gives {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
+                f"--detector {self.file}: returns {found.shape}; (1, n, 6) is needed: left, top, right, bottom, score, class"
             )
         return found[0][np.isfinite(found[0]).all(1)]
 
     def boxes(self, pixels: np.ndarray) -> list[Box]:
-        """Of the vehicles in a photo (h, w, 3) uint8, the surest first."""
+        """Return the boxes of vehicles in a photo (h, w, 3) uint8, the most confident first."""
         height, width = pixels.shape[:2]
         scale = min(self._height / height, self._width / width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -240,7 +236,7 @@ class Detector:
         found = found[found[:, 4] >= self.least_score]
         if len(found) and (found[:, 2:4] <= 1).all():
             raise KcarsError(
-                f"--detector {self.file}: gives boxes in shares of its input, from 0 to 1; pixels of it are needed"
+                f"--detector {self.file}: returns relative boxes, from 0 to 1; pixels of its input are needed"
             )
         if self.classes:
             found = found[np.isin(found[:, 5].round(), list(self.classes))]
@@ -255,7 +251,7 @@ class Detector:
 
 
 def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
-    """Each photo once for each vehicle that the detector finds in it; its fault says where it finds none."""
+    """Yield each photo once per detected vehicle, or with a fault if none is detected."""
     for photo in photos:
         try:
             pixels = photo.source if isinstance(photo.source, np.ndarray) else _pixels(photo)
@@ -265,13 +261,11 @@ def detected(photos: Iterable[Photo], detector: Detector) -> Iterator[Photo]:
         boxes = detector.boxes(pixels)
         if not boxes:
             yield replace(photo, fault=KcarsError(f"{photo.name}: the detector finds no vehicle"))
-        yield from (
-            replace(photo, box=box) for box in boxes
-        )  # Read from its source: pixels are not those at full scale.
+        yield from (replace(photo, box=box) for box in boxes)  # The photo is read again later, at full scale.
 
 
 def _pixels(photo: Photo) -> np.ndarray:
-    """Of a photo that is no pixels yet."""
+    """Read the pixels of a photo."""
     assert not isinstance(photo.source, np.ndarray)
     with named(photo.name):
         return full_size(photo.source if isinstance(photo.source, bytes) else photo_bytes(photo.source))

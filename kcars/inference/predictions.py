@@ -1,4 +1,4 @@
-"""Predictions from a network's outputs: names with probabilities, or whether two photos show the same."""
+"""Converts network outputs to predictions: names with probabilities, or whether two photos show the same."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What one photo shows.
+    """The prediction for one photo.
 
-    names: (name, probability) of the likeliest classes, best first; makes: the same of makes, each the sum over its
-    models, empty where the classes are no models, or names are those of an index; answer: the first name, or "unknown" where
-    it is not sure enough; known: whether the answer is the first name, which tells a class called "unknown" from "not sure enough".
+    names: (name, probability) of the most probable classes, in descending order; makes: the same for makes, each the sum over
+    its models, empty if the classes are not models, or names come from an index; answer: the first name, or "unknown" if the
+    confidence is too low; known: whether the answer is the first name (a class may itself be called "unknown").
     """
 
     photo: str
@@ -29,16 +29,16 @@ class Prediction:
 
     @property
     def probability(self) -> float:
-        """That of the first name."""
+        """Probability of the first name."""
         return self.names[0][1]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether two photos show the same: `answer` is "same", "different", or "unknown" where it is not sure enough.
+    """Whether two photos show the same: `answer` is "same", "different", or "unknown" if the confidence is too low.
 
-    distance: of the embeddings; same: whether it is within the model's threshold; probability: of being the same, where
-    as many pairs are the same as not.
+    distance: of the embeddings; same: whether it is within the model's threshold; probability: of being the same, assuming
+    equally many same and different pairs.
     """
 
     left: str
@@ -50,7 +50,7 @@ class Comparison:
 
 
 class Answers:
-    """Outputs to answers, by a model's card; `risk` (0..1): "unknown" where validation erred more often than that."""
+    """Converts outputs to predictions by a model's card. risk: highest accepted error rate on validation (0..1); otherwise "unknown"."""
 
     def __init__(self, card: dict, risk: float | None = None):
         self._card, self._decision, self._pairs = card, card["decision"], PairDecision.of(card["decision"])
@@ -64,18 +64,16 @@ class Answers:
         if risk is None:
             return 0.0
         if not 0 < risk < 1:
-            raise KcarsError(
-                f"risk: {risk:g} is no share of answers that may err; give one between 0 and 1, such as 0.05"
-            )
+            raise KcarsError(f"risk: {risk:g} is not an error rate; give one between 0 and 1, such as 0.05")
         curve = self._decision.get("answered")
         if not curve or not curve["least"]:
             raise KcarsError(
-                "risk: this model was validated by folds, or on nothing, and cannot tell how sure it must be; leave risk out"
+                "risk: this model has no confidence threshold, because it was validated by folds or not at all; omit risk"
             )
         return confidence_threshold(curve, risk)
 
     def names(self, photo: str, logits: np.ndarray, top: int, box=None) -> Prediction:
-        """Of one photo's logits (classes,)."""
+        """Return the Prediction from one photo's logits (classes,)."""
         probability = probabilities(logits[None], self._decision["temperature"])[0]
         names = _best(probability, self._card["classes"]["names"], top)
         makes = _best(self._by_make(probability), self._makes, top) if self._makes else ()
@@ -83,15 +81,15 @@ class Answers:
         return Prediction(photo, names, makes, names[0][0] if known else UNKNOWN, box, known)
 
     def _by_make(self, probability: np.ndarray) -> np.ndarray:
-        """The sum over the models of each make, (makes,), of (classes,)."""
+        """Sum model probabilities (classes,) to make probabilities (makes,)."""
         return np.bincount(self._make_of, probability, minlength=len(self._makes))
 
     def nearest_name(
         self, photo: str, names, distances: np.ndarray, top: int, threshold: float, box=None
     ) -> Prediction:
-        """Of one photo's distances (m,) from names (m,): "unknown" where the least is beyond the threshold, or it is not sure enough.
+        """Return the Prediction from one photo's distances (m,) to names (m,): "unknown" if the smallest distance exceeds the threshold, or the confidence is too low.
 
-        Probabilities are those of pairs, each for itself: they do not sum to 1.
+        Probabilities are those of separate pairs and do not sum to 1.
         """
         order = np.argsort(distances, kind="stable")[:top]
         probability = self._pairs.probability(distances[order])
@@ -100,7 +98,7 @@ class Answers:
         return Prediction(photo, found, (), found[0][0] if known else UNKNOWN, box, known)
 
     def comparison(self, left: str, right: str, one: np.ndarray, other: np.ndarray) -> Comparison:
-        """Of two embeddings (d,)."""
+        """Return the Comparison of two embeddings (d,)."""
         distance = float(np.linalg.norm(one.astype(np.float64) - other))
         probability = float(self._pairs.probability(np.array(distance)))
         same = self._pairs.same(distance)
@@ -110,7 +108,7 @@ class Answers:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share for people, "94%"; what is not quite none or all is not told as such, but "<1%" or ">99%"."""
+    """Format a share as "94%"; values close to but not exactly 0 or 1 are "<1%" or ">99%"."""
     least = 10.0**-digits
     if 0 < share < least / 200:
         return f"<{least:.{digits}f}%"

@@ -1,4 +1,4 @@
-"""The one way from photos to answers, by a run or an export: read, network, answers; in batches, memory flat."""
+"""Predictor: from photos to predictions with a run or an export, in batches, with constant memory."""
 
 import hashlib
 from collections import deque
@@ -31,15 +31,15 @@ from kcars.untrusted.sealed import refuse_changed
 
 BATCH = 32
 CARD, ONNX, SAVED_MODEL = "card.json", "model.onnx", "saved_model/1"
-REMEDY = "export anew"
-NAMES_NOTHING = "names nothing: it was trained to compare (kcars compare)"
-COMPARES_NOTHING = "compares nothing: it was trained to name (kcars predict)"
+REMEDY = "export again"
+NAMES_NOTHING = "is a verifier and predicts no names (use kcars compare)"
+COMPARES_NOTHING = "is a classifier and does not compare photos (use kcars predict)"
 
 
 class Predictor:
-    """Answers questions about photos by a trained model.
+    """Predicts photos with a trained model.
 
-    card: what the model tells of itself (`kcars.runs.model_card`); network: pixels (n, s, s, 3) uint8 to logits (n, classes) or
+    card: the model card (`kcars.runs.model_card`); network: pixels (n, s, s, 3) uint8 to logits (n, classes) or
     embeddings (n, d).
     """
 
@@ -51,21 +51,21 @@ class Predictor:
         return self.card["task"]
 
     def predict(self, photos: Sequence, top: int = 5, risk: float | None = None) -> list[Prediction]:
-        """Names of what each photo shows; a photo is what `kcars.inference.photo_input.TAKEN` lists (a path, bytes, an open file, a Pillow
-        image, pixels), or a `Photo` of that with a box. A single one counts as a list of one.
+        """Predict the classes of photos, each a path, bytes, an open file, a Pillow image or pixels (see
+        `kcars.inference.photo_input.TAKEN`), or a `Photo` of these with a box. A single photo counts as a list of one.
 
-        risk: say "unknown" where answers as sure as this one erred more often than that on validation. Raises KcarsError for a bad photo, and where
-        the model was trained to compare.
+        risk: highest accepted error rate on validation; predictions with a lower confidence are "unknown". Raises KcarsError
+        for a bad photo, and if the model is a verifier.
         """
         return [_or_raise(answer) for answer in self.predict_each(photos, top, risk)]
 
     def predict_each(
         self, photos: Iterable, top: int = 5, risk: float | None = None
     ) -> Iterator[Prediction | tuple[Photo, KcarsError]]:
-        """As `predict`, one answer after the other, in order: photos may be endless. A bad one gives itself and its error."""
+        """Yield the predictions of `predict` in order, also of infinite sequences; for a bad photo, yield it with its error."""
         self.refuse_other_task("classify", NAMES_NOTHING)
         if top < 1:
-            raise KcarsError(f"top: {top} is no number of names; 1 is the least")
+            raise KcarsError(f"top: {top} is too few; give 1 or more")
         answers = Answers(self.card, risk)
         for photo, output in self.outputs_each(photos):
             if isinstance(output, KcarsError):
@@ -74,24 +74,24 @@ class Predictor:
                 yield answers.names(photo.name, output, top, photo.box)
 
     def compare(self, left, right, risk: float | None = None) -> Comparison:
-        """Whether two photos show the same; photos and risk as in `predict`."""
+        """Compare two photos; photos and risk as in `predict`."""
         self.refuse_other_task("verify", COMPARES_NOTHING)
-        photos = [as_photo(left), as_photo(right)]  # An open file can be read once.
+        photos = [as_photo(left), as_photo(right)]  # An open file can be read only once.
         vectors = self.embed(photos)
         return Answers(self.card, risk).comparison(photos[0].name, photos[1].name, *vectors)
 
     def embed(self, photos: Sequence) -> np.ndarray:
-        """Vectors (n, d) float32 whose Euclidean distances tell how alike photos are."""
+        """Return the embeddings (n, d) float32, whose Euclidean distances are small for similar photos."""
         vectors = [_or_raise(output) for _, output in self.embed_each(photos)]
         return np.stack(vectors) if vectors else np.zeros((0, self.card["embedding"]), np.float32)
 
     def embed_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
-        """As `embed`, one vector (d,) after the other, in order: photos may be endless. A bad one gives its error."""
-        self.refuse_other_task("verify", "has no embedding whose distances were trained: it names (kcars predict)")
+        """Yield the vectors (d,) of `embed` in order, also of infinite sequences; for a bad photo, yield its error."""
+        self.refuse_other_task("verify", "is a classifier and has no trained embedding (use kcars predict)")
         yield from self.outputs_each(photos)
 
     def outputs_each(self, photos: Iterable) -> Iterator[tuple[Photo, np.ndarray | KcarsError]]:
-        """Each photo and what the network gives of it, in order, or why it cannot be read. The cores read ahead."""
+        """Yield each photo with its output, or its error, in order. All cores read ahead."""
         readings = _read_ahead(map(photo_or_fault, photos_from(photos)), self.read)
         while part := list(islice(readings, BATCH)):
             good = [pixels for _, pixels in part if not isinstance(pixels, KcarsError)]
@@ -103,20 +103,22 @@ class Predictor:
                 yield photo, pixels if isinstance(pixels, KcarsError) else next(outputs)
 
     def outputs(self, pixels: np.ndarray) -> np.ndarray:
-        """What the network gives of photos as `read` has them, (n, s, s, 3) uint8: logits or embeddings (n, d)."""
+        """Return the logits or embeddings (n, d) of photos from `read`, (n, s, s, 3) uint8."""
         parts = [self._finite(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, _width(self.card)), np.float32)
 
     def _finite(self, pixels: np.ndarray) -> np.ndarray:
         outputs = self._network(pixels)
         if len(outputs) != len(pixels):
-            raise KcarsError(f"model {self.card['place']}: gives {len(outputs)} answers to {len(pixels)} photos")
+            raise KcarsError(f"model {self.card['place']}: returns {len(outputs)} outputs for {len(pixels)} photos")
         if not np.isfinite(outputs).all():
-            raise KcarsError(f"model {self.card['place']}: gives numbers that are not finite; its weights are damaged")
+            raise KcarsError(
+                f"model {self.card['place']}: returns numbers that are not finite; its weights are damaged"
+            )
         return outputs
 
     def read(self, photo: Photo) -> np.ndarray | KcarsError:
-        """What the network is given of a photo, (s, s, 3) uint8, or why it cannot be read."""
+        """Return the network's input for a photo, (s, s, 3) uint8, or the error."""
         given = self.card["input"]
         size_px, padding = given["size_px"], given["padding"]
         if photo.fault:
@@ -134,22 +136,22 @@ class Predictor:
             raise MemoryError(f"{photo.name}: {error}") from None
 
     def refuse_other_task(self, task: str, what: str) -> None:
-        """KcarsError that says `what` of a model that was not trained for the task."""
+        """Raise KcarsError with the message `what` if the model was trained for another task."""
         if self.task != task:
             raise KcarsError(f"{self.card['place']}: {what}")
 
 
 def load(place: str | Path) -> Predictor:
-    """A Predictor over a run folder, or over an export: its folder, its SavedModel or its ONNX file.
+    """Load a Predictor from a run folder, or from an export: its folder, its SavedModel or its ONNX file.
 
-    Raises KcarsError where there is none, it is unscored, or what would run it is not installed.
+    Raises KcarsError if there is none, it is unscored, or its runtime is not installed.
     """
     place = Path(place)
     if place.name == CARD:
         place = place.parent
     if place.is_dir() and (place / "run.json").is_file():
         return _of_run(place)
-    for folder in (place, *place.parents[:2]):  # The export's folder, or a model in it.
+    for folder in (place, *place.parents[:2]):  # The export's folder, or a model file in it.
         if (folder / CARD).is_file():
             return _of_export(folder, None if folder == place else place)
     found = "is neither a run folder nor an export" if place.exists() else "does not exist"
@@ -169,7 +171,7 @@ def _of_run(folder: Path) -> Predictor:
 
 
 def over_network(card: dict, network, pipeline: Pipeline) -> Predictor:
-    """A Predictor over a run's Keras model and what follows it."""
+    """Return a Predictor of a run's Keras model and its post-hoc pipeline."""
     from kcars.models.outputs import batch_outputs
 
     mirror, shift = card["input"]["mirror"], card["input"]["shift"]
@@ -177,13 +179,13 @@ def over_network(card: dict, network, pipeline: Pipeline) -> Predictor:
 
 
 def _of_export(folder: Path, model: Path | None) -> Predictor:
-    """model: the file or folder in the export that is to answer; without it ONNX Runtime does where it can, as the smaller."""
+    """Load a Predictor from an export. model: its file or folder; by default ONNX, if possible, as the smaller runtime."""
     card: dict[str, Any] = _read_card(folder) | {"place": str(folder)}
     runners = {ONNX: _onnx, SAVED_MODEL: _saved_model}
     if model is None:
         name = next((name for name in runners if (folder / name).exists()), None)
         if name is None:
-            raise KcarsError(f"model {folder}: holds neither {' nor '.join(runners)}; kcars export writes them")
+            raise KcarsError(f"model {folder}: has neither {' nor '.join(runners)}; kcars export writes them")
     else:
         name = model.relative_to(folder).as_posix()
         name = SAVED_MODEL if name == Path(SAVED_MODEL).parts[0] else name
@@ -193,17 +195,17 @@ def _of_export(folder: Path, model: Path | None) -> Predictor:
     size_px = card["input"]["size_px"]
     output = _fitting(card, network, folder / name, np.zeros((1, size_px, size_px, 3), np.uint8))
     if not np.isfinite(output).all():
-        raise KcarsError(f"{folder / name}: is damaged: it gives numbers that are not finite; {REMEDY}")
+        raise KcarsError(f"{folder / name}: is damaged: it returns numbers that are not finite; {REMEDY}")
     return Predictor(card, lambda pixels: _fitting(card, network, folder / name, pixels))
 
 
 def _width(card: dict) -> int:
-    """How many numbers the model gives of a photo."""
+    """Return the output dimension."""
     return {"logits": len(card["classes"]["names"]), "embedding": card["embedding"]}[task_texts(card["task"]).output]
 
 
 def _fitting(card: dict, network: Callable, file: Path, pixels: np.ndarray) -> np.ndarray:
-    """What a model gives of photos (n, s, s, 3); KcarsError where it fails, or does not answer as its card says."""
+    """Return a model's output for photos (n, s, s, 3); KcarsError if it fails, or the shape differs from its card."""
     wanted = _width(card)
     photos = "a photo" if len(pixels) == 1 else f"{len(pixels)} photos"
     try:
@@ -212,10 +214,10 @@ def _fitting(card: dict, network: Callable, file: Path, pixels: np.ndarray) -> n
         found = f"{output.dtype} of shape {output.shape} for {photos}"
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  Each runtime has errors of its own.
+    except Exception as error:  # noqa: BLE001  Each runtime has its own errors.
         fits, found = False, f"an error for {photos} ({(str(error).splitlines() or [type(error).__name__])[0][:120]})"
     if not fits:
-        raise KcarsError(f"{file}: does not fit its {CARD}: gives {found}, not {wanted} numbers a photo; {REMEDY}")
+        raise KcarsError(f"{file}: does not fit its {CARD}: returns {found}, not {wanted} numbers per photo; {REMEDY}")
     return output
 
 
@@ -223,7 +225,7 @@ def _read_card(folder: Path) -> dict:
     path = folder / CARD
     card = read_json(path, folder)
     if not isinstance(card, dict):
-        raise KcarsError(f"{path}: holds no JSON object; {REMEDY}")
+        raise KcarsError(f"{path}: is not a JSON object; {REMEDY}")
     if card.get("format") != cards.FORMAT:
         raise KcarsError(f"{path}: written in format {card.get('format')!r}; this kcars reads {cards.FORMAT}")
     refuse_changed(card, path, REMEDY)
@@ -232,13 +234,13 @@ def _read_card(folder: Path) -> dict:
 
 
 def _refuse_other_digest(card: dict, kind: str, file: Path, found: Callable[[], str]) -> None:
-    """KcarsError where a model is not the one that its card was written with; cards of the first exports tell no digest."""
+    """Raise KcarsError if a model's digest differs from that in its card; cards of the first exports have no digest."""
     if card.get("files") is None:
         return
     if kind not in card["files"]:
-        raise KcarsError(f"{file}: is not named by its {CARD}; {REMEDY}")
+        raise KcarsError(f"{file}: is not listed in its {CARD}; {REMEDY}")
     if found() != card["files"][kind]["sha256"]:
-        raise KcarsError(f"{file}: is damaged, or another than its {CARD} was written with (SHA-256); {REMEDY}")
+        raise KcarsError(f"{file}: is damaged, or not the file that its {CARD} describes (SHA-256); {REMEDY}")
 
 
 def _onnx(card: dict, file: Path, output: str) -> Callable:
@@ -261,11 +263,13 @@ def _saved_model(card: dict, folder: Path, output: str) -> Callable:
 
 
 def _read_ahead(photos: Iterator[Photo], read: Callable) -> Iterator[tuple]:
-    """(photo, read(photo)) in order; all cores read up to two batches ahead, so that memory stays flat."""
+    """Yield (photo, read(photo)) in order; all cores read up to two batches ahead, so that memory stays constant."""
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:
         coming: deque = deque()
         for photo in photos:
-            coming.append((replace(photo, source=b""), pool.submit(read, photo)))  # Frames and files wait small.
+            coming.append(
+                (replace(photo, source=b""), pool.submit(read, photo))
+            )  # Frees the memory of frames and files.
             if len(coming) > 2 * BATCH:
                 first, reading = coming.popleft()
                 yield first, reading.result()

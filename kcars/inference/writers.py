@@ -1,4 +1,4 @@
-"""Answers as lines: for people, as JSON, as CSV."""
+"""Formats predictions as text, JSON or CSV."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,13 +11,13 @@ CSV_HEAD = ("photo", "left", "top", "right", "bottom", "answer", "rank", "name",
 
 
 def writer(kind: str | None) -> Callable[[Prediction], Iterator[str]]:
-    """A function from a prediction to its lines: `kind` json, csv (its head first), or None for people."""
+    """Return a function from a prediction to its lines: `kind` json, csv (with a header first), or None for text."""
     if kind == "json":
         return _json
     if kind == "csv":
         head = iter([csv_row(CSV_HEAD)])
         return lambda prediction: (line for part in (head, _rows(prediction)) for line in part)
-    return _told
+    return _text
 
 
 def _json(prediction: Prediction) -> Iterator[str]:
@@ -44,9 +44,9 @@ def _rows(prediction: Prediction) -> Iterator[str]:
         )
 
 
-def _told(prediction: Prediction) -> Iterator[str]:
+def _text(prediction: Prediction) -> Iterator[str]:
     where = "" if prediction.box is None else f" [{', '.join(f'{edge:g}' for edge in prediction.box)}]"
-    sure = "" if prediction.known else "  (unknown: not sure enough)"
+    sure = "" if prediction.known else "  (unknown: confidence too low)"
     yield f"{prediction.photo}{where}{sure}"
     for name, probability in prediction.names:
         yield f"  {percent(probability, 1):>6}  {name}"
@@ -55,7 +55,7 @@ def _told(prediction: Prediction) -> Iterator[str]:
 
 
 def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
-    """What a comparison found, in one line."""
+    """Format a comparison as one line."""
     threshold = PairDecision.of(card["decision"]).threshold
     if as_json:
         facts = {name: getattr(found, name) for name in ("left", "right", "answer", "same", "distance", "probability")}
@@ -63,9 +63,9 @@ def comparison_line(found: Comparison, card: dict, as_json: bool) -> str:
     answer = {
         "same": f"same {card['target']}",
         "different": f"different {card['target']}s",
-        "unknown": "unknown: not sure enough",
+        "unknown": "unknown: confidence too low",
     }
     return (
-        f"{answer[found.answer]}; probability of being the same {percent(found.probability)}, distance {found.distance:.3f}, "
+        f"{answer[found.answer]}; probability of the same {card['target']} {percent(found.probability)}, distance {found.distance:.3f}, "
         f"threshold {threshold:.3f}"
     )

@@ -1,1 +1,1 @@
-"""What a run gave, to look at: pages, figures and tables from run files alone, without TensorFlow."""
+"""HTML reports from run files, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""Charts of a run as plain data, which report.js draws: axes, and series of points with their names."""
+"""Charts of a run as data for report.js: axes, and series of named points."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ LOOKS = {
     "easy": 0,
     "medium": 1,
     "hard": 2,
-    "by chance": 4,
-    "as it should be": 4,
-}  # What bears one name looks alike in every chart.
+    "chance": 4,
+    "perfect calibration": 4,
+}  # Series with the same name look the same in every chart.
 LEADING = {"loss": "training", "val_loss": "validation"}
 
 
 def line(x, y, label: str, names: list[str] | None = None) -> dict:
-    """A series: points (n, 2) by rising x, as Chart.js takes them for given, rounded to what a screen can show.
+    """Return a series of points (n, 2) sorted by x, as Chart.js requires, rounded to screen precision.
 
-    What is not finite is left out. names: of the points.
+    Points that are not finite are left out. names: of the points.
     """
     points = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     order = np.argsort(points[:, 0], kind="stable")
@@ -35,13 +35,13 @@ def line(x, y, label: str, names: list[str] | None = None) -> dict:
 
 
 def chart(kind: str, title: str, x: str, y: str, series: list[dict], **more) -> dict | None:
-    """kind: line, scatter or bars; more: x_log, y_log, y_max; None where no series has a point."""
+    """Return a chart; None if no series has a point. kind: line, scatter or bars; more: x_log, y_log, y_max."""
     series = [one for one in series if one["points"]]
     return {"kind": kind, "title": title, "x": x, "y": y, "series": series, **more} if series else None
 
 
 def learning(run: Reported) -> list[dict]:
-    """Loss, main scores and learning rate by epoch."""
+    """Return charts of loss, main scores and learning rate by epoch."""
     history = run.history
     epoch = history["epoch"]
     scores = [name for name in history if name.startswith("val_") and name.endswith(("roc_auc", "balanced_accuracy"))]
@@ -58,7 +58,7 @@ def learning(run: Reported) -> list[dict]:
 
 
 def accuracies(run: Reported) -> dict | None:
-    """Accuracy against balanced accuracy, by epoch: what classes of unequal size hide."""
+    """Return accuracy and balanced accuracy by epoch; they differ for classes of unequal size."""
     names = {
         "accuracy": "accuracy, training",
         "balanced_accuracy": "balanced, training",
@@ -68,11 +68,11 @@ def accuracies(run: Reported) -> dict | None:
     history = run.history
     series = [line(history["epoch"], history[key], label) for key, label in names.items() if key in history]
     title = "Accuracy and balanced accuracy"
-    return chart("line", title, "epoch", "share right", series) if "val_accuracy" in history else None
+    return chart("line", title, "epoch", "share correct", series) if "val_accuracy" in history else None
 
 
 def class_sizes(run: Reported) -> dict | None:
-    """Photos of each class, the largest first: those learned from, and for classification those tested on."""
+    """Return the number of training photos per class, largest first, and for classification of test photos."""
     counted: dict[str, int] = {}
     column = run.learned.get(run.strategy.learned) or []
     for name, use in zip(column, run.learned.get("use", []), strict=True):
@@ -85,25 +85,25 @@ def class_sizes(run: Reported) -> dict | None:
         place = np.argsort(-sizes, kind="stable")
         names = [run.classes["name"][number] for number in place]
         series.append(line(np.arange(1, len(sizes) + 1), sizes[place], "test photos", names))
-    title, sizes = "Photos of each class, the largest first", [point[1] for one in series for point in one["points"]]
+    title, sizes = "Photos per class, largest first", [point[1] for one in series for point in one["points"]]
     what = "photos" if run.classes else "training photos"
-    return chart("line", title, "class, by rank", what, series, y_log=spread(sizes))
+    return chart("line", title, "class rank", what, series, y_log=spread(sizes))
 
 
 def spread(sizes: list[float]) -> bool:
-    """Whether sizes differ so much that only a logarithmic axis shows the small ones."""
+    """Return whether sizes differ so much that the axis should be logarithmic."""
     return bool(sizes) and max(sizes) > 10 * max(1, min(sizes))
 
 
 def recall_by_size(run: Reported) -> dict | None:
-    """Recall of each class against the number of photos it was learned from."""
+    """Return the recall of each class against its number of training photos."""
     if not run.classes:
         return None
     x, y = numbers(run.classes["training_photos"]), numbers(run.classes["recall"])
-    series = [line(x, y, "a class", run.classes["name"])]
+    series = [line(x, y, "class", run.classes["name"])]
     return chart(
         "scatter",
-        "Recall of each class against its size",
+        "Recall against class size",
         "training photos",
         "recall",
         series,
@@ -113,7 +113,7 @@ def recall_by_size(run: Reported) -> dict | None:
 
 
 def roc(run: Reported) -> dict | None:
-    """ROC of each difficulty's test pairs."""
+    """Return the ROC curve of each difficulty's test pairs."""
     series = []
     for name, (same, distance) in pairs_by_difficulty(run).items():
         if len(np.unique(same)) == 2:
@@ -121,12 +121,12 @@ def roc(run: Reported) -> dict | None:
             grid = np.linspace(0, 1, CURVE_POINTS + 1)
             series.append(line(grid, np.interp(grid, false, true), name))
     title = "ROC of the test pairs"
-    series += [line([0, 1], [0, 1], "by chance")] if series else []
-    return chart("line", title, "different pairs taken for same", "same pairs recognised", series, x_max=1, y_max=1)
+    series += [line([0, 1], [0, 1], "chance")] if series else []
+    return chart("line", title, "false positive rate", "true positive rate", series, x_max=1, y_max=1)
 
 
 def distances(run: Reported) -> list[dict]:
-    """Histograms of the distances of same and different test pairs, one a difficulty, with the threshold."""
+    """Return histograms of distances of same and different test pairs for each difficulty, with the threshold."""
     found = []
     threshold = PairDecision.of(run.scores["decision"]).threshold
     for name, (same, distance) in pairs_by_difficulty(run).items():
@@ -143,26 +143,24 @@ def distances(run: Reported) -> list[dict]:
 
 
 def reliability(run: Reported) -> dict | None:
-    """Share of right answers against their probability, in bins of equally many answers; on the line probabilities hold."""
+    """Return the reliability diagram: share of correct predictions against their probability, in equally filled bins."""
     series = _by_split(run.table("reliability.csv"), "confidence", "right")
-    what = "probability of the answer"
-    series += [line([0, 1], [0, 1], "as it should be")] if series else []
-    return chart("line", "How far probabilities hold", what, "share right", series, x_max=1, y_max=1)
+    what = "predicted probability"
+    series += [line([0, 1], [0, 1], "perfect calibration")] if series else []
+    return chart("line", "Reliability of probabilities", what, "share correct", series, x_max=1, y_max=1)
 
 
 def coverage(run: Reported) -> dict | None:
-    """How often answers err, by the share of photos or pairs that are answered when the least sure are called unknown."""
+    """Return the risk-coverage curve: error rate against the share of predictions not called unknown."""
     series = _by_split(run.table("coverage.csv"), "coverage", "risk")
     curve = run.scores["decision"].get("answered")
     if series and curve and curve["least"]:
-        series.append(line(curve["coverage"], curve["risk"], "validation, one error more"))
-    return chart(
-        "line", "Errors, where the least sure are called unknown", "share answered", "share wrong", series, x_max=1
-    )
+        series.append(line(curve["coverage"], curve["risk"], "validation, one more error"))
+    return chart("line", "Risk and coverage", "share predicted (the others are unknown)", "error rate", series, x_max=1)
 
 
 def _by_split(table: dict[str, list[str]], x: str, y: str) -> list[dict]:
-    """A series a split of a table with a column `split`."""
+    """Return one series per split, from a table with a column `split`."""
     splits = np.array(table.get("split") or [], object)
     named = {name: name.replace("_", ", ") for name in dict.fromkeys(splits.tolist())}
     return [
@@ -171,7 +169,7 @@ def _by_split(table: dict[str, list[str]], x: str, y: str) -> list[dict]:
 
 
 def pairs_by_difficulty(run: Reported) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """same (n,) int and distance (n,) of each difficulty's test pairs, the main one first."""
+    """Return same (n,) int and distance (n,) of each difficulty's test pairs, the main one first."""
     if not run.pairs:
         return {}
     difficulty = np.array(run.pairs["difficulty"])

@@ -1,4 +1,4 @@
-"""Several runs side by side: which differ by more than chance, on the same test photos or pairs."""
+"""Compares runs on the same test photos or pairs, with intervals of the differences."""
 
 import numpy as np
 
@@ -10,25 +10,25 @@ RESAMPLES = 1000
 
 
 def differences(runs: list[Reported]) -> list[dict]:
-    """Each later run less the first: run, score, difference, low, high; or why the two cannot be compared."""
+    """Return for each later run its difference from the first: run, score, difference, low, high; or a reason for none."""
     first, *others = runs
     return [{"run": other.name, "first": first.name, **difference([first], [other])} for other in others]
 
 
 def difference(first: list[Reported], other: list[Reported]) -> dict:
-    """The other runs' mean score less the first ones': score, difference, low, high; or the reason why there is none.
+    """Return the other runs' mean score minus that of the first ones: score, difference, low, high; or a reason for none.
 
-    Runs of one list are alike but for their seed.
+    Runs of one list differ only in their seed.
     """
     one = first[0]
     for what in ("task", "target", "data_fingerprint", "protocol", "difficulty"):
         for run in (*first, *other):
             if one.scores[what] != run.scores[what]:
                 name = what.replace("_", " ")
-                return {"reason": f"another {name} ({one.scores[what]} and {run.scores[what]})"}
+                return {"reason": f"different {name} ({one.scores[what]} and {run.scores[what]})"}
     found = _COMPARED[one.strategy.task](first, other)
     if found is None:
-        return {"reason": "not the same test photos"}
+        return {"reason": "different test photos"}
     split = one.scores["difficulty"] or "test"
     value, low, high = found
     monitor = columns(one.strategy.task)[0]
@@ -36,7 +36,7 @@ def difference(first: list[Reported], other: list[Reported]) -> dict:
 
 
 def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
-    """Difference of balanced accuracy, photos resampled within their class."""
+    """Return the difference of balanced accuracy; photos are resampled within classes."""
     photos = first[0].photos
     if any(run.photos[name] != photos[name] for run in (*first, *other) for name in ("path", "label")):
         return None
@@ -48,7 +48,7 @@ def _by_photo(first: list[Reported], other: list[Reported]) -> tuple[float, floa
 
 
 def _by_pair(first: list[Reported], other: list[Reported]) -> tuple[float, float, float] | None:
-    """Difference of ROC-AUC of the monitored difficulty, models (makes for hard pairs) resampled."""
+    """Return the difference of ROC-AUC at the monitored difficulty; models (makes for hard pairs) are resampled."""
     one, monitor = first[0], first[0].scores["difficulty"]
     pairs = [[_monitored_pairs(run, monitor) for run in runs] for runs in (other, first)]
     ours = pairs[1][0]

@@ -1,4 +1,4 @@
-"""One HTML page of one run or several: offline, nothing loaded from elsewhere, to be read by people who were not there."""
+"""Writes a self-contained HTML report of one or several runs."""
 
 import base64
 import json
@@ -35,22 +35,22 @@ TOLD_OF = {
     "machine": ("system", "processor", "cores"),
 }
 KINDS = {
-    "same, far": "Same {target}, yet far apart: the matches it misses",
-    "different, near": "Different {target}s, yet near: what it mistakes for a match",
-    "same, near": "Same {target} and nearest: its surest matches",
-    "different, far": "Different {target}s and farthest: its surest refusals",
+    "same, far": "Same {target} with the largest distances (missed matches)",
+    "different, near": "Different {target}s with the smallest distances (false matches)",
+    "same, near": "Same {target} with the smallest distances",
+    "different, far": "Different {target}s with the largest distances",
 }
 
 
 def write_page(folders: Sequence[Path], out: Path) -> None:
-    """Write the page of the runs in `folders`; KcarsError where one is no scored run."""
+    """Write the report of the runs in `folders`; KcarsError if one is not a scored run."""
     runs = [Reported(folder) for folder in folders]
     if len({real_path(run.folder) for run in runs}) < len(runs):
-        raise KcarsError("report: a run is named twice")
+        raise KcarsError("report: a run is given twice")
     for run in runs:
         _refuse_lacking(run)
     tasks = [run.strategy.task for run in runs]
-    runs.sort(key=lambda run: tasks.count(run.strategy.task) == 1)  # What can be compared stands first.
+    runs.sort(key=lambda run: tasks.count(run.strategy.task) == 1)  # Comparable runs come first.
     environment = Environment(
         loader=PackageLoader("kcars.report"),
         autoescape=True,
@@ -76,20 +76,20 @@ def write_page(folders: Sequence[Path], out: Path) -> None:
 
 
 def _refuse_lacking(run: Reported) -> None:
-    """KcarsError where run.json lacks what the page tells."""
+    """Raise KcarsError if run.json lacks facts that the page needs."""
     for part, keys in TOLD_OF.items():
         if missing := next((key for key in keys if key not in run.facts[part]), None):
             raise KcarsError(f"{run.folder / 'run.json'}: {part}.{missing} is missing or damaged; {BACK}")
 
 
 def names(runs: Sequence[Reported]) -> list[str]:
-    """Folder names, with the folder above where two are alike."""
+    """Return the folder names, with the parent folder if two are equal."""
     plain = [run.name for run in runs]
     return plain if len(set(plain)) == len(plain) else [str(run.folder) for run in runs]
 
 
 def section(run: Reported, name: str, runs: int) -> dict:
-    """What the template shows of a run. The more runs on the page, the fewer pictures of each."""
+    """Return the template's data for a run. Pages with more runs show fewer pictures of each."""
     strategy, scores = run.strategy, run.scores
     task = strategy.task
     return {
@@ -126,11 +126,11 @@ def all_charts(run: Reported) -> list[dict | None]:
 
 
 def overlay(runs: Sequence[Reported], labels: list[str]) -> list[dict]:
-    """Loss and monitored validation score of all runs in one chart each."""
+    """Return a chart of the loss and one of the monitored validation score, each with all runs."""
     if len(runs) < 2:
         return []
     found = []
-    for title, column in (("Training loss", lambda _: "loss"), ("Leading validation score", leading_column)):
+    for title, column in (("Training loss", lambda _: "loss"), ("Monitored validation score", leading_column)):
         pairs = [(run, label, column(run)) for run, label in zip(runs, labels, strict=True) if alike(run, runs[0])]
         series = [
             charts.line(r.history["epoch"], r.history[name], label) for r, label, name in pairs if name in r.history
@@ -149,43 +149,43 @@ def leading_column(run: Reported) -> str:
 
 
 def score_rows(run: Reported) -> list[dict]:
-    """A row a split, and below it one a trivial rival: name, entries of scores.json in the order of the columns."""
+    """Return a row per split, followed by its trivial baselines: name, entries of scores.json in column order."""
     scores, names = run.scores["scores"], columns(run.strategy.task)
     rows = []
     for split in splits(scores, run.strategy.task, run.scores["difficulty"]):
         rows.append(
-            {"name": split, "rival": False, "cells": [scores.get(f"{split}/{name}", NOT_SCORED) for name in names]}
+            {"name": split, "baseline": False, "cells": [scores.get(f"{split}/{name}", NOT_SCORED) for name in names]}
         )
-        for rival, values in run.scores["baselines"].items():
+        for baseline, values in run.scores["baselines"].items():
             cells = [{"value": values.get(f"{split}/{name}", ""), "low": None} for name in names]
-            rows.append({"name": rival, "rival": True, "cells": cells})
+            rows.append({"name": baseline, "baseline": True, "cells": cells})
     return rows
 
 
 def retrieval_rows(run: Reported) -> list[dict]:
-    """How test photos find others of their class, ours first, then each trivial rival; as `score_rows`."""
+    """Return the rows of retrieval scores, the run first, then the trivial baselines; see `score_rows`."""
     scores, keys = run.scores["scores"], retrieval_keys(run.scores["scores"])
     if not keys:
         return []
-    rivals = [
-        {"name": name, "rival": True, "cells": [{"value": values.get(key, ""), "low": None} for key in keys]}
+    baselines = [
+        {"name": name, "baseline": True, "cells": [{"value": values.get(key, ""), "low": None} for key in keys]}
         for name, values in run.scores["baselines"].items()
     ]
-    return [{"name": "retrieval", "rival": False, "cells": [scores[key] for key in keys]}, *rivals]
+    return [{"name": "retrieval", "baseline": False, "cells": [scores[key] for key in keys]}, *baselines]
 
 
 def shown_scores(run: Reported) -> list[str]:
-    """Names of the scores that the page tells of a run."""
+    """Return the names of the scores that the page shows for a run."""
     return [*columns(run.strategy.task), *(key.partition("/")[2] for key in retrieval_keys(run.scores["scores"]))]
 
 
 def trust(run: Reported) -> str:
-    """How far probabilities hold, in words; "" where the run does not tell."""
+    """Return a text about the calibration of probabilities; "" if the run has none."""
     scores, decision = run.scores["scores"], run.scores["decision"]
     said = {key: f"{number(entry['value'])} {interval(entry)}".strip() for key, entry in scores.items()}
     if "temperature" in decision and "test/nll" in scores:
         return (
-            f"Probabilities are of logits divided by {decision['temperature']:.3f}, fitted on validation photos. On the test that "
+            f"Logits are divided by the temperature {decision['temperature']:.3f}, fitted on validation photos. On the test split this "
             f"changes the negative log likelihood by {said['test/nll_change']} to {said['test/nll']}, and the calibration error by "
             f"{said['test/calibration_error_change']} to {said['test/calibration_error']}."
         )
@@ -193,13 +193,13 @@ def trust(run: Reported) -> str:
     if not errors:
         return ""
     return (
-        "A pair's probability to be the same is a sigmoid of its distance, fitted on the validation pairs that chose the threshold. "
+        "The probability that a pair is the same is a sigmoid of its distance, fitted on the same validation pairs as the threshold. "
         f"Its calibration error on the test pairs: {', '.join(errors)}."
     )
 
 
 def measured(run: Reported) -> str:
-    """What distances are of, or how a head was adjusted, where scores are not of what was learned as it is."""
+    """Return a text about the distance transform or the adjusted head; "" if the run has neither."""
     if adjusted := run.scores.get("adjusted"):
         return f"Changed after training: {adjusted_head.told(adjusted, run.scores['protocol'])}."
     kind = run.scores.get("metric")
@@ -221,7 +221,7 @@ def photo_card(run: Reported, place: int) -> dict:
 
 
 def pair_galleries(run: Reported, most: int) -> list[dict]:
-    """For each difficulty, the main one first, its four lists of pairs."""
+    """Return the four lists of pairs for each difficulty, the main one first."""
     found, labelled = [], labelled_by(run.scores)
     for difficulty in charts.pairs_by_difficulty(run):
         lists = extreme_pairs(run.pairs, difficulty, most)
@@ -251,7 +251,7 @@ def tested_names(run: Reported) -> dict[str, str]:
 
 
 def picture(run: Reported, path: str) -> str:
-    """The thumbnail as a data URL, "" where the run keeps none."""
+    """Return the thumbnail as a data URL, "" if the run has none."""
     files, name = run.run.files, f"thumbnails/{thumbnail_name(path)}"
     if not files.has(name):
         return ""
@@ -259,7 +259,7 @@ def picture(run: Reported, path: str) -> str:
 
 
 def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
-    """Where it looked in a photo, of a pair in one beside another: a data URL, and in words; None where the run keeps no map."""
+    """Return the heat map of a photo, alone or in a pair, as a data URL and in words; None if the run has none."""
     heat = run.maps.get((path, beside))
     if heat is None or not (words := strongest(heat)):
         return None
@@ -267,7 +267,7 @@ def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
 
 
 def map_size(run: Reported) -> str:
-    """Rows and columns of its maps, "" where it keeps none."""
+    """Return the rows and columns of the maps, "" if there are none."""
     first = next(iter(run.maps.values()), None)
     return "" if first is None else f"{first.shape[0]} x {first.shape[1]}"
 
@@ -278,23 +278,23 @@ def class_rows(run: Reported) -> list[dict]:
 
 
 def interval(entry: dict) -> str:
-    """A score's 95 % interval, "" where it has none."""
+    """Format a score's 95 % interval, "" if it has none."""
     return "" if entry["low"] is None else f"[{entry['low']:.3f}, {entry['high']:.3f}]"
 
 
 def script(name: str) -> str:
-    """A script of ours or the charting library, without its note of where its source map would lie."""
+    """Return a script without its source map comment."""
     lines = (ASSETS / name).read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith("//# sourceMappingURL"))
 
 
 def shown(value: object) -> object:
-    """What stands in the page for a value: of a text its lines, each `printable`."""
+    """Return a value for display: each line of a text made `printable`."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return "\n".join(map(printable, value.split("\n")))
 
 
 def as_json(value) -> Markup:
-    """For a script element: no text in it can end the element."""
+    """Return JSON for a script element, escaped so that no text can end the element."""
     return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))

@@ -1,4 +1,4 @@
-"""A scored run as the report reads it: its files, column by column."""
+"""Reads the files of a scored run for reports."""
 
 import hashlib
 from functools import cached_property
@@ -18,14 +18,14 @@ class Reported:
     """A run folder's content. Tables are dicts of columns as text; `numbers` makes one a float array."""
 
     def __init__(self, folder: Path):
-        """KcarsError where the folder is no run or has no scores, or those of an earlier kcars."""
+        """Raise KcarsError if the folder is not a run, or has no scores or those of an earlier kcars."""
         self.run = Run.open(folder)
         self.folder, self.name = self.run.folder, self.run.folder.name
         self.facts, self.scores = self.run.facts(), self.run.scores()
         if missing := lacking(self.scores):
             raise KcarsError(
-                f"{self.folder / 'scores.json'}: has no {missing}, an earlier kcars wrote it; kcars evaluate {folder} "
-                "writes it anew"
+                f"{self.folder / 'scores.json'}: has no {missing}, because an earlier kcars wrote it; kcars evaluate {folder} "
+                "writes it again"
             )
 
     @cached_property
@@ -34,22 +34,22 @@ class Reported:
 
     @cached_property
     def history(self) -> dict[str, np.ndarray]:
-        """Columns of history.csv, a value an epoch."""
+        """Columns of history.csv, one value per epoch."""
         rows = self.run.history()
         if not rows:
             raise KcarsError(f"{self.folder / 'history.csv'}: has no epoch; {self.run.files.remedy('history.csv')}")
         return {name: np.array([row.get(name, np.nan) for row in rows]) for name in rows[0]}
 
     def table(self, name: str) -> dict[str, list[str]]:
-        """Columns of a CSV file of the run; empty where it has none. KcarsError for one that is not of these scores."""
+        """Return the columns of a CSV file of the run; empty if it has none. KcarsError if it does not belong to the scores."""
         files = self.run.files
         if not files.has(name):
             return {}
         text, recorded = files.read_text(name), self.scores.get("tables", {})
         found = hashlib.sha256(text.encode()).hexdigest()
         if recorded.get(name, found) != found:
-            told = "has changed since the run was scored, or a new scoring was stopped"
-            raise KcarsError(f"{self.folder / name}: {told}; {files.remedy(name)}")
+            problem = "has changed since the run was scored, or a new scoring was stopped"
+            raise KcarsError(f"{self.folder / name}: {problem}; {files.remedy(name)}")
         return columns_in(text, self.folder / name, files.remedy(name))
 
     @cached_property
@@ -69,12 +69,12 @@ class Reported:
 
     @cached_property
     def learned(self) -> dict[str, list[str]]:
-        """path, key, model, use of every photo that the run learned from or chose on."""
+        """path, key, model, use of every training and validation photo."""
         return self.table("learned_photos.csv")
 
     @cached_property
     def tested(self) -> dict[str, tuple[str, str]]:
-        """Make and model of every test photo; KcarsError where a pair has a photo that is none of them."""
+        """Make and model of every test photo; KcarsError if a pair has another photo."""
         name = "tested_photos.csv"
         table = self.table(name)
         found = dict(
@@ -87,10 +87,10 @@ class Reported:
 
     @cached_property
     def maps(self) -> dict[tuple[str, str], np.ndarray]:
-        """Where it looked (h, w) in photos that are shown, by photo and the one beside it, "" where it stands alone."""
+        """Heat maps (h, w) of shown photos, by photo and other photo of the pair, "" for a single photo."""
         return read_maps(self.table(MAPS), self.folder / MAPS)
 
 
 def numbers(column: list[str]) -> np.ndarray:
-    """A text column as float64; nan where a cell is empty."""
+    """Convert a text column to float64; empty cells are nan."""
     return np.array([float(cell) if cell else np.nan for cell in column])

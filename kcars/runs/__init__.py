@@ -1,1 +1,1 @@
-"""Run folders: what they hold, how a run is resumed, and how its network is built again."""
+"""Run folders: their files, resuming a run, and rebuilding its network."""

@@ -1,4 +1,4 @@
-"""A run's network with the weights of its best epoch, rebuilt from the run folder alone."""
+"""Rebuilds a run's network with the weights of its checkpoint, from the run folder alone."""
 
 import warnings
 from pathlib import Path
@@ -13,11 +13,11 @@ from kcars.tasks import task_module
 from kcars.untrusted.run_folder import RunFolder
 from kcars.untrusted.weight_files import array_bytes
 
-MARGIN = 2**20  # Bytes that a file may hold beside its weights, such as a seed.
+MARGIN = 2**20  # Bytes that a file may have in addition to its weights, such as a seed.
 
 
 def scored_network(run: Run):
-    """The Keras model whose outputs are scored; KcarsError where its weights are missing or damaged."""
+    """Load the Keras model whose outputs are scored; KcarsError if its weights are missing or damaged."""
     strategy = run.strategy()
     network = task_module(strategy.task).scored(strategy, run.classes())
     load_best(network, run.best_weights)
@@ -25,9 +25,9 @@ def scored_network(run: Run):
 
 
 def answering_network(run: Run):
-    """The network that answers for a scored run: `scored_network` with the head that its scores are by.
+    """Load the network for predictions of a scored run: `scored_network` with the head used for scoring.
 
-    Raises KcarsError also where the run is unscored, or that head is missing or damaged.
+    Also raises KcarsError if the run is unscored, or the head is missing or damaged.
     """
     head = pipeline_of(run).head
     network, target = scored_network(run), run.strategy().target
@@ -40,28 +40,28 @@ def answering_network(run: Run):
 
 
 def load_best(network, path: Path) -> None:
-    """Bring a network to a run's best weights; KcarsError says how they are had again."""
+    """Load a run's checkpoint into a network; KcarsError, with the remedy, if that is impossible."""
     files = RunFolder(path.parent)
     if not files.has(path.name):
         raise KcarsError(
-            f"{path}: there are no weights: the run ended before its first epoch did, or they were deleted; "
+            f"{path}: there are no weights: the run stopped before the end of its first epoch, or they were deleted; "
             f"kcars train --resume {path.parent} writes them"
         )
-    files.sha256(path.name)  # Compares.
-    again = f"kcars train --resume {path.parent} writes it anew"
+    files.sha256(path.name)  # Raises if the digest differs.
+    again = f"kcars train --resume {path.parent} writes it again"
     try:
         _refuse_more_than(sum(array.nbytes for array in network.get_weights()), path)
-        with warnings.catch_warnings(action="ignore"):  # Keras warns of each layer, then raises.
+        with warnings.catch_warnings(action="ignore"):  # Keras warns about each layer, then raises.
             network.load_weights(path)
     except (ValueError, OSError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        told = str(error).splitlines()[0].partition(" (")[0]
-        raise KcarsError(f"{path}: damaged ({told}); {again}") from None
+        reason = str(error).splitlines()[0].partition(" (")[0]
+        raise KcarsError(f"{path}: damaged ({reason}); {again}") from None
     for weight, array in zip(network.weights, network.get_weights(), strict=True):
         if not np.isfinite(array).all():
-            raise KcarsError(f"{path}: {weight.path} holds numbers that are not finite; {again}")
+            raise KcarsError(f"{path}: {weight.path} has numbers that are not finite; {again}")
 
 
 def _refuse_more_than(size: int, path: Path) -> None:
-    """ValueError where a file of weights holds more bytes than its network has, or data that lie elsewhere."""
+    """Raise ValueError if a weights file has more bytes than its network, or refers to data in other files."""
     if (found := array_bytes(path)) > size + MARGIN:
-        raise ValueError(f"holds {found:,} bytes of weights, its network has {size:,}")
+        raise ValueError(f"has {found:,} bytes of weights, its network {size:,}")

@@ -1,4 +1,4 @@
-"""Which files in a run folder are kcars' own: they alone are ever deleted."""
+"""Names of the files that kcars writes into a run folder, the only ones that it deletes."""
 
 import os
 import re
@@ -11,7 +11,7 @@ STATES = ("state.npz", "state.previous.npz", "state.unusable.npz")
 THUMBNAIL = r"[0-9a-f]{16}\.jpg"
 EVENTS = r"events\.out\.tfevents\.\d+\..+"
 _TABLES = "photos|classes|pairs|tested_photos|reliability|coverage|maps"
-_AT_ONCE = rf"({_TABLES})\.csv|scores\.json"  # Of a scoring, in the run folder and below on-...
+_AT_ONCE = rf"({_TABLES})\.csv|scores\.json"  # Files of a scoring, in the run folder and in on-...
 _RUN = (
     rf"{_AT_ONCE}|run\.json|settings\.yaml|classes\.json|history\.csv|class_recall\.csv|roc\.csv|learned_photos\.csv"
     r"|photo_checksums\.npy|learning_rate\.png|best\.weights\.h5|(metric|head)(\.other)?\.npz|report\.html"
@@ -29,19 +29,19 @@ OWN = (
     _RUN,
     {**_PART, r"on-[0-9a-f]{16}": (_AT_ONCE, _THUMBNAILS), r"fold-\d+": (_RUN, _PART), "export": _EXPORT},
 )
-"""Of a run folder: a pattern of its files, and by patterns of their names its folders, each the same way."""
+"""Contents of a run folder: a pattern of its file names, and its subfolders by patterns of their names, recursively."""
 
-# As `written_whole` and the savers of weights and states name a file before it is whole.
+# Names that `written_whole` and the savers of weights and states use for incomplete files.
 HALF_WRITTEN = r"\.best\.weights\.h5|\.state\.previous\.npz|\.(?P<whole>.+)\.\w{8}"
-LEFT_ALONE = {".DS_Store", "Thumbs.db", "desktop.ini"}  # A file browser's, wherever it looks.
+LEFT_ALONE = {".DS_Store", "Thumbs.db", "desktop.ini"}  # Written by file browsers.
 
 Contents = tuple[str, dict]
 
 
 def own_files(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """(kcars' own files, their halves, what kcars did not write) in a run folder; own files' folders are not listed.
+    """Return (kcars' files, incomplete files, files that kcars did not write) in a run folder, without kcars' folders.
 
-    Links, pipes and devices are none of kcars', whatever their names.
+    Links, pipes and devices are never kcars' files.
     """
     own: list[Path] = []
     halves: list[Path] = []
@@ -72,16 +72,16 @@ def _is_half(name: str, pattern: str) -> bool:
 
 
 def refuse_odd(folder: Path) -> None:
-    """KcarsError where a link, a pipe or a device lies at the place of a file or folder that kcars writes."""
+    """Raise KcarsError if a link, a pipe or a device has the name of a file or folder that kcars writes."""
     for path in own_files(folder)[2]:
-        kind = "a link" if path.is_symlink() else "no regular file" if not path.is_dir() else ""
+        kind = "a link" if path.is_symlink() else "not a regular file" if not path.is_dir() else ""
         contents = _contents_at(path.parent, Path(folder))
         if kind and contents and any(re.fullmatch(name, path.name) for name in (contents[0], *contents[1])):
-            raise KcarsError(f"{path}: is {kind}, where kcars writes its own; move it away")
+            raise KcarsError(f"{path}: is {kind}, but kcars writes a file of this name; move it")
 
 
 def _contents_at(place: Path, folder: Path) -> Contents | None:
-    """What kcars writes into a folder within a run folder."""
+    """Return the contents that kcars writes into a subfolder of a run folder."""
     contents: Contents | None = OWN
     for part in place.relative_to(folder).parts:
         contents = contents and next((inner for name, inner in contents[1].items() if re.fullmatch(name, part)), None)
@@ -89,7 +89,7 @@ def _contents_at(place: Path, folder: Path) -> Contents | None:
 
 
 def refuse_foreign(folder: Path, what: str) -> None:
-    """KcarsError, which begins with `what`, where a run folder holds something that kcars did not write."""
+    """Raise KcarsError, which begins with `what`, if a run folder has files that kcars did not write."""
     if foreign := own_files(folder)[2]:
         more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
         raise KcarsError(
@@ -98,9 +98,10 @@ def refuse_foreign(folder: Path, what: str) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Delete a run, run.json last: killed on the way, what is left is still a run, and can be replaced.
+    """Delete a run, run.json last, so that a partly deleted run can still be replaced.
 
-    Digests go first, as files without any are read as they are. Raises KcarsError where something is not kcars'.
+    Digests are deleted first, because files without digests are not checked. Raises KcarsError for files that kcars did not
+    write.
     """
     refuse_foreign(folder, "--force")
     own, halves, _ = own_files(folder)
@@ -113,7 +114,7 @@ def empty(folder: Path) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Delete the folders in a folder that hold nothing."""
+    """Delete the empty subfolders of a folder."""
     for place, _, _ in os.walk(folder, topdown=False):
         if Path(place) != folder and not os.listdir(place):
             os.rmdir(place)

@@ -1,4 +1,4 @@
-"""What run.json says of a run when it is created."""
+"""The content of run.json at the start of a run."""
 
 from kcars.core.environment import machine, versions
 from kcars.core.files import real_path
@@ -8,7 +8,7 @@ FORMAT = 2
 
 
 def first_facts(plan: Plan, name: str) -> dict:
-    """Settings, data, machine and versions of a run that begins by a plan; name: of its strategy."""
+    """Return settings, data, machine and versions of a new run; name: the strategy's name."""
     dataset = plan.dataset
     unknown, boxed = int((plan.labels(dataset.test) < 0).sum()), plan.strategy.data.crop == "box"
     return {

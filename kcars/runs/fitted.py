@@ -1,4 +1,4 @@
-"""The post-hoc pipeline of a scored run, as its files hold it."""
+"""Reads the post-hoc pipeline of a scored run from its files."""
 
 from kcars.core.errors import KcarsError
 from kcars.posthoc.adjusted_head import AdjustedHead
@@ -10,12 +10,12 @@ from kcars.tasks.texts import task_texts
 
 
 def pipeline_of(run: Run) -> Pipeline:
-    """What follows the network of a scored run; KcarsError where it is unscored, or a file is missing, damaged or of another network."""
+    """Return the post-hoc pipeline of a scored run; KcarsError if it is unscored, or a file is missing, damaged or of another network."""
     scores, strategy = run.scores(), run.strategy()
     transform = DistanceTransform.chosen(scores.get("metric"), run.folder, name := file_of("metric", scores))
     if transform and len(transform.mean) != (wanted := strategy.model.embedding):
         raise KcarsError(
-            f"{run.folder / name}: is of vectors of {len(transform.mean)} numbers, the run gives {wanted}; {run.files.remedy(name)}"
+            f"{run.folder / name}: expects vectors of {len(transform.mean)} dimensions, but the run's have {wanted}; {run.files.remedy(name)}"
         )
     head = AdjustedHead.chosen(scores.get("adjusted"), run.folder, file_of("head", scores))
     unit = task_texts(strategy.task).of_pairs and strategy.model.head != "linear"

@@ -1,4 +1,4 @@
-"""Starts Keras on TensorFlow quietly, or says which extra to install; the one place that sets process-wide switches."""
+"""Starts Keras on TensorFlow quietly, or names the extra to install; sets all process-wide options."""
 
 import importlib.util
 import os
@@ -11,15 +11,15 @@ from kcars.core.environment import processor_units
 from kcars.core.errors import KcarsError, one_of
 from kcars.settings import Strategy, TrainSettings
 
-BACKENDS = ("tensorflow", "torch", "jax")  # Of those that Keras knows, the ones that it can train on.
+BACKENDS = ("tensorflow", "torch", "jax")  # Backends on which Keras can train.
 
 
 def start(settings: TrainSettings, precision: str = "") -> None:
-    """Make Keras ready to train by the settings: backend, quiet logs, dtype policy, every seed, determinism.
+    """Prepare Keras for training: backend, quiet logs, dtype policy, seeds, determinism.
 
-    precision: another dtype policy than that of the settings.
+    precision: dtype policy that overrides the settings.
 
-    Raises KcarsError where the library that KERAS_BACKEND names is not known or not installed.
+    Raises KcarsError if the library in KERAS_BACKEND is unknown or not installed.
     """
     _prepare_environment()
     with native_stderr_held():
@@ -30,7 +30,7 @@ def start(settings: TrainSettings, precision: str = "") -> None:
             tf.get_logger().setLevel("ERROR")
             gpus = tf.config.list_physical_devices("GPU")
             if settings.deterministic == "on" or (settings.deterministic == "auto" and not gpus):
-                # For the rest of the process: TensorFlow knows no way back.
+                # TensorFlow cannot undo this within the process.
                 tf.config.experimental.enable_op_determinism()
     warnings.filterwarnings("ignore", message=".*input_shape.*", module="keras")
     _set_own_defaults(keras.config)
@@ -39,19 +39,19 @@ def start(settings: TrainSettings, precision: str = "") -> None:
 
 
 def _keras():
-    """Keras as a module; KcarsError where its own configuration stops it."""
+    """Import and return Keras; KcarsError if its configuration is invalid."""
     try:
         import keras
-    except (ValueError, TypeError, AttributeError) as error:  # What it raises for values that it does not know.
+    except (ValueError, TypeError, AttributeError) as error:  # Raised for unknown values.
         found = " ".join(str(error).split())
         raise KcarsError(
-            f"Keras: refuses its configuration ({found}); mend keras.json in ~/.keras or KERAS_HOME, and KERAS_* variables"
+            f"Keras: rejects its configuration ({found}); correct keras.json in ~/.keras or KERAS_HOME, and KERAS_* variables"
         ) from None
     return keras
 
 
 def _set_own_defaults(config) -> None:
-    """Set every switch that ~/.keras/keras.json or a KERAS_* variable may have set: a run depends on its settings alone.
+    """Reset every option of ~/.keras/keras.json and KERAS_* variables, so that a run depends only on its settings.
 
     The dtype policy and the seed are set by the strategy, the backend by KERAS_BACKEND.
     """
@@ -68,13 +68,13 @@ def _set_own_defaults(config) -> None:
 
 
 def forget_networks() -> None:
-    """Let go of what earlier runs of this process have built: there may be dozens, each of them large."""
+    """Free the networks of earlier runs in this process, of which there may be dozens."""
     if keras := sys.modules.get("keras"):  # Not imported here: `start` does so quietly.
         keras.utils.clear_session()
 
 
 def quiet_tensorflow():
-    """TensorFlow as a module, for exports that need no Keras; KcarsError where it is not installed."""
+    """Import and return TensorFlow, for exports without Keras; KcarsError if it is not installed."""
     _prepare_environment()
     with native_stderr_held():
         import tensorflow as tf
@@ -88,7 +88,7 @@ def _prepare_environment() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     if platform.machine().lower() in ("x86_64", "amd64"):
-        # TensorFlow by itself takes oneDNN's kernels only where AVX-512 is: a step on AVX2 takes half the time with them.
+        # By default TensorFlow uses oneDNN's kernels only with AVX-512; they halve the time of a step on AVX2.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     backend = os.environ["KERAS_BACKEND"]
     if backend not in BACKENDS:
@@ -96,15 +96,14 @@ def _prepare_environment() -> None:
     if importlib.util.find_spec(backend) is None:
         if backend == "tensorflow":
             raise KcarsError("TensorFlow is not installed; run: pip install 'kcars[cpu]' (or 'kcars[gpu]' for CUDA)")
-        raise KcarsError(f"KERAS_BACKEND={backend}: {backend} is not installed; install it, or leave KERAS_BACKEND out")
+        raise KcarsError(f"KERAS_BACKEND={backend}: {backend} is not installed; install it, or unset KERAS_BACKEND")
 
 
 def settled(strategy: Strategy) -> Strategy:
-    """The strategy with a precision in place of `train.precision: auto`: the fastest on this machine for its backbone.
+    """Return the strategy with `train.precision: auto` replaced by the fastest precision on this machine.
 
-    That is, on TensorFlow, bfloat16 where a processor, or an NVIDIA GPU since Ampere, has units for it, and float16 on an
-    older GPU; else float32.
-    Raises KcarsError where TensorFlow is not installed.
+    On TensorFlow this is bfloat16 if the processor, or an NVIDIA GPU since Ampere, supports it, float16 on an older GPU,
+    and otherwise float32. Raises KcarsError if TensorFlow is not installed.
     """
     if strategy.train.precision != "auto":
         return strategy
@@ -127,7 +126,7 @@ def _fastest_precision(backbone: str) -> str:
 
 
 class native_stderr_held:
-    """TensorFlow's C++ start-up lines are written before any log level is read: hold them, show them on failure."""
+    """Holds back TensorFlow's C++ start-up messages, which precede any log level, and shows them on failure."""
 
     def __enter__(self):
         self._held = _file_in_memory()
@@ -144,7 +143,7 @@ class native_stderr_held:
 
 
 def _file_in_memory():
-    if hasattr(os, "memfd_create"):  # So that a full disk stops no start.
+    if hasattr(os, "memfd_create"):  # Works on a full disk as well.
         return os.fdopen(os.memfd_create("kcars-stderr"), "w+b", buffering=0)
     import tempfile
 

@@ -1,4 +1,4 @@
-"""The model card: what a trained model tells of itself, to programs (JSON) and to people (Markdown)."""
+"""The model card of a trained model, as JSON and Markdown."""
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import fingerprint
@@ -12,34 +12,34 @@ from kcars.tasks.texts import task_texts
 
 FORMAT = 1
 LIMITS = (
-    "It knows the classes above and nothing else: whatever it is shown, it names one of them, or, at a chosen risk, "
-    "`unknown`, which is measured on photos like those that it learned from.",
-    "Scores hold for photos like those of its dataset: other cameras, countries and years of make will do worse.",
-    "Probabilities are fitted on validation photos whose classes are as frequent as there; a pair's, where as many pairs are the same as not.",
+    "The model predicts only the classes above: for any photo it returns one of them, or, at a chosen risk, "
+    "`unknown`. Its error rates are measured on photos similar to its training data.",
+    "Scores apply to photos similar to its dataset; expect lower scores for other cameras, countries and model years.",
+    "Probabilities are fitted on validation photos and assume their class frequencies; for pairs, as many same as different ones.",
 )
 CLIENT = (
-    "Send whole JPEG files, of one or three colours (grey, YCbCr, RGB): an Exif turn is applied, as kcars applies it. Four colours, for "
-    "printing, and other formats are refused, as other pixels would be read of them.",
-    "Boxes are left, top, right, bottom in pixels of the upright photo, counted from 0, right and bottom just outside, and are clipped to it; "
-    "-1, -1, -1, -1 is the whole photo. A box that holds no pixel of the photo, or is given in shares of it, is refused.",
-    "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, stretched linearly, to a square "
-    "whatever the shape. Scaling, and the mean over the mirror image and what else is looked at, happen inside.",
-    "A batch with a photo that is no JPEG, ends too early, is damaged or has more than 100 million pixels is refused whole, and the "
-    "message says which one, but where TensorFlow's decoder fails itself; the rest is to be sent again without it. An empty batch gives empty answers, but by LiteRT, which takes one photo or more.",
+    "Send whole JPEG files with one or three channels (grey, YCbCr, RGB); the Exif orientation is applied as in kcars. Four channels, for "
+    "printing, and other formats are rejected, because they would decode to different pixels.",
+    "Boxes are left, top, right, bottom in pixels of the upright photo, from 0, with right and bottom exclusive, and are clipped to it; "
+    "-1, -1, -1, -1 is the whole photo. A box without a pixel of the photo, or with relative coordinates, is rejected.",
+    "`pixels` are (n, {size_px}, {size_px}, 3) uint8, RGB: {cut}shrunk by area averaging, or enlarged linearly, to a square "
+    "regardless of the aspect ratio. Scaling, and the mean over the mirror image and other views, are part of the model.",
+    "A batch with a photo that is not a JPEG, is truncated, damaged or has more than 100 million pixels is rejected as a whole. The "
+    "message names the photo, except if TensorFlow's decoder itself fails; send the others again without it. An empty batch returns an empty result, except with LiteRT, which requires at least one photo.",
 )
 
 
 def of_run(run: Run) -> dict:
-    """The card of a scored run; KcarsError where it is unscored, or was scored before scores became probabilities."""
+    """Return the card of a scored run; KcarsError if it is unscored, or was scored by a version without probabilities."""
     scores, strategy, facts, classes = run.scores(), run.strategy(), run.facts(), run.classes()
     decision = scores["decision"]
     if not {"temperature", "scale"} & set(decision) or "metric" not in scores or not scores.get("cost"):
         raise KcarsError(
-            f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it anew"
+            f"run {run.folder}: was scored by an earlier kcars; kcars evaluate {run.folder} scores it again"
         )
     for name in task_texts(strategy.task).decision:
         if decision.get(name) is None:
-            raise KcarsError(f"run {run.folder}: its {name} is undefined, without which it answers nothing; train anew")
+            raise KcarsError(f"run {run.folder}: its {name} is undefined, so it cannot predict; train it again")
     pipeline = pipeline_of(run)
     card = {
         "format": FORMAT,
@@ -74,7 +74,7 @@ def of_run(run: Run) -> dict:
 
 
 def _model_fingerprint(run: Run) -> str | None:
-    """Equal for what gives a photo the same numbers, in a run and in its exports; None where there are no weights."""
+    """Return a fingerprint, equal for models with equal outputs, such as a run and its exports; None without weights."""
     if not run.files.has(WEIGHTS):
         return None
     scores, views = run.scores(), views_of(run)
@@ -85,11 +85,11 @@ def _model_fingerprint(run: Run) -> str | None:
 
 
 def views_of(run: Run) -> dict:
-    """mirror and shift (`evaluate`) that a run was scored with, which a stopped new scoring leaves as they were."""
+    """Return `evaluate.mirror` and `evaluate.shift` of the run's last finished scoring."""
     asked = run.strategy().evaluate
     return run.scores().get("views") or {"mirror": asked.mirror, "shift": asked.shift}
 
 
 def _dimensions(strategy: Strategy, pipeline: Pipeline) -> int:
-    """Numbers that a verifier gives of a photo."""
+    """Return the dimension of a verifier's embedding."""
     return strategy.model.embedding if pipeline.transform is None else pipeline.transform.projection.shape[1]

@@ -1,4 +1,4 @@
-"""What a run has learned from, photo by photo, so that nothing of it is ever tested on as if it were new."""
+"""Records the photos that a run was trained on, so that it is never tested on them."""
 
 import hashlib
 import os
@@ -21,16 +21,16 @@ from kcars.tasks.plan import Plan
 from kcars.untrusted.reading import MIB
 
 TABLE = "learned_photos.csv"
-WHOLE = "blake2b:"  # Begins keys of whole files; those of earlier versions are bare digits.
-TAIL = 4096  # Bytes at a photo's end that those go by.
+WHOLE = "blake2b:"  # Prefix of keys of whole files; keys of earlier versions have no prefix.
+TAIL = 4096  # Bytes at a photo's end that keys of earlier versions digest.
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a run learned from or chose on.
+    """The photos and models that a run was trained or validated on.
 
-    keys: of photos, as `photo_keys` gives them; trained: those of them that its weights learned from; models: names, as
-    `data.table.model_names` gives them.
+    keys: of photos, from `photo_keys`; trained: the subset used for training; models: names from
+    `data.table.model_names`.
     """
 
     keys: frozenset[str]
@@ -38,7 +38,7 @@ class Learned:
     models: frozenset[str]
 
     def seen(self, table: PhotoTable, rows: np.ndarray, trained: bool = False) -> np.ndarray:
-        """Mask (n,) of photos that the run knows; trained: only those that its weights learned from."""
+        """Return the mask (n,) of photos that the run has seen; trained: only training photos."""
         known = self.trained if trained else self.keys
         found = np.array([key in known for key in photo_keys(table, rows)], bool)
         if self.by_tail:
@@ -47,19 +47,19 @@ class Learned:
 
     @property
     def by_tail(self) -> bool:
-        """Whether an earlier version of kcars noted some of the photos."""
+        """Whether some photos were recorded by an earlier version of kcars."""
         return not all(key.startswith(WHOLE) for key in self.keys)
 
     @property
     def caution(self) -> str:
-        """What a message about photos that were seen must add."""
+        """Return the text to append to messages about seen photos."""
         if not self.by_tail:
             return ""
-        return " (an earlier kcars noted them by size and last bytes alone; if they are others, train that run anew)"
+        return " (an earlier kcars recorded them only by size and last bytes; if they are different photos, train that run again)"
 
 
 def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
-    """Write the photos that a run learns from or chooses on, and those that its weights knew from an earlier run."""
+    """Write the photos that a run is trained or validated on, and those of the run that its weights come from."""
     table, rows = plan.dataset.table, [plan.train, plan.validation]
     use = np.repeat(["train", "validation"], [len(part) for part in rows])
     rows = np.concatenate(rows)
@@ -77,7 +77,7 @@ def record(run: Run, plan: Plan, earlier: Run | None = None) -> None:
 
 
 def read(run: Run) -> Learned:
-    """What the run knows; KcarsError where it does not say."""
+    """Read the photos of a run; KcarsError if they are not recorded."""
     lines = _lines(run)
     models = {(line["make"], line["model"]) for line in lines}
     return Learned(
@@ -88,7 +88,7 @@ def read(run: Run) -> Learned:
 
 
 def _lines(run: Run) -> list[dict[str, str]]:
-    without = "without it nobody can tell what the run has learned from"
+    without = "without it the run's training photos are unknown"
     try:
         text = run.files.read_text(TABLE)
     except KcarsError as error:
@@ -98,10 +98,7 @@ def _lines(run: Run) -> list[dict[str, str]]:
 
 
 def photo_keys(table: PhotoTable, rows: np.ndarray, key: Callable[[Path], str] | None = None) -> list[str]:
-    """A key of each photo that is equal for equal files alone, wherever they lie: the digest of its whole content.
-
-    Of a file larger than `photo_mib`, which is read as no photo, its size.
-    """
+    """Return a key for each photo: the digest of its whole content, or the size of a file larger than `photo_mib`."""
     with ThreadPoolExecutor(joblib.cpu_count()) as readers:
         return list(readers.map(key or _whole_key, (table.root / path for path in table.paths[rows].tolist())))
 
@@ -114,7 +111,7 @@ def _whole_key(file: Path) -> str:
 
 
 def _tail_key(photo: Path) -> str:
-    """As earlier versions of kcars noted photos: by their size and last bytes, which different files may share."""
+    """Return the key of earlier versions: size and last bytes, which different files may share."""
     with photo.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL))

@@ -1,4 +1,4 @@
-"""What may change when a run goes on after a stop, and what may not: bits are equal only where everything else is."""
+"""Checks which settings and data may change when a run is resumed; equal bits require that all others are equal."""
 
 from typing import cast
 
@@ -18,17 +18,17 @@ from kcars.settings.strategy import check, override
 
 WITHOUT_EFFECT = names_that_affect("nothing")
 MAY_CHANGE = names_that_affect("nothing", "length", "scoring")
-"""Settings that change no step of training: how long it goes on, how it is fed, what is saved, how it is scored."""
+"""Settings that do not change training steps: duration, input pipeline, saving, scoring."""
 
 
 def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
-    """The run's settings with `--set` texts; KcarsError for library versions or settings that have changed."""
+    """Return the run's settings with `--set` texts; KcarsError for changed library versions or settings."""
     _refuse_other_versions(run)
     begun = run.strategy()
     edited, where = differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}"
     _refuse(edited, where, "set it back")
     for key, (stands, found) in edited.items():
-        warn(f"warning: {where}: {key} {found} is not taken over, {stands} stands; use --set")
+        warn(f"warning: {where}: {key} {found} is ignored, {stands} is used; use --set to change it")
     wanted = begun.model_dump()
     override(wanted, overrides)
     strategy = check(wanted, f"run {run.folder} with --set")
@@ -38,7 +38,7 @@ def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
 
 
 def planned(run: Run, strategy: Strategy) -> dict[str, int]:
-    """Epochs and steps an epoch to learn in all, when the run goes on with the strategy."""
+    """Return the total number of epochs and the steps per epoch when the run is resumed with the strategy."""
     before = run.facts()["planned"]
     return (
         before if strategy.train.epochs == run.strategy().train.epochs else {**before, "epochs": strategy.train.epochs}
@@ -46,52 +46,50 @@ def planned(run: Run, strategy: Strategy) -> dict[str, int]:
 
 
 def differences(old: Strategy, new: Strategy) -> dict[str, tuple]:
-    """Setting -> (old value, new value) where two strategies differ."""
+    """Return setting -> (old value, new value) for settings that differ."""
     before, after = _flat(old.model_dump()), _flat(new.model_dump())
     pairs = {key: (before.get(key), after.get(key)) for key in [*before, *(after.keys() - before.keys())]}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def identity(run: Run) -> str:
-    """A fingerprint of everything that a state of this run must agree with."""
+    """Return a fingerprint of everything that a state of this run must match."""
     facts = run.facts()
     settings = {key: value for key, value in _flat(facts["settings"]).items() if key not in MAY_CHANGE}
     return fingerprint(settings, facts["data"]["fingerprint"], facts["planned"]["steps_per_epoch"])
 
 
 def refuse_other_lists(run: Run, dataset: Dataset) -> None:
-    """KcarsError where the dataset has not as many photos as the run's; which of them changed tells the next check."""
+    """Raise KcarsError if the dataset has another number of photos than the run's; the next check names changed ones."""
     before = run.checksums()
     if before is None or len(before) != len(dataset.table):
         run.refuse_other_data(dataset)
 
 
 def refuse_other_photos(run: Run, store: PixelStore, paths: np.ndarray) -> None:
-    """KcarsError, with a name, where photos are not those that the run began with."""
+    """Raise KcarsError, which names a photo, if photos have changed since the run began."""
     before = run.checksums()
     if before is None:  # Killed before they were written, or somebody deleted them.
         if state_file.exists(run.folder):
-            raise KcarsError(
-                f"{run.folder / CHECKSUMS}: is gone; whether photos have changed cannot be told: train anew"
-            )
-        run.write_checksums(cast(np.ndarray, store.checksums))  # Every store that is opened has some.
+            raise KcarsError(f"{run.folder / CHECKSUMS}: is missing, so changed photos cannot be detected; train again")
+        run.write_checksums(cast(np.ndarray, store.checksums))  # An opened store always has checksums.
         return
     changed = paths[before != store.checksums]
     if len(changed):
         raise KcarsError(
-            f"run {run.folder}: changed photos since it began: {len(changed)}, such as {changed[0]}; put them back as "
-            "they were, or train anew"
+            f"run {run.folder}: changed photos since it began: {len(changed)}, such as {changed[0]}; restore them, "
+            "or train again"
         )
 
 
 def warn_of_other_machine(run: Run) -> None:
-    """Another processor or number of cores may round otherwise: that is told, not refused."""
+    """Warn, but do not fail, if the processor or its number of cores has changed, which may change rounding."""
     before, now = run.facts()["machine"], machine()
     for name in ("processor", "cores"):
         if before.get(name) != now[name]:
             warn(
                 f"warning: {name}: {before.get(name)} when the run began, {now[name]} now: the last digits of its weights "
-                "may come out otherwise"
+                "may differ"
             )
 
 
@@ -106,8 +104,8 @@ def _refuse(changes: dict[str, tuple], where: str, remedy: str) -> None:
     for key, (before, now) in changes.items():
         if key not in MAY_CHANGE:
             raise KcarsError(
-                f"{where}: {key} was {before!r} when the run began and is {now!r}; {remedy}, or train anew; what may change "
-                f"on the way: {', '.join(sorted(MAY_CHANGE - RENAMED.keys()))}"
+                f"{where}: {key} was {before!r} when the run began and is {now!r}; {remedy}, or train again; settings that may "
+                f"change: {', '.join(sorted(MAY_CHANGE - RENAMED.keys()))}"
             )
 
 
@@ -120,7 +118,7 @@ def _refuse_other_versions(run: Run) -> None:
     ]
     if changes:
         raise KcarsError(
-            f"run {run.folder}: {', '.join(changes)}; install the versions that it began with, or train anew"
+            f"run {run.folder}: {', '.join(changes)}; install the versions that it began with, or train again"
         )
 
 
@@ -131,17 +129,17 @@ def _refuse_extension(run: Run, begun: Strategy, strategy: Strategy) -> None:
     where = f"--set train.epochs={epochs}"
     if begun.train.max_minutes:
         raise KcarsError(
-            f"{where}: the length of this run, {before} epochs, was fitted to train.max_minutes; train anew"
+            f"{where}: the length of this run, {before} epochs, was fitted to train.max_minutes; train again"
         )
     if epochs < before:
         raise KcarsError(f"{where}: the run is planned for {before} epochs; it can be extended, not shortened")
     if begun.data.first_px is not None or begun.balance.begin:
         raise KcarsError(
-            f"{where}: data.first_px and balance.begin go by shares of all epochs, {before}; a longer run differs from its "
-            f"beginning on: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+            f"{where}: data.first_px and balance.begin depend on the number of epochs, {before}; a longer run differs from its "
+            f"first step: train again with --strategy {run.folder / 'settings.yaml'} {where}"
         )
     if begun.train.schedule != "constant":
         raise KcarsError(
-            f"{where}: schedule {begun.train.schedule} falls to its end at epoch {before}; a longer one has another rate "
-            f"from its first step on: train anew with --strategy {run.folder / 'settings.yaml'} {where}"
+            f"{where}: schedule {begun.train.schedule} ends at epoch {before}; a longer one has other rates "
+            f"from the first step: train again with --strategy {run.folder / 'settings.yaml'} {where}"
         )

@@ -1,4 +1,4 @@
-"""The run folder: everything that a run was and gave, described by itself."""
+"""The run folder: settings, weights, history, scores and provenance of a run."""
 
 import contextlib
 import io
@@ -25,15 +25,15 @@ from kcars.settings.strategy import check, strategy_in, to_yaml
 from kcars.tasks.plan import Plan
 from kcars.untrusted.run_folder import BACK, DIGESTS, LOCK, RunFolder
 
-WORK = ("photos", "seconds", "train_seconds")  # Columns of history.csv that costs are told by.
+WORK = ("photos", "seconds", "train_seconds")  # Columns of history.csv for costs.
 CHECKSUMS, WEIGHTS = "photo_checksums.npy", "best.weights.h5"
 
 
 class Run:
     """A folder with run.json, settings.yaml, classes.json, history.csv, best.weights.h5, scores.json and tables.
 
-    run.json is written first and is what counts: settings.yaml says for people, and other runs, what stands in it. digests.json
-    tells whether what answers depend on is still as it was written.
+    run.json is written first and is authoritative; settings.yaml repeats its settings for people and other runs. digests.json
+    detects changes of the files that predictions depend on.
     """
 
     def __init__(self, folder: Path):
@@ -44,9 +44,9 @@ class Run:
     def create(
         cls, folder: Path, plan: Plan, name: str, force: bool = False, checksums: np.ndarray | None = None, **facts
     ) -> "Run":
-        """A new run folder; KcarsError where it holds something already and `force` is not given.
+        """Create a run folder; KcarsError if it is not empty and `force` is not given.
 
-        checksums: of every photo, as the store gives them; facts: more for run.json.
+        checksums: of every photo, from the store; facts: additional content of run.json.
         """
         if cls.check_place(folder, force):
             empty(Path(folder))
@@ -64,7 +64,7 @@ class Run:
         self.files.write_json("classes.json", {**vars(plan.classes), "ids": plan.classes.ids.tolist()})
 
     def classes(self) -> Classes:
-        """The classes that the run learns, in the order of its outputs."""
+        """The training classes, in the order of the outputs."""
         found = self.files.read_json("classes.json", ClassesFile)
         known = {name: found[name] for name in ("target", "names", "makes", "named") if name in found}
         return Classes(ids=np.array(found["ids"], np.int32), **known)
@@ -72,20 +72,20 @@ class Run:
     @classmethod
     @contextlib.contextmanager
     def locked(cls, folder: Path) -> Iterator[None]:
-        """Inside the block no other process trains or scores the run; KcarsError where one does.
+        """Lock the run against training and scoring by other processes; KcarsError if it is locked.
 
-        The folder is made where it is missing. A killed process holds no lock.
+        The folder is created if it is missing. The lock of a killed process is released.
         """
         lock = FileLock(Path(folder) / LOCK, timeout=0)
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
-            RunFolder(folder).has(LOCK)  # A link there would be followed, and what it leads to be emptied.
+            RunFolder(folder).has(LOCK)  # A link would be followed, and its target truncated.
             lock.acquire()
         except Timeout:
-            raise KcarsError(f"run {folder}: another process trains or scores it; wait for its end") from None
+            raise KcarsError(f"run {folder}: another process is training or scoring it; wait until it ends") from None
         except OSError as error:
             raise KcarsError(
-                f"run {folder}: cannot be written ({error.strerror}); all it gives is written there"
+                f"run {folder}: cannot be written ({error.strerror}), but results are written there"
             ) from None
         try:
             yield
@@ -94,30 +94,30 @@ class Run:
 
     @classmethod
     def check_place(cls, folder: Path, force: bool) -> bool:
-        """Whether an earlier run lies there that `force` replaces; KcarsError where no run can be written."""
+        """Return whether `force` replaces an existing run; KcarsError if no run can be written."""
         folder = Path(folder)
         if not folder.exists() or (folder.is_dir() and not _entries(folder)):
             return False
         if not force:
-            what = "holds something already" if folder.is_dir() else "is a file"
+            what = "is not empty" if folder.is_dir() else "is a file"
             raise KcarsError(f"--out {folder}: {what}; choose another folder or add --force")
         try:
             cls.open(folder)
         except KcarsError as error:
-            raise KcarsError(f"--out: {error}; --force replaces earlier runs only") from None
+            raise KcarsError(f"--out: {error}; --force replaces only runs") from None
         refuse_foreign(folder, "--force")
         return True
 
     @classmethod
     def open(cls, folder: Path) -> "Run":
-        """An existing run; KcarsError where the folder is none."""
+        """Open an existing run; KcarsError if the folder is not a run."""
         run = cls(folder)
         if not run.files.has("run.json"):
-            what = "is no run folder (run.json is missing)" if run.folder.is_dir() else "is a file"
+            what = "is not a run folder (run.json is missing)" if run.folder.is_dir() else "is a file"
             what = what if run.folder.exists() else "does not exist"
             raise KcarsError(f"run {folder}: {what}; name a folder that kcars train wrote")
         if "part_of" in run.facts():
-            raise KcarsError(f"run {folder}: is a fold of {run.folder.parent}; name that")
+            raise KcarsError(f"run {folder}: is a fold of {run.folder.parent}; name that run")
         run.strategy()
         return run
 
@@ -126,7 +126,7 @@ class Run:
         self.files.write_json("run.json", {**self.facts(), **facts})
 
     def facts(self) -> dict:
-        """run.json: name, data fingerprint, versions; KcarsError where it is another format's, or damaged."""
+        """run.json: name, data fingerprint, versions; KcarsError if its format is unsupported, or it is damaged."""
         return self.files.read_json("run.json", RunFile, self._refuse_other_format)
 
     def _refuse_other_format(self, facts) -> None:
@@ -135,18 +135,18 @@ class Run:
             raise KcarsError(f"run {self.folder}: written in format {str(found):.20}; this kcars reads {FORMAT}")
 
     def strategy(self) -> Strategy:
-        """The settings that the run began with, and was extended to."""
+        """The settings of the run, including extensions."""
         return check(self.facts()["settings"], str(self.folder / "run.json"))
 
     def settings_file(self) -> Strategy:
-        """What settings.yaml says, which somebody may have edited."""
-        if not self.files.has("settings.yaml"):  # Killed between the two files.
+        """The settings in settings.yaml, which may have been edited."""
+        if not self.files.has("settings.yaml"):  # Killed between writing the two files.
             return self.strategy()
         path = self.folder / "settings.yaml"
         return strategy_in(self.files.read_text("settings.yaml"), path)
 
     def refuse_other_data(self, dataset: Dataset) -> None:
-        """KcarsError where the dataset is not the one that the run was trained on."""
+        """Raise KcarsError if the dataset is not the one that the run was trained on."""
         data = self.facts()["data"]
         if dataset.fingerprint() != data["fingerprint"]:
             raise KcarsError(
@@ -155,12 +155,12 @@ class Run:
             )
 
     def checksums(self) -> np.ndarray | None:
-        """Of every photo (n,) uint32, as the run began; None where a run was killed before they were written."""
+        """Checksums of all photos (n,) uint32 at the start of the run; None if it was killed before they were written."""
         if not self.files.has(CHECKSUMS):
             return None
         found = self.files.read_array(CHECKSUMS)
         if found.dtype != np.uint32 or found.ndim != 1:
-            raise KcarsError(f"{self.folder / CHECKSUMS}: holds no checksums; {BACK}")
+            raise KcarsError(f"{self.folder / CHECKSUMS}: has no checksums; {BACK}")
         return found
 
     def write_checksums(self, checksums: np.ndarray) -> None:
@@ -169,7 +169,7 @@ class Run:
         self.files.write_bytes(CHECKSUMS, content.getvalue())
 
     def part(self, name: str, plan: Plan, planned: dict) -> "Run":
-        """The run of a fold, in a folder below this one: made, or taken up where it stands."""
+        """Create or reopen the run of a fold, in a subfolder of this run."""
         folder, facts = self.files.place(name), {"planned": planned, "part_of": self.folder.name}
         if not self.files.has(f"{name}/run.json"):
             return Run.create(folder, plan, self.facts()["strategy"], **facts)
@@ -179,12 +179,12 @@ class Run:
         return part
 
     def scores(self) -> dict:
-        """scores.json; KcarsError where the run has not been scored."""
+        """scores.json; KcarsError if the run has not been scored."""
         if not self.files.has("scores.json"):
             if not self.facts()["finished"]:
                 raise KcarsError(
-                    f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} ends it, kcars "
-                    "evaluate scores what it has learned so far"
+                    f"run {self.folder}: is unfinished and has no scores; kcars train --resume {self.folder} finishes it, and kcars "
+                    "evaluate scores its checkpoint so far"
                 )
             raise KcarsError(f"run {self.folder}: has no scores yet; kcars evaluate {self.folder} first")
         found = self.files.read_json("scores.json", ScoresFile)
@@ -192,22 +192,24 @@ class Run:
         for name in ("task", "target"):
             if found[name] != getattr(strategy, name):
                 where = self.folder / "scores.json"
-                raise KcarsError(f"{where}: is of {name} {found[name]}, the run of {getattr(strategy, name)}; {BACK}")
+                raise KcarsError(
+                    f"{where}: has {name} {found[name]}, but the run has {getattr(strategy, name)}; {BACK}"
+                )
         return {"kept": strategy.train.keep, **found}  # Earlier files lack it.
 
     def unscore(self) -> None:
-        """Take away scores that training outdates now, and not before: the run is unfinished from here on."""
+        """Remove scores that further training outdates; the run is then unfinished."""
         if self.facts()["finished"]:
             self.note(finished=False)
         self.files.remove("scores.json")
 
     def forget_halves(self) -> None:
-        """Delete what a killed process left half written; nobody else may be at work here."""
+        """Delete incomplete files of a killed process; no other process may use the run."""
         for file in own_files(self.folder)[1]:
             file.unlink()
 
     def forget_states(self) -> None:
-        """Delete what the run and its folds would go on from: four times their weights, which stay."""
+        """Delete the saved states of the run and its folds, four times the size of their weights, which are kept."""
         for file in own_files(self.folder)[0]:
             if file.name in STATES:
                 file.unlink(missing_ok=True)
@@ -221,57 +223,57 @@ class Run:
         return [Run(self.folder / name) for name in names]
 
     def history(self) -> list[dict[str, float]]:
-        """One dict an epoch, in order; KcarsError where a row is not of its epoch."""
+        """Return one dict per epoch, in order; KcarsError if a row has the wrong epoch."""
         path = self.folder / "history.csv"
         columns = columns_in(self.files.read_text("history.csv"), path, again := self.files.remedy("history.csv"))
         try:
             numbers = [[float(cell or "nan") for cell in column] for column in columns.values()]
         except ValueError:
-            raise KcarsError(f"{path}: is damaged (not all cells are numbers); {again}") from None
+            raise KcarsError(f"{path}: is damaged (some cells are not numbers); {again}") from None
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*numbers, strict=True)]
         if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
-            raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1 on); {again}")
+            raise KcarsError(f"{path}: is damaged (its epochs are not numbered from 1); {again}")
         return rows
 
     def costs(self) -> list[dict[str, float]]:
-        """The history, where every epoch says what it cost; KcarsError where one does not."""
+        """Return the history, checked to have the costs of every epoch; KcarsError otherwise."""
         rows = self.history()
         for name in WORK:
             if not all(0 <= row.get(name, -1) < 1e15 for row in rows):
-                told = f"is damaged ({name} is missing, or no number from 0 on)"
-                raise KcarsError(f"{self.folder / 'history.csv'}: {told}; {self.files.remedy('history.csv')}")
+                problem = f"is damaged ({name} is missing, or not a number from 0)"
+                raise KcarsError(f"{self.folder / 'history.csv'}: {problem}; {self.files.remedy('history.csv')}")
         return rows
 
     def kept(self, column: str) -> dict[str, float]:
-        """Of the history, the epoch whose weights the run keeps (`train.keep`): the best in a column, or the last."""
+        """Return the history of the checkpoint's epoch (`train.keep`): the best in a column, or the last."""
         rows = self.history()
         if not rows or column not in rows[0]:
             what = f"no column {column}" if rows else "no epoch"
             raise KcarsError(f"{self.folder / 'history.csv'}: has {what}; {self.files.remedy('history.csv')}")
         if self.strategy().train.keep == "last":
             return rows[-1]
-        return max(rows, key=lambda row: (row[column] == row[column], row[column]))  # An undefined score is no best.
+        return max(rows, key=lambda row: (row[column] == row[column], row[column]))  # An undefined score ranks last.
 
     def record(self, rows: list[dict]) -> None:
-        """Write the whole history; a killed process never leaves half a line."""
+        """Write the whole history atomically."""
         self.write_table("history.csv", {key: np.array([row.get(key, "") for row in rows], object) for key in rows[0]})
 
     def record_class_recall(self, classes: Classes, rows: list[list]) -> None:
-        """Write class_recall.csv, training recall: a row an epoch, which begins with its number, a column a class id."""
+        """Write class_recall.csv, the training recall: one row per epoch, beginning with its number, one column per class id."""
         columns = np.array(rows, object).T
         self.write_table("class_recall.csv", dict(zip(["epoch", *classes.ids.tolist()], columns, strict=True)))
 
     def record_roc(self, rows: list[list]) -> None:
-        """Write roc.csv, of validation: a row an epoch and difficulty, these two, then the rates of `curves.roc`."""
+        """Write roc.csv of validation: one row per epoch and difficulty, with these two, then the rates of `curves.roc`."""
         names = ["epoch", "difficulty", *(f"{rate:.2f}" for rate in FALSE_POSITIVE_RATES)]
         self.write_table("roc.csv", dict(zip(names, np.array(rows, object).T, strict=True)))
 
     def write_table(self, name: str, columns: dict[str, np.ndarray]) -> None:
-        """Columns of equal length as a CSV file."""
+        """Write columns of equal length as a CSV file."""
         self.files.write_text(name, csv_text({name: column.tolist() for name, column in columns.items()}))
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, but for the lock and what a process that was killed at its start left half written."""
+    """Return a folder's entries without the lock and incomplete files of a process killed at its start."""
     beginning = (".run.json.", f".{DIGESTS}.")
     return [one for one in folder.iterdir() if one.name not in (LOCK, DIGESTS) and not one.name.startswith(beginning)]

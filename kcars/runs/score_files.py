@@ -1,7 +1,7 @@
-"""Writes scores.json, and metric.npz or head.npz with it; `file_of` returns which of these files the scores belong to.
+"""Writes scores.json together with metric.npz or head.npz; `file_of` returns which of these files the scores belong to.
 
-Two files cannot be replaced at one moment. While one is, it has a second name, which scores.json tells: killed at any moment,
-a run answers by the earlier scoring or by the new one, never by the numbers of both.
+Two files cannot be replaced atomically. During the replacement the second file has another name, which scores.json contains:
+a run killed at any moment predicts with the earlier scoring or the new one, never with a mixture.
 """
 
 from kcars.core.errors import KcarsError
@@ -12,15 +12,15 @@ NAMES = {"metric": ("metric.npz", "metric.other.npz"), "head": ("head.npz", "hea
 
 
 def file_of(kind: str, scores: dict) -> str:
-    """The file of a kind that the content of scores.json goes by."""
+    """Return the name of the file of a kind that belongs to the content of scores.json."""
     return scores.get("files", {}).get(kind, NAMES[kind][0])
 
 
 def replace(files: RunFolder, found: dict, contents: dict[str, bytes], before: dict | None) -> None:
-    """Write scores.json with the content `found`, and the files that it goes by.
+    """Write scores.json with the content `found`, and the files that belong to it.
 
-    contents: of these files, by kind; a run has one kind at most. before: the present content of scores.json, None where
-    none can be read.
+    contents: contents of these files by kind; a run has at most one kind. before: the current content of scores.json, None
+    if it cannot be read.
     """
     for kind, content in contents.items():
         if before is not None and _stands(files, kind, content, before):
@@ -34,11 +34,11 @@ def replace(files: RunFolder, found: dict, contents: dict[str, bytes], before: d
 
 
 def _stands(files: RunFolder, kind: str, content: bytes, before: dict) -> bool:
-    """Whether the present scores go by the file of the usual name, and it is another than the new one."""
+    """Return whether the current scores belong to the file with the usual name, and it differs from the new one."""
     usual = NAMES[kind][0]
     if file_of(kind, before) != usual or not files.has(usual):
         return False
     try:
         return files.read_bytes(usual, len(content)) != content
-    except KcarsError:  # It is larger, or has changed since it was written.
+    except KcarsError:  # The file is larger, or has changed since it was written.
         return True

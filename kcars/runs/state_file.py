@@ -1,4 +1,4 @@
-"""The state of a training on disk: one file, whole or not at all, and the one before it."""
+"""The training state on disk: an atomically written file and its predecessor."""
 
 import contextlib
 import hashlib
@@ -28,7 +28,7 @@ NEWEST, PREVIOUS, UNUSABLE = "state.npz", "state.previous.npz", "state.unusable.
 class State:
     """Everything that the next step depends on.
 
-    step: steps done; facts: what callbacks remember, as JSON; arrays: variables and kept weights by name.
+    step: completed steps; facts: callback states, as JSON; arrays: variables and checkpoint weights by name.
     """
 
     step: int
@@ -37,14 +37,14 @@ class State:
 
 
 def write(folder: Path, state: State) -> None:
-    """Write the newest generation; what was newest becomes the previous one.
+    """Write the newest state; the former newest becomes the previous one.
 
-    Raises Diverged, and writes nothing, where a number is not finite; KcarsError where the disk takes no more.
+    Raises Diverged, and writes nothing, if a number is not finite; KcarsError if the disk is full.
     """
     for name, array in state.arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise Diverged(
-                f"training: {name} is no longer finite at step {state.step}; the state saved before is kept; lower "
+                f"training: {name} is no longer finite at step {state.step}; the previous state is kept; lower "
                 "train.learning_rate, or train in float32"
             )
     facts = {"format": FORMAT, "step": state.step, **state.facts}
@@ -55,13 +55,13 @@ def write(folder: Path, state: State) -> None:
         file.write(content.getbuffer())
         file.write(_digest(content.getbuffer()))
         file.flush()
-        os.fsync(file.fileno())  # Only a state that is safe on disk may push the others down.
+        os.fsync(file.fileno())  # Replace the previous state only after the new one is on disk.
         if newest.exists():
             _second_name(newest, previous)
 
 
 def _second_name(path: Path, other: Path) -> None:
-    """Let `other` name the file at `path` too, replacing what it named; `path` exists all the while."""
+    """Link `other` to the file at `path`, replacing `other`; `path` exists at all times."""
     beside = path.with_name(f".{other.name}")
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
@@ -80,14 +80,15 @@ def read(
     fits: Callable[[State], None] = lambda state: None,
     older: Callable[[int], None] = lambda step: None,
 ) -> State | None:
-    """The newest generation that can be read; None where none was written.
+    """Read the newest readable state; None if none was written.
 
-    A newest one that cannot be used is laid aside, so that no later writing makes it the previous one.
-    warn: is told of it in a line, or that it is gone; identity: what `facts` must say where it is given; fits: raises
-    ValueError for a state that cannot be of this run; older: called with the step of one that is not the newest written,
-    while that is still seen. Raises NoWayOn where all are damaged, or of other runs.
+    An unusable newest state is renamed, so that it never becomes the previous one.
+
+    warn: called with a message about an unusable or missing state; identity: expected value in `facts`, if given; fits:
+    raises ValueError for a state that does not fit this run; older: called with the step of a state that is not the newest,
+    before the newest is renamed. Raises NoWayOn if all are damaged or belong to other runs.
     """
-    damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is gone"]
+    damaged = [] if (folder / NEWEST).exists() else [f"{folder / NEWEST}: is missing"]
     for name in (NEWEST, PREVIOUS):
         path = folder / name
         if not RunFolder(folder).has(name):
@@ -95,30 +96,30 @@ def read(
         try:
             state = _read(path)
             if identity not in (None, state.facts.get("identity")):
-                raise ValueError("of another run")
+                raise ValueError("belongs to another run")
             fits(state)
         except (OSError, ValueError) as error:
             damaged.append(f"{path}: cannot be used ({error})")
             continue
         if damaged:
             older(state.step)
-            warn(f"{damaged[0]}; going on from the one before, step {state.step}")
+            warn(f"{damaged[0]}; continuing from the previous one, step {state.step}")
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / NEWEST, folder / UNUSABLE)
             os.replace(path, folder / NEWEST)
         return state
     if exists(folder):
-        raise NoWayOn("; ".join(damaged) + "; nothing is left to go on from: train anew")
+        raise NoWayOn("; ".join(damaged) + "; there is no state to continue from; train again")
     return None
 
 
 def _digest(content) -> bytes:
-    """Stands at the end of the file: the checksums of .npz cover its arrays, and not how many there are."""
+    """Return the digest at the end of the file; the checksums of .npz do not cover the number of arrays."""
     return hashlib.sha256(content).digest()
 
 
 def _read(path: Path) -> State:
-    """ValueError where a file is damaged, or holds numbers that `write` refuses."""
+    """Read a state; ValueError if the file is damaged, or has numbers that `write` refuses."""
     whole = memoryview(read_bytes(path, limits().arrays_mib * MIB, path.parent))
     size = len(whole) - hashlib.sha256().digest_size
     if size < 0 or _digest(whole[:size]) != whole[size:]:
@@ -132,7 +133,7 @@ def _read(path: Path) -> State:
     except (KcarsError, KeyError, RecursionError) as error:
         raise ValueError(str(error).removeprefix(f"{path}: ")) from None
     for name, array in arrays.items():
-        with np.errstate(over="ignore"):  # A number of float64 that float32 does not hold would be infinite later.
+        with np.errstate(over="ignore"):  # A float64 value out of range of float32 would become infinite later.
             if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float32, copy=False)).all():
                 raise ValueError(f"{name} is not finite")
     facts.pop("format")

@@ -1,4 +1,4 @@
-"""A task is a module with the same functions; this dict names them."""
+"""The tasks: modules that implement the functions of `Task`, by name."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def task_module(name: str) -> "Task":
-    """The module of a task, imported when asked for because it brings Keras."""
+    """Import and return the module of a task, which imports Keras."""
     import importlib
 
     if name not in TASKS:

@@ -1,4 +1,4 @@
-"""Classification: which make or model is it?"""
+"""Classification of photos by make or model: network, loss, temperature and scores."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,12 +33,12 @@ stream = training_stream
 
 
 def monitor(strategy: Strategy) -> str:
-    """The validation score that chooses the best epoch."""
+    """Return the name of the validation score that chooses the best epoch."""
     return "validation/balanced_accuracy"
 
 
 def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
-    """The classifier of random weights whose outputs are scored, a Keras model of pixels to {target: logits}."""
+    """Build the scored classifier with random weights, a Keras model from pixels to {target: logits}."""
     from kcars.models.networks import classifier, with_auxiliary
 
     model, own = strategy.model, backbone(strategy, any_size)
@@ -49,7 +49,7 @@ def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
 
 
 def network(plan: Plan, any_size: bool = False) -> Network:
-    """Of random weights; any_size: for photos that grow, of the same weights."""
+    """Build the Network with random weights; any_size: with a variable input size, for progressive resizing."""
     from kcars.models.networks import uncompiled_stays, with_auxiliary, with_makes
 
     target, model = plan.strategy.target, plan.strategy.model
@@ -63,14 +63,14 @@ def network(plan: Plan, any_size: bool = False) -> Network:
 
 
 def vectors(plan: Plan, network: Network):
-    """The model of pixels to the features (n, d) that the head decides by, which lie near each other where photos are alike."""
+    """Return the model from pixels to the features (n, d) before the head, which are close for similar photos."""
     import keras
 
     return keras.Model(network.scored.input, network.scored.get_layer(plan.strategy.target).input)
 
 
 def objective(plan: Plan) -> dict:
-    """Arguments of `compile`: loss and metrics by output."""
+    """Return the arguments of `compile`: loss and metrics by output."""
     from kcars.objectives.confusion import balanced_metrics
 
     target, model = plan.strategy.target, plan.strategy.model
@@ -84,19 +84,19 @@ def objective(plan: Plan) -> dict:
 
 
 def learned_calibration(network: Network) -> dict[str, float]:
-    """Nothing is learned beside the scored network that scores need."""
+    """Return an empty dict: classification learns no calibration."""
     return {}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
-    """Nothing is fixed on validation beside the epoch."""
+    """Return an empty dict: validation chooses only the epoch."""
     return {}
 
 
 def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
-    """The head that `evaluate.adjust` asks for, fitted on validation or training photos, and the temperature after it.
+    """Return the head selected by `evaluate.adjust`, fitted on validation or training photos, and the temperature after it.
 
-    seen_by: model -> Outputs, as photos are shown to the network; chosen: by folds, which classification never has.
+    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, always None for classification.
     """
     fitted = Pipeline(head=_adjusted_head(plan, network, seen_by))
     outputs = seen_by(fitted.network(network.scored, plan.strategy.target))
@@ -104,13 +104,13 @@ def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
-    """What scores.json says of what was fitted."""
+    """Return the record of the fitted parts for scores.json."""
     adjusted = pipeline.head.facts() if pipeline.head else None
     return {"difficulty": None, "deciding": None, "metric": None, "adjusted": adjusted}
 
 
 def calibrate(plan: Plan, outputs: Outputs) -> dict:
-    """The temperature of probabilities, and how often answers err by their confidence, both of the validation photos."""
+    """Fit the temperature and the error rate by confidence on the validation photos."""
     rows, labels = _known(plan, plan.validation)
     logits = outputs(rows)
     temperature = calibration.fit_temperature(logits, labels)
@@ -134,15 +134,15 @@ def _adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedH
 
 
 def _known(plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of rows those whose class training knows, and their labels."""
+    """Return the rows whose class is among the training classes, and their labels."""
     labels = plan.labels(rows)
     return rows[labels >= 0], labels[labels >= 0]
 
 
 def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
-    """Scores of the split's photos ("validation" or "test"), with their loss on validation.
+    """Compute the scores of a split ("validation" or "test"), with the loss for validation.
 
-    Where `decision` has a temperature, also how far probabilities hold, with it and without.
+    If `decision` has a temperature, the calibration error is computed with and without it.
     """
     rows, labels = _known(plan, plan.validation if split == "validation" else plan.dataset.test)
     logits = outputs(rows)
@@ -167,7 +167,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
 
 
 def _add_makes(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
-    """How well makes are named, each by the sum of its models' probabilities, as answers have it."""
+    """Add scores of makes, each predicted from the sum of its models' probabilities, as in `predict`."""
     make = plan.classes.make_numbers()[1]
     member = np.eye(make.max() + 1)[make]
     right = (calibration.probabilities(logits, temperature) @ member).argmax(1) == make[labels]
@@ -184,7 +184,7 @@ def _add_makes(result: Result, plan: Plan, split: str, logits, labels, temperatu
 
 
 def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, labels, resamples: int):
-    """Scores that `measured` gives for weights of the photos, with intervals where there are resamples."""
+    """Add the scores that `measured` returns for weights of the photos, with intervals if there are resamples."""
     result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
     if resamples:
         bounds = bootstrap.weighted_photo_intervals(measured, labels, resamples, plan.strategy.train.seed)
@@ -192,7 +192,7 @@ def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, la
 
 
 def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
-    """Loss and calibration error of probabilities, as they are and unscaled, and the change; tables of both curves."""
+    """Add loss and calibration error, scaled and unscaled, their change, and tables of both reliability curves."""
     error, loss, tables = {}, {}, {}
     for name, warmth in (("", temperature), ("_unscaled", 1.0)):
         probability = calibration.probabilities(logits, warmth)
@@ -241,7 +241,7 @@ def _class_table(plan: Plan, labels: np.ndarray, logits: np.ndarray) -> dict[str
 
 
 def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
-    """Trivial rivals: nearest neighbour among the training photos, by colours or raw pixels."""
+    """Compute trivial baselines: the nearest training photo by colours or raw pixels."""
     return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
 
 

@@ -1,21 +1,21 @@
-"""What a classification's make learns by, and the loss that its validation tells."""
+"""Losses of classification: that of the make head, and the validation loss."""
 
 from kcars.losses.catalogue import LOSSES
 from kcars.tasks.plan import Plan, training_loss
 
 
 def plain_loss(plan: Plan):
-    """Cross entropy, of makes beside models too: no offset, margin or weight for rare classes; with the label smoothing of the strategy's loss, where it has some."""
+    """Return the cross entropy, also for an auxiliary make head: without offsets, margins or weights for rare classes, and with the label smoothing of the strategy's loss."""
     from kcars.objectives.losses import build_loss
 
     return build_loss("cross_entropy", label_smoothing=getattr(plan.strategy.loss, "label_smoothing", 0.0))
 
 
 def validation_loss(plan: Plan):
-    """The loss of answers as they are given.
+    """Return the loss of the predictions.
 
-    What training adds for rare classes does not count: no photo's weight, no offset of logits, no margin (which leaves cross
-    entropy). An alpha of the focal losses does: it is the loss itself.
+    It excludes what training adds for rare classes: sample weights, logit offsets and margins (which leaves cross entropy).
+    The alpha of focal losses is included, as part of the loss.
     """
     plain = LOSSES[plan.strategy.loss.name].plain
     return plain_loss(plan) if plain else training_loss(plan)

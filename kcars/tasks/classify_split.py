@@ -1,4 +1,4 @@
-"""What a classifier learns from, chooses on and is tested on."""
+"""Training, validation and test photos of a classification."""
 
 from dataclasses import replace
 
@@ -12,22 +12,22 @@ from kcars.tasks.plan import Plan, refuse_no_test
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
-    """What the dataset gives to validate on validates, or a stratified share of the training list; by protocol `paper` the test.
+    """Return the Plan. Validation photos are those of the dataset, or a stratified share of the training list; for protocol `paper`, the test photos.
 
-    Raises KcarsError where a photo stands in training and test.
+    Raises KcarsError if a photo is in both the training and the test split.
     """
     refuse_no_test(dataset, dataset.test)
     shared = np.intersect1d(dataset.train, dataset.test)
     if len(shared):
         raise KcarsError(
-            f"{dataset.source}: {len(shared)} photos stand in the training and the test list, "
+            f"{dataset.source}: {len(shared)} photos are in both the training and the test list, "
             f"the first {dataset.table.paths[shared[0]]}; scores would be worthless"
         )
     classes = Classes.of(dataset.table, strategy.target, dataset.train)
     if not np.isin(dataset.table.ids[strategy.target][dataset.test], classes.ids).any():
         raise KcarsError(
-            f"{dataset.source}: none of the {len(dataset.test)} test photos that exist is of a class that training "
-            "knows; there is nothing to score"
+            f"{dataset.source}: none of the {len(dataset.test)} existing test photos is of a training class; "
+            "there is nothing to score"
         )
     if strategy.evaluate.protocol == "paper":
         return Plan(dataset, strategy, dataset.train, dataset.test, classes)
@@ -39,43 +39,41 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
 
 
 def _refuse_unknown(dataset: Dataset, strategy: Strategy, classes: Classes) -> None:
-    """KcarsError where no photo that is given to validate on is of a class that training knows."""
+    """Raise KcarsError if the dataset's validation photos include none of a training class."""
     validation = dataset.validation
     assert validation is not None
     if not np.isin(dataset.table.ids[strategy.target][validation], classes.ids).any():
-        raise KcarsError(
-            f"{dataset.source}: none of the {len(validation)} validation photos is of a class that training knows"
-        )
+        raise KcarsError(f"{dataset.source}: none of the {len(validation)} validation photos is of a training class")
 
 
 def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.ndarray:
-    """Mask over dataset.train of the photos that validate."""
+    """Return the mask over dataset.train of the validation photos."""
     labels = classes.labels(dataset.table.ids[strategy.target][dataset.train])
     groups = None if dataset.table.group is None else dataset.table.group[dataset.train]
     held = stratified_share(labels, strategy.evaluate.validation_share, strategy.train.seed, groups)
     if not held.any():
         raise KcarsError(
-            f"{dataset.source}: no class has enough photos to validate on a share of {strategy.evaluate.validation_share:g}"
-            f" of its {len(dataset.train)} training photos; four a class are enough, as is a larger "
+            f"{dataset.source}: no class has enough photos for a validation share of {strategy.evaluate.validation_share:g}"
+            f" of its {len(dataset.train)} training photos; use four or more photos per class, or a larger "
             "evaluate.validation_share"
         )
     return held
 
 
 def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
-    """The plan to test on another dataset, whose classes are told by their names, and which are left out.
+    """Return the plan to test on another dataset, whose classes are matched by name, and the classes left out.
 
-    Raises KcarsError where there are no names, or none that training knows.
+    Raises KcarsError if there are no names, or no name of a training class.
     """
     target, table, test = strategy.target, dataset.table, dataset.test
     theirs = Classes.of(table, target, test)
     for one, what in ((classes, "the run's classes"), (theirs, f"the classes of {dataset.source}")):
         if not one.named:
-            raise KcarsError(f"--on: {what} have numbers and no names; only names tell classes of two datasets apart")
+            raise KcarsError(f"--on: {what} have numbers but no names; classes of two datasets are matched by name")
     place = classes.matched(theirs)
     if not (place >= 0).any():
         raise KcarsError(
-            f"--on {dataset.source}: none of its {len(theirs)} {target}s has a name that training knows; it has "
+            f"--on {dataset.source}: none of its {len(theirs)} {target}s has the name of a training class; it has "
             f"{theirs.names[0]!r}, the run {classes.names[0]!r}"
         )
     ids = np.where(place >= 0, classes.ids[place], -1)  # No id is below 0.
@@ -83,11 +81,15 @@ def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known:
     own[~np.isin(table.ids[target], theirs.ids)] = -1
     table = replace(table, ids={**table.ids, target: own.astype(np.int32)})
     names = [name for name, found in zip(theirs.full_names(), place, strict=True) if found < 0]
-    left_out = {"what": f"{target}s that training does not know", "names": names, "photos": int((own[test] < 0).sum())}
+    left_out = {
+        "what": f"{target}s that are not training classes",
+        "names": names,
+        "photos": int((own[test] < 0).sum()),
+    }
     nothing = test[:0]
     return Plan(replace(dataset, table=table), strategy, nothing, nothing, classes), left_out
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
-    """None: a class needs no photo to be spared for good."""
+    """Return an empty list: classification always has validation photos."""
     return []

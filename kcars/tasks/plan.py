@@ -1,4 +1,4 @@
-"""Plan: what a run learns from, validates on and tests on, settled before any pixel is read."""
+"""Plan: the training, validation and test data of a run, fixed before any pixel is read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
 
 if TYPE_CHECKING:
-    import keras  # It takes seconds.
+    import keras  # The import takes seconds.
 
 
 @dataclass(frozen=True)
 class Plan:
     """Rows and labels of a run.
 
-    train, validation: PhotoTable rows; classes: those that training learns, from all listed training photos; pairs: split ->
+    train, validation: PhotoTable rows; classes: the training classes, from all listed training photos; pairs: split ->
     Pairs with labels of the target, "validation/<difficulty>" and "test/<difficulty>" (verify only).
     """
 
@@ -37,17 +37,17 @@ class Plan:
     pairs: dict[str, Pairs] = field(default_factory=dict)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
-        """Class numbers (n,) int32 of PhotoTable rows; -1 for a class that training does not know."""
+        """Return the class numbers (n,) int32 of PhotoTable rows; -1 for a class not in training."""
         return self.classes.labels(self.dataset.table.ids[self.strategy.learned][rows])
 
     def class_photos(self) -> np.ndarray:
-        """Training photos (classes,) of each class."""
+        """Return the number of training photos (classes,) of each class."""
         return np.bincount(self.labels(self.train), minlength=len(self.classes))
 
 
 @dataclass(frozen=True)
 class Network:
-    """trained: the Keras model that `fit` sees; scored: the part of it whose outputs are scored and kept."""
+    """The network of a run. trained: the Keras model passed to `fit`; scored: its part whose outputs are scored and saved."""
 
     trained: "keras.Model"
     scored: "keras.Model"
@@ -55,9 +55,9 @@ class Network:
 
 @dataclass
 class Result:
-    """What a task found on a split: scores and 95 % intervals by `split/name`; tables: file name -> columns.
+    """Results on a split: scores and 95 % intervals by `split/name`; tables: file name -> columns.
 
-    curves, of validation: `roc/<difficulty>` and `distances/<difficulty>`, as `kcars.metrics.curves` gives them, of each
+    curves (validation only): `roc/<difficulty>` and `distances/<difficulty>` from `kcars.metrics.curves`, for each
     difficulty with same and different pairs; or `confusion`, counts (classes, classes), row = label.
     """
 
@@ -68,7 +68,7 @@ class Result:
 
 
 class Task(Protocol):
-    """What a task's module gives, by the same names in each: `kcars.tasks.task_module`."""
+    """The interface of a task's module, see `kcars.tasks.task_module`."""
 
     def plan(self, dataset: Dataset, strategy: Strategy) -> Plan: ...
     def cross_dataset(
@@ -90,28 +90,28 @@ class Task(Protocol):
     def scores(self, plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result: ...
 
     def choose(self, histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
-        """Of folds alone, which classification never has."""
+        """Choose from the folds' histories; classification has no folds."""
         ...
 
     def baselines(self, plan: Plan, store: PixelStore) -> dict[str, Outputs]: ...
 
 
 def refuse_no_test(dataset: Dataset, tested: np.ndarray) -> None:
-    """KcarsError where the dataset has given splits, and no photo to test on."""
+    """Raise KcarsError if the dataset has given splits but no test photo."""
     if dataset.split == "as given" and not len(tested):
         raise KcarsError(
-            f"{dataset.source}: no photo is in the test split; a folder test/ (or split test in photos.csv) is scored in the "
-            "end; without val/ a share of train/ validates"
+            f"{dataset.source}: no photo is in the test split; add a folder test/ (or split test in photos.csv) to score; "
+            "without val/ a share of train/ is used for validation"
         )
 
 
 def history_column(key: str) -> str:
-    """Where a validation score stands in the history: validation_hard/roc_auc -> val_hard_roc_auc."""
+    """Return the history column of a validation score: validation_hard/roc_auc -> val_hard_roc_auc."""
     return "val_" + key.removeprefix("validation").lstrip("_/").replace("/", "_")
 
 
 def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
-    """Curves by name, columns of equal length each, as one table whose first column is the name."""
+    """Join curves by name, each with columns of equal length, into a table whose first column is the name."""
     names = np.repeat(list(curves), [len(next(iter(curve.values()))) for curve in curves.values()]).astype(object)
     first = next(iter(curves.values()), {})
     return {
@@ -121,7 +121,7 @@ def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
 
 
 def training_stream(plan: Plan, store: PixelStore) -> Stream:
-    """The endless sequence of batches that both tasks learn from."""
+    """Return the infinite sequence of training batches for both tasks."""
     settings, labels, seed = plan.strategy, _stream_labels(plan), plan.strategy.train.seed
     data, balance = settings.data, settings.balance
     return Stream(
@@ -145,9 +145,9 @@ def training_stream(plan: Plan, store: PixelStore) -> Stream:
 
 
 def learned_outputs(strategy: Strategy) -> list[str]:
-    """Outputs of the trained network that have labels, the first of them those that batches are made by.
+    """Return the outputs of the trained network that have labels; the labels of the first determine the batches.
 
-    "vectors" are for losses of all pairs of a batch; "auxiliary" is a second head.
+    "vectors" is for losses on all pairs of a batch; "auxiliary" is the auxiliary head.
     """
     make = ["make"] if strategy.model.make_weight else []
     if strategy.task == "classify":
@@ -158,7 +158,7 @@ def learned_outputs(strategy: Strategy) -> list[str]:
 
 
 def _stream_labels(plan: Plan) -> dict[str, np.ndarray]:
-    """Class numbers by output: those of the classes learned, but for a make's head, which learns the make of each model."""
+    """Return the class numbers by output: the training classes, or for a make head the make of each model."""
     labels = plan.labels(plan.train)
     found = dict.fromkeys(learned_outputs(plan.strategy), labels)
     if "make" in found and plan.strategy.learned != "make":
@@ -167,7 +167,7 @@ def _stream_labels(plan: Plan) -> dict[str, np.ndarray]:
 
 
 def _stream_weights(plan: Plan) -> np.ndarray | None:
-    """Weights (classes,) by which photos count in the loss; None where all count alike."""
+    """Return the class weights (classes,) of the loss; None if all are equal."""
     balance = plan.strategy.balance
     if balance.weights == "none":
         return None
@@ -189,7 +189,7 @@ def _mix(plan: Plan) -> Mix | None:
 
 
 def training_loss(plan: Plan):
-    """The strategy's loss as Keras takes it; KcarsError where it weighs another number of classes than there are."""
+    """Return the strategy's loss for Keras; KcarsError if its number of weights is not that of the classes."""
     from kcars.objectives.losses import build_loss
 
     settings = plan.strategy.loss.model_dump()
@@ -203,7 +203,7 @@ def training_loss(plan: Plan):
 
 
 def class_offsets(plan: Plan) -> list[float] | None:
-    """What training adds to each class's logit: `balance.logit_adjustment` times the logarithm of its frequency."""
+    """Return the training offset of each class's logit: `balance.logit_adjustment` times the log of its frequency."""
     tau = plan.strategy.balance.logit_adjustment
     return (tau * log_frequencies(plan.class_photos())).tolist() if tau else None
 
@@ -214,13 +214,15 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
     classes = 2 if plan.strategy.learns_pairs else len(plan.classes)
     if isinstance(alpha, list) and len(alpha) != classes:
         what = "kinds of pairs, different and same" if plan.strategy.learns_pairs else "classes"
-        raise KcarsError(f"loss.alpha: {len(alpha)} numbers for {classes} {what}; give one of each, or one for all")
-    assert not isinstance(alpha, str)  # `inverse_frequency` is the only one.
+        raise KcarsError(
+            f"loss.alpha: {len(alpha)} numbers for {classes} {what}; give one number for each, or a single one"
+        )
+    assert not isinstance(alpha, str)  # `inverse_frequency` is the only text.
     return alpha
 
 
 def backbone(strategy: Strategy, any_size: bool = False):
-    """The strategy's backbone as a Keras model, pixels to features (n, d); any_size: for photos that grow."""
+    """Build the strategy's backbone, a Keras model from pixels to features (n, d); any_size: for progressive resizing."""
     from kcars.backbones.build import build_backbone
     from kcars.backbones.catalogue import Scale
 

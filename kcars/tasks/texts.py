@@ -1,4 +1,4 @@
-"""What tells the tasks apart for people and files: names of outputs, headings, sentences. Imports nothing heavy."""
+"""Texts of each task: names of outputs, headings, messages. Imports no heavy modules."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from kcars.core.errors import one_of
 class TaskTexts:
     """The texts of one task.
 
-    of_pairs: whether it is scored on pairs of photos, by difficulty, of models that training never saw; output: what the
-    network returns, as exports call it; answer: what pixels give in an export; decision: what scores.json must hold of the
-    decision; photos: how many one question takes; boxes: the options that give their boxes; several: what a message says of
-    another number; command: an example; fitted: heading of what was fitted after training; unseen: in the title of scores;
-    history: title of the chart of validation scores; parted: what is split between training and test; panel: title of a
-    figure's panel, of `target` and `split`.
+    of_pairs: whether scores are on pairs of photos, by difficulty, of unseen models; output: name of the network's output in
+    exports; answer: name of an export's prediction; decision: required keys of the decision in scores.json; photos: number of
+    photos per prediction; boxes: options for their boxes; several: message for a wrong number of photos; command: an example;
+    fitted: heading of the parts fitted after training; unseen: part of the title of scores; history: title of the chart of
+    validation scores; parted: unit that is split between training and test; panel: title of a figure's panel, formatted with
+    `target` and `split`.
     """
 
     of_pairs: bool
@@ -32,7 +32,7 @@ class TaskTexts:
     panel: str
 
     def split(self, difficulty: str) -> str:
-        """The test split of a difficulty: its pairs, or the one test."""
+        """Return the test split for a difficulty: its pairs, or "test"."""
         return difficulty if self.of_pairs else "test"
 
 
@@ -44,7 +44,7 @@ TEXTS = {
         decision=("temperature",),
         photos=1,
         boxes="--box",
-        several="names photos: one explains its answer",
+        several="is a classifier; give one photo to explain",
         command="kcars predict PHOTO --model .",
         fitted="adjust",
         unseen="",
@@ -59,7 +59,7 @@ TEXTS = {
         decision=("threshold", "scale", "offset"),
         photos=2,
         boxes="--left-box, --right-box",
-        several="compares photos: two explain its answer",
+        several="is a verifier; give two photos to explain",
         command="kcars compare PHOTO PHOTO --model .",
         fitted="metric",
         unseen="unseen models, ",
@@ -71,7 +71,7 @@ TEXTS = {
 
 
 def task_texts(task: str) -> TaskTexts:
-    """The texts of a task; KcarsError for a task that there is not."""
+    """Return the texts of a task; KcarsError for an unknown task."""
     if task not in TEXTS:
         raise one_of("task", task, TEXTS)
     return TEXTS[task]

@@ -1,4 +1,4 @@
-"""Verification: do two photos show the same make or model? Its network, loss, threshold and scores."""
+"""Verification, whether two photos show the same make or model: network, loss, threshold and scores."""
 
 import math
 from collections.abc import Callable
@@ -30,11 +30,11 @@ from kcars.tasks.plan import (
 from kcars.tasks.verify_scores import distances, positions
 from kcars.tasks.verify_scores import scores as scores
 
-DECISION = ("threshold", "scale", "offset")  # As `PairDecision.record` has it.
+DECISION = ("threshold", "scale", "offset")  # Keys of `PairDecision.record`.
 
 
 def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
-    """The epoch whose main score is best on average over the folds, or the last; there the means of their thresholds and sigmoids."""
+    """Return the epoch with the best monitored score averaged over folds (or the last), and the folds' mean threshold and sigmoid at it."""
     column = history_column(monitor(strategy))
     epochs = min(map(len, histories))  # A fold may have stopped early.
     score = np.mean([[row[column] for row in history[:epochs]] for history in histories], axis=0)
@@ -52,19 +52,19 @@ plan, folds, cross_dataset, stream = verify_split.plan, verify_split.folds, veri
 
 
 def monitor(strategy: Strategy) -> str:
-    """The validation score that chooses the best epoch."""
+    """Return the name of the validation score that chooses the best epoch."""
     return f"validation_{strategy.monitored_difficulty}/roc_auc"
 
 
 def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
-    """The embedder of random weights whose outputs are scored, a Keras model of pixels to vectors (n, d)."""
+    """Build the scored embedder with random weights, a Keras model from pixels to vectors (n, d)."""
     from kcars.models.networks import embedder
 
     return embedder(backbone(strategy, any_size), strategy.model.embedding, strategy.model.head)
 
 
 def network(plan: Plan, any_size: bool = False) -> Network:
-    """Of random weights; any_size: for photos that grow, of the same weights."""
+    """Build the Network with random weights; any_size: with a variable input size, for progressive resizing."""
     from kcars.models.networks import margin_classifier, siamese
 
     model, outputs = plan.strategy.model, learned_outputs(plan.strategy)
@@ -78,12 +78,12 @@ def network(plan: Plan, any_size: bool = False) -> Network:
 
 
 def vectors(plan: Plan, network: Network):
-    """The model of pixels to vectors (n, d) whose distances are taken."""
+    """Return the model from pixels to the vectors (n, d) whose distances are scored."""
     return network.scored
 
 
 def objective(plan: Plan) -> dict:
-    """Arguments of `compile`: loss and metrics by output."""
+    """Return the arguments of `compile`: loss and metrics by output."""
     from kcars.objectives.confusion import balanced_metrics
     from kcars.objectives.losses import build_loss
 
@@ -103,16 +103,16 @@ def objective(plan: Plan) -> dict:
 
 
 def learned_calibration(network: Network) -> dict[str, float]:
-    """What training has learned beside the scored network: scale and offset of a similarity, where its loss has one."""
+    """Return the learned calibration: scale and offset of the similarity, if the loss has one."""
     layer: Any = next((layer for layer in network.trained.layers if hasattr(layer, "log_scale")), None)
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
 def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
-    """The distance transform of the strategy, fitted on the photos that the run learned from, and the decision after it.
+    """Return the strategy's distance transform, fitted on the training photos, and the decision after it.
 
-    seen_by: model -> Outputs, as photos are shown to the network; chosen: what folds chose, where they validated: they
-    chose the threshold on distances as they are, and nothing is fitted.
+    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, if there are folds: their
+    threshold is for untransformed distances, so nothing is fitted.
     """
     outputs = seen_by(network.scored)
     fitted = Pipeline(transform=_transform(plan, outputs), unit=plan.strategy.model.head != "linear")
@@ -129,26 +129,26 @@ def _transform(plan: Plan, outputs: Outputs) -> DistanceTransform | None:
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
-    """What scores.json says of whose pairs chose, and of what was fitted."""
+    """Return the record for scores.json: the pairs used for choosing, and the fitted parts."""
     difficulty = strategy.monitored_difficulty
     metric = strategy.evaluate.distance if pipeline.transform else "euclidean"
     return {"difficulty": difficulty, "deciding": difficulty, "metric": metric, "adjusted": None}
 
 
 def decide(plan: Plan, outputs: Outputs) -> dict:
-    """The threshold alone, from the held-out models' pairs of the monitored difficulty."""
+    """Fit the threshold on the validation pairs of the monitored difficulty."""
     return {"threshold": _decided(plan, outputs)[0].record()["threshold"]}
 
 
 def calibrate(plan: Plan, outputs: Outputs) -> dict:
-    """The decision on pairs, and how often answers err by their confidence, from the same pairs as `decide`."""
+    """Fit the pair decision and the error rate by confidence, on the same pairs as `decide`."""
     decision, same, distance = _decided(plan, outputs)
     right = decision.same(distance) == (same > 0)
     return {**decision.record(), "answered": calibration.risk_coverage(decision.confidence(distance), right, 1)}
 
 
 def _decided(plan: Plan, outputs: Outputs) -> tuple[PairDecision, np.ndarray, np.ndarray]:
-    """The decision that the validation pairs give, whether they are the same (n,), and their distances (n,)."""
+    """Return the decision fitted on the validation pairs, their labels (n,) and their distances (n,)."""
     pairs = plan.pairs[f"validation/{plan.strategy.monitored_difficulty}"]
     rows = pairs.rows()
     found = distances(outputs(rows), *positions(rows, pairs))
@@ -156,6 +156,6 @@ def _decided(plan: Plan, outputs: Outputs) -> tuple[PairDecision, np.ndarray, np
 
 
 def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
-    """Trivial rivals: colours or raw pixels in the embedding's place."""
+    """Compute trivial baselines: colours or raw pixels instead of the embedding."""
 
     return {name: partial(stored_features, store, features=features) for name, features in BASELINES.items()}

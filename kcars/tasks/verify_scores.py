@@ -1,4 +1,4 @@
-"""Scores of a verification: of the pairs of each difficulty, of the photos that find those of their class, with intervals."""
+"""Scores of a verification: of the pairs of each difficulty and of retrieval, with intervals."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +16,11 @@ from kcars.tasks.plan import Plan, Result, curve_table, training_loss
 
 
 def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
-    """Scores of all difficulties' pairs of a split ("validation" or "test") from one pass over its distinct photos.
+    """Compute the scores of all pairs of a split ("validation" or "test") from one pass over its distinct photos.
 
-    Where `decision` has a sigmoid, scores of the test include how well probabilities hold. Keys are `easy/roc_auc` for the
-    test, with how photos find those of their class (`retrieval/recall@1`), and `validation_easy/roc_auc` for validation,
-    with its loss (where pairs are trained on; `decision` is then what `learned_calibration` returns) and the spread of
-    distances.
+    If `decision` has a sigmoid, test scores include the calibration error. Keys are `easy/roc_auc` for the test, with
+    retrieval (`retrieval/recall@1`), and `validation_easy/roc_auc` for validation, with its loss (if the strategy trains on
+    pairs; `decision` is then the result of `learned_calibration`) and the spread of distances.
     """
     chosen = {name.partition("/")[2]: pairs for name, pairs in plan.pairs.items() if name.startswith(split + "/")}
     rows = np.unique(np.concatenate([pairs.rows() for pairs in chosen.values()]))
@@ -35,7 +34,7 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
 
 
 def distances(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: int = 8192) -> np.ndarray:
-    """Euclidean distances (n,) float64 between vectors[left] and vectors[right]."""
+    """Return the Euclidean distances (n,) float64 between vectors[left] and vectors[right]."""
     found = np.empty(len(left))
     for start in range(0, len(left), chunk):
         part = slice(start, start + chunk)
@@ -44,7 +43,7 @@ def distances(vectors: np.ndarray, left: np.ndarray, right: np.ndarray, chunk: i
 
 
 def positions(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the photos of pairs in sorted rows."""
+    """Return the positions of the pairs' photos in sorted rows."""
     return np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
 
 
@@ -63,7 +62,7 @@ def _validation_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]]
 
 
 def _spread_and_loss(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) -> dict[str, float]:
-    """Mean and standard deviation of distances, which show a collapse, the decision, and the loss of pairs trained on."""
+    """Return mean and standard deviation of distances (which reveal a collapse), the decision, and the pair loss."""
     found = {
         "validation/distance_mean": float(distance.mean()),
         "validation/distance_std": float(distance.std()),
@@ -83,12 +82,12 @@ def _test_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], deci
         found = metrics.pair_scores(pairs.same, -distance, -decided.threshold)
         result.scores |= {f"{difficulty}/{name}": float(value) for name, value in found.items()}
         more = None
-        if "scale" in decision and len(np.unique(pairs.same)) == 2:  # One kind alone is no trial.
+        if "scale" in decision and len(np.unique(pairs.same)) == 2:  # The curves need both kinds of pairs.
             more = _add_calibration(result, shown, difficulty, pairs.same, distance, decided)
         if resamples:
             intervals[difficulty] = partial(_intervals, plan, (pairs, distance), difficulty, decided, resamples, more)
         tables.append(_pair_table(plan, pairs, difficulty, distance, decided))
-    with ThreadPoolExecutor() as pool:  # NumPy's sums leave the other cores free.
+    with ThreadPoolExecutor() as pool:  # NumPy's sums use one core.
         for difficulty, bounds in zip(intervals, pool.map(lambda each: each(), intervals.values()), strict=True):
             result.intervals |= {f"{difficulty}/{name}": value for name, value in bounds.items()}
     result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
@@ -99,7 +98,7 @@ def _test_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], deci
 def _add_calibration(
     result: Result, shown: dict, difficulty: str, same: np.ndarray, distance: np.ndarray, decision: PairDecision
 ) -> Callable[[np.ndarray], dict]:
-    """How well probabilities of pairs hold, in scores and in the tables shown; the same scores for any weights of the pairs."""
+    """Add calibration scores and tables of pairs; return a function of pair weights that computes the same scores."""
     confidence, right = decision.confidence(distance), decision.same(distance) == (same > 0)
     shown["reliability.csv"][difficulty] = calibration.reliability(confidence, right)
     shown["coverage.csv"][difficulty] = calibration.risk_coverage(confidence, right)
@@ -114,7 +113,7 @@ def _add_calibration(
 
 
 def _add_retrieval(result: Result, plan: Plan, vectors: np.ndarray, rows: np.ndarray, resamples: int) -> None:
-    """How each photo of the rows finds the others of its class among all of them; intervals resample classes."""
+    """Add retrieval scores, each photo of the rows searching among all others; intervals resample classes."""
     ids = plan.dataset.table.ids[plan.strategy.target][rows]
     for key, values in query_scores(vectors, ids).items():
         result.scores[f"retrieval/{key}"] = mean_score(values)
@@ -131,7 +130,7 @@ def _intervals(
     resamples: int,
     more: Callable[[np.ndarray], dict] | None,
 ) -> dict:
-    """Intervals that resample models, or makes for hard pairs: pairs share photos, and are not independent."""
+    """Return intervals from resampled models, or makes for hard pairs, because pairs that share photos are dependent."""
     pairs, distance = measured
     group = plan.dataset.table.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
     groups, seed = (group[pairs.left], group[pairs.right]), plan.strategy.train.seed

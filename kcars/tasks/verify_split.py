@@ -1,4 +1,4 @@
-"""Which photos and pairs a verification learns from, validates on and is tested on."""
+"""Training, validation and test photos and pairs of a verification."""
 
 import numpy as np
 
@@ -8,22 +8,22 @@ from kcars.data.splits import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.settings import DIFFICULTIES, Strategy
 from kcars.tasks.plan import Plan, refuse_no_test
 
-FEW_MODELS, FOLDS = 60, 4  # With fewer training models than that, folds by make validate.
+FEW_MODELS, FOLDS = 60, 4  # With fewer training models, validation uses folds by make.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
-    """Whole training models are held out, or the given ones, and pairs of each difficulty drawn from them once, by seed.
+    """Return the Plan: whole models are held out for validation, or the dataset's own, and pairs drawn from them by seed.
 
-    By protocol `paper` the test pairs, as labelled in their lists, validate too, and all models train. Raises KcarsError
-    where a training model stands in the test pairs.
+    For protocol `paper`, validation uses the test pairs, labelled as in their lists, and training uses all models. Raises
+    KcarsError if a training model is in the test pairs.
     """
     model = dataset.table.ids["model"]
     refuse_no_test(dataset, dataset.test_rows())
     shared = np.intersect1d(model[dataset.train], model[dataset.test_rows()])
     if len(shared):
         raise KcarsError(
-            f"{dataset.source}: {len(shared)} models stand in the training list and in the test pairs, the first "
-            f"{dataset.table.name('model', shared[0])}; verification is measured on unseen models; --set data.split=all "
+            f"{dataset.source}: {len(shared)} models are in both the training list and the test pairs, the first "
+            f"{dataset.table.name('model', shared[0])}; verification is tested on unseen models; --set data.split=all "
             "holds out whole models"
         )
     pairs = {f"test/{name}": _labelled(dataset, strategy, given) for name, given in dataset.pairs.items()}
@@ -35,7 +35,7 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
         train, validation = dataset.train, dataset.validation
         pairs |= _drawn_pairs(dataset, strategy, validation)
     elif _held_by_fold(dataset, strategy):
-        # The pairs serve the rivals, which learn nothing from these models.
+        # The baselines use the pairs; they are not trained on these models.
         train, validation = dataset.train, dataset.train[:0]
         pairs |= _drawn_pairs(dataset, strategy, train)
     else:
@@ -48,22 +48,22 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
 
 
 def _refuse_learned(dataset: Dataset) -> None:
-    """KcarsError where a model that is given to validate on is learned from too, or tested on."""
+    """Raise KcarsError if a model of the given validation split is also in the training or test split."""
     model = dataset.table.ids["model"]
     for rows, what in ((dataset.train, "training"), (dataset.test_rows(), "test")):
         shared = np.intersect1d(model[rows], model[dataset.validation])
         if len(shared):
             raise KcarsError(
-                f"{dataset.source}: {len(shared)} models stand in the {what} and the validation split, the first "
+                f"{dataset.source}: {len(shared)} models are in both the {what} and the validation split, the first "
                 f"{dataset.table.name('model', shared[0])}; verification is validated on unseen models; --set "
                 "data.split=all holds out whole models instead"
             )
 
 
 def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
-    """The plan to test on another dataset's pairs, without those that show a model which training knew, by its name.
+    """Return the plan to test on another dataset's pairs, without pairs of training models (matched by name).
 
-    Raises KcarsError where no pair is left.
+    Raises KcarsError if no pair is left.
     """
     table, rows = dataset.table, dataset.test_rows()
     models = np.unique(table.ids["model"][rows], return_index=True)
@@ -77,16 +77,14 @@ def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known:
             dataset, strategy, Pairs(given.left[kept], given.right[kept], given.same[kept])
         )
     if not any(len(given) for given in pairs.values()):
-        raise KcarsError(
-            f"--on {dataset.source}: training knew a model of each of its pairs; nothing is left to test on"
-        )
+        raise KcarsError(f"--on {dataset.source}: each of its pairs shows a training model; no pair is left to test on")
     nothing = rows[:0]
-    told = {"what": "models that training knew", "names": sorted(set(names) & known), "pairs": left_out}
-    return Plan(dataset, strategy, nothing, nothing, classes, pairs), told
+    report = {"what": "training models", "names": sorted(set(names) & known), "pairs": left_out}
+    return Plan(dataset, strategy, nothing, nothing, classes, pairs), report
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
-    """Plans that hold out the models of some makes in turn, where few models train and none can be spared for good."""
+    """Return the cross-validation plans, which hold out the models of some makes in turn, if there are few training models."""
     plans = []
     for held in _held_by_fold(dataset, strategy):
         train, validation, pairs = _held_out(dataset, strategy, held)
@@ -98,7 +96,7 @@ def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
 
 
 def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
-    """Model ids that each fold holds out; none where models are held out once."""
+    """Return the model ids that each fold holds out; an empty list if there are no folds."""
     wanted, models = strategy.evaluate.folds, len(np.unique(dataset.table.ids["model"][dataset.train]))
     if wanted is None:
         wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
@@ -108,20 +106,20 @@ def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
 
 
 def _refuse_one_kind(dataset: Dataset, strategy: Strategy, pairs: dict[str, Pairs]) -> None:
-    """KcarsError where the monitored difficulty's pairs of a split are all same or all different."""
+    """Raise KcarsError if the pairs of the monitored difficulty are all same or all different."""
     for split in ("validation", "test"):
         name = f"{split}/{strategy.monitored_difficulty}"
         if name in pairs and len(np.unique(same := pairs[name].same)) < 2:
             raise KcarsError(
                 f"{dataset.source}: the {strategy.monitored_difficulty} {split} pairs are {int(same.sum())} same and "
-                f"{int((1 - same).sum())} different ones; both kinds are needed; another --difficulty may have them"
+                f"{int((1 - same).sum())} different; both kinds are needed; choose another --difficulty"
             )
 
 
 def _held_out(
     dataset: Dataset, strategy: Strategy, held: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Pairs]]:
-    """(training rows, validation rows, validation pairs) when the models `held` validate; groups stay whole."""
+    """Return (training rows, validation rows, validation pairs) with the models `held` held out; groups are not split."""
     mask = np.isin(dataset.table.ids["model"][dataset.train], held)
     validation = dataset.train[mask]
     train = apart(dataset.table, dataset.train[~mask], validation)
@@ -129,14 +127,14 @@ def _held_out(
 
 
 def _drawn_pairs(dataset: Dataset, strategy: Strategy, rows: np.ndarray) -> dict[str, Pairs]:
-    """Pairs of each difficulty to choose on, drawn from the rows by seed."""
+    """Draw the validation pairs of each difficulty from the rows, by seed."""
     count, seed = strategy.evaluate.validation_pairs, strategy.train.seed
     drawn = {name: draw_pairs(dataset.table, rows, name, count, seed) for name in DIFFICULTIES}
     return {f"validation/{name}": _labelled(dataset, strategy, pairs) for name, pairs in drawn.items()}
 
 
 def _labelled(dataset: Dataset, strategy: Strategy, pairs: Pairs) -> Pairs:
-    """Pairs labelled by the target: lists are labelled by model, which the paper kept; for target make the makes decide."""
+    """Label pairs by the target: lists have labels by model (kept for protocol `paper`); target make compares makes."""
     if strategy.target == "model" or strategy.evaluate.protocol == "paper":
         return pairs
     make = dataset.table.ids["make"]

@@ -1,1 +1,1 @@
-"""From a strategy and a dataset to a trained run."""
+"""Training of a run from a strategy and a dataset."""

@@ -1,4 +1,4 @@
-"""What a run will cost: steps, seconds a step, memory and disk, measured by a few real steps."""
+"""Estimates the cost of a run (steps, time, memory, disk) from a few measured steps."""
 
 import resource
 import time
@@ -16,13 +16,13 @@ from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
 
 TIMED_STEPS = 4
-STATE_COPIES = 4  # A state holds weights, two moments of each, and the best epoch's; two states are kept.
-SHARE_OF_BUDGET = 0.9  # Of train.max_minutes: the rest is for start-up and slower moments.
+STATE_COPIES = 4  # A state has the weights, two moments, and the checkpoint's weights; two states are kept.
+SHARE_OF_BUDGET = 0.9  # Share of train.max_minutes for steps; the rest is for start-up and slower periods.
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Measured on a network like the run's: seconds to begin, a training step, a photo scored; parameters."""
+    """Measured on a network like the run's: seconds for start-up, per training step, per scored photo; parameters."""
 
     start_seconds: float
     step_seconds: float
@@ -34,9 +34,9 @@ class Cost:
 
 
 def measure(plan: Plan, stream: Stream) -> Cost:
-    """Train a throw-away network for a few steps of the stream, and score some photos with it.
+    """Train a temporary network for a few steps of the stream, and score some photos with it.
 
-    Where photos grow, a step is told at the work of the mean epoch.
+    With progressive resizing, the time of a step is that of the mean epoch.
     """
     from kcars.input.batches import training_batches
     from kcars.objectives.optimizer import adamw
@@ -66,15 +66,15 @@ def measure(plan: Plan, stream: Stream) -> Cost:
 
 
 def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: int = 1) -> tuple[int, int]:
-    """Epochs and steps an epoch, cut down where train.max_minutes asks for it, so that the schedule ends in time.
+    """Return epochs and steps per epoch, reduced to fit train.max_minutes if given, so that the schedule ends in time.
 
-    runs: how many trainings of this length share the minutes.
+    runs: number of trainings of this length that share the minutes.
     """
     settings, steps = plan.strategy.train, stream.steps_per_epoch
     if settings.max_minutes is None:
         return settings.epochs, steps
     cost = cost or measure(plan, stream)
-    # Each size of photos that grow is traced anew.
+    # Each photo size of progressive resizing is traced again.
     starts = 1 + len(changes(sizes_by_epoch(plan.strategy.data, settings.epochs)))
     budget = settings.max_minutes * 60 * SHARE_OF_BUDGET / runs - cost.start_seconds * starts
     epochs = int(budget // cost.epoch_seconds(steps, len(plan.validation)))
@@ -83,7 +83,7 @@ def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: i
     steps = int((budget - len(plan.validation) * cost.photo_seconds) // cost.step_seconds)
     if steps < 1:
         raise KcarsError(
-            f"train.max_minutes {settings.max_minutes:g}: too short for one step: beginning takes {cost.start_seconds:.1f} s, "
+            f"train.max_minutes {settings.max_minutes:g}: too short for one step: start-up takes {cost.start_seconds:.1f} s, "
             f"a step {cost.step_seconds:.2f} s, validation {len(plan.validation) * cost.photo_seconds:.1f} s; give more "
             "minutes, or smaller batches or photos"
         )
@@ -91,7 +91,7 @@ def fit_to_minutes(plan: Plan, stream: Stream, cost: Cost | None = None, runs: i
 
 
 def describe(strategy: Strategy, dataset: Dataset) -> str:
-    """What `--dry-run` prints: rows, steps, time, memory and disk; the time is measured here and now."""
+    """Return the text of `--dry-run`: photos, steps, time, memory and disk, with the time measured now."""
     strategy, task = settled(strategy), task_module(strategy.task)
     plan = task.plan(dataset, strategy)
     start(strategy.train)
@@ -107,19 +107,19 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     held = pixels if strategy.data.cache == "memory" else 0
     return "\n".join(
         [
-            f"photos:     {len(plan.train)} to learn from, {len(plan.validation)} to validate on, "
-            f"{len(dataset.test_rows())} to test on; {len(plan.classes)} {plan.strategy.learned}s as classes",
+            f"photos:     {len(plan.train)} training, {len(plan.validation)} validation, "
+            f"{len(dataset.test_rows())} test; {len(plan.classes)} {plan.strategy.learned}s as classes",
             f"parameters: {cost.parameters:,}",
             f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}"
-            + (f", {runs - 1} folds and once more on everything" if runs > 1 else ""),
-            f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s a step here and now)",
+            + (f", {runs - 1} folds and a final training on all photos" if runs > 1 else ""),
+            f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s per step, measured now)",
             f"memory:     about {(peak_memory_bytes() + held) / 2**30:.1f} GiB",
-            f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (built already)' if built else ''}, "
+            f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (already built)' if built else ''}, "
             f"about {cost.parameters * (1 + 2 * STATE_COPIES) * 4 / 2**20:.0f} MiB of run folder",
         ]
     )
 
 
 def peak_memory_bytes() -> int:
-    """Largest memory this process has held so far."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

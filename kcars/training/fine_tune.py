@@ -1,4 +1,4 @@
-"""Which part of a network learns when: the head first, then the backbone stage by stage, some of it never."""
+"""Fine-tuning: unfreezes the backbone stage by stage, after the head."""
 
 import keras
 
@@ -7,18 +7,18 @@ from kcars.settings import FineTuneSettings
 
 
 class FineTuning:
-    """Freezes and thaws layers of a backbone by epoch; without settings everything learns always."""
+    """Freezes and unfreezes layers of a backbone by epoch; without settings all layers are trained."""
 
     def __init__(self, backbone: keras.Model, settings: FineTuneSettings | None):
         self.settings, self.stages = settings, stages(backbone)
         self.thawed: int | None = None
 
     def changes(self, epochs: int) -> list[int]:
-        """Epochs, counted from 0, with which another part begins to learn."""
+        """Return the epochs, from 0, in which other layers are unfrozen."""
         return [epoch for epoch in range(1, epochs) if self._learning(epoch) != self._learning(epoch - 1)]
 
     def enter(self, epoch: int) -> bool:
-        """Freeze and thaw what this epoch asks for; whether that changed anything since the last call."""
+        """Freeze and unfreeze layers for this epoch; return whether anything changed since the last call."""
         learning = self._learning(epoch)
         if self.settings is None or learning == self.thawed:
             return False
@@ -31,12 +31,12 @@ class FineTuning:
         return True
 
     def thaw_all(self) -> None:
-        """As in the last epoch of a run without end: what an optimizer must know of."""
+        """Unfreeze all layers that are ever trained, so that the optimizer creates their variables."""
         if self.settings:
             self.enter(self.settings.head_epochs + self.settings.epochs_per_stage * len(self.stages))
 
     def _learning(self, epoch: int) -> int:
-        """How many stages learn, counted from the head."""
+        """Return the number of trained stages, from the head."""
         if self.settings is None:
             return len(self.stages)
         most = len(self.stages) - self.settings.frozen_stages

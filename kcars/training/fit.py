@@ -1,4 +1,4 @@
-"""One training: a network, what happens beside its steps, and `fit` from where the run stands."""
+"""One training: network, callbacks, and `fit` from the run's current step."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,9 +19,9 @@ from kcars.training.tensorboard.board import board_of
 
 
 def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[[], None] = lambda: None) -> None:
-    """Train a network by the plan into the run, within the minutes; go on from the run's state where it has one.
+    """Train a network by the plan into the run, within the minutes; continue from the run's state if it has one.
 
-    changes: called before what the run keeps becomes other weights than it has; never where nothing is left to learn.
+    changes: called before the checkpoint changes; not called if no step is left.
     """
     from kcars.input.batches import plain_errors
     from kcars.training.callbacks.basic import FirstChange
@@ -29,13 +29,13 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
     from kcars.training.tensorboard import pictures
     from kcars.training.tensorboard.projector import project
 
-    start(plan.strategy.train)  # Measuring or a fold has drawn random numbers.
+    start(plan.strategy.train)  # The measurement or a fold has used random numbers.
     fitting = _Fitting(plan, store, run)
     with plain_errors(), Interruption() as interruption:
         callbacks = fitting.callbacks(minutes, interruption)
         older = partial(_change_unfinished, fitting.epochs * fitting.steps, changes)
         done = callbacks[-1].restore_newest(partial(fitting.stream.batch, 0), _warn, fitting.epochs, older)
-        callbacks.insert(1, FirstChange(changes))  # Behind what stops at numbers that are not finite.
+        callbacks.insert(1, FirstChange(changes))  # After the callback that stops at non-finite numbers.
         pictures.begin(fitting.board, run, plan, fitting.stream)
         fitting.go(done, callbacks)
     kept = next(one.best_epoch for one in callbacks if hasattr(one, "best_epoch"))
@@ -43,7 +43,7 @@ def learn(plan: Plan, store, run: Run, minutes: float | None, changes: Callable[
 
 
 class _Fitting:
-    """What one training works with: network, batches, schedule, and what happens beside its steps."""
+    """The parts of one training: network, batches, schedule, callbacks."""
 
     def __init__(self, plan: Plan, store, run: Run):
         from kcars.objectives.schedules import build_schedule
@@ -63,26 +63,26 @@ class _Fitting:
         self.board = board_of(run.files.place("tensorboard"))
 
     def _stream(self):
-        """Batches by step; where balancing begins late, in the last epoch at the latest."""
+        """Return the batches by step; balancing begins in the last epoch at the latest."""
         begin_step = min(round(self.plan.strategy.balance.begin * self.epochs), self.epochs - 1) * self.steps
         sizes = progressive_resizing.sizes_by_step(self.sizes, self.steps)
         return replace(self.task.stream(self.plan, self.store), sizes=sizes, begin_step=begin_step)
 
     def go(self, done: int, callbacks: list) -> None:
-        """`fit` from a step on, once for each part of the training that learns otherwise than the one before."""
+        """Call `fit` from a step on, once for each segment of the training."""
         from kcars.input.batches import training_batches
         from kcars.training.callbacks.save_state import segments
 
         data, larger = self.plan.strategy.data, progressive_resizing.changes(self.sizes)
         if done:
             echo(
-                f"{self.run.folder}: {done} steps, {done / self.steps:.4g} of {self.epochs} epochs, were learned before"
+                f"{self.run.folder}: {done} steps, {done / self.steps:.4g} of {self.epochs} epochs, were trained before"
             )
         for first, epoch, end, left in segments(
             done, self.epochs, self.steps, [*self.tuning.changes(self.epochs), *larger]
         ):
             if over := next((one for one in callbacks if getattr(one, "over", False)), None):
-                echo(f"{self.run.folder}: ended by {type(over).__name__}; nothing is left to learn")
+                echo(f"{self.run.folder}: ended by {type(over).__name__}; no step is left")
                 break
             enter(self.network.trained, self.tuning, epoch, first_of_size=epoch in larger)
             self.network.trained.fit(
@@ -96,7 +96,7 @@ class _Fitting:
             )
 
     def callbacks(self, minutes: float | None, interruption) -> list:
-        """What happens beside the steps, in its order; the last one saves the state of all others."""
+        """Return the callbacks in order; the last one saves the state of all others."""
         from kcars.objectives.confusion import BalancedMetrics
         from kcars.training.callbacks import basic as all_
         from kcars.training.callbacks.history import History, Progress
@@ -124,7 +124,7 @@ class _Fitting:
         return [*chosen, SaveState(trained, chosen, run.folder, identity(run), self.steps, every, interruption)]
 
     def _validating(self, kept) -> list:
-        """The callbacks that score the network which is kept, and draw its curves; none where nothing is held out."""
+        """Return the callbacks that score the checkpointed network and draw its curves; none without validation data."""
         from kcars.models.outputs import network_outputs
         from kcars.training.callbacks.basic import Validate
         from kcars.training.tensorboard.pictures import Curves
@@ -142,7 +142,7 @@ class _Fitting:
         return [Validate(kept, score), curves]
 
     def _keeping_weights(self, kept, monitor: str):
-        """What saves the weights of the epoch that validation likes best, of the last, or of the one that folds chose."""
+        """Return the callback that saves the weights of the best epoch, of the last, or of the one that folds chose."""
         from kcars.training.callbacks.checkpoint import BestCheckpoint, EpochCheckpoint
 
         settings, run = self.plan.strategy.train, self.run
@@ -156,18 +156,18 @@ class _Fitting:
 
 
 def _change_unfinished(steps: int, changes: Callable[[], None], step: int) -> None:
-    """Before the weights of an earlier state come back: what is left to learn from there makes others."""
+    """Call `changes` if training continues from an earlier step and will change the weights."""
     if step < steps:
         changes()
 
 
 def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None:
-    """Compile what is trained, with an optimizer that knows of all that will ever learn."""
+    """Compile the trained network, with an optimizer that has the variables of all layers that are ever trained."""
     task, model = task_module(plan.strategy.task), network.trained
     tuning.thaw_all()
     backbone = network.scored.get_layer(plan.strategy.model.backbone)
     optimizer = adamw(plan.strategy.train, schedule, backbone.trainable_variables)
-    # Single numbers (a pooling's exponent, a distance's scale) have a meaning of their own, and 0 is none of it.
+    # No weight decay for scalars (a pooling's exponent, a distance's scale), for which 0 is not neutral.
     decayed = 1 if plan.strategy.train.decay_norms else 2
     optimizer.exclude_from_weight_decay(var_list=[one for one in model.trainable_variables if len(one.shape) < decayed])
     model.compile(optimizer=optimizer, **task.objective(plan))
@@ -175,16 +175,16 @@ def compile_(network: Network, plan: Plan, schedule, tuning: FineTuning) -> None
 
 
 def enter(model, tuning: FineTuning, epoch: int, first_of_size: bool = False) -> None:
-    """Let the part of the network learn that this epoch is for; first_of_size: its photos are larger than before."""
-    if tuning.enter(epoch) or first_of_size:  # Traced anew, or TensorFlow would make one graph for photos of any size.
+    """Unfreeze the layers of this epoch; first_of_size: its photos are larger than before."""
+    if tuning.enter(epoch) or first_of_size:  # Trace again, or TensorFlow would make one graph for photos of any size.
         model.make_train_function(force=True)
     if tuning.settings:
-        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # As it is wrapped for float16.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # Wrapped for float16.
         optimizer.begin(model.trainable_variables)
 
 
 def _keeping(scored, settings):
-    """The callback that makes the network which is kept; None where that is the one that learns."""
+    """Return the callback that maintains the checkpointed network; None if it is the trained one."""
     from kcars.training.callbacks.average import Averaged, Copied
 
     if settings.ema:

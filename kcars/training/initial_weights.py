@@ -1,4 +1,4 @@
-"""What a new network begins with: chance, published weights, a file, or the backbone of an earlier run."""
+"""Initial weights of a network: random, published, from a file, or from the backbone of an earlier run."""
 
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,20 @@ from kcars.tasks.plan import Plan
 from kcars.tasks.texts import task_texts
 
 SAME_LAYOUT = {"simple_resnet": "resnet18"}  # Two names of one network.
-NAMED = 3  # So many names in a message, no more.
+NAMED = 3  # Maximum number of names in a message.
 
 
 def earlier_run(strategy: Strategy) -> Run | None:
-    """The run whose backbone `model.weights` names, where it names one."""
+    """Return the run that `model.weights` names, if any."""
     source = strategy.model.weights
     return Run.open(Path(source)) if source not in ("none", "imagenet") and Path(source).is_dir() else None
 
 
 def begin(network, plan: Plan, expected: dict | None = None) -> dict[str, str] | None:
-    """Bring a new Network to `model.weights`; what was read, None where there was nothing to read.
+    """Load `model.weights` into a new Network; return a description of the source, None for random weights.
 
-    expected: what was read when the run began. Raises KcarsError where weights cannot be had, do not fit, are others
-    than expected.
+    expected: the description at the start of the run. Raises KcarsError if weights are unavailable, do not fit, or differ
+    from the expected ones.
     """
     from kcars.models.weights import load
 
@@ -40,9 +40,7 @@ def begin(network, plan: Plan, expected: dict | None = None) -> dict[str, str] |
     backbone, run = network.scored.get_layer(model.backbone), earlier_run(plan.strategy)
     facts = _from_run(backbone, run, plan) if run else load(backbone, model.weights)
     if expected and expected["sha256"] != facts["sha256"]:
-        raise KcarsError(
-            f"model.weights: {facts['file']} has changed since the run began; put it back as it was, or train anew"
-        )
+        raise KcarsError(f"model.weights: {facts['file']} has changed since the run began; restore it, or train again")
     return facts
 
 
@@ -67,30 +65,30 @@ def _from_run(backbone, run: Run, plan: Plan) -> dict[str, str]:
 
 
 def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
-    """KcarsError where an earlier run that training begins with knows what is tested on.
+    """Raise KcarsError if the earlier run of the initial weights was trained on test photos.
 
-    Where it knows what epoch and threshold are chosen on, by the plan or its folds, that is told.
+    Warns if it was trained on photos that choose epoch and threshold, in the plan or its folds.
     """
     run = earlier_run(plan.strategy)
     if run is None:
         return
     known, table, tested = provenance.read(run), plan.dataset.table, plan.dataset.test_rows()
-    where = f"model.weights: run {run.folder} has learned"
+    where = f"model.weights: run {run.folder} was trained on"
     seen = known.seen(table, tested)
     if seen.any():
         raise KcarsError(
-            f"{where} from {seen.sum()} of the {len(tested)} photos that are tested on here, such as "
+            f"{where} {seen.sum()} of the {len(tested)} test photos of this run, such as "
             f"{table.paths[tested[seen]][0]}; scores would be worthless{known.caution}{_way_out(plan)}"
         )
     held = np.concatenate([one.validation for one in (plan, *folds)])
     if not task_texts(plan.strategy.task).of_pairs:
         if flattered := int(known.seen(table, held, trained=True).sum()):
-            _warn(f"{where} from {flattered} of the {len(held)} photos that choose the epoch")
+            _warn(f"{where} {flattered} of the {len(held)} photos that choose the epoch")
         return
     if shared := sorted(known.models & set(model_names(table, tested))):
         raise KcarsError(
             f"{where} {len(shared)} of the models in the test pairs, such as {', '.join(shared[:NAMED])}; verification is "
-            f"measured on models that nothing has learned{_way_out(plan)}"
+            f"tested on unseen models{_way_out(plan)}"
         )
     if flattered := sorted(known.models & set(model_names(table, held))):
         named = ", ".join(flattered[:NAMED])
@@ -98,15 +96,15 @@ def refuse_tested(plan: Plan, folds: list[Plan]) -> None:
 
 
 def _way_out(plan: Plan) -> str:
-    """How a user's own photos are parted so that one run may begin with another; lists of a release part them already."""
+    """Return how to split a user's own photos so that one run may start from another; releases have fixed lists."""
     if plan.dataset.split == "as listed":
         return ""
     what = task_texts(plan.strategy.task).parted
     return (
-        f"; to begin with that run, part the {what} into folders train/ and test/, train it anew with --data on train/ alone, "
+        f"; to start from that run, split the {what} into folders train/ and test/, train it again with --data on train/ only, "
         "and this one with --data on the folder of both"
     )
 
 
 def _warn(what: str) -> None:
-    warn(f"warning: {what}: validation scores flatter; the test does not")
+    warn(f"warning: {what}: validation scores are too optimistic; test scores are not")

@@ -1,4 +1,4 @@
-"""Training: one short path for every task, from the first step or from where a run stood."""
+"""Training of a run for any task, from the first step or resumed."""
 
 from pathlib import Path
 from signal import SIGINT
@@ -18,9 +18,9 @@ from kcars.training.initial_weights import begin, earlier_run, refuse_tested
 
 
 def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
-    """Learn by `strategy` from `dataset` into the run folder `out`; the weights of the epoch that it keeps stay there."""
+    """Train by `strategy` on `dataset` into the run folder `out`, including the checkpoint."""
     strategy, task = settled(strategy), task_module(strategy.task)
-    task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
+    task.plan(dataset, strategy)  # Fails before photos are decoded.
     Run.check_place(out, force)
     earlier = earlier_run(strategy)
     if earlier and real_path(earlier.folder) == real_path(out):
@@ -28,7 +28,7 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     store, plan, folds = _prepare(strategy, dataset)
     from kcars.training.cost import fit_to_minutes
 
-    # A wrong loss and wrong weights are told before a run folder is made.
+    # Fails for a wrong loss or wrong weights before a run folder is created.
     task.objective(plan)
     refuse_tested(plan, folds)
     weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
@@ -46,9 +46,9 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
 
 
 def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
-    """Learn what is left of a run that was stopped, or that `strategy` makes longer (`resume.settings_to_go_on`).
+    """Resume a run that was stopped, or that `strategy` extends (`resume.settings_to_go_on`).
 
-    Raises KcarsError where the data is not the run's.
+    Raises KcarsError if the data is not the run's.
     """
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
@@ -56,19 +56,19 @@ def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
         run.forget_halves()
         resume.refuse_other_lists(run, dataset)
         store, plan, folds = _prepare(strategy, dataset)
-        if not run.files.has(provenance.TABLE):  # Killed before it was written.
+        if not run.files.has(provenance.TABLE):  # The run was killed before it was written.
             provenance.record(run, plan, earlier_run(strategy))
         resume.refuse_other_photos(run, store, dataset.table.paths)
         run.refuse_other_data(dataset)
         planned, facts = resume.planned(run, strategy), run.facts()
-        finished = facts["finished"] and planned == facts["planned"]  # Then it is only scored anew.
+        finished = facts["finished"] and planned == facts["planned"]  # Then the run is only scored again.
         run.note(settings=strategy.model_dump(), planned=planned, finished=finished)
         run.describe(plan)
         _learn_all(run, plan, folds, store)
 
 
 def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[PixelStore, Plan, list[Plan]]:
-    """The store, and plans of the run and of its folds, of the photos that can be decoded."""
+    """Return the store, and the plans of the run and its folds, with the photos that can be decoded."""
     start(strategy.train)
     from kcars.images.pixel_store import open_store
 
@@ -78,9 +78,9 @@ def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[PixelStore, Plan, li
 
 
 def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> None:
-    """Each fold into a folder of its own below the run; together they choose epoch and decision; then the run itself.
+    """Train each fold in a subfolder; choose epoch and decision from all folds; then train the run.
 
-    What was learned before a stop is not learned again. Errors and interruptions say how the run goes on.
+    Completed steps are not repeated. Errors and interruptions name the command that resumes the run.
     """
     from kcars.training.fit import learn
 
@@ -89,9 +89,7 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> No
     try:
         histories = []
         for number, fold in enumerate(folds, 1):
-            echo(
-                f"fold {number} of {len(folds)}: {len(fold.train)} photos to learn from, {len(fold.validation)} held out"
-            )
+            echo(f"fold {number} of {len(folds)}: {len(fold.train)} training photos, {len(fold.validation)} held out")
             steps = min(planned["steps_per_epoch"], task.stream(fold, store).steps_per_epoch)
             part = run.part(f"fold-{number}", fold, {**planned, "steps_per_epoch": steps})
             learn(fold, store, part, minutes, run.unscore)
@@ -99,17 +97,17 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> No
         if folds:
             chosen = task.choose(histories, plan.strategy)
             why = "is the last of all folds" if plan.strategy.train.keep == "last" else "was best on average"
-            echo(f"epoch {chosen['epoch']} {why}; now learning from all {len(plan.train)} photos")
+            echo(f"epoch {chosen['epoch']} {why}; now training on all {len(plan.train)} photos")
             run.note(chosen=chosen)
         learn(plan, store, run, minutes, run.unscore)
         run.note(finished=True)
     except NoWayOn:
         raise
     except KeyboardInterrupt:
-        raise Interrupted(SIGINT, f"stopped; kcars train --resume {run.folder} goes on from the last save") from None
+        raise Interrupted(SIGINT, f"stopped; kcars train --resume {run.folder} continues from the last save") from None
     except Interrupted as stop:
-        raise Interrupted(stop.signal, f"{stop}; kcars train --resume {run.folder} goes on from there") from None
+        raise Interrupted(stop.signal, f"{stop}; kcars train --resume {run.folder} continues") from None
     except KcarsError as error:
         raise KcarsError(
-            f"{error}; mend that, and kcars train --resume {run.folder} goes on from the last save"
+            f"{error}; fix this, then kcars train --resume {run.folder} continues from the last save"
         ) from None

@@ -48,14 +48,14 @@ def test_strategies_are_listed_and_shown():
         (["train", "--task", "verify", "--strategy", "nothing"], "is not known; choose one of"),
         (["train", "--task", "verify", "--set", "train.epoch=1"], "unknown setting"),
         (["evaluate", "/no/such"], "does not exist"),
-        (["evaluate", "."], "is no run folder"),
+        (["evaluate", "."], "is not a run folder"),
         (["strategies", "show", "nothing"], "is not known"),
-        (["index", "build", "cars"], "kcars index build: missing option '--out'; kcars index build --help tells"),
+        (["index", "build", "cars"], "kcars index build: missing option '--out'; see kcars index build --help"),
         (["train", "--task", "name"], "kcars train: invalid value for '--task': 'name' is not one of"),
         (["predict", ""], "an empty path was given (the current folder is"),
         (["index", "build", "cars", "--out", ""], "an empty path was given"),
         (["train", "--task", "verify", "--data", ""], "an empty path was given"),
-        (["nothing"], "kcars: no such command 'nothing'; kcars --help tells"),
+        (["nothing"], "kcars: no such command 'nothing'; see kcars --help"),
         (["--nothing"], "kcars: no such option '--nothing'"),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_full_or_unwritable_output_folder(drawn, tmp_path):
     (tmp_path / "file").write_text("")
     train = ["train", "--task", "verify", "--data", drawn, "--out"]
     assert "is not empty" in kcars(*train, tmp_path / "full", code=2)
-    assert "is no run folder" in kcars(*train, tmp_path / "full", "--force", code=2)
+    assert "is not a run folder" in kcars(*train, tmp_path / "full", "--force", code=2)
     assert (tmp_path / "full" / "letter.txt").read_text() == "keep me"
     assert "cannot be written" in kcars(*train, tmp_path / "file" / "run", code=2)
 

@@ -113,7 +113,7 @@ def test_unnamed_photos_are_clustered_without_the_model(enrolled, tmp_path):
 def test_adding_says_what_is_new(enrolled, photos):
     new, old = list(photos.values())[5][0], list(photos.values())[3][0]
     output = kcars("index", "add", enrolled, new, old)
-    assert "photos: 1 new, 1 there already" in output
+    assert "photos: 1 new, 1 known" in output
     assert "12 photos, 1 names" in output
 
 
@@ -138,8 +138,8 @@ def test_a_classifier_is_refused_in_one_line(index, small_runs, exports, drawn, 
     photo = list(photos.values())[0][0]
     for place in (small_runs["classify"], exports["classify"]):
         told = kcars("index", "build", drawn, "--model", place, "--out", tmp_path / "out", code=2)
-        assert "has no embedding to search by" in told.splitlines()[-1] and not (tmp_path / "out").exists()
-        assert "has no embedding" in kcars("predict", photo, "--index", index, "--model", place, code=2)
+        assert "has no embedding for search" in told.splitlines()[-1] and not (tmp_path / "out").exists()
+        assert "has no trained embedding" in kcars("predict", photo, "--index", index, "--model", place, code=2)
 
 
 def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
@@ -150,7 +150,7 @@ def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
     del facts["content_sha256"]
     (moved / "index.json").write_text(json.dumps(facts))
     photo = list(photos.values())[0][0]
-    assert "is not there any more; name it" in kcars("index", "search", moved, photo, code=2)
+    assert "is missing; give --model" in kcars("index", "search", moved, photo, code=2)
     assert "distance" in kcars("index", "search", moved, photo, "--model", exports["verify"])
 
 
@@ -158,11 +158,11 @@ def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):
     ("arguments", "told"),
     [
         (["search", "none.index", "p.jpg"], "index none.index: does not exist"),
-        (["add", ".", "p.jpg"], "is no index"),
+        (["add", ".", "p.jpg"], "is not an index"),
         (["cluster", "none.index", "--out", "o"], "does not exist"),
-        (["build", "none", "--model", "m", "--out", "o"], "none: there is no such folder"),
+        (["build", "none", "--model", "m", "--out", "o"], "none: folder not found"),
         (["search", "none.index", "."], "is a folder; name one photo"),
-        (["search", "none.index", "p.jpg", "--box", "1,2"], "is no box"),
+        (["search", "none.index", "p.jpg", "--box", "1,2"], "is not a box"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, monkeypatch, arguments, told):
@@ -180,9 +180,12 @@ def test_an_unreadable_photo_and_a_wrong_name_change_nothing(enrolled, tmp_path)
         (["enroll", enrolled, "Niva", bad], "not a photo that can be decoded"),
         (["add", enrolled, bad], "not a photo that can be decoded"),
         (["search", enrolled, bad], "not a photo that can be decoded"),
-        (["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none], f"{none}: there is no such file"),
-        (["search", enrolled, none], f"{none}: there is no such file"),
-        (["enroll", enrolled, " ", bad], "NAME: ' ' cannot be one"),
+        (
+            ["enroll", enrolled, "Niva", next((tmp_path / "street").iterdir()), none],
+            f"{none}: file or folder not found",
+        ),
+        (["search", enrolled, none], f"{none}: file or folder not found"),
+        (["enroll", enrolled, " ", bad], "NAME: ' ' is not allowed"),
     ):
         (line,) = kcars("index", *command, code=2).splitlines()
         assert told in line

@@ -147,7 +147,7 @@ def test_val_models_validate_a_verification(tmp_path):
     assert len(planned.pairs["validation/hard"])
     places = [f"{split}/{make}/{model}" for split in ("train", "val") for make in "ab" for model in "12"]
     places += [f"test/{make}/{model}" for make in "ab" for model in "34"]
-    with pytest.raises(KcarsError, match="4 models stand in the training and the validation split"):
+    with pytest.raises(KcarsError, match="4 models are in both the training and the validation split"):
         plan(cars(tmp_path / "shared", *places), "verify")
 
 

@@ -57,7 +57,7 @@ def test_what_does_not_go_together_is_told(small_runs, exports, index, tmp_path)
         load_all([exports["verify"]], other)
     facts["model"]["place"] = str(tmp_path / "gone")
     (other / "index.json").write_text(json.dumps(facts))
-    with pytest.raises(KcarsError, match="gone, is not there any more; name it"):
+    with pytest.raises(KcarsError, match="gone, is missing; give --model"):
         load_all([], other)
 
 

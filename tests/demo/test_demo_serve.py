@@ -48,7 +48,7 @@ def test_without_gradio_the_extra_is_named(tmp_path):
         (["none"], "does not exist"),
         (["."], "neither a run folder nor an export"),
         (["--index", "none"], "index none: does not exist"),
-        ([], "no run is named, and runs/ holds no scored one"),
+        ([], "no run is given, and runs/ has no scored run"),
     ],
 )
 def test_mistakes_are_one_line(arguments, told, tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ def found(**changes):
     } | changes
 
 
-def test_the_chosen_difficulty_leads_and_rivals_stand_beside():
+def test_the_chosen_difficulty_leads_and_baselines_stand_beside():
     lines = score_table(found()).splitlines()
     assert lines[4].startswith("hard")
     assert "0.500 [0.400, 0.600]" in lines[4]
@@ -65,13 +65,13 @@ def test_what_was_left_out_is_told():
     )
     assert "2 listed photos are missing" in text
     assert "1 photos cannot be decoded" in text
-    assert "3 test photos are of classes that training lacks" in text
+    assert "3 test photos are of classes without training photos" in text
 
 
 def test_the_papers_protocol_is_named_and_warned_of():
     text = score_table(found(protocol="paper"))
     assert "protocol paper" in text.splitlines()[0]
-    assert "not an honest estimate" in text
+    assert "the scores are too optimistic" in text
     assert "chosen on the test pairs" in text
 
 
@@ -90,11 +90,11 @@ def test_runs_of_other_tasks_stand_in_a_block_of_their_own():
 
 
 def test_what_an_epoch_cost_stands_below():
-    told = "cost: 96 px, 2,345,678 parameters, 0.27 G multiply-adds a photo; 5 epochs of 640 photos, 3.1 s each"
+    told = "cost: 96 px, 2,345,678 parameters, 0.27 G multiply-adds per photo; 5 epochs of 640 photos, 3.1 s each"
     assert told in score_table(found())
 
 
-def test_retrieval_stands_in_a_block_of_its_own_with_its_rivals():
+def test_retrieval_stands_in_a_block_of_its_own_with_its_baselines():
     keys = [f"retrieval/{name}" for name in ("recall@1", "recall@5", "map@R")]
     more = found()["scores"] | dict.fromkeys(keys, {"value": 0.25, "low": 0.125, "high": 0.375})
     rivals = {"raw pixels": found()["baselines"]["raw pixels"] | dict.fromkeys(keys, 0.0625)}

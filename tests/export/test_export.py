@@ -137,7 +137,9 @@ def test_the_card_says_that_litert_takes_no_empty_batch(exports):
         ask(pixels=photos[:0])
     assert ask(pixels=photos)["probabilities"].shape == (2, 16)
     text = markdown(card(exports["classify"]))
-    assert "LiteRT, which takes one photo or more" in text and "LiteRT raises RuntimeError at an empty batch" in text
+    assert (
+        "LiteRT, which requires at least one photo" in text and "LiteRT raises RuntimeError at an empty batch" in text
+    )
 
 
 def test_what_an_export_answers_is_compared_and_a_wrong_one_is_refused(exports, tmp_path):

@@ -27,11 +27,11 @@ def test_the_cut_is_where_a_pair_is_that_surely_the_same():
     for sure in (0.5, 0.75, 0.9):
         assert same_probability(cut_distance(DECISION, sure), DECISION) == pytest.approx(sure)
     for sure in (0.2, 1.0, math.nan):
-        with pytest.raises(KcarsError, match="is no probability to group by"):
+        with pytest.raises(KcarsError, match=r"is not in \[0.5, 1\)"):
             cut_distance(DECISION, sure)
-    with pytest.raises(KcarsError, match="no two photos are as surely the same"):
+    with pytest.raises(KcarsError, match="never predicts such a high probability"):
         cut_distance(DECISION, 0.99)
-    with pytest.raises(KcarsError, match="tells no probability"):
+    with pytest.raises(KcarsError, match="has no pair probabilities"):
         cut_distance(DECISION | {"scale": None}, 0.75)
 
 
@@ -131,14 +131,14 @@ def test_only_unnamed_photos_and_not_too_many(gallery, monkeypatch):
     assert rows_to_cluster(gallery, unnamed=False).tolist() == list(range(6))
     assert rows_to_cluster(gallery, unnamed=True).tolist() == [1, 2, 4, 5]
     monkeypatch.setattr("kcars.gallery.clusters.MOST", 5)
-    with pytest.raises(KcarsError, match="6 photos; 5 can be grouped at once"):
+    with pytest.raises(KcarsError, match="6 photos; 5 can be clustered at once"):
         rows_to_cluster(gallery, unnamed=False)
     gallery.photos = [gallery.photos[0]] * 6
     with pytest.raises(KcarsError, match="has a name"):
         rows_to_cluster(gallery, unnamed=True)
     gallery.photos = []
     for unnamed in (False, True):
-        with pytest.raises(KcarsError, match="index: holds no photos"):
+        with pytest.raises(KcarsError, match="index: has no photos"):
             rows_to_cluster(gallery, unnamed)
 
 
@@ -146,10 +146,10 @@ def test_sizes_noise_and_known_names_are_told():
     numbers = np.repeat([0, 1, NOISE], [5, 3, 2])
     lines = list(summary(numbers, ["Lada", "Lada", "Fiat", "", "", *[""] * 5], 12.345, 3))
     assert lines == [
-        "2 clusters of 3 photos or more, within a mean distance of 12.345: 8 of 10 photos",
-        "  cluster 1: 5 photos; 2 of the 3 that have a name are Lada",
+        "2 clusters of 3 photos or more, with mean distances up to 12.345: 8 of 10 photos",
+        "  cluster 1: 5 photos; 2 of the 3 named photos are Lada",
         "  cluster 2: 3 photos",
-        "noise: 2 photos (20%) resemble too few others",
+        "noise: 2 photos (20%) have too few similar photos",
     ]
     many = list(summary(np.repeat(np.arange(25), 4), [""] * 100, 1, 3))
-    assert many[-2:] == ["  5 more of 4 to 4 photos", "noise: 0 photos (0%) resemble too few others"]
+    assert many[-2:] == ["  5 more of 4 to 4 photos", "noise: 0 photos (0%) have too few similar photos"]

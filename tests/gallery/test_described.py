@@ -48,9 +48,9 @@ def test_other_layouts_give_photos_and_say_why_they_have_no_names(coloured_cars)
     assert len(found) == 13 and "deep.jpg" in unnamed
     assert {(one.make, one.model) for one in found} == {("", "")}
     _, told = given([coloured_cars], True, names=True)
-    assert told[0].startswith(f"no names are read off {coloured_cars}: ")
+    assert told[0].startswith(f"{coloured_cars}: gives no names: ")
     _, told = given([coloured_cars / "Audi/A4"], True, names=True)
-    assert told == [f"no names are read off {coloured_cars / 'Audi/A4'}: it has no class folders"]
+    assert told == [f"{coloured_cars / 'Audi/A4'}: gives no names: it has no class folders"]
 
 
 def test_a_photo_beside_class_folders_has_no_name_and_takes_none_away(coloured_cars, capsys):
@@ -78,7 +78,7 @@ def test_boxes_of_a_csv_take_the_place_of_those_of_the_layout(tree):
 
 
 def test_a_folder_that_is_none_or_empty_is_told(tmp_path):
-    with pytest.raises(KcarsError, match="there is no such folder"):
+    with pytest.raises(KcarsError, match="folder not found"):
         described(tmp_path / "none", True)
     with pytest.raises(KcarsError, match="contains no photos"):
         described(tmp_path, True)

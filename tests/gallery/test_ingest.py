@@ -40,8 +40,8 @@ def test_bad_photos_are_told_and_passed_over(colour_verifier, coloured_cars, tmp
     (coloured_cars / "Fiat/127/bad.jpg").write_bytes(b"no photo")
     found = ingest.build(colour_verifier, photos(coloured_cars), tmp_path / "index", False, False, told.append)
     assert len(found.photos) == len(found.vector_index) == 12
-    assert told[0].startswith("passed over: ") and "bad.jpg" in told[0]
-    assert told[-1] == "photos: 12 new, 1 passed over"
+    assert told[0].startswith("skipped: ") and "bad.jpg" in told[0]
+    assert told[-1] == "photos: 12 new, 1 skipped"
 
 
 def test_nothing_is_written_where_no_photo_can_be_read(colour_verifier, tmp_path, told):
@@ -70,10 +70,10 @@ def test_the_same_file_is_stored_once(colour_verifier, index, coloured_cars, tmp
     places = [tmp_path / name for name in ("copy.png", "new.png", "new_copy.png")]
     found = ingest.add(colour_verifier, photos(*places, coloured_cars / "Audi"), index, told.append)
     assert [photo.path for photo in found.photos[12:]] == [str(tmp_path / "new.png")]
-    assert f"not stored twice: {places[0]} is the same file as {coloured_cars / 'Audi/A4/0.png'}" in told
-    assert f"not stored twice: {places[2]} is the same file as {places[1]}" in told
+    assert f"skipped: {places[0]} is the same file as {coloured_cars / 'Audi/A4/0.png'}" in told
+    assert f"skipped: {places[2]} is the same file as {places[1]}" in told
     assert not any("Audi/A4/1.png" in line for line in told), "a file that is there already is counted"
-    assert told[-1] == "photos: 1 new, 6 there already"
+    assert told[-1] == "photos: 1 new, 6 known"
     assert len(Gallery.open(index).photos) == 13
 
 
@@ -82,17 +82,17 @@ def test_of_many_copies_the_first_are_named_and_the_rest_counted(colour_verifier
         shutil.copy(coloured_cars / "Audi/A4/0.png", tmp_path / f"{number:02}.png")
     ingest.add(colour_verifier, photos(*sorted(tmp_path.glob("*.png"))), index, told.append)
     assert sum("is the same file as" in line for line in told) == 20
-    assert told[-2:] == ["not stored twice: 3 more copies of photos in the index", "photos: 0 new, 23 there already"]
+    assert told[-2:] == ["skipped: 3 more copies of photos in the index", "photos: 0 new, 23 known"]
 
 
 def test_new_photos_without_a_box_are_told_where_the_model_learned_from_boxes(colour_verifier, index, tmp_path, told):
     write_photo(tmp_path / "new.png", (0, 90, 0))
     colour_verifier.card["input"] |= {"learned_in_boxes": True}
     ingest.add(colour_verifier, photos(tmp_path / "new.png"), index, told.append)
-    assert told[-1].startswith("read whole, for want of a box: 1 of the new photos; ")
+    assert told[-1].startswith("used whole, without a box: 1 of the new photos; ")
     told.clear()
     ingest.add(colour_verifier, photos(tmp_path / "new.png"), index, told.append)
-    assert told == ["photos: 0 new, 1 there already"]
+    assert told == ["photos: 0 new, 1 known"]
 
 
 def test_one_file_in_two_boxes_is_two_photos(colour_verifier, index, tmp_path, told):
@@ -137,7 +137,7 @@ def test_enrolled_photos_are_called_by_the_name(colour_verifier, index, tmp_path
 
 def test_what_is_no_name_or_no_photo_is_refused(colour_verifier, index, tmp_path, told):
     for name in ("", "  ", "unknown"):
-        with pytest.raises(KcarsError, match="NAME: .* cannot be one"):
+        with pytest.raises(KcarsError, match="NAME: .* is not allowed"):
             ingest.enroll(colour_verifier, name, [], index, told.append)
     with pytest.raises(KcarsError, match="none.jpg: cannot be read"):
         ingest.enroll(colour_verifier, "Niva", photos(tmp_path / "none.jpg"), index, told.append)

@@ -98,7 +98,7 @@ def test_another_model_names_nothing(gallery):
 def test_without_names_or_probabilities_there_is_nothing_to_name_by(gallery):
     untold = colour_model()
     untold.card["decision"] = DECISION | {"scale": None}
-    with pytest.raises(KcarsError, match="tells no probability"):
+    with pytest.raises(KcarsError, match="has no pair probabilities"):
         next(name_each(untold, gallery, []))
     gallery.photos = [Kept("/1", "1")] * 3
     with pytest.raises(KcarsError, match="kcars index enroll"):

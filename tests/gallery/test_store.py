@@ -93,7 +93,11 @@ def test_a_reader_that_a_writer_overtakes_reads_the_new_generation(tmp_path, mon
 
 
 def test_two_writers_exclude_each_other(tmp_path):
-    with FileLock(tmp_path / ".lock"), pytest.raises(KcarsError, match="another process writes it"), locked(tmp_path):
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(KcarsError, match="another process is writing it"),
+        locked(tmp_path),
+    ):
         pass
 
 
@@ -113,7 +117,7 @@ def test_what_does_not_fit_together_is_one_line(tmp_path):
     del facts["content_sha256"], facts["sha256"]  # As an earlier kcars wrote it.
     (index / "index.json").write_text(json.dumps(facts))
     for file, content, told in (
-        ("index.json", None, "is no index"),
+        ("index.json", None, "is not an index"),
         ("index.json", b"{", "is not valid JSON"),
         ("index.json", b'{"format": 9}', "format 9; this kcars reads 1"),
         ("index.json", b'{"format": 1}', "lacks model"),
@@ -125,10 +129,10 @@ def test_what_does_not_fit_together_is_one_line(tmp_path):
             r"files\.vectors is '\.\./v': String should match",
         ),
         ("index.json", json.dumps(facts | {"count": 5}).encode(), "has 4 vectors, not 5"),
-        ("photos-1.csv", table[: table.rindex(b"/photos")], "do not fit together"),
+        ("photos-1.csv", table[: table.rindex(b"/photos")], "are inconsistent"),
         ("photos-1.csv", table + b"half a line", "cannot be read"),
         ("photos-1.csv", b"a,b\n", "cannot be read"),
-        ("vectors-1.faiss", b"x", "is damaged or no index of kcars: it is"),
+        ("vectors-1.faiss", b"x", "is damaged or not an index of kcars: it is"),
     ):
         with pytest.raises(KcarsError, match=told):
             Gallery.open(broken(file, content))
@@ -142,9 +146,9 @@ def test_another_model_and_a_classifier_are_refused(tmp_path):
     gallery.refuse_other_model(CARD)
     with pytest.raises(KcarsError, match=r"is not the model that built .*fingerprint other, not abc"):
         gallery.refuse_other_model(colour_model("other").card)
-    with pytest.raises(KcarsError, match="has no embedding to search by"):
+    with pytest.raises(KcarsError, match="has no embedding for search"):
         gallery.refuse_other_model(colour_model(task="classify").card)
-    with pytest.raises(KcarsError, match="export anew"):
+    with pytest.raises(KcarsError, match="export again"):
         gallery.refuse_other_model(colour_model(None).card)
 
 
@@ -160,10 +164,10 @@ def test_only_an_index_is_replaced(tmp_path):
     assert len(Gallery.open(tmp_path / "index").photos) == 3
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "index.json").write_text("{}")
-    with pytest.raises(KcarsError, match=r"holds index\.json, which is no part"):
+    with pytest.raises(KcarsError, match=r"has index\.json, which is not part"):
         check_place(tmp_path / "other", force=True)
     (tmp_path / "index" / "letter.txt").write_text("keep me")
-    with pytest.raises(KcarsError, match=r"holds letter\.txt"):
+    with pytest.raises(KcarsError, match=r"has letter\.txt"):
         check_place(tmp_path / "index", force=True)
     with pytest.raises(KcarsError, match="is a file"):
         check_place(tmp_path / "index" / "letter.txt", force=True)

@@ -52,9 +52,9 @@ def test_a_photo_that_was_overwritten_is_embedded_anew(colour_verifier, index, c
     assert len(found.photos) == 12 and found.names().count("Audi A4") == 4
     assert np.allclose(vectors(found)[str(photo)], GREEN, atol=1)
     assert [line for line in told if line.startswith("overwritten")] == [
-        f"overwritten: {photo} holds another photo than before, and what was there was called Audi A4"
+        f"overwritten: {photo} is not the earlier photo (called Audi A4)"
     ]
-    assert "photos: 1 new, 11 there already" in told
+    assert "photos: 1 new, 11 known" in told
 
 
 def test_a_name_that_was_given_to_what_is_gone_is_not_kept(colour_verifier, index, coloured_cars):
@@ -83,8 +83,8 @@ def test_a_moved_photo_is_followed_and_called_as_its_new_place_says(colour_verif
     found = Gallery.open(index)
     (row,) = (row for row, photo in enumerate(found.photos) if photo.path == str(new))
     assert len(found.photos) == 12 and found.names()[row] == name and str(old) not in vectors(found)
-    assert f"moved: {old} lies at {new} now, was called Audi A4 and is called {name} now" in told
-    assert told[-1] == "photos: 0 new, 11 there already, 1 moved"
+    assert f"moved: {old} is now {new}, was called Audi A4 and is called {name} now" in told
+    assert told[-1] == "photos: 0 new, 11 known, 1 moved"
 
 
 def test_a_moved_photo_keeps_its_name_where_the_new_place_gives_none(colour_verifier, index, coloured_cars, tmp_path):
@@ -186,10 +186,10 @@ def test_check_and_remove_stale(index, coloured_cars, tmp_path):
     write_photo(other, GREEN)
     told = kcars("index", "check", index, code=1)
     assert f"gone: {gone}" in told and f"gone: {far}" in told and f"overwritten: {other}" in told
-    assert f"moved: {moved} lies at {moved.with_name('new.png')} now" in told
+    assert f"moved: {moved} is now {moved.with_name('new.png')}" in told
     assert "12 files, 8 as they were embedded" in told
     told = kcars("index", "check", index, tmp_path / "archive", code=1)
-    assert f"moved: {far} lies at {tmp_path / 'archive/deep/far.png'} now" in told
+    assert f"moved: {far} is now {tmp_path / 'archive/deep/far.png'}" in told
     assert "photos: 4 removed" in kcars("index", "remove", index, "--stale")
     assert "8 files, 8 as they were embedded" in kcars("index", "check", index)
     assert "photos: 0 removed" in kcars("index", "remove", index, "--stale")

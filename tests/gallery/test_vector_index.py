@@ -124,7 +124,7 @@ def test_a_damaged_file_is_one_line(tmp_path):
     whole = (tmp_path / "v.faiss").read_bytes()
     for content in (whole[:1000], b"", b"no index at all"):
         (tmp_path / "v.faiss").write_bytes(content)
-        with pytest.raises(KcarsError, match="is damaged or no index of kcars"):
+        with pytest.raises(KcarsError, match="is damaged or not an index of kcars"):
             VectorIndex.read(tmp_path / "v.faiss", {"kind": "exact"}, 500, 8)
     with pytest.raises(KcarsError, match="No such file"):
         VectorIndex.read(tmp_path / "none.faiss", {"kind": "exact"}, 500, 8)

@@ -78,15 +78,15 @@ def test_a_photo_that_lies_on_its_side_is_set_upright(small_runs, photos, tmp_pa
 @pytest.mark.parametrize(
     ("task", "count", "more", "told"),
     [
-        ("classify", 2, [], "names photos: one explains its answer, not 2"),
-        ("verify", 1, [], "compares photos: two explain its answer, not 1"),
-        ("verify", 3, [], "two explain its answer, not 3"),
+        ("classify", 2, [], "is a classifier; give one photo to explain, not 2"),
+        ("verify", 1, [], "is a verifier; give two photos to explain, not 1"),
+        ("verify", 3, [], "give two photos to explain, not 3"),
         ("verify", 2, ["--class", "x"], "knows no classes"),
         ("verify", 2, ["--box", "1,1,9,9"], "--box: is for a single photo; give --left-box, --right-box"),
         ("classify", 1, ["--left-box", "1,1,9,9"], "--left-box: is for two photos; give --box"),
-        ("classify", 1, ["--box", "1,1"], "--box: '1,1' is no box"),
+        ("classify", 1, ["--box", "1,1"], "--box: '1,1' is not a box"),
         ("classify", 1, ["--box", "9000,9000,9009,9009"], "holds no pixel of the photo, which is 240 x 160 pixels"),
-        ("classify", 1, ["--class", "no such car"], "is none of the 16 classes; the most alike are "),
+        ("classify", 1, ["--class", "no such car"], "is not one of the 16 classes; similar ones are "),
     ],
 )
 def test_wrong_questions_are_one_line_and_write_nothing(small_runs, photos, tmp_path, task, count, more, told):
@@ -99,7 +99,7 @@ def test_wrong_questions_are_one_line_and_write_nothing(small_runs, photos, tmp_
 def test_where_the_picture_cannot_go_is_told(small_runs, photos, tmp_path):
     run = small_runs["classify"]
     assert "--out: is missing" in kcars("explain", run, photos[0], code=2)
-    assert "is no PNG file by its name" in kcars("explain", run, photos[0], "--out", tmp_path / "why.jpg", code=2)
+    assert "is not a PNG file name" in kcars("explain", run, photos[0], "--out", tmp_path / "why.jpg", code=2)
     assert "cannot be written" in kcars("explain", run, photos[0], "--out", tmp_path / "none/why.png", code=2)
     Image.open(photos[0]).save(tmp_path / "mine.png")
     before = (tmp_path / "mine.png").read_bytes()
@@ -113,12 +113,12 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
     run = small_runs["classify"]
     assert "not a photo that can be decoded" in kcars("explain", run, tmp_path / "none.jpg", *out, code=2)
     assert "cannot be read" in kcars("explain", run, tmp_path / "gone.jpg", *out, code=2)
-    assert "is no run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
+    assert "is not a run folder" in kcars("explain", tmp_path, photos[0], *out, code=2)
     assert "does not exist" in kcars("explain", tmp_path / "gone", photos[0], *out, code=2)
     (tmp_path / "export/saved_model/1").mkdir(parents=True)
     (tmp_path / "export/card.json").write_text("{}")
     for place in (tmp_path / "export", tmp_path / "export/saved_model/1", tmp_path / "export/model.onnx"):
-        assert "an export has no gradients to explain by" in kcars("explain", place, photos[0], *out, code=2)
+        assert "an export has no gradients for explanations" in kcars("explain", place, photos[0], *out, code=2)
     unscored = shutil.copytree(run, tmp_path / "unscored")
     (unscored / "scores.json").unlink()
     assert "has no scores yet" in kcars("explain", unscored, photos[0], *out, code=2)
@@ -128,7 +128,7 @@ def test_what_is_no_photo_or_no_run_is_told(small_runs, photos, tmp_path):
 def test_classes_are_found_whatever_their_case_or_told_by_likeness():
     names = ["Audi A4", "BMW X5", "BMW X6"]
     assert class_called("bmw x5", names) == 1
-    with pytest.raises(KcarsError, match="'BMW X7' is none of the 3 classes; the most alike are BMW X"):
+    with pytest.raises(KcarsError, match="'BMW X7' is not one of the 3 classes; similar ones are BMW X"):
         class_called("BMW X7", names)
 
 

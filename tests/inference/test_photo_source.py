@@ -101,13 +101,13 @@ def test_boxes_of_a_csv_are_found_by_photo(tmp_path):
     ("text", "told"),
     [
         ("path,left,top,right\na.jpg,1,2,3\n", "no column bottom"),
-        ("path,left,top,right,bottom\na.jpg,1,2,30,40\na.jpg,9,2,3,40\n", "line 3: '9,2,3,40' is no box"),
-        ("path,left,top,right,bottom\na.jpg,1,2\n", "line 2: '1,2,,' is no box"),
-        ("path,left,top,right,bottom\na.jpg,a,b,c,d\n", "is no box"),
-        ("path,left,top,right,bottom\na.jpg,0,0,nan,5\n", "is no box"),
-        ("path,left,top,right,bottom\n,0,0,5,5\n", "line 2: names no photo"),
-        ("path,left,top,right,bottom\na.jpg,0,0,5,5,6\n", "line 2: names no photo, or has too many cells"),
-        ("path,left,top,right,bottom\na\0.jpg,0,0,5,5\n", "line 2: names no photo"),
+        ("path,left,top,right,bottom\na.jpg,1,2,30,40\na.jpg,9,2,3,40\n", "line 3: '9,2,3,40' is not a box"),
+        ("path,left,top,right,bottom\na.jpg,1,2\n", "line 2: '1,2,,' is not a box"),
+        ("path,left,top,right,bottom\na.jpg,a,b,c,d\n", "is not a box"),
+        ("path,left,top,right,bottom\na.jpg,0,0,nan,5\n", "is not a box"),
+        ("path,left,top,right,bottom\n,0,0,5,5\n", "line 2: has no photo"),
+        ("path,left,top,right,bottom\na.jpg,0,0,5,5,6\n", "line 2: has no photo, or too many cells"),
+        ("path,left,top,right,bottom\na\0.jpg,0,0,5,5\n", "line 2: has no photo"),
         ("path,left,top,left,right,bottom\na.jpg,0,0,2,5,5\n", "has two columns left"),
         ("path,left,top,right,bottom\ngate.MP4,0,0,5,5\n", "line 2: 'gate.MP4' is a video"),
     ],
@@ -131,7 +131,7 @@ def test_boxes_of_photos_that_are_not_there_are_told(tmp_path, listed, why, caps
     (tmp_path / "boxes.csv").write_text(f"path,left,top,right,bottom\na.jpg,0,0,5,5\n{listed},0,0,5,5\n")
     assert len(read_boxes(tmp_path / "boxes.csv")) == 2
     told = capsys.readouterr().err
-    assert "1 of its photos are not below" in told and repr(listed) in told and why in told
+    assert "1 of its photos are not in" in told and repr(listed) in told and why in told
 
 
 def test_a_csv_that_is_missing_and_one_of_bytes_are_told(tmp_path):
@@ -144,7 +144,7 @@ def test_a_csv_that_is_missing_and_one_of_bytes_are_told(tmp_path):
 
 @pytest.mark.parametrize("text", ["1,2,3", "1,2,1,5", "nan,0,5,5", "a,b,c,d", "1,2,3,4,5", ""])
 def test_what_is_no_box_is_refused(text):
-    with pytest.raises(KcarsError, match="--box: .* is no box"):
+    with pytest.raises(KcarsError, match="--box: .* is not a box"):
         box_of(text.split(","), "--box")
 
 
@@ -162,7 +162,7 @@ def test_a_detectors_boxes_come_back_in_the_photos_pixels(tmp_path):
 
 def test_a_detector_of_boxes_in_shares_is_refused(tmp_path):
     shares = Detector(detector(tmp_path / "d.onnx", [[0.1, 0.2, 0.7, 0.8, 0.9, 2], [0, 0, 1, 1, 0.8, 5]]))
-    with pytest.raises(KcarsError, match="gives boxes in shares of its input, from 0 to 1; pixels of it are needed"):
+    with pytest.raises(KcarsError, match="returns relative boxes, from 0 to 1; pixels of its input are needed"):
         shares.boxes(np.zeros((60, 120, 3), np.uint8))
 
 
@@ -188,7 +188,7 @@ def test_a_detector_that_is_none_or_of_another_shape_is_told(tmp_path):
     with pytest.raises(KcarsError, match="is needed"):
         Detector(detector(tmp_path / "flat.onnx", [[1, 2, 30, 40, 0.9, 0]], shape=(1, 64, 64)))
     wide = Detector(detector(tmp_path / "wide.onnx", [[1, 2, 30, 40, 0.9, 0, 7]], width=7))
-    with pytest.raises(KcarsError, match=r"gives \(1, 1, 7\)"):
+    with pytest.raises(KcarsError, match=r"returns \(1, 1, 7\)"):
         wide.boxes(np.zeros((64, 64, 3), np.uint8))
 
 
@@ -238,11 +238,11 @@ def test_a_detector_is_given_the_type_that_it_takes(tmp_path, kind, white, gives
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"inputs": ("images", "sizes")}, r"takes 2 inputs \(images, sizes\); one is needed"),
+        ({"inputs": ("images", "sizes")}, r"takes 2 inputs \(images, sizes\); a single one"),
         ({"shape": (8, 3, 64, 64)}, "takes 8 photos at a time; export it for one photo"),
         (
             {"kind": TensorProto.DOUBLE},
-            r"takes tensor\(double\); tensor\(float\), tensor\(float16\), tensor\(uint8\) can",
+            r"takes tensor\(double\); tensor\(float\), tensor\(float16\), tensor\(uint8\) are",
         ),
         ({"shape": (1, 64, 64, 3)}, r"\(1, 3, height, width\) is needed"),
         ({"shape": None}, r"\(1, 3, height, width\) is needed"),
@@ -263,6 +263,6 @@ def test_a_detector_that_fails_at_a_photo_is_one_line(tmp_path):
     model.graph.node.append(helper.make_node("Add", ["output", "other"], ["last"]))
     model.graph.output[0].name = "last"
     onnx.save(model, boxes)
-    with pytest.raises(KcarsError, match=r"fails at a photo of \(1, 3, 640, 640\)") as error:
+    with pytest.raises(KcarsError, match=r"fails for a photo of \(1, 3, 640, 640\)") as error:
         Detector(boxes).boxes(np.zeros((64, 64, 3), np.uint8))
     assert "\n" not in str(error.value)

@@ -48,7 +48,7 @@ def test_unknown_is_said_where_validation_erred_more_often(risk, answer):
 
 @pytest.mark.parametrize("risk", [0, 1, -0.1, 7])
 def test_a_risk_that_is_no_share_is_refused(risk):
-    with pytest.raises(KcarsError, match="no share"):
+    with pytest.raises(KcarsError, match="not an error rate"):
         Answers(card(), risk)
 
 
@@ -89,7 +89,7 @@ def test_a_comparison_is_one_line():
     found = Answers({**card(), **known}).comparison("a", "b", np.array([0.0]), np.array([0.5]))
     assert (
         comparison_line(found, known, False)
-        == "same model; probability of being the same 88%, distance 0.500, threshold 1.000"
+        == "same model; probability of the same model 88%, distance 0.500, threshold 1.000"
     )
     assert json.loads(comparison_line(found, known, True))["same"] is True
 
@@ -101,6 +101,6 @@ def test_a_class_called_unknown_is_told_from_the_answer():
     sure = Prediction("a.jpg", (("unknown", 0.9),), (), "unknown")
     unsure = Prediction("a.jpg", (("unknown", 0.9),), (), "unknown", known=False)
     assert [json.loads(next(writer("json")(one)))["known"] for one in (sure, unsure)] == [True, False]
-    assert "not sure" not in next(writer(None)(sure)) and "not sure" in next(writer(None)(unsure))
+    assert "too low" not in next(writer(None)(sure)) and "too low" in next(writer(None)(unsure))
     rows = [list(writer("csv")(one)) for one in (sure, unsure)]
     assert rows[0][0].endswith(",known") and [row[1].rsplit(",", 1)[1] for row in rows] == ["1", "0"]

@@ -112,9 +112,9 @@ def test_photos_are_read_as_they_come(exports, photos):
 
 
 def test_each_task_refuses_the_others_question(small_runs, exports, photos):
-    with pytest.raises(KcarsError, match="compares nothing"):
+    with pytest.raises(KcarsError, match="does not compare photos"):
         load(exports["classify"]).compare(*photos[:2])
-    with pytest.raises(KcarsError, match="names nothing"):
+    with pytest.raises(KcarsError, match="predicts no names"):
         load(small_runs["verify"]).predict(photos)
     with pytest.raises(KcarsError, match="no embedding"):
         load(exports["classify"]).embed(photos)
@@ -170,10 +170,10 @@ def test_the_command_names_photos_folders_and_says_what_it_passed_over(exports, 
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert [line["photo"] for line in lines] == [str(folder / f"{number}.jpg") for number in range(3)]
     assert all(len(line["names"]) == 2 for line in lines)
-    assert "passed over: " in output
-    assert "1 of 4 photos were passed over" in output
-    assert "whole photos were read" in output
-    assert "no photo could be answered" in kcars("predict", folder / "bad.jpg", "--model", exports["classify"], code=2)
+    assert "skipped: " in output
+    assert "1 of 4 photos were skipped" in output
+    assert "whole photos were used" in output
+    assert "no photo has a prediction" in kcars("predict", folder / "bad.jpg", "--model", exports["classify"], code=2)
     csv_lines = kcars("predict", folder, "--model", exports["classify"], "--csv", "--box", "1,1,50,40")
     assert "photo,left,top,right,bottom,answer,rank,name,probability" in csv_lines
     assert "whole photos" not in csv_lines
@@ -182,7 +182,7 @@ def test_the_command_names_photos_folders_and_says_what_it_passed_over(exports, 
 def test_photos_without_a_line_in_the_csv_of_boxes_are_counted(exports, photos, tmp_path):
     (tmp_path / "boxes.csv").write_text(f"path,left,top,right,bottom\n{photos[0]},1,1,50,40\n")
     output = kcars("predict", *photos[:3], "--model", exports["classify"], "--boxes", tmp_path / "boxes.csv")
-    assert f"2 photos have no line in {tmp_path / 'boxes.csv'} and were read whole" in output
+    assert f"2 photos have no line in {tmp_path / 'boxes.csv'} and were used whole" in output
 
 
 def test_a_bad_video_costs_no_answer(exports, photos, tmp_path):
@@ -213,15 +213,15 @@ def test_the_command_compares(exports, photos):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--box", "1,2,3"], "--box: '1,2,3' is no box"),
-        (["--box", "1,2,3,4", "--boxes", "b.csv"], "exclude each other"),
+        (["--box", "1,2,3"], "--box: '1,2,3' is not a box"),
+        (["--box", "1,2,3,4", "--boxes", "b.csv"], "are mutually exclusive"),
         (["--boxes", "none.csv"], "none.csv: cannot be read"),
         (["--detector", "none.onnx"], "No such file"),
         (["--risk", "2"], "no share"),
-        (["--box", ""], "--box: '' is no box"),
+        (["--box", ""], "--box: '' is not a box"),
         (["--every", "nan"], "--every: nan is no time"),
         (["--every", "inf"], "--every: inf is no time"),
-        (["--detector-classes", "a,b", "--detector", "x.onnx"], "no whole numbers"),
+        (["--detector-classes", "a,b", "--detector", "x.onnx"], "are not integers"),
     ],
 )
 def test_wrong_arguments_are_one_line(exports, photos, arguments, told):

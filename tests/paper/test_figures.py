@@ -352,7 +352,7 @@ def test_what_is_left_out_is_told(classifiers, tmp_path):
     for number in (5, 7, 8):
         assert told.count(f"figure {number} is left out: it ") == 1
     assert not list((tmp_path / "out").glob("figure-5*"))
-    assert "is no run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
+    assert "is not a run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
 
 
 def test_scores_of_an_earlier_kcars_are_named(tmp_path):
@@ -360,7 +360,7 @@ def test_scores_of_an_earlier_kcars_are_named(tmp_path):
     scores = json.loads((folder / "scores.json").read_text())
     write_json(folder / "scores.json", {key: value for key, value in scores.items() if key != "cost"})
     told = kcars("figures", folder, "--out", tmp_path / "out", code=2)
-    assert f"has no cost, an earlier kcars wrote it; kcars evaluate {folder} writes it anew" in told
+    assert f"has no cost, because an earlier kcars wrote it; kcars evaluate {folder} writes it again" in told
 
 
 def test_runs_of_one_name_are_told_apart(tmp_path):

@@ -70,20 +70,20 @@ def test_scores_stand_with_their_intervals(pages, runs):
             assert f"{value}<small>{interval}</small>" in pages["first"]
 
 
-def test_retrieval_stands_with_its_intervals_and_rivals(pages, runs):
+def test_retrieval_stands_with_its_intervals_and_baselines(pages, runs):
     entry = json.loads((runs / "first/scores.json").read_text())["scores"]["retrieval/map@R"]
     told = f"{entry['value']:.3f}<small>[{entry['low']:.3f}, {entry['high']:.3f}]</small>"
-    table = pages["first"].partition("<caption>How test photos find")[2].partition("</table>")[0]
+    table = pages["first"].partition("<caption>Retrieval: each test photo")[2].partition("</table>")[0]
     assert told in table and "raw pixels" in table and "mAP@R" in table
-    assert "How test photos find" not in pages["classify"]
+    assert "Retrieval: each test photo" not in pages["classify"]
 
 
 def test_how_far_probabilities_hold_is_told_and_drawn(pages, runs):
     scores = json.loads((runs / "classify/scores.json").read_text())["scores"]
     assert f"to {scores['test/nll']['value']:.3f} [" in pages["classify"]
     for page in (pages["classify"], pages["first"]):
-        assert "How far probabilities hold" in page
-        assert "Errors, where the least sure are called unknown" in page
+        assert "Reliability of probabilities" in page
+        assert "Risk and coverage" in page
 
 
 def test_pictures_are_those_of_the_tables(pages, runs):
@@ -95,7 +95,7 @@ def test_pictures_are_those_of_the_tables(pages, runs):
         (line for line in rows(runs / "first/pairs.csv") if line["difficulty"] == "hard" and line["same"] == "1"),
         key=lambda line: float(line["distance"]),
     )
-    heading = pages["first"].index("Same model, yet far apart")
+    heading = pages["first"].index("Same model with the largest distances")
     assert f"<b>{float(worst['distance']):.2f}</b>" in pages["first"][heading : heading + 20_000]
 
 
@@ -111,14 +111,14 @@ def test_where_it_looked_lies_over_the_pictures(pages, runs, tmp_path):
     for name in ("classify", "first"):
         maps = rows(runs / name / "maps.csv")
         assert Elements(pages[name]).heats, maps[:3]
-        assert all(alt.startswith("Looked at most: ") for alt in Elements(pages[name]).heats)
-        assert pages[name].count("Show where it looked") == 1
-    assert pages["all"].count("Show where it looked") == 4
+        assert all(alt.startswith("Strongest region: ") for alt in Elements(pages[name]).heats)
+        assert pages[name].count("Show heat maps") == 1
+    assert pages["all"].count("Show heat maps") == 4
     run = shutil.copytree(runs / "first", tmp_path / "run")
     (run / "maps.csv").unlink()  # As runs of earlier versions have none.
     kcars("report", run)
     page = (run / "report.html").read_text()
-    assert "Show where it looked" not in page and not Elements(page).heats
+    assert "Show heat maps" not in page and not Elements(page).heats
     assert Elements(page).pictures == Elements(pages["first"]).pictures
     (run / "maps.csv").write_text("photo,beside,map\na,b,0.1 x\n")
     without_record_of_tables(run)
@@ -130,9 +130,9 @@ def test_runs_are_compared_where_they_can_be(pages):
     second, paper, classify = table.split("<tbody>")[1].split("</tr>")[:3]
     low, high = map(float, re.search(r"\[([+-]\d\.\d{3}), ([+-]\d\.\d{3})\]", second).groups())
     assert low <= high and "hard ROC-AUC" in second
-    assert "another protocol (honest and paper)" in paper
-    assert "another task (verify and classify)" in classify
-    assert "not an honest estimate" in pages["all"] and "not an honest estimate" not in pages["first"]
+    assert "different protocol (honest and paper)" in paper
+    assert "different task (verify and classify)" in classify
+    assert "scores are too optimistic" in pages["all"] and "scores are too optimistic" not in pages["first"]
 
 
 def test_what_can_be_compared_is_though_a_run_of_another_task_is_named_first(runs, tmp_path):
@@ -141,7 +141,7 @@ def test_what_can_be_compared_is_though_a_run_of_another_task_is_named_first(run
     assert "Differences from first" in page and "hard ROC-AUC</td>" in page
     kcars("report", runs / "classify", runs / "first", "--out", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
-    assert "Differences from" not in page and "These are different tasks" in page
+    assert "Differences from" not in page and "The runs have different tasks" in page
 
 
 def test_a_run_does_not_differ_from_its_copy(runs, tmp_path):
@@ -149,7 +149,7 @@ def test_a_run_does_not_differ_from_its_copy(runs, tmp_path):
     for original, copy in zip((runs / "first", runs / "classify"), copies, strict=True):
         kcars("report", original, copy, "--out", tmp_path / "page.html")
         page = (tmp_path / "page.html").read_text()
-        assert "+0.000 [+0.000, +0.000]" in page and "the very same answers" in page
+        assert "+0.000 [+0.000, +0.000]" in page and "identical predictions" in page
 
 
 def test_names_cannot_break_the_page(runs, tmp_path):
@@ -166,15 +166,15 @@ def test_names_cannot_break_the_page(runs, tmp_path):
 
 
 def test_what_is_no_scored_run_is_one_line(runs, tmp_path):
-    assert "is no run folder" in kcars("report", tmp_path, code=2)
+    assert "is not a run folder" in kcars("report", tmp_path, code=2)
     run = shutil.copytree(runs / "first", tmp_path / "run")
     (run / "scores.json").unlink()
     assert "has no scores yet" in kcars("report", run, code=2)
     told = kcars("report", run, runs / "first", runs / "nothing", "--out", tmp_path / "others.html")
-    assert "passed over" in told and "has no scores yet" in told and "does not exist" in told
-    assert "runs that are no scored runs" not in told and (tmp_path / "others.html").is_file()
+    assert "skipped" in told and "has no scores yet" in told and "does not exist" in told
+    assert "that are not scored runs" not in told and (tmp_path / "others.html").is_file()
     assert "1 more" in kcars("table", run, tmp_path, code=2)
-    assert "named twice" in kcars("report", runs / "first", runs / "first", code=2)
+    assert "given twice" in kcars("report", runs / "first", runs / "first", code=2)
     assert not (tmp_path / "report.html").exists()
 
 
@@ -278,11 +278,13 @@ def test_the_last_epoch_is_not_called_the_best(small_runs, tmp_path):
         kept = scores["best_epoch"]
         assert page.count(f"last epoch {kept} of") == page.count(f"best epoch {kept} of") == 1
         assert page.count(f"Protocol honest: {decided} chosen") == 1
-        assert f">{kept} (best)</td>" in page and f">{kept} (last)</td>" in page and "kept epoch</th>" in page
+        assert (
+            f">{kept} (best)</td>" in page and f">{kept} (last)</td>" in page and "epoch of the checkpoint</th>" in page
+        )
 
 
 def test_the_page_takes_the_place_of_no_other_kind_of_file(runs, tmp_path):
     photo = tmp_path / "car.jpg"
     photo.write_bytes(b"a photo")
-    assert "is no HTML file by its name" in kcars("report", runs / "first", "--out", photo, code=2)
+    assert "is not an HTML file name" in kcars("report", runs / "first", "--out", photo, code=2)
     assert photo.read_bytes() == b"a photo"

@@ -40,4 +40,4 @@ def test_a_keras_configuration_that_keras_refuses_is_one_line(tmp_path, text):
     (tmp_path / "keras.json").write_text(text)
     done = started(tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("Keras: refuses its configuration") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Keras: rejects its configuration") and done.stderr.count("\n") == 1

@@ -52,7 +52,7 @@ def test_what_an_earlier_version_noted_is_found(tmp_path, mixed):
     keys = {old_key(b"one"), photo_keys(photos, np.array([1]))[0] if mixed else old_key(b"two" + END)}
     known = Learned(frozenset(keys), frozenset(keys), frozenset())
     assert known.seen(photos, np.arange(3)).tolist() == [True, True, False]
-    assert "size and last bytes alone" in known.caution
+    assert "only by size and last bytes" in known.caution
 
 
 def test_keys_fit_the_table():

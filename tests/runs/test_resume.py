@@ -54,7 +54,7 @@ def test_an_edit_that_may_be_but_stands_in_the_file_is_told(tree, tmp_path, caps
     file = run.folder / "settings.yaml"
     file.write_text(file.read_text().replace("resamples: 1000", "resamples: 200"))
     assert settings_to_go_on(run, ()).evaluate.resamples == 1000
-    assert "evaluate.resamples 200 is not taken over, 1000 stands; use --set" in capsys.readouterr().err
+    assert "evaluate.resamples 200 is ignored, 1000 is used; use --set" in capsys.readouterr().err
 
 
 def test_other_versions_are_refused(tree, tmp_path):
@@ -74,9 +74,7 @@ def test_a_constant_rate_can_be_extended_and_not_shortened(tree, tmp_path):
 @pytest.mark.parametrize("schedule", ["one_cycle", "warmup_cosine"])
 def test_a_falling_rate_cannot_be_extended_and_says_why(tree, tmp_path, schedule):
     run = begun(tree, tmp_path, f"train.schedule={schedule}", "train.epochs=3")
-    with pytest.raises(
-        KcarsError, match=f"schedule {schedule} falls to its end at epoch 3.*--strategy .*settings.yaml"
-    ):
+    with pytest.raises(KcarsError, match=f"schedule {schedule} ends at epoch 3.*--strategy .*settings.yaml"):
         settings_to_go_on(run, ("train.epochs=7",))
 
 
@@ -111,7 +109,7 @@ def test_changed_photos_are_named(tree, tmp_path):
     assert run.checksums().tolist() == [0, 1, 2]  # There was no state yet: they are written now.
     (run.folder / "photo_checksums.npy").unlink()
     (run.folder / "state.npz").touch()
-    with pytest.raises(KcarsError, match="photo_checksums.npy: is gone; whether photos have changed cannot be told"):
+    with pytest.raises(KcarsError, match="photo_checksums.npy: is missing, so changed photos cannot be detected"):
         refuse_other_photos(run, Store, np.array(["a.jpg", "b.jpg", "c.jpg"]))
 
 

@@ -47,7 +47,7 @@ def test_two_generations_are_kept(tmp_path):
     (tmp_path / NEWEST).unlink()
     told = []
     assert read(tmp_path, told.append).step == 2
-    assert "state.npz: is gone; going on from the one before, step 2" in told[0]
+    assert "state.npz: is missing; continuing from the previous one, step 2" in told[0]
 
 
 def test_a_state_of_another_run_is_not_used(tmp_path):
@@ -55,9 +55,9 @@ def test_a_state_of_another_run_is_not_used(tmp_path):
     write(tmp_path, State(2, {"identity": "other"}, {}))
     told = []
     assert read(tmp_path, told.append, "mine").step == 1
-    assert "cannot be used (of another run)" in told[0]
+    assert "cannot be used (belongs to another run)" in told[0]
     assert read(tmp_path, pytest.fail, "mine").step == 1
-    with pytest.raises(KcarsError, match="of another run.*train anew"):
+    with pytest.raises(KcarsError, match="belongs to another run.*train again"):
         read(tmp_path, told.append, "a third")
 
 
@@ -114,7 +114,7 @@ def test_the_step_of_an_earlier_state_is_told_while_the_newest_still_says_that_i
 def test_nothing_left_to_read_is_one_line(tmp_path):
     for name in (NEWEST, PREVIOUS):
         (tmp_path / name).write_bytes(b"half")
-    with pytest.raises(KcarsError, match="state.npz: cannot be used.*state.previous.npz: cannot be used.*train anew"):
+    with pytest.raises(KcarsError, match="state.npz: cannot be used.*state.previous.npz: cannot be used.*train again"):
         read(tmp_path, pytest.fail)
 
 

@@ -322,7 +322,7 @@ def test_drawn_may_mean_two_things(cars, tmp_path, monkeypatch):
     cars.rename(tmp_path / "drawn")
     code, _, err = run("data", "stats", "--data", "drawn")
     assert code == 2
-    assert "--data drawn: may mean the drawn cars or ./drawn, which exists; write ./drawn" in err
+    assert "--data drawn: is ambiguous, because ./drawn exists; write ./drawn" in err
     code, out, _ = run("data", "stats", "--data", "./drawn")
     assert code == 0
     assert out.splitlines()[1].split()[2] == "6"  # Of eight photos of two models a quarter is tested on.

@@ -185,7 +185,7 @@ def test_weights_that_are_not_finite_are_damage(tmp_path):
     refused(saved_export(tmp_path / "saved", weights=weights), "weight weights/0 is not finite")
     refused(onnx_export(tmp_path / "onnx", onnx_model(weights)), "a weight is not finite")
     huge = onnx_export(tmp_path / "huge", onnx_model(np.full((3, 3), 3e38, np.float32)))
-    with pytest.raises(KcarsError, match="gives numbers that are not finite"):
+    with pytest.raises(KcarsError, match="returns numbers that are not finite"):
         load(huge).predict([PHOTO])
 
 
@@ -245,10 +245,10 @@ def test_a_flipped_bit_of_a_model_is_noticed(tmp_path):
     export = onnx_export(tmp_path / "onnx")
     content = (export / "model.onnx").read_bytes()
     flip(export / "model.onnx", content.index(WEIGHTS.tobytes()) + 8)
-    refused(export, r"model.onnx: is damaged, or another than its card.json was written with \(SHA-256\)")
+    refused(export, r"model.onnx: is damaged, or not the file that its card.json describes \(SHA-256\)")
     saved = saved_export(tmp_path / "saved")
     flip(saved / "saved_model/1/variables/variables.data-00000-of-00001", 9)
-    refused(saved, "is damaged, or another than its card.json")
+    refused(saved, "is damaged, or not the file that its card.json")
 
 
 def test_a_flipped_bit_of_a_card_is_noticed(tmp_path):
@@ -262,7 +262,7 @@ def test_a_model_that_its_card_does_not_name_is_refused(tmp_path):
     export = onnx_export(tmp_path / "export")
     facts = json.loads((export / "card.json").read_text())
     write_card(export, card() | {"files": {"litert": facts["files"]["onnx"]}}, digests=False)
-    refused(export, "model.onnx: is not named by its card.json")
+    refused(export, "model.onnx: is not listed in its card.json")
 
 
 def test_cards_of_an_earlier_kcars_have_no_digests_and_are_read(tmp_path):
@@ -410,7 +410,7 @@ def test_a_detector_is_bounded_and_reads_no_other_file(tmp_path, monkeypatch):
     from kcars.inference.photo_source import Detector
 
     row = [1, 2, 30, 40, 0.9, 0]
-    with pytest.raises(KcarsError, match="takes 100000 x 100000 pixels; up to 16 million"):
+    with pytest.raises(KcarsError, match="takes 100000 x 100000 pixels; the limit is 16 million"):
         Detector(detector(tmp_path / "large.onnx", 100_000, [row]))
     monkeypatch.setenv("KCARS_LIMITS", "detector_boxes=3")
     many = Detector(detector(tmp_path / "many.onnx", 64, [row] * 50))

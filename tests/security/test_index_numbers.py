@@ -38,16 +38,16 @@ def test_vectors_whose_squares_are_infinite_are_refused(tmp_path):
     """A search then found nothing, and an index that was added to could not be read any more."""
     with pytest.raises(KcarsError, match=r"a number that is not finite, or beyond 1e\+15"):
         Gallery.open(index(tmp_path / "index", VECTORS * np.float32(1e37)))
-    with pytest.raises(KcarsError, match=r"gives numbers beyond 1e\+15"):
+    with pytest.raises(KcarsError, match=r"returns numbers beyond 1e\+15"):
         VectorIndex.build(VECTORS * np.float32(1e37))
 
 
 def test_vectors_of_another_width_than_the_models_are_refused(tmp_path):
     folder = index(tmp_path / "index", VECTORS[:, :2])
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    with pytest.raises(KcarsError, match="has vectors of 2 numbers, its model .* gives 3"):
+    with pytest.raises(KcarsError, match="has vectors of 2 dimensions, but its model .* has 3"):
         list(search_each(MODEL, Gallery.open(folder), [RED], 1))
-    with pytest.raises(KcarsError, match="has vectors of 2 numbers"):
+    with pytest.raises(KcarsError, match="has vectors of 2 dimensions"):
         ingest.add(MODEL, [Named(RED)], folder, print)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} | before == before
 
@@ -67,6 +67,6 @@ def test_facts_that_could_not_be_read_are_not_written(tmp_path):
     folder = index(tmp_path / "index")
     before = {file.name: file.read_bytes() for file in folder.iterdir() if file.name != ".lock"}
     model = MODEL.card | {"strategy": "s", "input": MODEL.card["input"] | {"padding": 11.0}}
-    with pytest.raises(KcarsError, match="nothing was written, as it could not be read: model.padding"):
+    with pytest.raises(KcarsError, match="nothing was written, because it could not be read: model.padding"):
         write(folder, model, Gallery.open(folder).photos, VectorIndex.build(VECTORS))
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != ".lock"} == before

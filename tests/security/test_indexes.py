@@ -78,7 +78,7 @@ def test_lists_that_map_a_file_of_the_user_are_refused(tmp_path):
     }
     changed(tmp_path / "index", vector_index=lists)
     photo = Named(Photo("red", np.full((9, 9, 3), (200, 0, 0), np.uint8)))
-    with pytest.raises(KcarsError, match="has lists of kind 'ilod'; those of kcars lie in the file, 'ilar'"):
+    with pytest.raises(KcarsError, match="has lists of kind 'ilod'; kcars stores them in the file, 'ilar'"):
         ingest.add(colour_model(), [photo], tmp_path / "index", print)
     assert (tmp_path / "letter.txt").read_bytes() == b"mine " * 2000
 
@@ -91,7 +91,7 @@ def test_other_kinds_of_faiss_are_refused(tmp_path, kind):
     other.add_with_ids(VECTORS, np.arange(COUNT)) if kind.startswith("IDMap") else other.add(VECTORS)
     faiss.write_index(other, str(tmp_path / "vectors-1.faiss"))
     changed(tmp_path)
-    refused(tmp_path, "vectors-1.faiss: is damaged or no index of kcars: it (is of kind|has)")
+    refused(tmp_path, "vectors-1.faiss: is damaged or not an index of kcars: it (is of kind|has)")
 
 
 def test_no_size_in_the_file_is_believed(index):
@@ -114,9 +114,9 @@ def test_no_size_in_the_file_is_believed(index):
                 assert len(found.matches) == 5
     for size in (0, 3, 4, 30, len(whole) // 2, len(whole) - 1):
         file.write_bytes(whole[:size])
-        refused(index, "it is cut off")
+        refused(index, "it is truncated")
     file.write_bytes(whole + b"\0")
-    refused(index, "holds more than an index")
+    refused(index, "has data after the index")
 
 
 def test_a_vector_that_is_not_finite_is_refused(index):
@@ -126,7 +126,7 @@ def test_a_vector_that_is_not_finite_is_refused(index):
     first = 98 if whole.startswith(b"IwFl") else 45  # Behind the heads, of the centres where there are any.
     for place in (whole.rindex(VECTORS[7].tobytes()), first):
         file.write_bytes(whole[:place] + struct.pack("<f", float("nan")) + whole[place + 4 :])
-        refused(index, "holds a number that is not finite")
+        refused(index, "has a number that is not finite")
 
 
 def test_lists_name_each_row_once(tmp_path, monkeypatch):
@@ -136,15 +136,15 @@ def test_lists_name_each_row_once(tmp_path, monkeypatch):
     file = tmp_path / "vectors-1.faiss"
     whole = file.read_bytes()
     for number, told in (
-        (10**6, "names rows that there are not"),
-        (-1, "names rows that there are not"),
+        (10**6, "has row numbers out of range"),
+        (-1, "has row numbers out of range"),
         (COUNT, "names rows"),
     ):
         file.write_bytes(whole[:-8] + struct.pack("<q", number))  # The last row of the last list.
         refused(tmp_path, told)
     other = 0 if struct.unpack("<q", whole[-8:])[0] else 1
     file.write_bytes(whole[:-8] + struct.pack("<q", other))
-    refused(tmp_path, "names rows twice")
+    refused(tmp_path, "has duplicate row numbers")
 
 
 # ---- rot ----
@@ -155,7 +155,7 @@ def test_a_flipped_bit_is_noticed(index, name):
     content = bytearray((index / name).read_bytes())
     content[-40] ^= 1
     (index / name).write_bytes(content)
-    refused(index, f"{name}: .*is another than was written")
+    refused(index, f"{name}: .*has changed since it was written")
 
 
 def test_a_flipped_bit_of_index_json_is_noticed(index):
@@ -220,13 +220,13 @@ def test_what_is_no_index_json_is_one_line(index, content):
     ("line", "told"),
     [
         (b"/a.jpg,1,,\n", "4 cells, not 8"),
-        (b"/a.jpg,1,,,nan,0,1,1\n", "'nan,0,1,1' is no box"),
-        (b"/a.jpg,1,,,0,0,inf,1\n", "is no box"),
-        (b"/a.jpg,1,,,5,0,1,1\n", "is no box"),
+        (b"/a.jpg,1,,,nan,0,1,1\n", "'nan,0,1,1' is not a box"),
+        (b"/a.jpg,1,,,0,0,inf,1\n", "is not a box"),
+        (b"/a.jpg,1,,,5,0,1,1\n", "is not a box"),
         (b"/a.jpg,1,,,a,b,c,d\n", "could not convert"),
-        (b",1,,,,,,\n", "is no path"),
-        (b"/a\0.jpg,1,,,,,,\n", "line contains NUL|is no path"),
-        (b"/" + b"a" * 5000 + b",1,,,,,,\n", "is no path"),
+        (b",1,,,,,,\n", "is not a path"),
+        (b"/a\0.jpg,1,,,,,,\n", "line contains NUL|is not a path"),
+        (b"/" + b"a" * 5000 + b",1,,,,,,\n", "is not a path"),
         (b"/a.jpg,1,," + b"x" * 200_000 + b",,,,\n", "a row of more than 65,536 characters"),
     ],
 )  # fmt: skip
@@ -282,7 +282,7 @@ def test_pipes_are_not_waited_for(index):
     for name, told in (
         ("photos-1.csv", "is a named pipe"),
         ("vectors-1.faiss", "is a named pipe"),
-        ("index.json", "is no index"),
+        ("index.json", "is not an index"),
     ):
         (index / name).rename(index.parent / name)
         os.mkfifo(index / name)
@@ -291,7 +291,7 @@ def test_pipes_are_not_waited_for(index):
         (index.parent / name).rename(index / name)
     (index / ".lock").unlink(missing_ok=True)
     os.mkfifo(index / ".lock")
-    with pytest.raises(KcarsError, match=r"\.lock: is a link, or no regular file"), locked(index):
+    with pytest.raises(KcarsError, match=r"\.lock: is a link, or not a regular file"), locked(index):
         pass
 
 
@@ -299,7 +299,7 @@ def test_the_model_of_an_index_may_lie_at_no_possible_place(index):
     for place in ("a" * 4000, "\0", "/dev/zero/x", str(index / "gone")):
         facts = read_facts(index)
         facts["model"]["place"] = place
-        with pytest.raises(KcarsError, match="is not there any more"):
+        with pytest.raises(KcarsError, match="is missing"):
             model_place(index, facts)
 
 

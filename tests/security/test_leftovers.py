@@ -179,7 +179,7 @@ def test_a_training_that_is_refused_leaves_no_folder(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
     (tmp_path / "runs").symlink_to("nowhere")
     with (
-        pytest.raises(KcarsError, match=r"runs: no run can be made there .*; name another folder with --out"),
+        pytest.raises(KcarsError, match=r"runs: cannot be written .*; name another folder with --out"),
         run_names.next_run("demo/verify"),
     ):
         pass

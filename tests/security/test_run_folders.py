@@ -170,7 +170,7 @@ def test_half_written_files_of_kcars_alone_are_deleted(runs):
         (run.folder / name).touch()
     run.forget_halves()
     assert [name for name in (*halves, *mine) if (run.folder / name).exists()] == mine
-    with pytest.raises(KcarsError, match="is no regular file|is a folder"):
+    with pytest.raises(KcarsError, match="is (no|not a) regular file|is a folder"):
         (run.folder / "scores.json").unlink()
         os.mkfifo(run.folder / "scores.json")
         refuse_odd(run.folder)
@@ -188,7 +188,7 @@ def test_a_pipe_is_not_waited_for(runs, hangs_never, name):
     told = kcars("train", "--resume", run, code=2) + kcars("predict", "nothing.jpg", "--model", run, code=2)
     if name in ("run.json", "scores.json", "history.csv", "digests.json", "photos.csv"):
         told += kcars("report", run, code=2)
-    assert "named pipe" in told or "no regular file" in told
+    assert "named pipe" in told or "regular file" in told
 
 
 def bomb(path: Path, names: tuple[str, ...], mebibytes: int = 64) -> None:
@@ -239,7 +239,7 @@ def test_a_metric_of_odd_arrays_is_one_line(tmp_path, arrays):
 def test_a_metric_of_another_network_is_one_line(runs):
     run = Run(runs["verify"])
     DistanceTransform(np.zeros(3), np.ones((3, 2)), np.ones(2)).save(run.folder)
-    with pytest.raises(KcarsError, match="of vectors of 3 numbers, the run gives"):
+    with pytest.raises(KcarsError, match="expects vectors of 3 dimensions, but the run's have"):
         pipeline_of(run)
 
 
@@ -574,7 +574,7 @@ def test_a_state_beyond_the_plan_loses_no_scores(runs):
     edit_state(run, lambda facts: facts.update(step=10_000))
     before = (run / "scores.json").read_bytes(), (run / "best.weights.h5").read_bytes()
     told = kcars("train", "--resume", run, code=2)
-    assert "state.npz: cannot be used (of step 10000, beyond the" in told
+    assert "state.npz: cannot be used (is at step 10000, beyond the" in told
     assert ((run / "scores.json").read_bytes(), (run / "best.weights.h5").read_bytes()) == before
 
 

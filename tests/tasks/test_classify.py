@@ -43,18 +43,18 @@ def test_validation_tells_its_loss(plan):
 def test_a_photo_in_both_lists_is_refused(tree):
     with (tree.root / "train_test_split/classification/test.txt").open("a") as file:
         file.write("3/5/2010/000.jpg\n")
-    with pytest.raises(KcarsError, match="1 photos stand in the training and the test list, the first 3/5/2010/000"):
+    with pytest.raises(KcarsError, match="1 photos are in both the training and the test list, the first 3/5/2010/000"):
         classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))
 
 
 def test_nothing_to_validate_on_and_nothing_to_score_are_told(tree):
     lists = tree.root / "train_test_split/classification"
     (lists / "test.txt").write_text("\n".join(tree.paths(40)))
-    with pytest.raises(KcarsError, match="none of the 6 test photos that exist is of a class that training knows"):
+    with pytest.raises(KcarsError, match="none of the 6 existing test photos is of a training class"):
         classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))
     (lists / "test.txt").write_text("\n".join(path for path in tree.paths(5, 9) if path[-5] in "45"))
     (lists / "train.txt").write_text("\n".join(path for path in tree.paths(5, 9) if path[-5] in "01"))
-    with pytest.raises(KcarsError, match="no class has enough photos to validate on a share of 0.1 of its 4"):
+    with pytest.raises(KcarsError, match="no class has enough photos for a validation share of 0.1 of its 4"):
         classify.plan(compcars.read(tree.root, "classify"), load_strategy("demo/classify"))
 
 

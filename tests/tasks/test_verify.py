@@ -113,7 +113,7 @@ def test_models_in_training_and_test_are_refused(tree):
     photos = tree.paths(5, 9, 20, 21, 30)
     (lists / "verification_train.txt").write_text("\n".join(photos))
     with pytest.raises(
-        KcarsError, match="1 models stand in the training list and in the test pairs, the first Model 30"
+        KcarsError, match="1 models are in both the training list and the test pairs, the first Model 30"
     ):
         verify.plan(compcars.read(tree.root, "verify"), load_strategy("demo/verify"))
 
@@ -123,7 +123,7 @@ def test_pairs_of_one_kind_only_are_refused(drawn):
     hard = dataset.pairs["hard"]
     alike = Pairs(*(column[hard.same == 1] for column in (hard.left, hard.right, hard.same)))
     dataset = dataclasses.replace(dataset, pairs=dataset.pairs | {"hard": alike})
-    with pytest.raises(KcarsError, match=r"the hard test pairs are \d+ same and 0 different ones; both kinds"):
+    with pytest.raises(KcarsError, match=r"the hard test pairs are \d+ same and 0 different; both kinds"):
         verify.plan(dataset, load_strategy("demo/verify"))
 
 

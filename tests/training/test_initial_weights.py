@@ -87,7 +87,7 @@ def test_a_run_that_knows_test_photos_is_refused(drawn, classified, tmp_path):
     with (run / "learned_photos.csv").open("a", newline="") as file:
         csv.writer(file).writerow([tested, photo_keys(table, place)[0], "another", "model", "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
-    assert "has learned from 1 of the" in told and tested in told
+    assert "was trained on 1 of the" in told and tested in told
     assert not (tmp_path / "out").exists()
 
 
@@ -104,7 +104,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
     with (run / "learned_photos.csv").open("a", newline="") as file:
         csv.writer(file).writerow(["elsewhere.jpg", "0" * 16, *name.split(" ", 1), "train"])
     told = warm(drawn, run, tmp_path / "out", code=2)
-    assert "has learned 1 of the models in the test pairs" in told and name in told
+    assert "was trained on 1 of the models in the test pairs" in told and name in told
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_other_networks_are_refused(drawn, classified, tmp_path, setting, told):
 def test_validation_photos_that_an_earlier_run_learned_from_are_told(drawn, classified, tmp_path):
     """Another seed holds other photos out."""
     told = warm(drawn, classified, tmp_path / "other", "train.seed=1", task="classify")
-    assert re.search(r"warning: .* has learned from \d+ of the \d+ photos that choose the epoch: .* flatter", told)
+    assert re.search(r"warning: .* was trained on \d+ of the \d+ photos that choose the epoch: .* too optimistic", told)
 
 
 def test_two_names_of_one_network_give_each_other_weights(drawn, classified, tmp_path):
@@ -137,7 +137,7 @@ def test_runs_that_do_not_say_what_they_learned_are_refused(drawn, classified, t
     run = tmp_path / "run"
     shutil.copytree(classified, run)
     (run / "learned_photos.csv").unlink()
-    assert "nobody can tell what the run has learned from" in warm(
+    assert "without it the run's training photos are unknown" in warm(
         drawn, run, tmp_path / "out", code=2, task="classify"
     )
     settings = small(*ONE_EPOCH, f"model.weights={classified}")
@@ -174,7 +174,7 @@ def test_own_photos_without_lists_have_a_way_from_classifier_to_verifier(own_pho
     run = classifier_of(own_photos, tmp_path / "first")
     plan = a_plan(own_photos, "verify", f"model.weights={run}")
     with pytest.raises(
-        KcarsError, match="part the models, each whole, into folders train/ and test/, train it anew with"
+        KcarsError, match="split the models, each whole, into folders train/ and test/, train it again with"
     ):
         refuse_tested(plan, [])
     tested = {path.rpartition("/")[0] for path in plan.dataset.table.paths[plan.dataset.test_rows()]}

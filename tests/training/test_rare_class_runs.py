@@ -46,7 +46,7 @@ def test_deferred_weights_count_from_their_epoch_on(uneven, plain, tmp_path):
     assert before[0]["loss"] == pytest.approx(after[0]["loss"], rel=1e-3)
     assert abs(before[1]["loss"] - after[1]["loss"]) > 0.01
     refused = kcars("train", "--resume", tmp_path / "run", "--set", "train.epochs=4", code=2)
-    assert "balance.begin go by shares of all epochs, 2" in refused
+    assert "balance.begin depend on the number of epochs, 2" in refused
 
 
 def test_a_stop_before_and_after_weights_begin_changes_nothing(uneven, tmp_path, at_step):
@@ -66,7 +66,7 @@ def test_ldam_learns_cosines_that_are_calibrated_exported_and_adjusted(uneven, t
     run = tmp_path / "run"
     settings = ("loss={name: ldam, scale: 8}", "evaluate.adjust=logits", "model.make_weight=1", "train.epochs=1")
     output = train(uneven, run, *settings)
-    assert "makes, by the sums over their models" in output and "the logarithm of class frequencies" in output
+    assert "makes (sum over their models)" in output and "the logarithm of class frequencies" in output
     assert isinstance(scored_network(Run.open(run)).get_layer("model"), CosineLogits)
     assert json.loads((run / "scores.json").read_text())["scores"]["test/make_accuracy"]["low"] is not None
     kcars("export", run, "--out", tmp_path / "export", "--photos", 8, "--format", "onnx")

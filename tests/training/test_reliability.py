@@ -106,12 +106,12 @@ def test_signals_outside_training_stop_at_once_and_say_how_to_go_on(cars, whole,
 def test_states_that_are_gone_are_not_begun_anew_in_silence(whole, tmp_path):
     run = shutil.copytree(whole, tmp_path / "run")
     (run / "state.npz").unlink()
-    assert "state.npz: is gone; going on from the one before" in resume(run)
+    assert "state.npz: is missing; continuing from the previous one" in resume(run)
     assert differences(whole, run) == SAME
     (run / "state.npz").unlink()
     (run / "state.previous.npz").unlink()
     output = resume(run, code=2)
-    assert "state.npz: is gone, of a run of 2 epochs; put it back, or train anew" in output
+    assert "state.npz: is missing, but the run has 2 epochs; restore it, or train again" in output
     assert "mend" not in output
 
 
@@ -129,7 +129,7 @@ def test_the_state_before_serves_where_the_newest_is_damaged(cars, whole, tmp_pa
     train(cars, run, code=130)
     os.truncate(run / "state.npz", 5000)
     assert (
-        f"state.npz: cannot be used (its checksum is wrong); going on from the one before, step {steps_per_epoch(whole)}"
+        f"state.npz: cannot be used (its checksum is wrong); continuing from the previous one, step {steps_per_epoch(whole)}"
         in (resume(run))
     )
     assert differences(whole, run) == SAME
@@ -159,13 +159,13 @@ def test_more_epochs_after_an_early_stop_need_more_patience(cars, tmp_path):
 def test_a_second_process_is_kept_off(whole, cars):
     with FileLock(whole / ".lock"):
         for command in (["train", "--resume", whole], ["evaluate", whole]):
-            assert "another process trains or scores it" in kcars(*command, code=2)
-        assert "another process trains or scores it" in train(cars, whole, "--force", code=2)
+            assert "another process is training or scoring it" in kcars(*command, code=2)
+        assert "another process is training or scoring it" in train(cars, whole, "--force", code=2)
 
 
 def test_what_belongs_to_the_run_is_not_given_again(whole):
     for option in (["--task", "verify"], ["--out", "elsewhere"], ["--force"], ["--strategy", "demo/verify"]):
-        assert f"{option[0]}: does not go with --resume" in resume(whole, *option, code=2)
+        assert f"{option[0]}: cannot be combined with --resume" in resume(whole, *option, code=2)
     assert "train.batch was 16 when the run began" in resume(whole, "--set", "train.batch=8", code=2)
 
 
@@ -213,7 +213,7 @@ def test_a_photo_that_goes_bad_within_an_epoch_is_named_and_nothing_is_lost(cars
             aside.rename(folder)
     told = "cannot be read (No such file or directory)" if how == "lost" else "has changed since the run began"
     assert any(f"{photo}: {told}" in output for photo in photos), output
-    assert f"mend that, and kcars train --resume {run}" in output
+    assert f"fix this, then kcars train --resume {run}" in output
     resume(run)
     assert differences(whole, run)[:2] == SAME[:2]
 
@@ -264,7 +264,7 @@ def test_a_full_disk_stops_a_run_that_goes_on_once_there_is_room(whole, small_di
     told, out = small_disks
     stopped, again = told["state"], told["state"]["again"]
     assert (
-        "state.npz: cannot be written (No space left on device); mend that, and kcars train --resume"
+        "state.npz: cannot be written (No space left on device); fix this, then kcars train --resume"
         in stopped["output"]
     )
     assert (stopped["code"], again["code"]) == (2, 0), again["output"]
@@ -318,7 +318,7 @@ def test_a_new_scoring_that_stops_leaves_the_run_as_it_was_scored(whole, tmp_pat
     monkeypatch.setattr(f"kcars.evaluation.evaluate.{place}", stopped)
     told = resume(run, "--set", "evaluate.shift=0.06", "--set", "evaluate.adjust=logits", code=code)
     monkeypatch.undo()
-    assert ("its earlier scores stand until then" in told) == (code == 130)
+    assert ("its earlier scores are valid until then" in told) == (code == 130)
     assert (run / "scores.json").read_text() == before and json.loads((run / "run.json").read_text())["finished"]
     after = of_run(Run.open(run))
     assert {name: after[name] for name in card if name != "settings"} == {

@@ -53,7 +53,7 @@ def test_a_run_with_everything_keeps_its_last_epoch_and_is_used(everything, draw
     )
     kcars("report", everything)
     page = (everything / "report.html").read_text()
-    assert "whitening" in page and "Same make, yet far apart" in page and "Different models" not in page
+    assert "whitening" in page and "Same make with the largest distances" in page and "Different models" not in page
 
 
 def test_makes_are_told_apart_by_what_models_taught(everything):

@@ -144,7 +144,7 @@ def test_the_loss_is_that_of_each_batch_alone(drawn, tmp_path):
         (["--rates", "0..1"], "--rates: 0 is no learning rate"),
         (["--rates", "fast"], "--rates: 'fast' is no range"),
         (["--steps", "0"], "--steps 0: are too few"),
-        (["--trials", "3"], "--trials: goes with --search"),
+        (["--trials", "3"], "--trials: requires --search"),
         (["--set", "train.epoch=1"], "unknown setting"),
         (["--out", "/proc/nowhere"], "--out: /proc/nowhere cannot be written"),
     ],

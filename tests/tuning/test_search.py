@@ -206,7 +206,7 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
     assert "the same command goes on" in output.splitlines()[-1] and "--resume" not in output
     assert list(out.rglob("state.npz"))
     assert table(out)[-1]["state"] == "running"
-    assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were learned before", on standard output.
+    assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were trained before", on standard output.
     assert table(out) == table(whole[0])
 
 
@@ -242,8 +242,8 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     [
         (["--trials", "0"], "--trials 0: is too few"),
         (["--minutes", "0"], "--minutes 0: is no time"),
-        (["--steps", "50"], "--steps: does not go with --search"),
-        (["--rates", "1e-5..1"], "--rates: does not go with --search"),
+        (["--steps", "50"], "--steps: cannot be combined with --search"),
+        (["--rates", "1e-5..1"], "--rates: cannot be combined with --search"),
         (["--set", "evaluate.protocol=paper"], "validates on the test itself, which must choose no settings"),
         (["--out", "/proc/nowhere"], "--out: /proc/nowhere cannot be written"),
     ],
@@ -351,7 +351,7 @@ def test_no_success_is_an_error(drawn, tmp_path, monkeypatch):
     output = kcars(
         "tune", "--task", "classify", "--data", drawn, "--out", tmp_path, *TINY, *SEARCHED[:2], "--trials", 2, code=2
     )
-    assert f"no trial succeeded; see {tmp_path / 'trials.csv'} why" in output
+    assert f"no trial succeeded; {tmp_path / 'trials.csv'} has the reasons" in output
     assert not (tmp_path / "best.yaml").exists()
 
 

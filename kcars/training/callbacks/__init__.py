@@ -1,1 +1,1 @@
-"""Keras callbacks of a training: checkpoints, validation, history, state."""
+"""Keras callbacks for training: checkpoints, validation, history, state."""

@@ -1,4 +1,4 @@
-"""Which weights are kept and validated: those that learn, a float32 copy of them, or their moving average."""
+"""Callbacks for the checkpointed weights: a float32 copy, or an exponential moving average."""
 
 import keras
 
@@ -6,7 +6,7 @@ from kcars.models.networks import in_float32
 
 
 class Copied(keras.callbacks.Callback):
-    """`kept`: a float32 copy of the scored network, renewed after every epoch, for one that trains in half precision."""
+    """Maintains `kept`, a float32 copy of a scored network trained in half precision, updated after every epoch."""
 
     def __init__(self, scored):
         super().__init__()
@@ -17,14 +17,14 @@ class Copied(keras.callbacks.Callback):
 
 
 class Averaged(keras.callbacks.Callback):
-    """`kept`: a float32 network whose weights are an exponential moving average over the steps of those that learn.
+    """Maintains `kept`, a float32 network with the exponential moving average of the trained weights over steps.
 
-    Also of the moving statistics of batch normalization, which belong to the weights. The decay is at most
-    (1 + updates) / (10 + updates), so that the average forgets its beginning (as in TensorFlow's ExponentialMovingAverage).
+    Includes the moving statistics of batch normalization. The decay is at most (1 + updates) / (10 + updates), so that the
+    average forgets its initial values (as in TensorFlow's ExponentialMovingAverage).
     """
 
     def __init__(self, scored, decay: float, parts: int = 1):
-        """parts: steps in which weights change once (gradient accumulation)."""
+        """parts: steps per weight update (gradient accumulation)."""
         super().__init__()
         self.scored, self.kept, self.decay, self.parts = scored, in_float32(scored), decay, parts
         self.steps, self._update = 0, _in_graph(self._move)
@@ -53,15 +53,15 @@ class Averaged(keras.callbacks.Callback):
 
 
 def _move_in_torch(averages: list, learning: list, share: float) -> None:
-    """In one call for all: one by one, it would take as long as half a step there too."""
-    import torch  # pyright: ignore[reportMissingImports]  Another library to run Keras on.
+    """Update all weights in one call; separate calls would take as long as half a step."""
+    import torch  # pyright: ignore[reportMissingImports]  Optional Keras backend.
 
     with torch.no_grad():
         torch._foreach_lerp_([one.value.data for one in averages], [one.value.data for one in learning], share)
 
 
 def _in_graph(function):
-    """As one graph where TensorFlow runs: called op by op, it would take as long as half a step."""
+    """Compile to one graph on TensorFlow; op by op it would take as long as half a step."""
     if keras.backend.backend() != "tensorflow":
         return function
     import tensorflow as tf

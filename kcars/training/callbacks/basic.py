@@ -1,8 +1,7 @@
-"""What happens beside the steps of `fit`. Order matters: Validate writes its scores into the logs that others read.
+"""Callbacks for `fit`. Their order matters: Validate writes scores into the logs that later callbacks read.
 
-A callback that remembers something across epochs has `state()`, plain values and numpy arrays under "arrays", and
-`restore(state)`: a run that goes on after a stop gives it back. One that remembers rows of a table says in `cells` how many
-each has. One that may end training says so in `over`.
+A callback with state across epochs has `state()`, plain values and numpy arrays under "arrays", and `restore(state)` for
+resumed runs. A callback with rows of a table has their length in `cells`. A callback that may end training has `over`.
 """
 
 import math
@@ -17,7 +16,7 @@ from kcars.core.files import written_whole
 
 
 class FirstChange(keras.callbacks.Callback):
-    """Calls `changes` once, when the first epoch ends: before that, nothing of what a run keeps is written anew."""
+    """Calls `changes` once, at the end of the first epoch, before which the checkpoint is not written."""
 
     def __init__(self, changes):
         super().__init__()
@@ -30,7 +29,7 @@ class FirstChange(keras.callbacks.Callback):
 
 
 class Validate(keras.callbacks.Callback):
-    """Scores the held-out rows after every epoch with the float32 network that is kept; adds history columns."""
+    """Scores the validation rows after every epoch with the checkpointed float32 network; adds history columns."""
 
     def __init__(self, kept, score):
         """score: model -> {history column: value}."""
@@ -42,10 +41,10 @@ class Validate(keras.callbacks.Callback):
 
 
 class OneCycle(keras.callbacks.Callback):
-    """Logs the rate of the schedule that the optimizer follows, and draws it when training begins."""
+    """Logs the learning rate of the optimizer's schedule, and draws it when training begins."""
 
     def __init__(self, schedule: Any, total_steps: int, draw_to=None):
-        """schedule: a Keras schedule, or the number at which the rate begins."""
+        """schedule: a Keras schedule, or the initial rate."""
         super().__init__()
         self.schedule, self.total_steps, self.draw_to = schedule, total_steps, draw_to
 
@@ -89,9 +88,9 @@ class Plateau(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs: dict[str, Any]):
         if self.monitor not in logs:
             raise KcarsError(
-                f"train.plateau.monitor: {self.monitor!r} is no column of the history; known: {sorted(logs)}"
+                f"train.plateau.monitor: {self.monitor!r} is not a column of the history; known: {sorted(logs)}"
             )
-        if logs[self.monitor] < self.best - 1e-4:  # PyTorch's is relative; an absolute step is clearer.
+        if logs[self.monitor] < self.best - 1e-4:  # Absolute, unlike PyTorch's relative threshold.
             self.best, self.waited = logs[self.monitor], 0
             return
         self.waited += 1
@@ -108,9 +107,9 @@ class Plateau(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends training with an error at the first loss that is not finite, and at the end of an epoch for weights.
+    """Ends training with an error at the first loss that is not finite, or at the end of an epoch for weights.
 
-    A loss does not tell all: TensorFlow's maximum pooling, and its ReLU fused with a normalization, make 0 of NaN.
+    The loss does not reveal all NaN: TensorFlow's maximum pooling, and its ReLU fused with a normalization, turn NaN into 0.
     """
 
     def on_train_batch_end(self, batch, logs: dict[str, Any]):
@@ -125,13 +124,13 @@ class StopOnNaN(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations)
         rate = float(self.model.optimizer.learning_rate)
         raise Diverged(
-            f"training: {what} at step {step}, learning rate {rate:.3g}; the best weights so far are kept; lower "
+            f"training: {what} at step {step}, learning rate {rate:.3g}; the checkpoint is kept; lower "
             "train.learning_rate, or train in float32"
         )
 
 
 def first_not_finite(model) -> str:
-    """The path of the first variable of a model that holds NaN or infinity, "" where all are finite."""
+    """Return the path of the model's first variable with NaN or infinity, "" if all are finite."""
     for variable in model.variables:
         array = keras.ops.convert_to_numpy(variable)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -142,7 +141,7 @@ def first_not_finite(model) -> str:
 class CollapseWatch(keras.callbacks.Callback):
     """Warns once when the distances of validation pairs no longer differ: the embedding has collapsed."""
 
-    smallest_deviation = 0.01  # Healthy runs on real photos stay above 0.1; a collapsed one falls under 0.001.
+    smallest_deviation = 0.01  # On real photos, normal runs stay above 0.1; collapsed ones fall below 0.001.
 
     def __init__(self, warn):
         super().__init__()
@@ -153,7 +152,7 @@ class CollapseWatch(keras.callbacks.Callback):
         if deviation is not None and deviation < self.smallest_deviation and not self.warned:
             self.warned = True
             self.warn(
-                f"epoch {epoch + 1}: all distances are alike (deviation {deviation:.2g}): the embedding has collapsed; "
+                f"epoch {epoch + 1}: all distances are equal (deviation {deviation:.2g}): the embedding has collapsed; "
                 "lower train.learning_rate or loss.margin"
             )
 
@@ -165,7 +164,7 @@ class CollapseWatch(keras.callbacks.Callback):
 
 
 class TimeLimit(keras.callbacks.Callback):
-    """Ends training at the end of the step in which `minutes` have passed; the schedule was fitted to end before."""
+    """Ends training after the step in which `minutes` have passed; the schedule was fitted to end earlier."""
 
     def __init__(self, minutes: float, warn):
         super().__init__()
@@ -182,7 +181,7 @@ class TimeLimit(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.over and not self.model.stop_training:
             self.model.stop_training = True
-            self.warn("train.max_minutes is over before the schedule's end: the machine ran slower than measured")
+            self.warn("train.max_minutes ended before the schedule: the machine was slower than measured")
 
     def _elapsed(self) -> float:
         return self.before + (time.monotonic() - self.begun if self.begun else 0.0)

@@ -1,4 +1,4 @@
-"""Which epoch's weights a run keeps, and where training may end early."""
+"""Callbacks that save the checkpoint, and may end training early."""
 
 import math
 from typing import Any
@@ -10,19 +10,19 @@ from kcars.core.errors import KcarsError
 from kcars.core.files import room_for
 from kcars.untrusted.run_folder import RunFolder
 
-MARGIN = 2**20  # Bytes of a weights file beside the weights.
+MARGIN = 2**20  # Bytes of a weights file in addition to the weights.
 
 
 class BestCheckpoint(keras.callbacks.Callback):
-    """Saves the scored network whenever the monitored validation score rises; the first epoch always counts.
+    """Saves the scored network whenever the monitored validation score improves, and after the first epoch.
 
-    Or after every epoch, where the last is wanted.
+    With `last`, saves it after every epoch.
     """
 
-    name_in_state = "KeepBest"  # As state.npz has it since version 0.1.
+    name_in_state = "KeepBest"  # The name in state.npz since version 0.1.
 
     def __init__(self, scored, monitor: str, path, patience: int | None = None, last: bool = False):
-        """patience: end training after so many epochs without a better score; None never ends it."""
+        """patience: end training after this number of epochs without improvement; None for never."""
         super().__init__()
         self.scored, self.monitor, self.path, self.patience, self.last = scored, monitor, path, patience, last
         self.best, self.best_epoch, self.epochs = -math.inf, 0, 0
@@ -41,7 +41,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.model.stop_training |= self.over
 
     def state(self) -> dict:
-        # With the weights: the file may already hold those of an epoch after the state.
+        # With the weights, because the file may already have those of a later epoch.
         return {"best": self.best, "best_epoch": self.best_epoch, "epochs": self.epochs, "arrays": self.weights}
 
     def restore(self, state: dict) -> None:
@@ -51,9 +51,9 @@ class BestCheckpoint(keras.callbacks.Callback):
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
-    """Saves the scored network after a given epoch and ends training there; or after the last, where it ends before."""
+    """Saves the scored network after a given epoch (or the last, if earlier), and ends training."""
 
-    name_in_state = "KeepEpoch"  # As state.npz has it since version 0.1.
+    name_in_state = "KeepEpoch"  # The name in state.npz since version 0.1.
 
     def __init__(self, scored, epoch: int, path):
         super().__init__()
@@ -82,7 +82,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
 
 def _put_back(model, weights: list[np.ndarray], path) -> None:
-    """Write the file anew from kept weights, through the model; none are kept before the first epoch's end."""
+    """Write the weights file again from saved weights, through the model; there are none before the first epoch's end."""
     if weights:
         before = model.get_weights()
         model.set_weights(weights)
@@ -93,10 +93,10 @@ def _put_back(model, weights: list[np.ndarray], path) -> None:
 def _save_weights(model, path) -> None:
     temporary, files = path.with_name("." + path.name), RunFolder(path.parent)
     try:
-        temporary.unlink(missing_ok=True)  # A link of that name would be written through.
+        temporary.unlink(missing_ok=True)  # A link of that name would be followed.
         room_for(sum(array.nbytes for array in model.get_weights()) + MARGIN, path.parent)
         model.save_weights(temporary)
         files.put(path.name, temporary)
-    except (OSError, RuntimeError) as error:  # HDF5 makes a full disk a RuntimeError.
+    except (OSError, RuntimeError) as error:  # HDF5 raises RuntimeError for a full disk.
         temporary.unlink(missing_ok=True)
         raise KcarsError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from None

@@ -1,4 +1,4 @@
-"""What a run tells while it trains: numbers of every epoch, a progress bar."""
+"""Callbacks that record the history and show progress."""
 
 import time
 from typing import Any
@@ -10,9 +10,9 @@ from kcars.core.plain_text import printable
 
 
 class Counting(keras.callbacks.Callback):
-    """Knows how many steps of the run are done.
+    """Counts the completed steps of the run.
 
-    Not from optimizer.iterations: a float16 overflow skips an update, and its photos are seen all the same.
+    Does not use optimizer.iterations, because a float16 overflow skips an update but consumes its photos.
     """
 
     def __init__(self):
@@ -33,13 +33,13 @@ class Counting(keras.callbacks.Callback):
 
 
 class History(Counting):
-    """Hands all epochs' numbers to the run, after each: epoch, steps, photos, seconds, then the logs."""
+    """Records the history after each epoch: epoch, steps, photos, seconds, then the logs."""
 
     def __init__(self, record, photos_per_step: int):
-        """record: called with a list of one dict an epoch."""
+        """record: called with a list of one dict per epoch."""
         super().__init__()
         self.record, self.photos_per_step, self.rows = record, photos_per_step, []
-        self.elapsed = 0.0  # Of this epoch, before a stop.
+        self.elapsed = 0.0  # Seconds of this epoch before a stop.
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -74,12 +74,12 @@ class History(Counting):
 
 
 def _history_order(name: str) -> tuple[bool, bool]:
-    """The loss first, then training, then validation."""
+    """Sort key: the loss first, then training, then validation."""
     return name.startswith("val_"), name != "loss"
 
 
 class Progress(Counting):
-    """One bar over all steps, and a line an epoch with the loss and the score that leads."""
+    """Shows a progress bar over all steps, and a line per epoch with the loss and the monitored score."""
 
     def __init__(self, epochs: int, steps_per_epoch: int, monitor: str):
         super().__init__()
@@ -97,8 +97,8 @@ class Progress(Counting):
 
     def on_epoch_end(self, epoch, logs: dict[str, Any]):
         shown = {"loss": f"{logs['loss']:.4f}", self.monitor: f"{logs[self.monitor]:.4f}"}
-        told = "  ".join(f"{name} {value}" for name, value in shown.items())
-        tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {told}  rate {logs['learning_rate']:.2e}"))
+        text = "  ".join(f"{name} {value}" for name, value in shown.items())
+        tqdm.write(printable(f"epoch {epoch + 1:>3}/{self.epochs}  {text}  rate {logs['learning_rate']:.2e}"))
 
     def on_train_end(self, logs=None):
         self.bar.close()

@@ -1,4 +1,4 @@
-"""Saves and restores everything that training depends on, so that a broken run goes on as if it had not been."""
+"""Saves and restores the full training state, so that a resumed run equals an uninterrupted one."""
 
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -17,10 +17,10 @@ from kcars.untrusted.run_folder import RunFolder
 
 
 class SaveState(Counting):
-    """Writes the state after every epoch, every so many minutes, and on Ctrl-C or SIGTERM, which it then obeys.
+    """Writes the state after every epoch, at intervals in minutes, and on Ctrl-C or SIGTERM, which then ends training.
 
-    It stands last among the callbacks: what they do at the end of an epoch belongs to the state. Keras' own
-    BackupAndRestore keeps neither callbacks nor dropout seeds nor the place within an epoch.
+    It is the last callback, because the state includes what the others do at the end of an epoch. Keras'
+    BackupAndRestore saves neither callbacks nor dropout seeds nor the position within an epoch.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SaveState(Counting):
         minutes: float,
         interruption: Interruption,
     ):
-        """callbacks: those with `state()` and `restore()` are saved too; identity: what a state must be of to fit."""
+        """callbacks: those with `state()` and `restore()` are saved; identity: fingerprint that a fitting state must have."""
         super().__init__()
         self.trained, self.folder, self.identity = model, Path(folder), identity
         self.remembering = {_name(one): one for one in [*callbacks, self] if hasattr(one, "restore")}
@@ -43,14 +43,14 @@ class SaveState(Counting):
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
-        if self._metrics:  # Within an epoch; `fit` has just reset them.
+        if self._metrics:  # Within an epoch; `fit` has reset the metrics.
             _assign(self.trained.metrics_variables, self._metrics, self.folder)
             self._metrics = []
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
         if self.step % self.steps_per_epoch == 0 or self.trained.stop_training:
-            return  # The end of the epoch, which saves, follows at once.
+            return  # The end of the epoch follows and saves.
         if self.interruption.signal or time.monotonic() - self._saved_at > self.seconds:
             self._save()
 
@@ -58,7 +58,7 @@ class SaveState(Counting):
         self._save()
 
     def _save(self) -> None:
-        if name := first_not_finite(self.trained):  # The last good state stays.
+        if name := first_not_finite(self.trained):  # Keep the last good state.
             raise Diverged(f"training: {name} is not finite at step {self.step}; lower train.learning_rate")
         facts: dict[str, Any] = {"identity": self.identity}
         arrays: dict[str, np.ndarray] = {}
@@ -77,16 +77,16 @@ class SaveState(Counting):
             )
 
     def _refuse_to_forget(self) -> None:
-        """An epoch may end, and the process, before its state is written: two cannot. Then somebody deleted it."""
+        """Raise NoWayOn if the state was deleted: at most one epoch may end before its state is written."""
         files = RunFolder(self.folder)
         epochs = len(files.read_text("history.csv").splitlines()) - 1 if files.has("history.csv") else 0
         if epochs > 1:
             raise NoWayOn(
-                f"{self.folder / state_file.NEWEST}: is gone, of a run of {epochs} epochs; put it back, or train anew"
+                f"{self.folder / state_file.NEWEST}: is missing, but the run has {epochs} epochs; restore it, or train again"
             )
 
     def _kept(self, found: state_file.State) -> dict[str, list]:
-        """Of each callback that keeps weights, the variables that they are of; none before the first epoch's end."""
+        """Return for each callback with weights the corresponding variables; none before the first epoch's end."""
         nets = {}
         for name, one in self.remembering.items():
             network = getattr(one, "kept", None) or getattr(one, "scored", None)
@@ -96,13 +96,13 @@ class SaveState(Counting):
         return nets
 
     def tables(self) -> dict[str, int]:
-        """Of each callback that remembers a table, how many cells a row has."""
+        """Return the row length of each callback with a table."""
         return {name: one.cells for name, one in self.remembering.items() if hasattr(one, "cells")}
 
     def _variables(self) -> dict[str, list]:
         model = self.trained
         return {
-            "model": model.variables,  # With the seeds of dropout, which weight files lack.
+            "model": model.variables,  # Including dropout seeds, which weight files lack.
             "optimizer": model.optimizer.variables,
             "metrics": model.metrics_variables,
         }
@@ -110,13 +110,11 @@ class SaveState(Counting):
     def restore_newest(
         self, example: Callable, warn: Callable, epochs: int, older: Callable[[int], None] = lambda step: None
     ) -> int:
-        """Bring model, optimizer, metrics and callbacks to the newest state on disk, where there is one.
+        """Restore model, optimizer, metrics and callbacks from the newest state on disk, if any; return the completed steps.
 
-        Returns the steps done.
-
-        example: gives one batch, from which metrics are built; epochs: that the run is planned for; older: called with the
-        step before anything is changed, where the run can go on, but not from the newest state that was written. Raises
-        NoWayOn where there should be a state and none can be used.
+        example: returns a batch, from which metrics are built; epochs: planned epochs of the run; older: called with the
+        step, before any change, if the run can continue but not from the newest state. Raises NoWayOn if there should be a
+        state and none is usable.
         """
         if not state_file.exists(self.folder):
             self._refuse_to_forget()
@@ -131,15 +129,15 @@ class SaveState(Counting):
                 _refuse_others(wanted, _group(found, name), self.folder)
 
         found = state_file.read(self.folder, warn, self.identity, fits, older)
-        assert found  # As one exists.
+        assert found  # A state exists.
         for (
             name,
             callback,
-        ) in self.remembering.items():  # Before the model: BestCheckpoint writes its weights through it.
+        ) in self.remembering.items():  # Before the model, because BestCheckpoint writes its weights through it.
             kept = _group(found, name)
             callback.restore({**found.facts[name], **({"arrays": kept} if kept else {})})
         for group, variables in self._variables().items():
-            if group == "metrics":  # Of a whole epoch, they belong to no epoch to come.
+            if group == "metrics":  # Metrics of a finished epoch are not used in the next.
                 self._metrics = _group(found, group) if self.step % self.steps_per_epoch else []
             else:
                 _assign(variables, _group(found, group), self.folder)
@@ -152,7 +150,7 @@ def _group(found: state_file.State, name: str) -> list[np.ndarray]:
 
 
 def _build(model, inputs, labels, weights=None) -> None:
-    """Make the variables of optimizer, loss and metrics, which Keras makes in the first step."""
+    """Create the variables of optimizer, loss and metrics, which Keras creates in the first step."""
     outputs = model(inputs)
     model.compute_loss(inputs, labels, outputs, weights)
     model.compute_metrics(inputs, labels, outputs, weights)
@@ -161,14 +159,14 @@ def _build(model, inputs, labels, weights=None) -> None:
 
 
 def _refuse_others(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
-    """NoWayOn where arrays are not of the variables' number, shapes and kinds."""
+    """Raise NoWayOn if arrays differ from the variables in number, shapes or kinds."""
     wanted = [(tuple(variable.shape), _kind(variable.dtype)) for variable in variables]
     if wanted != [(array.shape, _kind(array.dtype)) for array in arrays]:
-        raise NoWayOn(f"{folder / state_file.NEWEST}: does not fit this network; put back its own, or train anew")
+        raise NoWayOn(f"{folder / state_file.NEWEST}: does not fit this network; restore its own, or train again")
 
 
 def _kind(dtype) -> str:
-    """Of a variable's type, or of a stored array's, where types that NumPy lacks are plain bytes ("V")."""
+    """Return the kind of a variable's or stored array's dtype; types that NumPy lacks are bytes ("V")."""
     name = str(dtype)
     return "float" if "float" in name or "V" in name else name.rstrip("0123456789")
 
@@ -180,10 +178,10 @@ def _assign(variables: list, arrays: list[np.ndarray], folder: Path) -> None:
 
 
 def segments(done: int, epochs: int, steps: int, cuts: Collection[int] = ()) -> Iterator[tuple[int, int, int, int]]:
-    """(first step, first epoch, epoch to stop before, steps an epoch) of each `fit` that is left after `done` steps.
+    """Yield (first step, first epoch, epoch to stop before, steps per epoch) of each `fit` after `done` steps.
 
-    `fit` begins at the start of an epoch only: the rest of a broken one is a `fit` of its own, and so are the epochs up to
-    each of `cuts`.
+    `fit` can only begin at the start of an epoch, so the rest of an interrupted epoch is a separate `fit`, as are the epochs
+    up to each of `cuts`.
     """
     epoch, within = divmod(done, steps)
     if within:

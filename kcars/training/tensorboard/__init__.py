@@ -1,1 +1,1 @@
-"""What TensorBoard shows of a training."""
+"""TensorBoard output of a training."""

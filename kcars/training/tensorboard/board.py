@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: numbers, pictures and texts, epoch by epoch, in one event file."""
+"""Writes scalars, images and texts of a run to a TensorBoard event file."""
 
 import contextlib
 import importlib.util
@@ -16,16 +16,16 @@ from kcars.untrusted.reading import MIB, opened
 from kcars.untrusted.run_folder import RunFolder
 
 WORK = ("step", "photos", "seconds", "train_seconds")
-_AROUND = 16  # Bytes of a record beside its content: 8 of its length, and two checksums of 4.
+_AROUND = 16  # Bytes of a record in addition to its content: 8 for its length, and two checksums of 4.
 
 
 def board_of(folder: Path) -> "Board | NoBoard":
-    """The board of a run; one that shows nothing where TensorFlow, which writes event files, is not installed."""
+    """Return the Board of a run, or a NoBoard if TensorFlow, which writes event files, is not installed."""
     return Board(folder) if importlib.util.find_spec("tensorflow") else NoBoard()
 
 
 class NoBoard:
-    """A Board that nobody sees: training without TensorFlow."""
+    """A Board without output, for training without TensorFlow."""
 
     is_seen = False
 
@@ -40,11 +40,11 @@ class NoBoard:
 
 
 class Board:
-    """The event file of a run: a step is an epoch, 0 the time before the first.
+    """The event file of a run; steps are epochs, and 0 is before the first.
 
-    Event files can only grow. So the first writing of a process begins the file anew: with all epochs' numbers, and
-    with the pictures of the earlier file up to the epoch that is written first. What a killed process wrote beyond its
-    last saved state does not stay, and no picture has to be drawn twice.
+    Event files are append-only, so the first write of a process creates a new file with the scalars of all epochs, and the
+    images of the earlier file up to the first written epoch. This drops what a killed process wrote after its last saved
+    state, and no image is drawn twice.
     """
 
     is_seen = True
@@ -55,7 +55,7 @@ class Board:
         self._numbers, self._pictures = 0, set()
 
     def scalars(self, rows: list[dict[str, float]]) -> None:
-        """Write the rows of a history that were not written yet."""
+        """Write the new rows of a history."""
         import tensorflow as tf
 
         with self._writing(int(rows[-1]["epoch"])):
@@ -66,7 +66,7 @@ class Board:
         self._numbers = len(rows)
 
     def image(self, name: str, epoch: int, pixels: np.ndarray, description: str = "") -> None:
-        """Write pixels (height, width, 3) uint8; description: Markdown that TensorBoard tells beside them."""
+        """Write pixels (height, width, 3) uint8; description: Markdown that TensorBoard shows with them."""
         import tensorflow as tf
 
         with self._writing(epoch):
@@ -74,19 +74,19 @@ class Board:
         self._pictures.add((name, epoch))
 
     def text(self, name: str, markdown: str) -> None:
-        """Write a text that belongs to no epoch, once a process: it may have changed since an earlier one."""
+        """Write a text without an epoch, once per process, because it may have changed."""
         import tensorflow as tf
 
         with self._writing(0):
             tf.summary.text(name, markdown, step=0)
 
     def shows(self, name: str, epoch: int) -> bool:
-        """Whether the picture stands there, of this process or an earlier one; asked once something was written."""
+        """Return whether the image exists, from this process or an earlier one; valid after the first write."""
         return (name, epoch) in self._pictures
 
     @contextlib.contextmanager
     def _writing(self, epoch: int) -> Iterator[None]:
-        """Inside the block `tf.summary` writes here, at the end of it to disk; KcarsError where the disk refuses."""
+        """Direct `tf.summary` to this file within the block, then flush it; KcarsError if writing fails."""
         import tensorflow as tf
 
         try:
@@ -96,8 +96,8 @@ class Board:
                 yield
             cast(Any, self._writer).flush()
         except (OSError, tf.errors.OpError) as error:
-            told = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
-            raise KcarsError(f"{self.folder}: cannot be written ({told})") from None
+            reason = getattr(error, "strerror", None) or str(error).splitlines()[0].rpartition("; ")[2]
+            raise KcarsError(f"{self.folder}: cannot be written ({reason})") from None
 
     def _begin_anew(self, epoch: int) -> None:
         import tensorflow as tf
@@ -111,20 +111,20 @@ class Board:
                     tf.summary.experimental.write_raw_pb(summary.SerializeToString(), step=step)
                     self._pictures.add((picture.tag, step))
         writer.flush()
-        for file in before:  # Not before theirs is on disk: a process may be killed at any moment.
+        for file in before:  # Only after the new file is on disk, in case the process is killed.
             file.unlink()
         self._writer = writer
 
 
 def tag(column: str) -> str:
-    """Where a column of the history stands: `training/loss`, `validation/loss`, `work/seconds`."""
+    """Return the tag of a history column: `training/loss`, `validation/loss`, `work/seconds`."""
     if column.startswith("val_"):
         return f"validation/{column.removeprefix('val_')}"
     return f"{'work' if column in WORK else 'training'}/{column}"
 
 
 def _pictures(files: list[Path]) -> Iterator[tuple]:
-    """(step, summary value) of every picture in event files, up to where a killed process left one broken."""
+    """Yield (step, summary value) of every image in event files, up to a record that a killed process left incomplete."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
@@ -139,9 +139,9 @@ def _pictures(files: list[Path]) -> Iterator[tuple]:
 
 
 def _whole_records(file: Path) -> Iterator[None]:
-    """Once for each record, from the first on, that is no longer than a picture may be, and than what is left of the file.
+    """Yield once per leading record that is within the image size limit and the rest of the file.
 
-    TensorFlow takes memory for as many bytes as a record says that it has, before it reads them.
+    TensorFlow allocates the length that a record states before it reads the record.
     """
     most = limits().event_mib * MIB
     with opened(file) as content:

@@ -1,9 +1,9 @@
-"""Drawings of scores: ROC curves, distances of pairs, confusion matrices, grids of photos.
+"""Figures of scores: ROC curves, distances of pairs, confusion matrices, grids of photos.
 
-Numbers in, a matplotlib `Figure` out: nothing global, no window; `figure.savefig` or `pixels` makes a picture of it, all
-of it inside `in_own_style()`.
-Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), which people with any colour vision tell apart; each has a
-line style of its own, so that grey prints can be read. Legends stand outside of the axes.
+Functions return a matplotlib `Figure` without global state; render it with `figure.savefig` or `pixels`, all within
+`in_own_style()`.
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), distinguishable with any colour vision; each has its own
+line style for greyscale prints. Legends are outside of the axes.
 """
 
 import contextlib
@@ -22,30 +22,30 @@ OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 1)), (0, (9, 3)))
 SAME, DIFFERENT = OKABE_ITO[0], OKABE_ITO[1]
 INK, FAINT = "#333333", "#d9d9d9"
-MOST_CELLS, MOST_NAMES = 16, 80  # Classes that have their share in every cell; that have their names.
-LISTED, LONGEST, SMALLEST_CELL = 20, 34, 0.045  # Confusions told in words; letters of a name; inches.
-PHOTO_INCHES = 1.25  # Height in a grid.
-EXPLAINED_INCHES = 3.2  # Width of a photo with its map.
+MOST_CELLS, MOST_NAMES = 16, 80  # Maximum number of classes with shares in cells; with names.
+LISTED, LONGEST, SMALLEST_CELL = 20, 34, 0.045  # Listed confusions; letters of a name; inches.
+PHOTO_INCHES = 1.25  # Height of a photo in a grid.
+EXPLAINED_INCHES = 3.2  # Width of a photo with its heat map.
 
 
 @contextlib.contextmanager
 def in_own_style(settings: Mapping[str, object] | None = None) -> Iterator[None]:
-    """Inside the block, matplotlib goes by its own defaults and these settings.
+    """Use matplotlib's defaults and these settings within the block.
 
-    A `matplotlibrc` of the user, or of the folder in which kcars runs, changes no picture, and starts no LaTeX.
+    A `matplotlibrc` of the user or the current folder has no effect on figures, and cannot start LaTeX.
     """
     with rc_context():
         rcdefaults()
-        rcParams.update(settings or {})  # pyright: ignore[reportCallIssue, reportArgumentType]  Names are checked when it runs.
+        rcParams.update(settings or {})  # pyright: ignore[reportCallIssue, reportArgumentType]  Names are checked at run time.
         yield
 
 
 def roc_curves(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "", side_inches: float = 4.6
 ) -> Figure:
-    """ROC curves in one square.
+    """Draw ROC curves in one square.
 
-    curves: what the legend calls each -> (false positive rates, true positive rates), equally long, rising, 0 to 1.
+    curves: label -> (false positive rates, true positive rates), of equal length, rising, 0 to 1.
     """
     figure = Figure(figsize=(side_inches, side_inches + 0.3 + 0.2 * len(curves)), layout="constrained")
     axes = figure.subplots()
@@ -61,15 +61,15 @@ def roc_curves(
 def distance_histograms(
     histograms: Mapping[str, np.ndarray], threshold: float | None = None, title: str = "", width_inches: float = 6.0
 ) -> Figure:
-    """How far same and different pairs lie apart: a panel a set of pairs, one above the other.
+    """Draw histograms of the distances of same and different pairs, one panel per set of pairs.
 
-    histograms: what each panel is called -> (4, bins): left and right edge of each bin, pairs of the same class in it,
-    and different pairs. Shown are shares of each kind, so that 50 same pairs compare with 5,000 different ones.
-    threshold: distance up to which pairs are called the same, a vertical line.
+    histograms: title of the panel -> (4, bins): left and right edges of the bins, numbers of same pairs, and of different
+    pairs. Shares of each kind are shown, so that 50 same pairs compare with 5,000 different ones.
+    threshold: distance up to which pairs are predicted same, a vertical line.
     """
     height, above = 0.9 + 0.55 * bool(title) + 1.4 * len(histograms), 0.25 + 0.3 * bool(title)
     figure = Figure(figsize=(width_inches, height))
-    # By inches: an automatic layout takes longer than the drawing.
+    # Laid out in inches, because an automatic layout takes longer than the drawing.
     edges = {"left": 0.75 / width_inches, "right": 1 - 0.2 / width_inches, "top": 1 - above / height}
     place = {**edges, "bottom": 0.85 / height, "hspace": 0.45}
     panels = figure.subplots(len(histograms), sharex=True, squeeze=False, gridspec_kw=place)[:, 0]
@@ -93,11 +93,11 @@ def distance_histograms(
 def confusion_matrix(
     confusion: np.ndarray, names: Sequence[str], groups: Sequence[str] | None = None, title: str = ""
 ) -> Figure:
-    """Counts (classes, classes), row = label, column = prediction, as the share of each row.
+    """Draw a confusion matrix (classes, classes), row = label, column = prediction, as shares of each row.
 
-    names: of the classes; groups: of each class, equal ones side by side (the make of each model), which part and name
-    the axes where classes are too many for names. A class without photos is a grey row. With few classes each cell
-    tells its share, with many a list tells the commonest confusions.
+    names: of the classes; groups: of each class, with equal ones adjacent (the make of each model), which label the axes if
+    there are too many classes for names. A class without photos is a grey row. Few classes have their share in each cell;
+    many classes have a list of the most common confusions.
     """
     confusion, classes = np.asarray(confusion), len(names)
     photos = confusion.sum(axis=1, keepdims=True)
@@ -106,7 +106,9 @@ def confusion_matrix(
     places, shown, size = _class_ticks(names, groups, 72 * side / classes)
     margin = 0.45 + 0.6 * size / 72 * max(map(len, shown), default=0)
     width, height = margin + side + (1.1 if few else 4.4), margin + side + 0.4
-    figure = Figure(figsize=(width, height))  # Laid out by inches: automatic layouts take seconds for many names.
+    figure = Figure(
+        figsize=(width, height)
+    )  # Laid out in inches, because automatic layouts take seconds for many names.
     axes = figure.add_axes((margin / width, margin / height, side / width, side / height))
     cells = _paint_cells(axes, shares, side)
     axes.set_xticks(places, shown, rotation=90, fontsize=size)
@@ -116,27 +118,27 @@ def confusion_matrix(
     figure.text(0.08 / width, (margin + side / 2) / height, "label", va="center", rotation=90)
     _scale(figure, cells, ((margin + side + 0.15) / width, margin / height, 0.14 / width, side / height))
     if few:
-        _tell_shares(axes, shares)
+        _write_shares(axes, shares)
     else:
-        _tell_confusions(axes, 1 + 1.0 / side, confusion, names)
+        _list_confusions(axes, 1 + 1.0 / side, confusion, names)
     return figure
 
 
 def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title: str = "") -> Figure:
-    """Photos (n, height, width, 3) uint8 row by row, each with its caption, of up to two lines, below."""
+    """Draw photos (n, height, width, 3) uint8 row by row, each with a caption of up to two lines below."""
     count, height, width = photos.shape[:3]
     rows, wide = -(-count // columns), PHOTO_INCHES * width / height
     letters = int(wide / (0.6 * 7 / 72))
-    told = ["\n".join(wrap(printable(caption), letters, max_lines=2, placeholder="\u2026")) for caption in captions]
+    lines = ["\n".join(wrap(printable(caption), letters, max_lines=2, placeholder="\u2026")) for caption in captions]
     step_x, top = wide + 0.08, 0.3 if title else 0.08
-    step_y = PHOTO_INCHES + (0.36 if any("\n" in caption for caption in told) else 0.24)
+    step_y = PHOTO_INCHES + (0.36 if any("\n" in caption for caption in lines) else 0.24)
     size = columns * step_x + 0.08, rows * step_y + top
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, size[0]), ylim=(size[1], 0))  # Inches, from the upper left.
     axes.set_axis_off()
     if title:
         axes.text(0.08, 0.08, in_figure(title), va="top", fontsize="medium", color=INK)
-    for place, (photo, caption) in enumerate(zip(photos, told, strict=True)):
+    for place, (photo, caption) in enumerate(zip(photos, lines, strict=True)):
         left, upper = 0.08 + place % columns * step_x, top + place // columns * step_y
         axes.imshow(photo, extent=(left, left + wide, upper + PHOTO_INCHES, upper), aspect="auto")
         axes.text(
@@ -153,11 +155,13 @@ def photo_grid(photos: np.ndarray, captions: Sequence[str], columns: int, title:
     return figure
 
 
-def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.ndarray, title: str, told: str) -> Figure:
-    """Each photo above itself with a map of heat over it, side by side, or one photo beside itself.
+def explained(
+    photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.ndarray, title: str, caption: str
+) -> Figure:
+    """Draw each photo above its copy with the heat map, or for a single photo next to it.
 
-    photos: name, photo and overlaid photo (h, w, 3) uint8 of each; scale: (1, n, 3) uint8, colours of little to most heat;
-    title: the answer; told: what heat means.
+    photos: name, photo and overlaid photo (h, w, 3) uint8 of each; scale: (1, n, 3) uint8, colours from least to most heat;
+    title: the prediction; caption: meaning of the heat.
     """
     title = printable(title)
     pictures = [[photo for _, photo, _ in photos], [hot for _, _, hot in photos]]
@@ -176,7 +180,7 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
     figure.text(
         gap / width, 1 - 0.1 / height, "\n".join(wrap(title, 52)), va="top", fontsize=13, color=INK, parse_math=False
     )
-    figure.text(gap / width, 1 - (above - 0.12) / height, in_figure(told), va="bottom", fontsize=9.5, color=INK)
+    figure.text(gap / width, 1 - (above - 0.12) / height, in_figure(caption), va="bottom", fontsize=9.5, color=INK)
     for column, (name, _, _) in enumerate(photos):
         left = gap + column * (wide + gap)
         figure.text(left / width, (below - 0.02) / height, _short(name), va="top", fontsize=8.5, color=INK)
@@ -189,7 +193,7 @@ def explained(photos: Sequence[tuple[str, np.ndarray, np.ndarray]], scale: np.nd
 
 
 def pixels(figure: Figure, dpi: float = 100) -> np.ndarray:
-    """The figure as (height, width, 3) uint8."""
+    """Render the figure as (height, width, 3) uint8."""
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -208,7 +212,7 @@ def _plain(axes, title: str) -> None:
 
 
 def _class_ticks(names: Sequence[str], groups: Sequence[str] | None, points: float) -> tuple:
-    """(places, names, font size): of the classes, `points` high each, of groups that have room, or some numbers."""
+    """Return (positions, names, font size) of ticks: classes, `points` high each, groups with enough space, or numbers."""
     if len(names) <= MOST_NAMES:
         return range(len(names)), [_short(name) for name in names], min(9.0, 0.85 * points)
     if groups is None:
@@ -225,9 +229,9 @@ def _short(name: str) -> str:
 
 
 def _paint_cells(axes, shares: np.ndarray, side: float):
-    """Colours of the cells; where they are smaller than a dot that is seen, dots in their places."""
+    """Paint the cells; cells too small to be visible are drawn as dots."""
     classes = len(shares)
-    look = {"cmap": "Blues", "norm": PowerNorm(0.5, 0, 1)}  # By root: one photo in a hundred is seen on white.
+    look = {"cmap": "Blues", "norm": PowerNorm(0.5, 0, 1)}  # A square root scale makes one photo in a hundred visible.
     axes.set_facecolor(FAINT)
     if side / classes > SMALLEST_CELL:
         return axes.imshow(shares, interpolation="nearest", **look)
@@ -245,21 +249,21 @@ def _scale(figure: Figure, cells, place: tuple) -> None:
     axes.tick_params(labelsize=8)
 
 
-def _tell_shares(axes, shares: np.ndarray) -> None:
+def _write_shares(axes, shares: np.ndarray) -> None:
     for (row, column), share in np.ndenumerate(shares):
         if share > 0:
             colour = "white" if share > 0.3 else INK
             axes.text(column, row, f"{share:.2f}", ha="center", va="center", color=colour, fontsize=7)
 
 
-def _tell_confusions(axes, left: float, confusion: np.ndarray, names: Sequence[str]) -> None:
-    """The commonest mistakes in words, most photos first, right of the axes from `left` (in axes widths) on."""
+def _list_confusions(axes, left: float, confusion: np.ndarray, names: Sequence[str]) -> None:
+    """List the most common confusions, most photos first, to the right of the axes from `left` (in axes widths)."""
     wrong = confusion - np.diag(np.diagonal(confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
-    told = [
+    lines = [
         f"{wrong[row, column]} of {confusion[row].sum()}  {_short(names[int(row)])}\n            as {_short(names[int(column)])}"
         for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
         if wrong[row, column]
     ]
-    text = "\n".join(["Most common confusions", "", *(told or ["none"])])
+    text = "\n".join(["Most common confusions", "", *(lines or ["none"])])
     axes.text(left, 1, text, va="top", fontsize=8, linespacing=1.25, color=INK, transform=axes.transAxes)

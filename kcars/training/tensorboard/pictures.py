@@ -1,4 +1,4 @@
-"""Pictures and texts of a run for TensorBoard: examples at its start, curves of validation after every epoch."""
+"""Images and texts of a run for TensorBoard: examples at the start, validation curves after every epoch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,21 +19,21 @@ from kcars.training.tensorboard.board import Board, NoBoard
 EXAMPLES = "training/photos after augmentation"
 PHOTOS, PHOTO_COLUMNS, PAIRS, PAIR_COLUMNS = 24, 6, 15, 3
 DESCRIPTIONS = {
-    EXAMPLES: "The beginning of the first batch, as the network is fed.",
-    "validation/ROC curves": "Pairs of held-out photos: how many same pairs are accepted where so many different ones are.",
-    "validation/distances of pairs": "The less the two kinds overlap, the better they are told apart.",
-    "validation/confusion matrix": "Held-out photos: each row is what photos of one class were taken for.",
+    EXAMPLES: "The first photos of the first batch, as passed to the network.",
+    "validation/ROC curves": "Pairs of validation photos: true positive rate against false positive rate.",
+    "validation/distances of pairs": "The less the two kinds overlap, the better they are separated.",
+    "validation/confusion matrix": "Validation photos: each row has the predictions for one class.",
 }
 
 
 class Curves(keras.callbacks.Callback):
-    """Keeps the ROC curves of every epoch's validation, and draws it for TensorBoard.
+    """Records the validation ROC curves of every epoch, and draws them for TensorBoard.
 
-    latest: what the scoring, which stands before this callback, found in this epoch: `Result.curves`.
+    latest: `Result.curves` of this epoch, set by the scoring callback before this one.
     """
 
     def __init__(self, plan: Plan, record: Callable[[list], None], board: Board | NoBoard):
-        """record: called with rows [epoch, difficulty, true positive rates], where there are any."""
+        """record: called with rows [epoch, difficulty, true positive rates], if any."""
         super().__init__()
         self.plan, self.record, self.board = plan, record, board
         self.latest, self.rows, self.cells = {}, [], 2 + len(FALSE_POSITIVE_RATES)
@@ -59,7 +59,7 @@ class Curves(keras.callbacks.Callback):
 
 
 def figures(curves: dict[str, np.ndarray], plan: Plan, epoch: int, logs: dict[str, float]) -> dict:
-    """Tag -> figure of what validation found after an epoch; logs: with the history columns of its scores."""
+    """Return tag -> figure for the validation of an epoch; logs: with the history columns of its scores."""
     title, found = f"validation after epoch {epoch}", {}
     if roc := _part(curves, "roc"):
         lines = {f"{name}: AUC {logs[f'val_{name}_roc_auc']:.3f}": curve for name, curve in roc.items()}
@@ -75,7 +75,7 @@ def figures(curves: dict[str, np.ndarray], plan: Plan, epoch: int, logs: dict[st
 
 
 def by_name(confusion: np.ndarray, classes: Classes) -> tuple[np.ndarray, list[str], list[str] | None]:
-    """The matrix with its classes in the order of their names, models of one make side by side; names; their makes."""
+    """Return the matrix with classes sorted by name, grouped by make; their names; their makes."""
     names, makes = classes.full_names(), classes.makes
     order = sorted(range(len(names)), key=lambda place: ([*makes, *names][place].casefold(), names[place].casefold()))
     return (
@@ -86,7 +86,7 @@ def by_name(confusion: np.ndarray, classes: Classes) -> tuple[np.ndarray, list[s
 
 
 def begin(board: Board | NoBoard, run: Run, plan: Plan, stream) -> None:
-    """Write what is known before the first epoch: settings, data, and examples of what the network is fed."""
+    """Write settings, data, and examples of the network's input, before the first epoch."""
     board.text("settings", f"```yaml\n{to_yaml(plan.strategy)}```")
     board.text("data", data_table(run.facts()))
     if not board.shows(EXAMPLES, 0):
@@ -97,7 +97,7 @@ def begin(board: Board | NoBoard, run: Run, plan: Plan, stream) -> None:
 
 
 def data_table(facts: dict) -> str:
-    """What run.json says of the data and of versions, as a Markdown table."""
+    """Return the data and versions of run.json as a Markdown table."""
     rows = {**facts["data"], "bad_photos": len(facts["data"]["bad_photos"])}
     rows |= {f"version of {name}": version for name, version in facts["versions"].items()}
     lines = [f"| {name.replace('_', ' ')} | `{_in_cell(value)}` |" for name, value in rows.items()]
@@ -105,30 +105,30 @@ def data_table(facts: dict) -> str:
 
 
 def _in_cell(value: object) -> str:
-    """Text that neither leaves a cell of a Markdown table nor the code in it."""
+    """Escape text for code in a cell of a Markdown table."""
     return printable(value).replace("`", "'").replace("|", "\\|")
 
 
 def examples(inputs, labels: dict[str, np.ndarray], classes: Classes):
-    """A figure of a batch as `Stream.batch` gives it: photos with their classes, pairs with what they are."""
+    """Return a figure of a batch of `Stream.batch`: photos with their classes, pairs with "same" or "different"."""
     if isinstance(inputs, dict):
         pairs = np.concatenate([inputs["left"][:PAIRS], inputs["right"][:PAIRS]], axis=2)
-        told = ["same" if same else "different" for same in labels["same"][:PAIRS]]
-        return drawings.photo_grid(pairs, told, PAIR_COLUMNS)
+        captions = ["same" if same else "different" for same in labels["same"][:PAIRS]]
+        return drawings.photo_grid(pairs, captions, PAIR_COLUMNS)
     names = classes.full_names()
-    told = [
+    captions = [
         _class_of(label, names) for label in next(iter(labels.values()))[:PHOTOS]
-    ]  # First come those of the target.
-    return drawings.photo_grid(inputs[:PHOTOS], told, PHOTO_COLUMNS)
+    ]  # The target's classes come first.
+    return drawings.photo_grid(inputs[:PHOTOS], captions, PHOTO_COLUMNS)
 
 
 def _class_of(label, names: list[str]) -> str:
-    """The name of a class number; of a row of shares the largest one's, with its share."""
+    """Return the name of a class number; for a row of shares, the name of the largest, with its share."""
     if np.ndim(label) == 0:
         return names[label]
     return f"{label.max():.0%} {names[label.argmax()]}"
 
 
 def _part(curves: dict[str, np.ndarray], kind: str) -> dict[str, np.ndarray]:
-    """Curves of a kind by difficulty."""
+    """Return the curves of a kind by difficulty."""
     return {key.removeprefix(f"{kind}/"): curve for key, curve in curves.items() if key.startswith(f"{kind}/")}

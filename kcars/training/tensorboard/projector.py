@@ -1,4 +1,4 @@
-"""Files of TensorBoard's Projector: where the kept network puts photos, with their names and thumbnails."""
+"""Files for TensorBoard's Projector: embeddings of photos by the checkpoint, with names and thumbnails."""
 
 import io
 import math
@@ -16,14 +16,14 @@ from kcars.runs.run import Run
 from kcars.tasks import task_module
 from kcars.tasks.plan import Network, Plan
 
-MOST, TILE_PX, SPRITE_PX = 2000, 64, 8192  # Photos; side of a thumbnail; side of a sprite that browsers take.
+MOST, TILE_PX, SPRITE_PX = 2000, 64, 8192  # Photos; side of a thumbnail; maximum side of a sprite in browsers.
 CONFIG, FOLDER = "projector_config.pbtxt", "projector"
 
 
 def project(run: Run, plan: Plan, network: Network, store: PixelStore, epoch: int) -> None:
-    """Write the vectors of held-out photos, or of training photos where none are held out, as epoch `epoch` gives them.
+    """Write the vectors of validation photos, or of training photos if there are none, for the checkpoint of `epoch`.
 
-    Nothing is done where they stand there already. The configuration comes last: what it names is whole.
+    Does nothing if they exist. The configuration is written last, so the files that it names are complete.
     """
     files, folder = run.files, "tensorboard"
     rows = chosen_rows(plan)
@@ -42,13 +42,13 @@ def project(run: Run, plan: Plan, network: Network, store: PixelStore, epoch: in
 
 
 def chosen_rows(plan: Plan) -> np.ndarray:
-    """Up to MOST rows, by seed, in order."""
+    """Return up to MOST rows, sampled by seed, in order."""
     rows = plan.validation if len(plan.validation) else plan.train
     return np.sort(generator(plan.strategy.train.seed, "projector", 0).permutation(rows)[:MOST])
 
 
 def _vectors(run: Run, plan: Plan, network: Network, store: PixelStore, rows: np.ndarray) -> np.ndarray:
-    """(n, d) float32 by the kept weights, from a copy: training may go on with its own."""
+    """Return the vectors (n, d) float32 of the checkpoint, from a copy, so that training is not affected."""
     from kcars.models.networks import in_float32
 
     copy = in_float32(network.scored)
@@ -58,28 +58,28 @@ def _vectors(run: Run, plan: Plan, network: Network, store: PixelStore, rows: np
 
 
 def write_vectors(path: Path, vectors: np.ndarray) -> None:
-    """A line a photo; five digits are more than a picture of points shows."""
+    """Write one line per photo; five digits suffice for display."""
     text = io.StringIO()
     np.savetxt(text, vectors, fmt="%.5g", delimiter="\t")
     write_text(path, text.getvalue())
 
 
 def write_names(path: Path, table: PhotoTable, rows: np.ndarray) -> None:
-    """A header, then a line a photo: make, model, path."""
+    """Write a header, then one line per photo: make, model, path."""
     lines = [("make", "model", "photo")]
     for row in rows:
         make, model = (table.name(target, int(table.ids[target][row])) for target in ("make", "model"))
         lines.append((make, model, str(table.paths[row])))
-    # A tab or a line break within a name would part it.
+    # A tab or a line break in a name would split it.
     write_text(path, "".join("\t".join(" ".join(part.split()) for part in line) + "\n" for line in lines))
 
 
 def write_sprite(path: Path, store: PixelStore, rows: np.ndarray) -> None:
-    """Thumbnails row by row in one square picture, in the order of the rows."""
+    """Write thumbnails row by row into one square image, in the order of the rows."""
     columns = math.ceil(math.sqrt(len(rows)))
     sprite = np.zeros((columns * TILE_PX, columns * TILE_PX, 3), np.uint8)
     for place, row in enumerate(rows):
-        photo = store.read(np.array([row]))[0]  # One by one: 2,000 large photos would fill the memory.
+        photo = store.read(np.array([row]))[0]  # One at a time, because 2,000 large photos would fill the memory.
         top, left = place // columns * TILE_PX, place % columns * TILE_PX
         sprite[top : top + TILE_PX, left : left + TILE_PX] = cv2.resize(
             photo, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA
@@ -91,7 +91,7 @@ def write_sprite(path: Path, store: PixelStore, rows: np.ndarray) -> None:
 
 
 def configuration(name: str, shape: tuple[int, int]) -> str:
-    """The text of projector_config.pbtxt, as TensorBoard's `ProjectorConfig` is written."""
+    """Return the text of projector_config.pbtxt, a TensorBoard `ProjectorConfig`."""
     return f"""embeddings {{
   tensor_name: "{name}"
   tensor_path: "{FOLDER}/vectors.tsv"
