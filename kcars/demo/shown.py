@@ -21,6 +21,7 @@ from kcars.inference import predictions
 from kcars.inference.explain import HeatMap
 from kcars.metrics.catalogue import columns
 from kcars.posthoc.decision import PairDecision
+from kcars.tasks.texts import task_texts
 
 MAP_PX, MATCH_PX = 560, 320
 
@@ -81,7 +82,8 @@ def about(model: Model) -> str:
 
 def _score(card: dict) -> dict | None:
     """The score that tells most, with its interval; None where the card has none, or one that is undefined."""
-    ends = f"{card.get('deciding') or 'test'}/{columns(card['task'])[0]}"
+    split = card.get("deciding") if task_texts(card["task"]).of_pairs else ""
+    ends = f"{split}/{columns(card['task'])[0]}"
     found = (one for key, one in card.get("scores", {}).items() if key.endswith(ends) and one["value"] is not None)
     return next(found, None)
 

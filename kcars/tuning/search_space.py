@@ -87,7 +87,7 @@ def parse(texts: Sequence[str], strategy: Strategy) -> list[Range | Choice]:
     keys = [one.key for one in space]
     for key in keys:
         if keys.count(key) > 1 or any(other.startswith(key + ".") for other in keys):
-            raise KcarsError(f"--search {key}: stands twice; give all its values in one")
+            raise KcarsError(f"--search {key}: is given twice; give all its values in one")
     for one in space:
         for value in one.ends():
             _refuse_impossible(strategy, one.key, value)

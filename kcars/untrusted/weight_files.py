@@ -115,7 +115,7 @@ def _size(name: str, found) -> int:
     import h5py
 
     if not isinstance(found, h5py.Dataset) or found.shape is None or not _is_number(found.dtype):
-        raise Refused(f"its {name[:80]!r} is no array of weights")
+        raise Refused(f"its {name[:80]!r} is not an array of weights")
     if found.external or found.is_virtual:
         raise Refused(f"its {name[:80]!r} is in another file, which is not read")
     return found.size * found.dtype.itemsize
@@ -149,6 +149,6 @@ def _refuse_packed(name: str, found) -> None:
     if not isinstance(found, h5py.Dataset):
         return
     if found.chunks or found.id.get_create_plist().get_nfilters():
-        raise Refused(f"its {name[:80]!r} is packed; arrays that are not can be read, as Keras writes them")
+        raise Refused(f"its {name[:80]!r} is compressed; only uncompressed arrays, as Keras writes them, are read")
     if (size := found.size * found.dtype.itemsize) != (there := found.id.get_storage_size()):
         raise Refused(f"its {name[:80]!r} claims {size:,} bytes, of which the file has {there:,}")

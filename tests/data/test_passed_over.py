@@ -261,10 +261,10 @@ def test_what_a_list_means_is_said(tmp_path, listed, told, capsys):
     (tmp_path / "photos.csv").write_text(
         f"path,make\n{listed},a\n" + "".join(f"{m}/{n}.jpg,{m}\n" for m in "ab" for n in (1, 2, 3))
     )
-    from kcars.cli.load import load_told
+    from kcars.cli.load import load_and_report
     from kcars.settings.strategy import load_strategy
 
-    dataset = load_told(tmp_path, load_strategy("start/classify", ()))
+    dataset = load_and_report(tmp_path, load_strategy("start/classify", ()))
     assert dataset.missing == (listed,) and told in capsys.readouterr().err
 
 

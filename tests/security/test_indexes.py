@@ -138,7 +138,7 @@ def test_lists_name_each_row_once(tmp_path, monkeypatch):
     for number, told in (
         (10**6, "has row numbers out of range"),
         (-1, "has row numbers out of range"),
-        (COUNT, "names rows"),
+        (COUNT, "has row numbers out of range"),
     ):
         file.write_bytes(whole[:-8] + struct.pack("<q", number))  # The last row of the last list.
         refused(tmp_path, told)
@@ -260,7 +260,7 @@ def test_no_link_is_read_written_or_deleted(index, tmp_path):
         (index / name).rename(whole)
         (index / name).symlink_to(whole)
         refused(index, f"{name}: is a link")
-        with pytest.raises(KcarsError, match=f"holds {name}"):
+        with pytest.raises(KcarsError, match=f"has {name}"):
             check_place(index, force=True)
         (index / name).unlink()
         whole.rename(index / name)

@@ -18,7 +18,7 @@ def test_a_number_of_fixed_size_is_no_text_and_no_message():
         ((number, value),) = protobuf.fields(memoryview(field))
         assert (number, value) == (4, field[1:])
         for read in (protobuf.text, lambda one: list(protobuf.fields(one))):
-            with pytest.raises(ValueError, match="a number in the place of a"):
+            with pytest.raises(ValueError, match="a number instead of a"):
                 read(value)
 
 

@@ -96,5 +96,5 @@ def test_it_is_refused_before_tensorflow_reads_it(plain, tmp_path):
     export = shutil.copytree(plain, tmp_path / "export")
     (export / LIST).write_bytes(table({b"": b"", OBJECTS: entry(10**9, dtype=7), WEIGHTS: entry(-1, 3)}))
     write_card(export)
-    with pytest.raises(KcarsError, match=r"damaged \(a variable of a shape that none has\); export anew"):
+    with pytest.raises(KcarsError, match=r"damaged \(a variable of a shape that none has\); export again"):
         load(export)

@@ -127,7 +127,7 @@ def test_tools_of_keras_are_not_called(backbone, tmp_path, _addresses, monkeypat
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         for name, content in entries.items():
             archive.writestr(name, content.encode("latin-1"))
-    refused(backbone, tmp_path / "a.keras", "asks for the module 'keras.applications.imagenet_utils'")
+    refused(backbone, tmp_path / "a.keras", "needs the module 'keras.applications.imagenet_utils'")
 
 
 def test_a_function_of_a_module_that_networks_have_is_not_called(backbone, whole, tmp_path):
@@ -135,7 +135,7 @@ def test_a_function_of_a_module_that_networks_have_is_not_called(backbone, whole
         one["config"]["name"] = {"module": "keras.layers", "class_name": "function", "config": "deserialize"}
 
     repacked(whole, tmp_path / "a.keras", lambda entries: layer(entries, function))
-    refused(backbone, tmp_path / "a.keras", "calls a function that is no part of a network")
+    refused(backbone, tmp_path / "a.keras", "calls a function that is not part of a network")
 
 
 def test_a_keras_file_writes_nothing_beside_itself(backbone, whole, tmp_path):

@@ -16,7 +16,8 @@ from kcars.untrusted.reading import MIB, opened
 from kcars.untrusted.run_folder import RunFolder
 
 WORK = ("step", "photos", "seconds", "train_seconds")
-_AROUND = 16  # Bytes of a record in addition to its content: 8 for its length, and two checksums of 4.
+_CHECKSUM = 4  # Bytes of the checksum after the length of a record, and of that after its content.
+_AROUND = 8 + 2 * _CHECKSUM  # Bytes of a record in addition to its content: its length (8) and checksums.
 
 
 def board_of(folder: Path) -> "Board | NoBoard":
@@ -129,27 +130,29 @@ def _pictures(files: list[Path]) -> Iterator[tuple]:
     from google.protobuf.message import DecodeError
 
     for file in files:
-        records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
-        with contextlib.suppress(tf.errors.DataLossError, DecodeError):
-            for _, record in zip(_whole_records(file), records, strict=False):  # Each is looked at before it is read.
+        with contextlib.suppress(DecodeError):
+            for record in _whole_records(file):
                 event = tf.compat.v1.Event.FromString(record)
                 for value in event.summary.value:
                     if value.metadata.plugin_data.plugin_name == "images":
                         yield event.step, value
 
 
-def _whole_records(file: Path) -> Iterator[None]:
-    """Yield once per leading record that is within the image size limit and the rest of the file.
+def _whole_records(file: Path) -> Iterator[bytes]:
+    """Yield the content of leading records that are within the image size limit and the rest of the file.
 
-    TensorFlow allocates the length that a record states before it reads the record.
+    TensorFlow's own reader allocates the length that a record states, also of records after the one that is asked for.
     """
+    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
     most = limits().event_mib * MIB
     with opened(file) as content:
         left = os.fstat(content.fileno()).st_size
         while len(size := content.read(8)) == 8:
             length = int.from_bytes(size, "little")
             left -= length + _AROUND
-            if length > most or left < 0:
+            checksum = int.from_bytes(content.read(_CHECKSUM), "little")
+            if length > most or left < 0 or checksum != masked_crc32c(size):
                 return
-            yield
-            content.seek(length + _AROUND - len(size), os.SEEK_CUR)
+            yield content.read(length)
+            content.seek(_CHECKSUM, os.SEEK_CUR)

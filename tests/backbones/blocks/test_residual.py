@@ -106,7 +106,7 @@ def test_width_multiplies_every_width_by_eights():
 
 
 def test_unknown_names_list_the_known():
-    with pytest.raises(KcarsError, match="resnet19.*resnet18, simple_resnet, simple_resnet_large"):
+    with pytest.raises(KcarsError, match="resnet19.*resnet18, resnet50, simple_resnet, simple_resnet_large"):
         build_backbone("resnet19", 32)
     with pytest.raises(KcarsError, match="standard, compact"):
         build_backbone("resnet18", 32, Scale(stem="big"))
