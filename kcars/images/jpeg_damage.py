@@ -55,15 +55,15 @@ def padded(data: bytes, first_scan: int) -> bytes | None:
 
     Returns None if the end is missing.
     """
-    place = _behind_segment(data, first_scan)
-    parts = [data[:place]]
-    for found in _MARKER.finditer(data, place):
-        parts += [data[place : found.start()], PADDING]
-        place = found.start()
+    position = _behind_segment(data, first_scan)
+    parts = [data[:position]]
+    for found in _MARKER.finditer(data, position):
+        parts += [data[position : found.start()], PADDING]
+        position = found.start()
         if found.group() == _END:
-            return b"".join([*parts, data[place:]])
+            return b"".join([*parts, data[position:]])
     return None
 
 
-def _behind_segment(data: bytes, place: int) -> int:
-    return place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+def _behind_segment(data: bytes, position: int) -> int:
+    return position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")

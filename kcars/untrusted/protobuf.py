@@ -18,38 +18,38 @@ def fields(message: int | memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """
     if isinstance(message, int):
         raise ValueError("a number instead of a message")
-    place, end = 0, len(message)
-    while place < end:
-        key, place = varint(message, place)
+    position, end = 0, len(message)
+    while position < end:
+        key, position = varint(message, position)
         number, kind = key >> 3, key & 7
         if not number:
             raise ValueError("a field without a number")
         if kind == VARINT:
-            value, place = varint(message, place)
+            value, position = varint(message, position)
             yield number, value
             continue
         if kind == BYTES:
-            size, place = varint(message, place)
+            size, position = varint(message, position)
         elif kind in (FIXED32, FIXED64):
             size = 4 if kind == FIXED32 else 8
         else:
             raise ValueError(f"a field of wire type {kind}")
-        if size > end - place:
+        if size > end - position:
             raise ValueError("a truncated field")
-        yield number, message[place : place + size]
-        place += size
+        yield number, message[position : position + size]
+        position += size
 
 
-def varint(message: memoryview, place: int) -> tuple[int, int]:
+def varint(message: memoryview, position: int) -> tuple[int, int]:
     """(the number at a position, the position after it)."""
     number = 0
     for count in range(MOST_VARINT_BYTES):
-        if place + count >= len(message):
+        if position + count >= len(message):
             break
-        byte = message[place + count]
+        byte = message[position + count]
         number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
-            return number & (2**64 - 1), place + count + 1
+            return number & (2**64 - 1), position + count + 1
     raise ValueError("a truncated number")
 
 
@@ -57,9 +57,9 @@ def varints(value: int | memoryview) -> list[int]:
     """The numbers of a repeated field: one, or several packed ones."""
     if isinstance(value, int):
         return [value]
-    found, place = [], 0
-    while place < len(value):
-        number, place = varint(value, place)
+    found, position = [], 0
+    while position < len(value):
+        number, position = varint(value, position)
         found.append(number)
     return found
 

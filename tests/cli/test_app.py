@@ -70,7 +70,7 @@ def test_a_full_or_unwritable_output_folder(drawn, tmp_path):
     (tmp_path / "full" / "letter.txt").write_text("keep me")
     (tmp_path / "file").write_text("")
     train = ["train", "--task", "verify", "--data", drawn, "--out"]
-    assert "is not empty" in kcars(*train, tmp_path / "full", code=2)
+    assert "holds something already" in kcars(*train, tmp_path / "full", code=2)
     assert "is no run folder" in kcars(*train, tmp_path / "full", "--force", code=2)
     assert (tmp_path / "full" / "letter.txt").read_text() == "keep me"
     assert "cannot be written" in kcars(*train, tmp_path / "file" / "run", code=2)

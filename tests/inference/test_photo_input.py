@@ -130,7 +130,7 @@ def unreadable(tmp_path):
         "a folder": (tmp_path, "is a folder"),
         "a name that is none": ("a\0b.jpg", "cannot be read"),
         "a name of half a character": ("\ud800.jpg", "cannot be read"),
-        "bytes of nothing": (b"", "bytes: no photo"),
+        "bytes of nothing": (b"", "bytes: not a photo"),
         "text for bytes": (io.StringIO("abc"), r"file: its read\(\) gives str; open the file in binary mode"),
         "a closed file": (closed, "file: cannot be read .*closed"),
         "a cut image": (Image.open(io.BytesIO(whole[: len(whole) // 2])), "image: ends too early or is damaged"),

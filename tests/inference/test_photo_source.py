@@ -73,8 +73,8 @@ def test_a_video_that_is_none_and_an_empty_folder_are_told(tmp_path):
     (tmp_path / "empty").mkdir()
     write_photo(tmp_path / "a.jpg")
     found = list(photos_of([tmp_path / name for name in ("v.mp4", "w.avi", "empty", "a.jpg")]))
-    assert ["no video" in str(photo.fault) for photo in found] == [True, True, False, False]
-    assert "contains no photos" in str(found[2].fault)
+    assert ["not a video" in str(photo.fault) for photo in found] == [True, True, False, False]
+    assert "holds no photos" in str(found[2].fault)
     assert found[3].fault is None
 
 
@@ -173,7 +173,7 @@ def test_each_vehicle_is_an_answer_and_a_photo_without_one_is_told(tmp_path):
     two = Detector(detector(tmp_path / "d.onnx", [[1, 2, 30, 40, 0.9, 0], [5, 6, 60, 50, 0.5, 1]]))
     found = list(detected(photos, two))
     assert [(one.name, one.box) for one in found[:2]] == [("a", (1, 2, 30, 40)), ("a", (5, 6, 60, 50))]
-    assert "no photo" in str(found[2].fault)
+    assert "not a photo" in str(found[2].fault)
     assert "No such file" in str(found[3].fault)
     none = Detector(detector(tmp_path / "n.onnx", [[1, 2, 30, 40, 0.1, 0]]))
     assert "finds no vehicle" in str(next(detected(photos, none)).fault)
