@@ -21,7 +21,7 @@ SKIP = DATA.model_copy(update={"on_bad_photo": "skip"})
 @pytest.fixture
 def index(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
-    return compcars.read(tree.root, "classify").index
+    return compcars.read(tree.root, "classify").table
 
 
 def stored(index, data=DATA):

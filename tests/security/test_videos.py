@@ -85,7 +85,7 @@ def test_options_of_the_user_stay_and_do_not_open_lists(tmp_path, monkeypatch):
     video(tmp_path / "other.mp4")
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
     (photo,) = frames(tmp_path / "list.mp4", 1.0)
-    assert "no video" in str(photo.fault)
+    assert "not a video" in str(photo.fault)
     assert len(list(frames(tmp_path / "other.mp4", 1.0))) == 2
     assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "format_whitelist;concat,hls|threads;1"
 
