@@ -68,7 +68,7 @@ def test_lists_of_any_kind():
         ("train.batch=32,32", "names a value twice"),
         ("train.batch=64..32", "64 is not below 32"),
         ("train.batch=32..32", "32 is not below 32"),
-        ("train.batch=1..x", "is no range"),
+        ("train.batch=1..x", "is not a range"),
         ("train.batch=16..64:square", "'square' is no scale"),
         ("train.weight_decay=0..1:log", "a logarithmic range begins above 0"),
         ("train.batch=16.5..64", "valid integer"),
@@ -90,7 +90,7 @@ def test_what_cannot_be_searched(text, message):
 
 @pytest.mark.parametrize("second", ["train.batch=8..16", "train=1,2"])
 def test_a_setting_stands_once(second):
-    with pytest.raises(KcarsError, match="is given twice"):
+    with pytest.raises(KcarsError, match="stands twice"):
         parse(["train.batch=32,64", second], VERIFY)
 
 
