@@ -78,8 +78,8 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
             self._loaded = True
             for module in self._modules:
                 import_module(module)
-            place = {module: number for number, module in enumerate(self._modules)}
-            found = sorted(self._records, key=lambda name: place.get(self._module_of[name], len(place)))
+            order = {module: number for number, module in enumerate(self._modules)}
+            found = sorted(self._records, key=lambda name: order.get(self._module_of[name], len(order)))
             self._records = {name: self._records[name] for name in found}
             for entry in entry_points(group=self._group):
                 self._add(entry)

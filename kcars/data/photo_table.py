@@ -128,20 +128,20 @@ class Classes:
 
         Names are compared without case and spaces: make and model, or only the model if it is unique on both sides.
         """
-        place = np.full(len(others), -1, np.int32)
+        numbers_here = np.full(len(others), -1, np.int32)
         for own, other in ((self.names, others.names), (self.full_names(), others.full_names())):
             numbers, found = _once(own), _once(other)
             for name in numbers.keys() & found.keys():
-                place[found[name]] = numbers[name]
-        return place
+                numbers_here[found[name]] = numbers[name]
+        return numbers_here
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def labels(self, ids: np.ndarray) -> np.ndarray:
         """Class numbers (int32) of ids; -1 for other ids."""
-        place = np.searchsorted(self.ids, ids).clip(0, len(self.ids) - 1)
-        return np.where(self.ids[place] == ids, place, -1).astype(np.int32)
+        position = np.searchsorted(self.ids, ids).clip(0, len(self.ids) - 1)
+        return np.where(self.ids[position] == ids, position, -1).astype(np.int32)
 
 
 def _once(names: list[str]) -> dict[str, int]:
@@ -162,8 +162,8 @@ def model_names(table: PhotoTable, rows: np.ndarray) -> list[str]:
 
 def is_photo_of(table: PhotoTable, file: Path) -> bool:
     """Whether a file is one of the photos, which writing it would overwrite."""
-    root, place = real_path(table.root), real_path(file.parent) / file.name
-    return place.is_relative_to(root) and place.relative_to(root).as_posix() in set(table.paths.tolist())
+    root, target = real_path(table.root), real_path(file.parent) / file.name
+    return target.is_relative_to(root) and target.relative_to(root).as_posix() in set(table.paths.tolist())
 
 
 def with_make(make: str, model: str) -> str:

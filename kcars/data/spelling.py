@@ -84,15 +84,15 @@ class Disk:
 
     def _alike(self, path: str, form: Callable[[str], str]) -> list[str]:
         """Paths of files that equal this one in a form; none if more than `_MOST_ALIKE` begin like it."""
-        places = [""]
+        paths = [""]
         for part in path.split("/"):
             wanted = form(part)
-            places = [
-                os.path.join(place, name) for place in places for name in self._names(place, form).get(wanted, ())
+            paths = [
+                os.path.join(parent, name) for parent in paths for name in self._names(parent, form).get(wanted, ())
             ]
-            if len(places) > _MOST_ALIKE:
+            if len(paths) > _MOST_ALIKE:
                 return []
-        return places
+        return paths
 
     def _names(self, folder: str, form: Callable[[str], str]) -> dict[str, list[str]]:
         """Names in a folder by their form; empty if the folder does not exist."""

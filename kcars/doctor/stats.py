@@ -13,7 +13,7 @@ SHEET_COLUMNS, TILE_PX, CAPTION_PX = 8, (132, 88), 14
 
 
 def splits(datasets: dict[str, Dataset]) -> dict[str, tuple[PhotoTable, np.ndarray]]:
-    """PhotoTable and rows of each split: `classify train`, `classify validation` if given, `classify test`, and those of verify, with `pairs`."""
+    """PhotoTable and rows of each split: `classify train`, `classify validation` if given, `classify test`, and for verify, `pairs`."""
     found = {}
     for task, dataset in datasets.items():
         found[f"{task} train"] = dataset.table, dataset.train

@@ -95,10 +95,10 @@ def _trains(seed: int, model: DrawnModel) -> list[bool]:
     """For each photo of a model whether it trains: seven tenths of each viewpoint."""
     random = generator(seed, "drawn split", model.number)
     order = np.lexsort((random.random(len(model.paths)), np.array(model.viewpoints)))
-    place = np.empty(len(order), int)
-    place[order] = np.arange(len(order))
+    position = np.empty(len(order), int)
+    position[order] = np.arange(len(order))
     start = random.random()
-    return [bool(np.floor((p + 1) * _TRAIN_SHARE + start) > np.floor(p * _TRAIN_SHARE + start)) for p in place]
+    return [bool(np.floor((p + 1) * _TRAIN_SHARE + start) > np.floor(p * _TRAIN_SHARE + start)) for p in position]
 
 
 def _pairs(random: np.random.Generator, models: list[DrawnModel], difficulty: str) -> list[str]:

@@ -138,12 +138,16 @@ def _png(data: bytes, bounds: Limits) -> Header:
 def _webp(data: bytes, bounds: Limits) -> Header:
     kind, start = data[12:16], 20
     if kind == b"VP8X":
-        width, height = (int.from_bytes(data[place : place + 3], "little") + 1 for place in (start + 4, start + 7))
+        width, height = (
+            int.from_bytes(data[position : position + 3], "little") + 1 for position in (start + 4, start + 7)
+        )
     elif kind == b"VP8L" and data[start : start + 1] == b"\x2f":
         bits = int.from_bytes(data[start + 1 : start + 5], "little")
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     elif kind == b"VP8 " and data[start + 3 : start + 6] == b"\x9d\x01\x2a":
-        width, height = (int.from_bytes(data[place : place + 2], "little") & 0x3FFF for place in (start + 6, start + 8))
+        width, height = (
+            int.from_bytes(data[position : position + 2], "little") & 0x3FFF for position in (start + 6, start + 8)
+        )
     else:
         raise ValueError(NO_PHOTO)
     refuse_size(width, height, bounds)
@@ -153,13 +157,13 @@ def _webp(data: bytes, bounds: Limits) -> Header:
 
 def _webp_exif(data: bytes, bounds: Limits) -> bytes:
     """The content of a WebP file's Exif chunk; raises ValueError for more chunks than `photo_segments`."""
-    place, exif = 12, b""
+    position, exif = 12, b""
     for _ in range(bounds.photo_segments):
-        size = int.from_bytes(data[place + 4 : place + 8], "little")
-        if data[place : place + 4] == b"EXIF":
-            exif = data[place + 8 : place + 8 + size]
-        place += 8 + size + size % 2
-        if place + 8 > len(data):
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
+        if data[position : position + 4] == b"EXIF":
+            exif = data[position + 8 : position + 8 + size]
+        position += 8 + size + size % 2
+        if position + 8 > len(data):
             return exif
     raise too_many_segments()
 
@@ -168,7 +172,7 @@ def _bmp(data: bytes, bounds: Limits) -> Header:
     size = int.from_bytes(data[14:18], "little")
     wide = 2 if size == 12 else 4
     width, height = (
-        int.from_bytes(data[place : place + wide], "little", signed=wide == 4) for place in (18, 18 + wide)
+        int.from_bytes(data[position : position + wide], "little", signed=wide == 4) for position in (18, 18 + wide)
     )
     bits = int.from_bytes(data[18 + 2 * wide + 2 : 18 + 2 * wide + 4], "little")
     compression = int.from_bytes(data[30:34], "little") if wide == 4 else _UNCOMPRESSED
@@ -188,8 +192,8 @@ def orientation_in(exif: bytes) -> int:
     if order is None:
         return 0
 
-    def number(place: int, size: int) -> int:
-        return int.from_bytes(exif[place : place + size].ljust(size, b"\0"), order)
+    def number(position: int, size: int) -> int:
+        return int.from_bytes(exif[position : position + size].ljust(size, b"\0"), order)
 
     start = number(4, 4)
     for entry in range(start + 2, start + 2 + 12 * number(start, 2), 12):

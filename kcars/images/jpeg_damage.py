@@ -58,17 +58,17 @@ def padded(data: bytes, first_scan: int) -> bytes | None:
 
     Returns None if the end is missing; raises ValueError for more markers than `photo_segments`, as each grows many times.
     """
-    place, most = _behind_segment(data, first_scan), limits().photo_segments
-    parts = [data[:place]]
-    for number, found in enumerate(_MARKER.finditer(data, place), 1):
+    position, most = _behind_segment(data, first_scan), limits().photo_segments
+    parts = [data[:position]]
+    for number, found in enumerate(_MARKER.finditer(data, position), 1):
         if number > most:
             raise too_many_segments()
-        parts += [data[place : found.start()], PADDING]
-        place = found.start()
+        parts += [data[position : found.start()], PADDING]
+        position = found.start()
         if found.group() == _END:
-            return b"".join([*parts, data[place:]])
+            return b"".join([*parts, data[position:]])
     return None
 
 
-def _behind_segment(data: bytes, place: int) -> int:
-    return place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+def _behind_segment(data: bytes, position: int) -> int:
+    return position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")

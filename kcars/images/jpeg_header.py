@@ -67,31 +67,31 @@ def _frame(kind: int, content: bytes, before: tuple | None) -> tuple[int, int, i
 
 def _segments(data: bytes, bounds: Limits) -> list[tuple[int, int, int]]:
     """(marker, start and end of its content) of each segment up to the first scan's."""
-    found, place, size = [], 2, len(data)
+    found, position, size = [], 2, len(data)
     for _ in range(bounds.photo_segments):
-        if place + 4 > size:
+        if position + 4 > size:
             return found
-        kind = data[place + 1]
-        if data[place] != 0xFF or kind in (0, 0xFF):
-            marker = _MARKER.search(data, place)
+        kind = data[position + 1]
+        if data[position] != 0xFF or kind in (0, 0xFF):
+            marker = _MARKER.search(data, position)
             if marker is None:
                 return found
-            place = marker.start()
+            position = marker.start()
             continue
         if kind in _WITHOUT_LENGTH:
-            place += 2
+            position += 2
             continue
         if kind in (_START_OF_IMAGE, _END_OF_IMAGE):
             return found
-        end = place + 2 + max(2, data[place + 2] << 8 | data[place + 3])
-        found.append((kind, place + 4, end))
+        end = position + 2 + max(2, data[position + 2] << 8 | data[position + 3])
+        found.append((kind, position + 4, end))
         if kind == _START_OF_SCAN:
             return found
-        place = end
+        position = end
     raise too_many_segments()
 
 
-def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: bool, bounds: Limits) -> JpegHeader:
+def _with_all_scans(first: JpegHeader, data: bytes, position: int, progressive: bool, bounds: Limits) -> JpegHeader:
     """The header with its scans up to the end of the image counted, at most one more than `jpeg_scans`.
 
     Missing coefficients are no error for libjpeg, which then smooths, differently in each release. All markers are counted,
@@ -99,14 +99,14 @@ def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: boo
     """
     scans, complete = 1, _completed(data, first.first_scan, progressive)
     for _ in range(bounds.photo_segments):
-        found = _MARKER_IN_SCAN.search(data, place)
+        found = _MARKER_IN_SCAN.search(data, position)
         if found is None:
             break
-        place = found.end()
-        if data[place - 1] in (_START_OF_IMAGE, _END_OF_IMAGE):
+        position = found.end()
+        if data[position - 1] in (_START_OF_IMAGE, _END_OF_IMAGE):
             break
-        if data[place - 1] == _START_OF_SCAN:
-            scans, complete = scans + 1, complete | _completed(data, place - 2, progressive)
+        if data[position - 1] == _START_OF_SCAN:
+            scans, complete = scans + 1, complete | _completed(data, position - 2, progressive)
         if scans > bounds.jpeg_scans:
             break
     else:
@@ -117,7 +117,7 @@ def _with_all_scans(first: JpegHeader, data: bytes, place: int, progressive: boo
 def _completed(data: bytes, scan: int, progressive: bool) -> set[tuple[int, int]]:
     """(component number, coefficient) of each coefficient that the scan at a position completes."""
     count = int.from_bytes(data[scan + 4 : scan + 5])
-    colours = [data[place] for place in range(scan + 5, scan + 5 + 2 * count, 2) if place < len(data)]
+    colours = [data[position] for position in range(scan + 5, scan + 5 + 2 * count, 2) if position < len(data)]
     first, last, bits = (data[scan + 5 + 2 * count :][:3] + bytes(3))[:3] if progressive else (0, COEFFICIENTS - 1, 0)
     coefficients = range(first, min(last + 1, COEFFICIENTS)) if bits & 15 == 0 else ()
     return {(colour, coefficient) for colour in colours for coefficient in coefficients}

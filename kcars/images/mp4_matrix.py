@@ -21,29 +21,29 @@ def _track_headers(file: BinaryIO, size: int) -> Iterator[bytes]:
     """The content of each `tkhd` box."""
     waiting, seen = [(0, size)], 0
     while waiting and seen < MOST_BOXES:
-        place, end = waiting.pop()
-        while place + 8 <= end and seen < MOST_BOXES:
+        position, end = waiting.pop()
+        while position + 8 <= end and seen < MOST_BOXES:
             seen += 1
-            name, begin, after = _box(file, place, end)
-            if after <= place:
+            name, begin, after = _box(file, position, end)
+            if after <= position:
                 break
             if name in _WITHIN:
                 waiting.append((begin, after))
             elif name == b"tkhd":
                 file.seek(begin)
                 yield file.read(min(after - begin, 128))
-            place = after
+            position = after
 
 
-def _box(file: BinaryIO, place: int, end: int) -> tuple[bytes, int, int]:
+def _box(file: BinaryIO, position: int, end: int) -> tuple[bytes, int, int]:
     """(name, start of the content, start of the next box) of a box."""
-    file.seek(place)
+    file.seek(position)
     head = file.read(16)
     length, name = struct.unpack(">I4s", head[:8])
-    begin = place + 8
+    begin = position + 8
     if length == 1 and len(head) == 16:
-        length, begin = struct.unpack(">Q", head[8:])[0], place + 16
-    return name, begin, end if length == 0 else min(place + length, end)
+        length, begin = struct.unpack(">Q", head[8:])[0], position + 16
+    return name, begin, end if length == 0 else min(position + length, end)
 
 
 def _determinant(header: bytes) -> int:

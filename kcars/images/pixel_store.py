@@ -41,8 +41,8 @@ class Decoded:
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order."""
         out = empty_photos(len(rows), self.data.size_px)
-        for place, row in enumerate(rows):
-            out[place] = self.photo(row)
+        for position, row in enumerate(rows):
+            out[position] = self.photo(row)
         return out
 
     def photo(self, row: int) -> np.ndarray:
@@ -69,11 +69,11 @@ class OnDisk:
         """Pixels (n, size, size, 3) uint8 of PhotoTable rows, in the same order; checksums are verified at the first read."""
         out = empty_photos(len(rows), self.size_px)
         each = out[0].nbytes if len(rows) else 0
-        for place, row in enumerate(rows):
-            if os.preadv(self._handle, [out[place]], int(row) * each) != each:
+        for position, row in enumerate(rows):
+            if os.preadv(self._handle, [out[position]], int(row) * each) != each:
                 raise KcarsError(f"{self.file}: ends too early; delete it to rebuild it")
             if self._unread[row]:
-                if _checksum(out[place]) != self.checksums[row]:
+                if _checksum(out[position]) != self.checksums[row]:
                     raise KcarsError(f"{self.file}: is damaged; delete it to rebuild it")
                 self._unread[row] = False
         return out

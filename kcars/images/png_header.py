@@ -34,28 +34,31 @@ def read(data: bytes, bounds: Limits) -> PngHeader | None:
         return None
     width, height = struct.unpack(">II", data[16:24])
     frames, exif, parts, start = False, b"", [], 0
-    for kind, place, end in _chunks(data, bounds):
+    for kind, position, end in _chunks(data, bounds):
         if kind == b"acTL":
             frames = True
         elif kind == b"eXIf":
-            exif = data[place + 8 : end - 4]
+            exif = data[position + 8 : end - 4]
         elif kind in _LEFT_OUT:
-            parts.append(data[start:place])
+            parts.append(data[start:position])
             start = end
     return PngHeader(height, width, frames, exif, b"".join([*parts, data[start:]]) if start else data)
 
 
 def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:
     """(name, start, end) of each chunk, including its length and checksum."""
-    place = len(SIGNATURE)
+    position = len(SIGNATURE)
     for _ in range(bounds.photo_segments):
-        if place + 8 > len(data):
+        if position + 8 > len(data):
             return
-        kind, end = data[place + 4 : place + 8], place + 12 + int.from_bytes(data[place : place + 4], "big")
-        yield kind, place, end
+        kind, end = (
+            data[position + 4 : position + 8],
+            position + 12 + int.from_bytes(data[position : position + 4], "big"),
+        )
+        yield kind, position, end
         if kind == b"IEND":
             return
-        place = end
+        position = end
     raise too_many_segments()
 
 
@@ -79,9 +82,9 @@ def refuse_other_content(data: bytes, bounds: Limits) -> None:
 
 def _compressed(data: bytes, bounds: Limits) -> Iterator[bytes]:
     """The stream of pixels, in pieces, because zlib copies the unread rest of each."""
-    for kind, place, end in _chunks(data, bounds):
+    for kind, position, end in _chunks(data, bounds):
         if kind == b"IDAT":
-            for start in range(place + 8, end - 4, _PIECE):
+            for start in range(position + 8, end - 4, _PIECE):
                 yield data[start : min(start + _PIECE, end - 4)]
 
 

@@ -87,9 +87,9 @@ class Stream:
             samples = 2 * samples
             inputs = {"left": self._pixels(left, samples, number), "right": self._pixels(right, samples + 1, number)}
             return inputs, {"same": same}
-        places = ORDERS[self.order](self, step)[mine]
-        photos = self._pixels(places, samples, number)
-        labels = {target: labels[places] for target, labels in self.labels.items()}
+        positions = ORDERS[self.order](self, step)[mine]
+        photos = self._pixels(positions, samples, number)
+        labels = {target: labels[positions] for target, labels in self.labels.items()}
         if self.mix:
             photos, labels = self.mix(photos, labels, number)
         if self.class_weights is None:
@@ -104,13 +104,13 @@ class Stream:
         found = labels @ self.class_weights if labels.ndim > 1 else self.class_weights[labels]
         return found.astype(np.float32)
 
-    def _pixels(self, places: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
-        photos = self.store.read(self.rows[places])  # A new array for this batch.
+    def _pixels(self, positions: np.ndarray, samples: np.ndarray, step: int) -> np.ndarray:
+        photos = self.store.read(self.rows[positions])  # A new array for this batch.
         side = next((side for first, side in reversed(self.sizes) if step >= first), photos.shape[1])
         photos = resized(photos, side)
         photos = self.augment(photos, samples, out=photos)
         if self.rare_augment:
-            photos = self.rare_augment(photos, samples, out=photos, chances=self.rarity[places])
+            photos = self.rare_augment(photos, samples, out=photos, chances=self.rarity[positions])
         return photos
 
 
@@ -122,15 +122,15 @@ def plain(stream: Stream, step: int) -> np.ndarray:
     count, power = len(stream.rows), POWERS[stream.sampling]
     by_class = power < 1 and step * stream.parts >= stream.begin_step
     position = step * stream.batch_size + np.arange(stream.batch_size)
-    epochs, places = position // count, position % count
+    epochs, positions = position // count, position % count
     out = np.empty(len(position), np.int64)
     for epoch in np.unique(epochs):
         mask = epochs == epoch
         if by_class:
             photos = tuple(len(group) for group in stream.groups)
-            out[mask] = stream.by_class[_drawn_by_class(stream.seed, int(epoch), photos, power)[places[mask]]]
+            out[mask] = stream.by_class[_drawn_by_class(stream.seed, int(epoch), photos, power)[positions[mask]]]
         else:
-            out[mask] = _permutation(stream.seed, int(epoch), count)[places[mask]]
+            out[mask] = _permutation(stream.seed, int(epoch), count)[positions[mask]]
     return out
 
 
@@ -188,8 +188,8 @@ def by_make(order: np.ndarray, makes: np.ndarray, together: int) -> list[list[in
     met: dict[int, int] = {}
     for one in order.tolist():
         make = int(makes[one])
-        place = met[make] = met.get(make, -1) + 1
-        portions.setdefault((make, place // together), []).append(one)
+        count = met[make] = met.get(make, -1) + 1
+        portions.setdefault((make, count // together), []).append(one)
     return list(portions.values())
 
 
@@ -203,15 +203,15 @@ def random_pairs(stream: Stream, step: int) -> tuple[np.ndarray, np.ndarray, np.
     draw = generator(stream.seed, "pairs", step)
     same = draw.random(len(left)) < 0.5
     right = np.empty_like(left)
-    for place, anchor in enumerate(left):
+    for pair, anchor in enumerate(left):
         own = groups[labels[anchor]]
-        same[place] &= len(own) > 1
-        if same[place]:
+        same[pair] &= len(own) > 1
+        if same[pair]:
             other = own[draw.integers(len(own) - 1)]
-            right[place] = own[-1] if other == anchor else other
+            right[pair] = own[-1] if other == anchor else other
         else:
             label = draw.integers(len(groups) - 1)
-            right[place] = draw.choice(groups[label + (label >= labels[anchor])])
+            right[pair] = draw.choice(groups[label + (label >= labels[anchor])])
     return left, right, same.astype(np.float32)
 
 

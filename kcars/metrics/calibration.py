@@ -98,12 +98,12 @@ class CalibrationError:
     """
 
     def __init__(self, confidence: np.ndarray, right: np.ndarray, bins: int = BINS):
-        place = np.empty(len(confidence), int)
+        position = np.empty(len(confidence), int)
         for number, part in enumerate(np.array_split(np.argsort(confidence, kind="stable"), bins)):
-            place[part] = number
+            position[part] = number
         gap = np.asarray(confidence, np.float64) - np.asarray(right, np.float64)
-        self._gaps = np.zeros((len(place), bins))
-        self._gaps[np.arange(len(place)), place] = gap
+        self._gaps = np.zeros((len(position), bins))
+        self._gaps[np.arange(len(position)), position] = gap
 
     def __call__(self, weights: np.ndarray | None = None):
         """The error as a float, or (replicates,) for weights (replicates, n)."""

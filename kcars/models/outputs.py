@@ -24,7 +24,7 @@ def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: st
     """
 
     def outputs(rows: np.ndarray) -> np.ndarray:
-        distinct, place = np.unique(rows, return_inverse=True)
+        distinct, inverse = np.unique(rows, return_inverse=True)
         parts = [distinct[start : start + batch] for start in range(0, len(distinct), batch)]
         bar = tqdm(total=len(parts), desc=progress, unit="batch", disable=None if progress else True)
         done = []
@@ -32,7 +32,7 @@ def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: st
             for pixels in _read_ahead(store.read, parts):
                 done.append(batch_outputs(model, pixels, batch, mirror, shift))
                 bar.update()
-        return np.concatenate(done)[place] if done else np.zeros((0, 1), np.float32)
+        return np.concatenate(done)[inverse] if done else np.zeros((0, 1), np.float32)
 
     return outputs
 
@@ -55,9 +55,9 @@ def views(size_px: int, mirror: bool, shift: float) -> list[tuple[np.ndarray, np
     shift: adds the photo shifted left, right, up and down by that share of its side, with its edge repeated; mirror: adds the
     mirror image of each view.
     """
-    places, step = np.arange(size_px), round(shift * size_px)
+    positions, step = np.arange(size_px), round(shift * size_px)
     moves = [(0, 0), (0, -step), (0, step), (-step, 0), (step, 0)] if step else [(0, 0)]
-    found = [tuple((places + move).clip(0, size_px - 1) for move in one) for one in moves]
+    found = [tuple((positions + move).clip(0, size_px - 1) for move in one) for one in moves]
     return [(rows, seen) for rows, columns in found for seen in ((columns, columns[::-1]) if mirror else (columns,))]
 
 

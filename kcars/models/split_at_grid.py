@@ -14,8 +14,10 @@ def cut_at_grid(network: keras.Model, last: bool = False) -> tuple[keras.Model, 
     The feature map has about an eighth of the photo's side, or is the last one with `last` or if the backbone has no such
     feature map. Layers and weights are shared with the network.
     """
-    place, backbone = next((place, one) for place, one in enumerate(network.layers) if isinstance(one, keras.Model))
-    head = keras.Model(network.layers[place + 1].input, network.output)
+    position, backbone = next(
+        (position, one) for position, one in enumerate(network.layers) if isinstance(one, keras.Model)
+    )
+    head = keras.Model(network.layers[position + 1].input, network.output)
     to_grid, to_features = _cut(backbone, last or _eighth(backbone) is None)
     grid = keras.Input(to_grid.output.shape[1:], name="grid")
     return to_grid, keras.Model(grid, head(to_features(grid)))

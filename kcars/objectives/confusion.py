@@ -22,8 +22,8 @@ class ConfusionMatrix(keras.metrics.Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Count a batch: integer labels (n,) or rows of shares (n, classes), of which the largest is used; scores (n, classes)."""
         label = class_numbers(y_true, y_pred)
-        place = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
-        counts = _counted(place, self.classes**2)
+        position = label * self.classes + ops.cast(ops.argmax(y_pred, axis=-1), "int32")
+        counts = _counted(position, self.classes**2)
         self.matrix.assign_add(ops.cast(ops.reshape(counts, (self.classes, self.classes)), "int32"))
 
     def result(self):

@@ -107,9 +107,9 @@ def _whitening(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.
 
 def _by_class(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Class means (c, d), and each vector (n, d) minus the mean of its class."""
-    _, place = np.unique(labels, return_inverse=True)
-    means = np.stack([vectors[place == label].mean(0) for label in range(place.max() + 1)])
-    return means, vectors - means[place]
+    _, position = np.unique(labels, return_inverse=True)
+    means = np.stack([vectors[position == label].mean(0) for label in range(position.max() + 1)])
+    return means, vectors - means[position]
 
 
 METRICS = {"whitened": _whitening, "lda": _discriminants, "weighted_lda": _weighted_discriminants}

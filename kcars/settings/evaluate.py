@@ -10,7 +10,7 @@ from kcars.core.base_settings import Settings, affects, of_task
 class EvaluateSettings(Settings):
     protocol: Literal["honest", "paper"] = Field(
         default="honest",
-        description="paper: choose epoch and threshold on the test set itself, for comparison with the paper",
+        description="honest: choose epoch and threshold on validation data; paper: on the test set itself, for comparison with the paper",
     )
     distance: Literal["euclidean", "whitened", "lda", "weighted_lda"] = Field(
         default="euclidean",

@@ -23,39 +23,39 @@ def fields(message: Value) -> Iterator[tuple[int, Value]]:
     ValueError if the message is truncated or invalid.
     """
     message = _view(message, "a message")
-    place, end = 0, len(message)
-    while place < end:
-        key, place = varint(message, place)
+    position, end = 0, len(message)
+    while position < end:
+        key, position = varint(message, position)
         number, kind = key >> 3, key & 7
         if not number or key > MOST_KEY:
             raise ValueError("a field without a number" if not number else "a field of a number that is too large")
         if kind == VARINT:
-            value, place = varint(message, place)
+            value, position = varint(message, position)
             yield number, value
             continue
         if kind == BYTES:
-            size, place = varint(message, place)
+            size, position = varint(message, position)
         elif kind in (FIXED32, FIXED64):
             size = 4 if kind == FIXED32 else 8
         else:
             raise ValueError(f"a field of wire type {kind}")
-        if size > end - place:
+        if size > end - position:
             raise ValueError("a truncated field")
-        value = message[place : place + size]
+        value = message[position : position + size]
         yield number, value if kind == BYTES else bytes(value)
-        place += size
+        position += size
 
 
-def varint(message: memoryview, place: int) -> tuple[int, int]:
+def varint(message: memoryview, position: int) -> tuple[int, int]:
     """(the number at a position, the position after it)."""
     number = 0
     for count in range(MOST_VARINT_BYTES):
-        if place + count >= len(message):
+        if position + count >= len(message):
             break
-        byte = message[place + count]
+        byte = message[position + count]
         number |= (byte & 0x7F) << (7 * count)
         if byte < 0x80:
-            return number & (2**64 - 1), place + count + 1
+            return number & (2**64 - 1), position + count + 1
     raise ValueError("a truncated number")
 
 

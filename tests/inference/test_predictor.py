@@ -89,7 +89,7 @@ def test_bad_photos_are_told_in_their_place_and_nothing_is_lost(exports, photos,
     asked = [photos[0], tmp_path / "none.jpg", *photos[1:], tmp_path / "gone.jpg", b""]
     found = list(load(exports["classify"]).predict_each(asked))
     assert [isinstance(answer, tuple) for answer in found] == [False, True, *[False] * (len(photos) - 1), True, True]
-    assert "no photo" in str(found[1][1])
+    assert "not a photo" in str(found[1][1])
     assert [answer.photo for answer in found if not isinstance(answer, tuple)] == [str(file) for file in photos]
     with pytest.raises(KcarsError, match="not a photo"):
         load(exports["classify"]).predict(asked)

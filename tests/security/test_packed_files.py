@@ -159,7 +159,10 @@ def test_what_many_values_of_hdf5_name_is_not_read_for_each(tmp_path, attack):
 
 def test_pieces_and_arrays_without_bytes_are_not_read(tmp_path):
     """Of 400 million pieces of nothing HDF5 makes a list of 14 GiB."""
-    for options, told in (({"chunks": (1,)}, "is compressed"), ({}, "claims 1,600,000,000 bytes, of which the file has 0")):
+    for options, told in (
+        ({"chunks": (1,)}, "is compressed"),
+        ({}, "claims 1,600,000,000 bytes, of which the file has 0"),
+    ):
         with h5py.File(tmp_path / "a.h5", "w") as file:
             file.create_dataset("0", (400_000_000,), np.float32, **options)
         with pytest.raises(weight_files.Refused, match=told):

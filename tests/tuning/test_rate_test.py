@@ -142,7 +142,7 @@ def test_the_loss_is_that_of_each_batch_alone(drawn, tmp_path):
     [
         (["--rates", "1e-1..1e-5"], "--rates: 1e-1 is not below 1e-5"),
         (["--rates", "0..1"], "--rates: 0 is no learning rate"),
-        (["--rates", "fast"], "--rates: 'fast' is no range"),
+        (["--rates", "fast"], "--rates: 'fast' is not a range"),
         (["--steps", "0"], "--steps 0: are too few"),
         (["--trials", "3"], "--trials: requires --search"),
         (["--set", "train.epoch=1"], "unknown setting"),

@@ -90,7 +90,7 @@ def test_what_cannot_be_searched(text, message):
 
 @pytest.mark.parametrize("second", ["train.batch=8..16", "train=1,2"])
 def test_a_setting_stands_once(second):
-    with pytest.raises(KcarsError, match="is given twice"):
+    with pytest.raises(KcarsError, match="stands twice"):
         parse(["train.batch=32,64", second], VERIFY)
 
 

@@ -96,5 +96,5 @@ def layouts() -> str:
 
 def _in_order() -> list[Reader]:
     """The readers in a fixed order, because they may be imported in any order."""
-    place = {name: number for number, name in enumerate(SHIPPED)}
-    return sorted(READERS.values(), key=lambda reader: place.get(reader.name, len(place)))
+    order = {name: number for number, name in enumerate(SHIPPED)}
+    return sorted(READERS.values(), key=lambda reader: order.get(reader.name, len(order)))

@@ -79,7 +79,7 @@ def read(folder: Path, task: str, data: DataSettings | None = None) -> Dataset:
 
 
 def _read_all(root: Path, task: str, data: DataSettings) -> Dataset:
-    """All photos of the release, split with a seed; photos that occur with two models stay on one side of the split."""
+    """All photos of the release, split with a seed; training photos that are in the test with another model are left out."""
     table = every_photo(root)
     refuse_undecodable(table.root, table.paths.tolist())
     train, test, split = automatic_split(table, np.arange(len(table)), task, data.test_share, data.split_seed)
