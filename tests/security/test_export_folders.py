@@ -115,7 +115,7 @@ def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
     ):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
-        with pytest.raises(KcarsError, match=f"holds {name.removesuffix('/saved_model.pb')} beside an export"):
+        with pytest.raises(KcarsError, match=f"has {name.removesuffix('/saved_model.pb')} next to an export"):
             check_place(out, force=True)
         (out / name).unlink()
         if "2" in name:
