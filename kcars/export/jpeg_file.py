@@ -106,7 +106,7 @@ def orientation(file: File):
 
 
 def turned(pixels, orientation):
-    """`decode.upright`."""
+    """Apply an Exif orientation, as `decode.upright`."""
     pixels = tf.cond(orientation >= 5, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
     for axis, turns in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
         flipped = tf.reduce_any(orientation == tf.constant(turns, tf.int64))
@@ -135,13 +135,13 @@ def whole(file: File, markers):
 
 
 def scans(file: File, markers):
-    """How many scans there are."""
+    """Return the number of scans."""
     more = tf.reduce_sum(tf.cast(file.number(markers + 1) == _START_OF_SCAN, tf.int64))
     return tf.where(file.several_scans, 1 + more, tf.ones_like(more))
 
 
 def padded(data, file: File, markers):
-    """`jpeg_damage.padded`: kind by kind, as there are few kinds and may be many markers."""
+    """Insert padding as `jpeg_damage.padded`, for each kind of marker, because there are few kinds but may be many markers."""
     names = tf.constant([bytes((0xFF, kind)) for kind in range(256)])
     begin, end = file.scan + 2 + file.number(file.scan + 2, 2), markers[-1] + 2
     kinds = tf.unique(file.number(markers + 1)).y

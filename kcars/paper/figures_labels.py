@@ -30,16 +30,16 @@ def label_points(
 
 def _candidates(axes, point, text: str, gap: float) -> list:
     """Return the text right, left, above and below a point, and at its corners, near and farther, with a line to it."""
-    beside = [((x, y), 1, None) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    positions = [((x, y), 1, None) for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
     leader = {"arrowstyle": "-", "lw": 0.5, "color": GREY, "shrinkA": 0, "shrinkB": 0}
-    beside += [((x, y), far, leader) for far in (1, 2) for x in (1, -1) for y in (1, -1)]
+    positions += [((x, y), far, leader) for far in (1, 2) for x in (1, -1) for y in (1, -1)]
     across, along = {1: "left", 0: "center", -1: "right"}, {1: "bottom", 0: "center", -1: "top"}
     notes = [
         axes.annotate(
             text, point, xytext=(x * far * gap, y * far * gap), textcoords="offset points", fontsize=7, ha=across[x],
             va=along[y], gid="candidate", arrowprops=line,
         )
-        for (x, y), far, line in beside
+        for (x, y), far, line in positions
     ]  # fmt: skip
     for note in notes:
         note.set_in_layout(False)

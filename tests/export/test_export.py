@@ -138,7 +138,7 @@ def test_the_card_says_that_litert_takes_no_empty_batch(exports):
     assert ask(pixels=photos)["probabilities"].shape == (2, 16)
     text = markdown(card(exports["classify"]))
     assert (
-        "LiteRT, which requires at least one photo" in text and "LiteRT raises RuntimeError at an empty batch" in text
+        "LiteRT, which requires at least one photo" in text and "LiteRT raises RuntimeError for an empty batch" in text
     )
 
 
@@ -221,7 +221,7 @@ def test_thumbnails_are_compared_on_where_the_dataset_is_gone(small_runs, tmp_pa
     with pytest.raises(KcarsError, match="no such folder"):
         photos_to_check(run, tmp_path / "gone", 5)
     shutil.rmtree(run.folder / "thumbnails")
-    with pytest.raises(KcarsError, match="is gone"):
+    with pytest.raises(KcarsError, match="is missing"):
         photos_to_check(run, None, 5)
 
 

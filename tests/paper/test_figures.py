@@ -154,7 +154,11 @@ def test_class_distribution_is_sorted_and_counts_both_splits(classifiers):
     assert end == "" and "makes" in make.get_title() and "models" in model.get_title()
     assert [bar.get_height() for bar in make.patches] == [50, 10, 5]
     assert [line.get_ydata().tolist() for line in make.lines] == [[20, 4]]  # A class without test photos has no point.
-    assert make.get_yscale() == "log" and "5 to 50 training photos" in make.get_title() and "ratio 10.0" in make.get_title()
+    assert (
+        make.get_yscale() == "log"
+        and "5 to 50 training photos" in make.get_title()
+        and "ratio 10.0" in make.get_title()
+    )
 
 
 def test_accuracies_stand_with_intervals_and_the_papers_values(classifiers):

@@ -175,7 +175,7 @@ def test_what_cannot_begin_is_named_and_passed_over(drawn, tmp_path):
 def test_unknown_strategies_and_protocols_are_refused(tmp_path):
     with pytest.raises(KcarsError, match="Vr_SRes50_CT_B64.*is not known; choose one of Mk_Inc_CE_B64"):
         reproduce.wanted("table-1", tmp_path, ["Vr_SRes50_CT_B64"])
-    with pytest.raises(KcarsError, match="--protocol says"):
+    with pytest.raises(KcarsError, match="use --protocol"):
         reproduce.wanted("table-1", tmp_path, overrides=["evaluate.protocol=paper"])
 
 

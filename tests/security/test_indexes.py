@@ -138,7 +138,7 @@ def test_lists_name_each_row_once(tmp_path, monkeypatch):
     for number, told in (
         (10**6, "has row numbers out of range"),
         (-1, "has row numbers out of range"),
-        (COUNT, "names rows"),
+        (COUNT, "row numbers"),
     ):
         file.write_bytes(whole[:-8] + struct.pack("<q", number))  # The last row of the last list.
         refused(tmp_path, told)

@@ -241,7 +241,7 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     ("arguments", "message"),
     [
         (["--trials", "0"], "--trials 0: is too few"),
-        (["--minutes", "0"], "--minutes 0: is no time"),
+        (["--minutes", "0"], "--minutes 0: is not a duration"),
         (["--steps", "50"], "--steps: cannot be combined with --search"),
         (["--rates", "1e-5..1"], "--rates: cannot be combined with --search"),
         (["--set", "evaluate.protocol=paper"], "validates on the test split, which must not choose settings"),
