@@ -125,7 +125,7 @@ def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
     (pictures / "mine.jpg").write_text("mine")
     for name in ("model.tflite", "saved_model/1/assets"):
         (out / name).symlink_to(pictures)
-        with pytest.raises(KcarsError, match=f"holds {name} beside"):
+        with pytest.raises(KcarsError, match=f"has {name} next to"):
             check_place(out, force=True)
         (out / name).unlink()
     with pytest.raises(KcarsError, match=r"holds late\.txt"), new_folder(out) as place:

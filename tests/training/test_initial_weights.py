@@ -190,6 +190,6 @@ def test_own_photos_without_lists_have_a_way_from_classifier_to_verifier(own_pho
 def test_a_classifier_names_the_way_too(own_photos, tmp_path):
     run = classifier_of(own_photos, tmp_path / "first")
     other = a_plan(own_photos, "classify", f"model.weights={run}", "data.split_seed=1")
-    with pytest.raises(KcarsError, match="part the photos into folders train/ and test/"):
+    with pytest.raises(KcarsError, match="split the photos into folders train/ and test/"):
         refuse_tested(other, [])
     refuse_tested(a_plan(own_photos, "classify", f"model.weights={run}"), [])
