@@ -24,7 +24,7 @@ SECTIONS = {
     },
     "Measure": {
         "evaluate": ("train:evaluate", "Score a run again, or on another dataset."),
-        "report": ("report:report", "Write one HTML page of scored runs."),
+        "report": ("report:report", "Write an HTML report of scored runs."),
         "table": ("report:table", "Compare scored runs, one line each."),
         "figures": ("report:figures", "Draw the paper's figures from scored runs."),
         "reproduce": ("report:reproduce", "Train and score all strategies of a table of the paper."),
@@ -33,7 +33,7 @@ SECTIONS = {
         "predict": ("use:predict", "Name the cars in photos and videos."),
         "compare": ("use:compare", "Decide whether two photos show the same make or model."),
         "explain": ("explain:explain", "Show which parts of a photo a network used."),
-        "export": ("use:export", "Write a run as SavedModel, ONNX and LiteRT."),
+        "export": ("use:export", "Export a run as SavedModel, ONNX and LiteRT."),
         "index": ("index:index_group", "Search, name and group photos."),
         "demo": ("demo:demo", "Serve a web page to try a model."),
         "limits": ("limits:limits_command", "List the limits on files and requests."),

@@ -26,7 +26,7 @@ def _place(context, option, value: str | None) -> Path | None:
 
 data_option = click.option(
     "--data", "folder", envvar="KCARS_DATA", type=GivenPath(), callback=_place,
-    help="CompCars tree, CSV file, or folder of class folders (or set KCARS_DATA).  [default: drawn cars]",
+    help="CompCars tree, CSV file, folder of class folders, or `drawn` for drawn cars (or set KCARS_DATA).  [default: drawn]",
 )  # fmt: skip
 
 
@@ -44,7 +44,9 @@ data_option = click.option(
 )
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
 def synth(folder, **settings):
-    """Draw cars into FOLDER in the CompCars layout: photos, labels, lists, pairs.
+    """Draw a dataset of cars into FOLDER.
+
+    Writes photos, labels, lists and pairs in the CompCars layout.
 
     \b
     Example:
@@ -66,7 +68,9 @@ def synth(folder, **settings):
 )  # fmt: skip
 @click.option("--photos", default=3, show_default=True, type=click.IntRange(min=1), help="Photos per model.")
 def sample(out, folder, task, photos):
-    """Write a few test photos of each model into the new folder OUT, as make/model/photo.jpg, cropped to their boxes.
+    """Write a few test photos of each model to OUT.
+
+    The new folder OUT has make/model/photo.jpg, cropped to the boxes.
 
     \b
     Examples:
@@ -86,10 +90,10 @@ def sample(out, folder, task, photos):
 @data.command()
 @click.argument("folder", type=PATH)
 def init(folder):
-    """Write FOLDER/photos.csv with one line per photo in FOLDER and its subfolders.
+    """Write FOLDER/photos.csv, one line per photo.
 
-    Makes and models are filled in from folders make/model/ or class/; splits, boxes, viewpoints, years and groups
-    are left for you to add.
+    Subfolders are included. Makes and models are filled in from folders make/model/ or class/; splits, boxes, viewpoints,
+    years and groups are left for you to add.
 
     \b
     Example:

@@ -38,7 +38,9 @@ def index_group():
 @click.option("--exact", is_flag=True, help="Compare with every photo (exact search).")
 @click.option("--force", is_flag=True, help="Replace an existing index in --out.")
 def build(folder, place, out, boxes, no_names, exact, force):
-    """Embed every photo in FOLDER and its subfolders into an index, with make and model if the layout gives them.
+    """Embed all photos of FOLDER into an index.
+
+    Subfolders are included. Makes and models are taken from the layout, if it has them.
 
     \b
     Example:
@@ -85,9 +87,9 @@ def add(index, photos, place, boxes, no_names):
 @built_by_option
 @boxes_option
 def enroll(index, name, photos, place, boxes):
-    """Enroll a few PHOTOS of a vehicle model as NAME, which `kcars predict --index INDEX` then recognises.
+    """Enroll a few PHOTOS of a model as NAME.
 
-    Photos that INDEX already contains are renamed to NAME.
+    `kcars predict --index INDEX` then recognises NAME. Photos that INDEX already contains are renamed to NAME.
 
     \b
     Example:
@@ -126,9 +128,10 @@ def remove(index, photos, stale):
 @click.argument("folders", type=PATH, nargs=-1, metavar="[FOLDER...]")
 @click.pass_context
 def check(context, index, folders):
-    """Compare the photos of INDEX with their files, and report the missing, moved and overwritten ones.
+    """Find photo files that are missing or changed.
 
-    Moved files are searched for in the folders of the other photos and in each FOLDER. The exit code is 1 if any is found.
+    Compares the photos of INDEX with their files, and reports missing, moved and overwritten ones. Moved files are searched
+    for in the folders of the other photos and in each FOLDER. The exit code is 1 if any is found.
 
     \b
     Example:
@@ -158,7 +161,9 @@ def check(context, index, folders):
 @box_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line for each car.")
 def search(index, photo, count, place, box, boxes, detector, detector_classes, as_json):
-    """Show the photos of INDEX that are nearest to PHOTO, with the distance and the probability that both show the same.
+    """Show the photos of INDEX nearest to PHOTO.
+
+    Each has its distance and the probability that both show the same make or model.
 
     \b
     Example:
@@ -191,9 +196,9 @@ def search(index, photo, count, place, box, boxes, detector, detector_classes, a
 )
 @click.option("--unnamed", is_flag=True, help="Cluster only photos without a name.")
 def cluster(index, out, sure, least, unnamed):
-    """Group similar photos of INDEX: writes clusters.csv and a contact sheet of each cluster.
+    """Cluster similar photos of INDEX.
 
-    Needs no model, because the index contains the embeddings.
+    Writes clusters.csv and a contact sheet of each cluster. Needs no model, because the index contains the embeddings.
 
     \b
     Example:

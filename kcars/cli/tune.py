@@ -75,14 +75,14 @@ def _refuse_mixed(searched: tuple[str, ...], of_test: dict, of_search: dict) -> 
 
 def _test_rates(strategy, folder, rates, out: Path, title: str) -> None:
     from kcars.tuning.rate_curve import suggest
-    from kcars.tuning.rate_test import PICTURE, TABLE, rate_test, told
+    from kcars.tuning.rate_test import PICTURE, TABLE, rate_test, report
 
     if (out / "run.json").exists():
         raise KcarsError(f"--out {out}: is a run; choose another folder")
     dataset = load_and_report(folder, strategy, out=out)
     echo(f"strategy: {title}")
     curve = rate_test(strategy, dataset, rates, out, title)
-    echo_lines("\n" + told(curve, suggest(curve), strategy.train.schedule) + "\n")
+    echo_lines("\n" + report(curve, suggest(curve), strategy.train.schedule) + "\n")
     for file in (TABLE, PICTURE):
         echo(f"  {out / file}")
 

@@ -1,1 +1,1 @@
-"""`kcars demo`: a page in the browser where runs answer about photos that are dropped on it."""
+"""`kcars demo`: a web page to try runs on photos."""

@@ -1,4 +1,4 @@
-"""Answers of the page about photos, by what it was given: no word of how they are shown."""
+"""Predictions for the page, independent of their presentation."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from kcars.inference.predictions import Comparison, Prediction
 
 @dataclass(frozen=True)
 class Named:
-    """What one photo shows, and where the network looked; heat_map: None where the model gives none."""
+    """The prediction and heat map of a photo; heat_map: None if the model has none."""
 
     prediction: Prediction
     heat_map: HeatMap | None = None
@@ -19,7 +19,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Compared:
-    """Whether two photos show the same, and what brings them together; heat_maps: of left and right, () without."""
+    """The comparison and heat maps of two photos; heat_maps: of left and right, or ()."""
 
     comparison: Comparison
     heat_maps: tuple[HeatMap, ...] = ()
@@ -27,14 +27,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Found:
-    """The nearest photos of an index, and the nearest of its names; prediction: None where it has no names."""
+    """The nearest photos of an index, and the nearest name; prediction: None if the index has no names."""
 
     result: SearchResult
     prediction: Prediction | None = None
 
 
 def named(model: Model, photo: Photo) -> Named:
-    """The likeliest names of a photo, five at most; KcarsError where it cannot be read."""
+    """Predict at most five names of a photo; KcarsError if it cannot be read."""
     if model.explainer is None:
         (prediction,) = model.predictor.predict([photo], NAMES)
         return Named(prediction)
@@ -43,7 +43,7 @@ def named(model: Model, photo: Photo) -> Named:
 
 
 def compared(model: Model, left: Photo, right: Photo) -> Compared:
-    """KcarsError where a photo cannot be read."""
+    """Compare two photos; KcarsError if one cannot be read."""
     if model.explainer is None:
         return Compared(model.predictor.compare(left, right))
     found = model.explainer.pair(left, right)
@@ -51,8 +51,8 @@ def compared(model: Model, left: Photo, right: Photo) -> Compared:
 
 
 def found(models: Models, photo: Photo, count: int) -> Found:
-    """The `count` photos of the gallery that are nearest to one; KcarsError where it cannot be read."""
-    assert models.verify and models.gallery  # A page without them has no search.
+    """Find the `count` nearest photos of the gallery; KcarsError if the photo cannot be read."""
+    assert models.verify and models.gallery  # Search requires both.
     model, namer = models.verify.predictor, models.namer
     (vector,) = model.embed([photo])
     result = nearest(models.gallery, model.card["decision"], photo, vector, count)

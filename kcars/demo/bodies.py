@@ -1,4 +1,4 @@
-"""Bodies of requests, read within bounds of size and time, and the refusals that end a request."""
+"""Reads request bodies within limits of size and time."""
 
 import asyncio
 import json
@@ -15,24 +15,24 @@ from kcars.core.limits import limits
 from kcars.demo.folder import Folder, Incoming
 from kcars.untrusted.reading import MIB
 
-PART_HEADER_BYTES, FORM_BYTES = 4096, 8192  # Of what stands around the one photo of an upload.
+PART_HEADER_BYTES, FORM_BYTES = 4096, 8192  # Limits of an upload without its photo.
 MALFORMED = "The photo was not sent as a form with one file."
 
 
 class Refused(Exception):
-    """A request that is not answered: an HTTP status, and why, in a sentence for visitors."""
+    """Raised for a refused request, with an HTTP status and a message for visitors."""
 
-    def __init__(self, status: int, told: str):
-        super().__init__(told)
-        self.status, self.told = status, told
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status, self.message = status, message
 
 
 class Gone(Exception):
-    """The visitor has left before there was an answer."""
+    """Raised if the visitor has left before the response."""
 
 
 async def body_of(receive: Callable, most_bytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """A request's body, piece by piece; Refused beyond so many bytes or seconds, or where a piece takes too long."""
+    """Yield a request's body in pieces; Refused beyond the limits of bytes or seconds, or if a piece takes too long."""
     end, size, more = time.monotonic() + seconds, 0, True
     while more:
         patience = min(limits().page_stall_seconds, end - time.monotonic())
@@ -50,16 +50,16 @@ async def body_of(receive: Callable, most_bytes: int, seconds: float) -> AsyncIt
 
 
 async def json_of(receive: Callable):
-    """A request's body as JSON; Refused where it is none."""
+    """Read a request's body as JSON; Refused if it is invalid."""
     pieces = [one async for one in body_of(receive, limits().page_request_kib * 1024, limits().page_stall_seconds)]
     try:
         return json.loads(b"".join(pieces))
     except (ValueError, RecursionError):
-        raise Refused(400, "The request is no JSON.") from None
+        raise Refused(400, "The request is not JSON.") from None
 
 
 async def photo_of(content_type: str, receive: Callable, folder: Folder) -> Path:
-    """The one photo of a form, written into the folder as it comes; Refused for any other body."""
+    """Write the photo of a form into the folder as it arrives; Refused for any other body."""
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
@@ -67,7 +67,7 @@ async def photo_of(content_type: str, receive: Callable, folder: Folder) -> Path
     try:
         with ExitStack() as stack:
             form = _Form(folder, stack)
-            parser = MultipartParser(boundary, form.callbacks())  # pyright: ignore[reportArgumentType]  Names of a TypedDict.
+            parser = MultipartParser(boundary, form.callbacks())  # pyright: ignore[reportArgumentType]  Keys of a TypedDict.
             async for piece in body_of(receive, limits().upload_mib * MIB + FORM_BYTES, limits().upload_seconds):
                 parser.write(piece)
             parser.finalize()
@@ -77,11 +77,11 @@ async def photo_of(content_type: str, receive: Callable, folder: Folder) -> Path
     except KcarsError as error:
         raise Refused(503, str(error)) from None
     except OSError:
-        raise Refused(507, "The machine has no room for this photo.") from None
+        raise Refused(507, "The server has no space for this photo.") from None
 
 
 class _Form:
-    """A form of one file, as the parser finds its pieces; the stack ends what is begun."""
+    """Parser callbacks for a form with one file; the stack cleans up."""
 
     def __init__(self, folder: Folder, stack: ExitStack):
         self._folder, self._stack, self._whole = folder, stack, False
@@ -101,10 +101,10 @@ class _Form:
         return {f"on_{name}": getattr(self, f"_{name}") for name in names}
 
     def photo(self) -> Path:
-        """Where the photo lies, which then stays; Refused where none has come, or not all of it."""
+        """Return the path of the photo and keep it; Refused if it is missing or incomplete."""
         if not self._whole or self._photo is None:
             raise Refused(400, MALFORMED)
-        self._photo.flush()  # A disk without room says so here.
+        self._photo.flush()  # Raises OSError if the disk is full.
         self._photo.kept = True
         return self._photo.path
 
@@ -137,7 +137,7 @@ class _Form:
         self._photo = self._stack.enter_context(self._folder.incoming(name))
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        assert self._photo  # Heads end before data begins.
+        assert self._photo  # Headers end before data begins.
         if self._photo.size + end - start > limits().upload_mib * MIB:
             raise Refused(413, f"This file is larger than {limits().upload_mib} MB; please give a smaller photo.")
         self._photo.write(data[start:end])

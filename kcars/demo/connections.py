@@ -1,4 +1,4 @@
-"""Connections of the page's server, bounded in number and in the time that a slow visitor may take."""
+"""Server connections with limits on their number and on the time of slow visitors."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -10,7 +10,7 @@ from kcars.core.limits import limits
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP/1.1, which waits for ever for a request's head and for a visitor who does not read the answer."""
+    """uvicorn's HTTP/1.1 with timeouts for request headers and for visitors who do not read the response."""
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
@@ -31,7 +31,7 @@ class Connection(H11Protocol):
             self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        """Of what is no HTTP; after an answer's beginning there is nothing left to say."""
+        """Respond to invalid HTTP, unless a response has begun."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
@@ -39,7 +39,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.get_write_buffer_size() > 0:  # A timer keeps all of a connection in memory.
+        if self.transport.get_write_buffer_size() > 0:  # A timer keeps the connection in memory.
             self.loop.call_later(limits().page_stall_seconds, self._abort_unread)
 
     def pause_writing(self) -> None:
@@ -66,7 +66,7 @@ class Connection(H11Protocol):
             setattr(self, name, None)
 
     def _abort_unread(self) -> None:
-        """A last piece that is too small to pause writing, and that nobody reads, would keep the connection for ever."""
+        """Abort an idle connection with an unread last piece, which is too small to pause writing and would keep it open for ever."""
         idle = self.cycle is None or self.cycle.response_complete
         if idle and self.transport.get_write_buffer_size() > 0:
             self.transport.abort()

@@ -1,4 +1,4 @@
-"""Photos to try the page with: cars that kcars draws, on the fly, as nobody has photographed them."""
+"""Example photos for the page: newly drawn cars."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,27 +19,27 @@ VIEWS = (FRONT_SIDE, SIDE, REAR_SIDE)
 
 @dataclass(frozen=True)
 class Examples:
-    """single: (what it shows, its file) of cars from training; pairs: (what they show, left, right), of unseen models."""
+    """Example files. single: (name, file) of training models; pairs: (description, left, right) of unseen models."""
 
     single: list[tuple[str, Path]]
     pairs: list[tuple[str, Path, Path]]
 
 
 def draw_examples(folder: Path, margin: float | None) -> Examples:
-    """Draw them into a folder that is there. The models are those of the drawn cars that kcars trains on, the photos new.
+    """Draw examples into an existing folder. The models are those of the drawn dataset; the photos are new.
 
-    margin: the share of the car's sides that stays around it; None leaves photos whole.
+    margin: border around the car, relative to its sides; None keeps photos whole.
     """
     models = drawn_models(DrawnCars())
     seen, unseen = ([model for model in models if model.unseen == rare] for rare in (False, True))
     chosen = seen[:: len(seen) // SINGLE][:SINGLE]
     single = [(model.name, _draw(folder, model, VIEWS[place % 3], place, margin)) for place, model in enumerate(chosen)]
-    first, second = (model for model in unseen if model.make == unseen[0].make)  # Hard to tell apart: of one make.
+    first, second = (model for model in unseen if model.make == unseen[0].make)  # A hard pair: two models of one make.
     other = unseen[-1]
     wanted = (("one model twice", first, first), ("two models of one make", first, second), ("two makes", first, other))
     pairs = [
-        (told, _draw(folder, one, FRONT_SIDE, 10 + place, margin), _draw(folder, two, SIDE, 20 + place, margin))
-        for place, (told, one, two) in enumerate(wanted)
+        (description, _draw(folder, one, FRONT_SIDE, 10 + place, margin), _draw(folder, two, SIDE, 20 + place, margin))
+        for place, (description, one, two) in enumerate(wanted)
     ]
     return Examples(single, pairs)
 

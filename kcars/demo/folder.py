@@ -1,7 +1,7 @@
-"""The page's own folder: drawn examples and what visitors send. Nothing else of the machine is read for them.
+"""The page's folder with drawn examples and uploads; visitors have access to no other files.
 
-It lies below kcars-demo-<user> in the folder for temporary files. A page holds a lock on its folder while it lives; the next
-page removes the folders of pages that were killed.
+It is in kcars-demo-<user> in the folder for temporary files. A page locks its folder while it runs; the next page removes
+the folders of killed pages.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from kcars.core.limits import limits
 from kcars.untrusted.reading import MIB
 
 LOCK = ".lock"
-NAME = re.compile(r"[\w-][\w.-]{0,79}", re.ASCII)  # Of a photo's file; what `_file_name` makes.
-BUSY = "This page holds as many photos as it may; please try again in a minute."
+NAME = re.compile(r"[\w-][\w.-]{0,79}", re.ASCII)  # File names from `_file_name`.
+BUSY = "The page has reached its limit of photos; please try again in a minute."
 
 
 class Folder:
-    """examples: a folder for drawn cars; photos of visitors lie beside it, each in a folder whose name cannot be guessed."""
+    """examples: folder of drawn cars; uploads are next to it, each in a folder with an unguessable name."""
 
     def __init__(self, root: Path):
         self.root = Path(root)
@@ -39,17 +39,19 @@ class Folder:
             folder.mkdir()
         kept = rf"{re.escape(str(self._sent))}/[0-9a-f]{{32}}"
         self._given = re.compile(rf"({re.escape(str(self.examples))}|{kept})/{NAME.pattern}", re.ASCII)
-        self._photos: OrderedDict[Path, tuple[int, float]] = OrderedDict()  # Bytes, and when it came; the oldest first.
-        self._total = 0  # Bytes, with those of photos that are still being sent.
+        self._photos: OrderedDict[Path, tuple[int, float]] = (
+            OrderedDict()
+        )  # Size in bytes and time of arrival; the oldest first.
+        self._total = 0  # Bytes, including photos that are being uploaded.
 
     def holds(self, path: str) -> bool:
-        """Whether a path is that of an example or a visitor's photo, now or formerly, as it stands: without links, "..", "//" and the like."""
+        """Return whether a path is that of a present or former example or upload, literally: without links, "..", "//" and the like."""
         found = self._given.fullmatch(path)
         return found is not None and os.path.realpath(path) == path
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator["Incoming"]:
-        """A photo that is being sent; it is removed unless it was kept."""
+        """Create a file for an upload; it is removed unless kept."""
         self.make_room(0)
         place = self._sent / secrets.token_hex(16)
         place.mkdir()
@@ -63,7 +65,7 @@ class Folder:
                 self.remove(photo.path)
 
     def make_room(self, count: int) -> None:
-        """Room for more bytes: the oldest photos go first. KcarsError where those that are being sent take all of it."""
+        """Make room for more bytes by deleting the oldest photos; KcarsError if current uploads take all of it."""
         bounds = limits()
         most = bounds.uploads_total_mib * MIB
         while self._photos and (self._total + count > most or len(self._photos) >= bounds.uploads):
@@ -73,13 +75,13 @@ class Folder:
         self._total += count
 
     def remove(self, photo: Path) -> None:
-        """Delete a visitor's photo, if it is still there."""
+        """Delete an upload, if it exists."""
         if photo in self._photos:
             self._total -= self._photos.pop(photo)[0]
             shutil.rmtree(photo.parent, ignore_errors=True)
 
     def expire(self) -> float | None:
-        """Delete photos that are older than `upload_minutes`; seconds until the next one is, None where none is left."""
+        """Delete photos older than `upload_minutes`; return the seconds until the next expires, None if none is left."""
         while self._photos:
             photo, (_, came) = next(iter(self._photos.items()))
             if (rest := came + 60 * limits().upload_minutes - time.monotonic()) > 0:
@@ -89,7 +91,7 @@ class Folder:
 
 
 class Incoming:
-    """path: where the photo is written to; kept: whether it stays there."""
+    """An upload in progress. path: of its file; kept: whether the file is kept."""
 
     def __init__(self, folder: Folder, path: Path):
         self.path, self.size, self.kept = path, 0, False
@@ -97,33 +99,33 @@ class Incoming:
         self._folder = folder
 
     def write(self, data: bytes) -> None:
-        """KcarsError where no room can be made."""
+        """Write data; KcarsError if no room can be made."""
         self._folder.make_room(len(data))
         self.size += len(data)
         assert self.file  # `Folder.incoming` opens it.
         self.file.write(data)
 
     def flush(self) -> None:
-        """OSError where the disk is full."""
+        """Flush to disk; OSError if it is full."""
         assert self.file
         self.file.flush()
 
 
 def _file_name(name: str) -> str:
-    """A visitor's file name, reduced to letters, digits, "_", "-" and "."; at most 80 of them, none of them leading dots."""
+    """Reduce a visitor's file name to at most 80 letters, digits, "_", "-" and ".", without leading dots."""
     last = re.split(r"[/\\]", name)[-1]
     return re.sub(r"[^\w.-]", "_", last, flags=re.ASCII)[-80:].lstrip(".") or "photo"
 
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Folder]:
-    """A new Folder, deleted at the end; folders that killed pages left are deleted first. KcarsError where none can be made."""
+    """Create a Folder that is deleted at the end; delete folders of killed pages first. KcarsError if it cannot be created."""
     base = real_path(tempfile.gettempdir()) / f"kcars-demo-{getattr(os, 'getuid', lambda: 'pages')()}"
     try:
         _make_private(base)
         with FileLock(
             base / ".lock"
-        ):  # Else a page could take a folder that another one is just making for a leftover.
+        ):  # Otherwise a page could mistake a folder that another page is creating for a leftover.
             _remove_leftovers(base)
             root = Path(tempfile.mkdtemp(dir=base))
             lock = FileLock(root / LOCK)
@@ -131,7 +133,7 @@ def own_folder() -> Iterator[Folder]:
         folder = Folder(root)
     except OSError as error:
         raise KcarsError(
-            f"{base}: cannot hold the page's photos ({error.strerror}); set TMPDIR to another folder"
+            f"{base}: cannot store the page's photos ({error.strerror}); set TMPDIR to another folder"
         ) from None
     try:
         yield folder
@@ -142,12 +144,12 @@ def own_folder() -> Iterator[Folder]:
 
 
 def _make_private(base: Path) -> None:
-    """The folder of this user alone; KcarsError where somebody else made one of that name."""
+    """Create a folder for this user only; KcarsError if another user created one of that name."""
     base.mkdir(mode=0o700, exist_ok=True)
     status = os.lstat(base)
     own = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
     if not stat.S_ISDIR(status.st_mode) or not own:
-        raise KcarsError(f"{base}: is not a folder of this user alone; remove it, or set TMPDIR to another folder")
+        raise KcarsError(f"{base}: is not private to this user; remove it, or set TMPDIR to another folder")
 
 
 def _remove_leftovers(base: Path) -> None:
@@ -155,7 +157,7 @@ def _remove_leftovers(base: Path) -> None:
         lock = FileLock(root / LOCK)
         try:
             lock.acquire(timeout=0)
-        except Timeout:  # Its page lives.
+        except Timeout:  # Its page is running.
             continue
         lock.release()
         shutil.rmtree(root, ignore_errors=True)

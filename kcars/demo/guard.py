@@ -1,8 +1,8 @@
-"""What stands between visitors and Gradio: only what the page itself asks for is answered, all else is not found.
+"""Filter between visitors and Gradio: only requests that the page itself makes are answered; all others get 404.
 
-Gradio's own server can do far more than this page needs (files by their paths, addresses that it fetches, states, a queue whose
-answers are read by whoever names the session). None of it is reached: uploads and files are handled here, and questions
-are written anew from the values that the page may send.
+Gradio's server can do far more than this page needs (files by path, fetching of addresses, states, a queue whose responses
+can be read with the session's name). None of it is reachable: uploads and files are handled here, and requests to models
+are rebuilt from the values that the page may send.
 """
 
 import json
@@ -26,12 +26,12 @@ PAGE = re.compile(
     r"/|/theme\.css|/favicon\.ico|/manifest\.json|/(assets|static/js|static/img|static/fonts)/[\w-][\w.-]{0,199}",
     re.ASCII,
 )
-# Gradio reads more than it should from others: addresses to answer with, parts of files, identities.
+# Headers that Gradio should not read from visitors: addresses for responses, parts of files, identities.
 PASSED_ON = {b"host", b"accept", b"accept-encoding", b"if-none-match", b"if-modified-since"}
 TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".bmp": "image/bmp"}
 PIECE = 2**16
 SECURITY = {
-    # Whatever a part of the page might wish to load: the browser asks nothing but this server.
+    # The browser loads nothing from other servers.
     "Content-Security-Policy": "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -42,7 +42,7 @@ SECURITY = {
 
 
 class Guard:
-    """An ASGI application before that of Gradio."""
+    """An ASGI application in front of Gradio's."""
 
     def __init__(self, app: Callable, hosts: Hosts, folder: Folder, questions: Questions):
         self._app, self._hosts, self._folder, self._questions = app, hosts, folder, questions
@@ -61,13 +61,13 @@ class Guard:
                 await _refuse(answer, refused)
             except Gone:
                 return
-            except Exception as error:  # noqa: BLE001  A traceback a request would let visitors fill the terminal.
-                _tell(scope, error)
+            except Exception as error:  # noqa: BLE001  One traceback per request would let visitors fill the terminal.
+                _report(scope, error)
                 if not answer.begun:
                     await _refuse(answer, Refused(500, "Something went wrong with this request."))
 
     def _expire(self) -> None:
-        """Delete old photos, now and whenever the next one is old."""
+        """Delete expired photos now, and schedule the next time."""
         rest = self._folder.expire()
         self._expiry = None if rest is None else get_running_loop().call_later(rest, self._expire)
 
@@ -75,7 +75,7 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
         host = headers.get("host", "")
         if not self._hosts.known(host):
-            raise Refused(421, "This page is not known by that name here; kcars demo --allow-host NAME adds one.")
+            raise Refused(421, "This host name is not allowed; kcars demo --allow-host NAME adds it.")
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD"):
             await self._show(path, scope, receive, send)
@@ -83,17 +83,17 @@ class Guard:
             self._refuse_other_sites(headers, host)
             await self._take(path, headers, scope, receive, send)
         else:
-            raise Refused(405, "Only GET, HEAD and POST are known.")
+            raise Refused(405, "Only GET, HEAD and POST are allowed.")
 
     def _refuse_other_sites(self, headers: dict, host: str) -> None:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if origin is not None and not self._hosts.same_site(origin, host) or site not in (None, "same-origin"):
-            raise Refused(403, "Another site's page may not use this one.")
+            raise Refused(403, "Pages of other sites must not use this one.")
 
     async def _show(self, path: str, scope: dict, receive: Callable, send: Callable) -> None:
         if path.startswith(FILE):
             await self._send_file(path.removeprefix(FILE), send)
-        elif path == PROGRESS:  # Of an upload that is over once it is answered.
+        elif path == PROGRESS:  # Uploads are complete when they are answered.
             await _send(send, 200, "text/event-stream", b'data: {"msg": "done"}\n\n')
         elif PAGE.fullmatch(path):
             await self._app(_plain(scope), _body(b"", receive), send)
@@ -135,13 +135,13 @@ class Guard:
                     await self._app(_plain(scope), _body(question.body, receive), answer.keep)
             else:
                 await self._app(_plain(scope), _body(question.body, receive), answer.keep)
-            await answer.send(send)  # Whoever reads it slowly has no turn any more.
+            await answer.send(send)  # Sent after the turn, so that slow readers do not block others.
         else:
             raise Refused(404, "Not found.")
 
 
 class _Answer:
-    """What an application sends, to be sent on later."""
+    """Records the response of an application to send it later."""
 
     def __init__(self):
         self._messages = []
@@ -154,24 +154,26 @@ class _Answer:
             await send(message)
 
 
-def _refuse_length(headers: dict, most_bytes: int, told: str) -> None:
+def _refuse_length(headers: dict, most_bytes: int, message: str) -> None:
     announced = headers.get("content-length", "0")
     if not announced.isdigit() or len(announced) > 15 or int(announced) > most_bytes:
-        raise Refused(413, told)
+        raise Refused(413, message)
 
 
 def _plain(scope: dict) -> dict:
-    """A request's scope without its query, and with the headers alone that the page needs."""
+    """Return a request's scope without its query, and with only the headers that the page needs."""
     headers = [one for one in scope["headers"] if one[0] in PASSED_ON]
     if scope["method"] == "POST":
         headers.append((b"content-type", b"application/json"))
-    if (b"x-forwarded-proto", b"https") in scope["headers"]:  # A proxy's, without which addresses would be of http.
+    if (b"x-forwarded-proto", b"https") in scope[
+        "headers"
+    ]:  # Set by a proxy; without it addresses would begin with http.
         headers.append((b"x-forwarded-proto", b"https"))
     return {**scope, "headers": headers, "query_string": b"", "raw_path": scope["path"].encode()}
 
 
 def _body(content: bytes, receive: Callable) -> Callable:
-    """A `receive` that gives this body, and then what comes of the connection."""
+    """Return a `receive` with this body, followed by the connection's messages."""
     given = []
 
     async def body() -> dict:
@@ -184,7 +186,7 @@ def _body(content: bytes, receive: Callable) -> Callable:
 
 
 class _Secured:
-    """A `send` that adds SECURITY to an answer; begun: whether its status is sent."""
+    """A `send` that adds SECURITY to a response; begun: whether its status was sent."""
 
     def __init__(self, send: Callable):
         self._send, self.begun = send, False
@@ -197,8 +199,8 @@ class _Secured:
         await self._send(message)
 
 
-def _tell(scope: dict, error: Exception) -> None:
-    """One line of bounded length in the terminal."""
+def _report(scope: dict, error: Exception) -> None:
+    """Print one line of limited length."""
     warn(f"kcars demo: {scope['method']} {scope['path'][:80]}: {type(error).__name__}: {str(error)[:200]}")
 
 
@@ -213,6 +215,6 @@ async def _send(send: Callable, status: int, kind: str, body: bytes, *more: tupl
 
 
 async def _refuse(send: Callable, refused: Refused) -> None:
-    """What is left of the request is not read: the connection ends."""
-    body = json.dumps({"error": refused.told, "detail": refused.told}).encode()
+    """Return the start of a response that closes the connection, because the rest of the request is not read."""
+    body = json.dumps({"error": refused.message, "detail": refused.message}).encode()
     await _send(send, refused.status, "application/json", body, (b"connection", b"close"))

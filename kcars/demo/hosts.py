@@ -1,7 +1,7 @@
-"""The names by which browsers may ask for the page.
+"""Host names under which the page is served.
 
-A web site can let its own name point to this machine (DNS rebinding); its pages then count as of the same origin as the demo
-page. They still send the site's name as Host, which is why only known names are answered.
+A web site can point its own name to this machine (DNS rebinding), so that its pages have the same origin as the demo page.
+They still send the site's name as Host, so only known names are answered.
 """
 
 import ipaddress
@@ -16,10 +16,10 @@ _LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.ASCII)
 
 
 class Hosts:
-    """bound: what the page listens on. allowed: further names, such as that of a proxy; KcarsError for one that is no name.
+    """bound: address to listen on. allowed: additional names, such as a proxy's; KcarsError for an invalid name.
 
-    Loopback names are always known. A page that listens to other machines is also known by any address, which no site can
-    point elsewhere, and by the name of this machine.
+    Loopback names are always allowed. A page that listens to other machines also allows any IP address, which no site can
+    redirect, and the name of this machine.
     """
 
     def __init__(self, bound: str, allowed: tuple[str, ...] = ()):
@@ -36,7 +36,7 @@ class Hosts:
             self._names |= {own, f"{own.split('.')[0]}.local"}
 
     def known(self, host: str) -> bool:
-        """Whether a request with this Host header is answered."""
+        """Return whether requests with this Host header are answered."""
         name = _name_of(host)
         if name is None or name in self._names:
             return name is not None
@@ -44,19 +44,19 @@ class Hosts:
         return address is not None and (self._any_address or address.is_loopback)
 
     def same_site(self, origin: str, host: str) -> bool:
-        """Whether an Origin header is the page's own: of the Host asked, or of a name given by --allow-host."""
+        """Return whether an Origin header is the page's own: the requested Host, or a name from --allow-host."""
         scheme, _, asked = origin.lower().partition("://")
         return scheme in ("http", "https") and (asked == host.lower() or _name_of(asked) in self._named)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a page bound to this host is reached from this machine alone."""
+    """Return whether a page bound to this host can be reached only from this machine."""
     address = _address(host)
     return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
 
 def is_name(host: str) -> bool:
-    """Whether this is an address, or may be a machine's name; the system's look-up fails in odd ways on anything else."""
+    """Return whether this is an address or a valid host name; the system's look-up fails in odd ways for other texts."""
     return _address(host) is not None or all(_LABEL.fullmatch(one) for one in host.lower().removesuffix(".").split("."))
 
 

@@ -1,4 +1,4 @@
-"""What the page answers by: at most one model that names, one that compares, and one index."""
+"""Models of the page: at most one classifier, one verifier and one index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ WORK = {"classify": "names cars", "verify": "compares photos"}
 
 @dataclass(frozen=True)
 class Model:
-    """A run or an export. explainer: gives heat maps, None where there are none; no_maps: then why, in a sentence."""
+    """A run or an export. explainer: for heat maps, None if unavailable; no_maps: then the reason, a sentence."""
 
     predictor: Predictor
     explainer: Explainer | None = None
@@ -35,9 +35,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """classify names, verify compares and embeds, gallery is searched with verify; each None where it was not given.
+    """classify: classifier; verify: verifier; gallery: index for searches with verify; each None if not given.
 
-    namer: names by the gallery, None where it has no names.
+    namer: names photos by the gallery, None if it has no names.
     """
 
     classify: Model | None = None
@@ -50,29 +50,27 @@ class Models:
 
 
 def load(place: Path) -> Model:
-    """The Model of a run folder or an export; KcarsError as of `kcars.inference.predictor.load`."""
+    """Load the Model of a run folder or an export; errors as in `kcars.inference.predictor.load`."""
     if not (place / "run.json").is_file():
-        told = "An export has no gradients, so that no heat map shows where it looked; the run that it was made of shows one."
-        return Model(predict.load(place), no_maps=told)
-    if told := why_no_maps():
-        return Model(predict.load(place), no_maps=f"No heat map shows where it looked: {told}.")
+        reason = "An export has no gradients and therefore no heat maps; use the exported run to see them."
+        return Model(predict.load(place), no_maps=reason)
+    if reason := why_no_maps():
+        return Model(predict.load(place), no_maps=f"Heat maps are not available: {reason}.")
     explainer = explain.load(place)
     return Model(explainer.predictor, explainer)
 
 
 def load_all(places: Sequence[Path], index: Path | None = None) -> Models:
-    """Models of runs and exports, in any order, and an index.
+    """Load the models of runs and exports, in any order, and an index.
 
-    An index brings the model that built it where none of the others compares. Raises KcarsError for two models of one task, and for
-    an index of another model.
+    Without a verifier, the model that built the index is loaded. Raises KcarsError for two models of one task, and for an
+    index of another model.
     """
     found = Models()
     for place in places:
         model = load(place)
         if other := getattr(found, model.task):
-            raise KcarsError(
-                f"{place}: {WORK[model.task]}, as {other.card['place']} does; the page has room for one of a kind"
-            )
+            raise KcarsError(f"{place}: {WORK[model.task]}, as {other.card['place']} does; give one model per task")
         found = replace(found, **{model.task: model})
     return found if index is None else _with_index(found, index)
 
@@ -84,6 +82,6 @@ def _with_index(found: Models, index: Path) -> Models:
     gallery.refuse_other_model(verify.card)
     try:
         namer = Namer(gallery, verify.card)
-    except KcarsError:  # The gallery has no names, or its model no probabilities: photos are found all the same.
+    except KcarsError:  # Search works without names or pair probabilities.
         namer = None
     return replace(found, verify=verify, gallery=gallery, namer=namer)

@@ -1,4 +1,4 @@
-"""The page itself: three tabs of Gradio, each with photos to give and an answer beside."""
+"""The Gradio page: three tabs with photo inputs and predictions."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,22 +17,22 @@ from kcars.demo.uploads import KNOWN, photo_in
 
 TITLE = "kcars: vehicle recognition"
 MISSING = {
-    "name": "No model on this page names cars: start it with a classification run, kcars demo RUN.",
-    "compare": "No model on this page compares photos: start it with a verification run, kcars demo RUN.",
-    "search": "No index on this page to search in: make one by kcars index build, and start the page with --index INDEX.",
+    "name": "There is no model that names cars: start the page with a classification run, kcars demo RUN.",
+    "compare": "There is no model that compares photos: start the page with a verification run, kcars demo RUN.",
+    "search": "There is no index to search: build one with kcars index build, and start the page with --index INDEX.",
 }
-FAILED = "Something went wrong on the machine that this page comes from; its terminal tells what."
-GIVE_ONE, GIVE_TWO = "Give a photo; the answer appears here.", "Give two photos; the answer appears here."
-FEWEST, MOST, USUAL = 4, 24, 8  # Photos that a search shows.
+FAILED = "An error occurred on the server; see its terminal."
+GIVE_ONE, GIVE_TWO = "Add a photo to see the prediction here.", "Add two photos to see the prediction here."
+FEWEST, MOST, USUAL = 4, 24, 8  # Number of photos in search results.
 
 
 def build(models: Models, examples: Examples, folder: Folder) -> gr.Blocks:
-    """The page that answers by these models, about photos in the folder; the examples stand below its inputs."""
+    """Build the page for these models, with photos in the folder and examples below the inputs."""
     filled = {"name": models.classify, "compare": models.verify, "search": models.gallery}
     first = next((name for name, part in filled.items() if part), "name")
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.HTML(
-            "<h1>kcars</h1><p>Vehicle recognition: give a photo, or choose a drawn car.</p>", elem_classes="kc-title"
+            "<h1>kcars</h1><p>Vehicle recognition: add a photo, or choose a drawn car.</p>", elem_classes="kc-title"
         )
         with gr.Tabs(selected=first):
             with gr.Tab("Name a car", id="name"):
@@ -42,7 +42,7 @@ def build(models: Models, examples: Examples, folder: Folder) -> gr.Blocks:
             with gr.Tab("Search", id="search"):
                 _search_tab(models, examples, folder) if models.gallery else _missing("search")
         gr.HTML(_limits(), elem_classes="kc-limits")
-    page.has_launched = True  # Gradio checks no path before that, and a mounted page is never launched.
+    page.has_launched = True  # Gradio checks paths only after launch, and a mounted page is never launched.
     return page
 
 
@@ -56,7 +56,7 @@ def _name_tab(model: Model, examples: Examples, folder: Folder) -> None:
         with gr.Column():
             answer = gr.HTML(shown.hint(GIVE_ONE), elem_id="name-answer")
 
-    @_told(GIVE_ONE)
+    @_with_messages(GIVE_ONE)
     def name(path):
         return shown.named(answers.named(model, photo_in(path, folder.root)), model)
 
@@ -69,14 +69,14 @@ def _compare_tab(model: Model, examples: Examples, folder: Folder) -> None:
         with gr.Column():
             with gr.Row():
                 left, right = _photo("First photo", "left-photo"), _photo("Second photo", "right-photo")
-            names = ", ".join(told for told, _, _ in examples.pairs)
+            names = ", ".join(description for description, _, _ in examples.pairs)
             pairs = [[str(one), str(other)] for _, one, other in examples.pairs]
             with gr.Column(elem_classes="kc-pairs"):
                 gr.Examples(pairs, [left, right], label=f"Drawn cars to try: {names}")
         with gr.Column():
             answer = gr.HTML(shown.hint(GIVE_TWO), elem_id="compare-answer")
 
-    @_told(GIVE_TWO)
+    @_with_messages(GIVE_TWO)
     def compare(one, other):
         return shown.compared(answers.compared(model, photo_in(one, folder.root), photo_in(other, folder.root)), model)
 
@@ -85,19 +85,19 @@ def _compare_tab(model: Model, examples: Examples, folder: Folder) -> None:
 
 def _search_tab(models: Models, examples: Examples, folder: Folder) -> None:
     model, gallery = models.verify, models.gallery
-    assert model and gallery  # An index brings its model.
+    assert model and gallery  # An index loads its model.
     gr.HTML(shown.about(model))
     with gr.Row():
         with gr.Column(scale=2):
             photo = _photo("A photo of a car", "search-photo")
-            count = gr.Slider(FEWEST, MOST, USUAL, step=FEWEST, label="How many photos", elem_id="search-count")
+            count = gr.Slider(FEWEST, MOST, USUAL, step=FEWEST, label="Number of photos", elem_id="search-count")
             names = ", ".join(name for name, _ in examples.single)
             gr.Examples([str(file) for _, file in examples.single], photo, label=f"Drawn cars to try: {names}")
         with gr.Column(scale=3):
-            give = f"Give a photo; the nearest of {len(gallery.photos)} appear here."
+            give = f"Add a photo to see the nearest of {len(gallery.photos)} photos here."
             answer = gr.HTML(shown.hint(give), elem_id="search-answer")
 
-    @_told(give)
+    @_with_messages(give)
     def search(path, wanted):
         return shown.found(answers.found(models, photo_in(path, folder.root), round(wanted)), model)
 
@@ -109,7 +109,7 @@ def _missing(tab: str) -> None:
 
 
 def _photo(label: str, name: str) -> gr.Image:
-    """An image input that hands over the path of the file as it was sent: kcars reads it, and tells what is wrong with it."""
+    """Return an image input that passes the path of the uploaded file: kcars reads it and reports errors."""
     photo = gr.Image(
         label=label,
         elem_id=name,
@@ -119,13 +119,13 @@ def _photo(label: str, name: str) -> gr.Image:
         height=280,
         buttons=[],
     )
-    # Not a subclass: Gradio would write a .pyi file beside this one.
+    # Not a subclass, for which Gradio would write a .pyi file next to this one.
     photo.preprocess = lambda payload: payload and payload.path
     return photo
 
 
 def _ask(answer: Callable, changing: list, inputs: list, output: gr.HTML) -> None:
-    """Answer whenever one of the inputs changes: no button needs to be pressed. The guard gives questions their turns."""
+    """Predict whenever an input changes, without a button. The guard queues the requests."""
     gr.on(
         [one.change for one in changing],
         answer,
@@ -138,23 +138,23 @@ def _ask(answer: Callable, changing: list, inputs: list, output: gr.HTML) -> Non
     )
 
 
-def _told(give: str) -> Callable:
-    """Of a function: it tells what to give while an input lacks its photo, and faults in the page; it never raises."""
+def _with_messages(give: str) -> Callable:
+    """Decorate a function to show `give` while a photo is missing, and errors as messages; it never raises."""
 
     def decorate(answer: Callable) -> Callable:
         @wraps(answer)
-        def told(*inputs):
+        def with_messages(*inputs):
             if any(one is None for one in inputs):
                 return shown.hint(give)
             try:
                 return answer(*inputs)
             except KcarsError as error:
                 return shown.fault(str(error))
-            except Exception as error:  # noqa: BLE001  A visitor can do nothing about it; the page goes on.
+            except Exception as error:  # noqa: BLE001  The page must continue after any error.
                 tell_error(error)
                 return shown.fault(FAILED)
 
-        return told
+        return with_messages
 
     return decorate
 
@@ -162,7 +162,7 @@ def _told(give: str) -> Callable:
 def _limits() -> str:
     return shown.hint(
         f"{KNOWN}: up to {limits().upload_mib} MB and {limits().upload_megapixels} million pixels. "
-        f"Photos stay on the machine that this page comes from, and are deleted after {limits().upload_minutes} minutes, or when it ends."
+        f"Photos stay on this page's server, and are deleted after {limits().upload_minutes} minutes, or when it stops."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a visitor may ask of the page: which functions, with which values. Everything else of a request is dropped."""
+"""Validation of requests to the page's functions; all other content is dropped."""
 
 import asyncio
 import json
@@ -11,27 +11,27 @@ from kcars.core.limits import limits
 from kcars.demo.bodies import Gone, Refused
 from kcars.demo.folder import Folder
 
-UNKNOWN = "The page does not ask that."
-BUSY = "Too many questions are waiting on this page; please try again in a minute."
+UNKNOWN = "The page has no such function."
+BUSY = "Too many requests are waiting; please try again in a minute."
 
 
 @dataclass(frozen=True)
 class Question:
-    """body: what the page's server is asked; heavy: whether a model has to work for it."""
+    """A validated request. body: for Gradio's server; heavy: whether a model is needed."""
 
     body: bytes
     heavy: bool
 
 
 class Questions:
-    """Reads questions to a page of Gradio; photos are accepted from the folder alone."""
+    """Validates requests to a Gradio page; photos must be in the folder."""
 
     def __init__(self, blocks, folder: Folder):
         self._folder = folder
         self._kinds = {number: [self._kind(one) for one in function.inputs] for number, function in blocks.fns.items()}
 
     def read(self, asked) -> Question:
-        """A question of a request's JSON; Refused for one that the page does not ask."""
+        """Return the Question of a request's JSON; Refused for one that the page does not make."""
         asked = asked if isinstance(asked, dict) else {}
         number, data = asked.get("fn_index"), asked.get("data")
         kinds = self._kinds.get(number) if type(number) is int else None
@@ -42,7 +42,7 @@ class Questions:
         return Question(body, heavy=any(isinstance(value, dict) for value in values))
 
     def _kind(self, component) -> Callable:
-        """Of an input: a function that returns the value to hand on, and raises Refused."""
+        """Return a function that validates an input's value, or raises Refused."""
         name = component.get_block_name()
         if name == "image":
             return self._photo
@@ -50,14 +50,14 @@ class Questions:
             return lambda value: _number(value, component.minimum, component.maximum)
         if name == "dataset":
             return lambda value: int(_number(value, 0, len(component.samples) - 1))
-        raise TypeError(f"{name} is no input that a question is read from")
+        raise TypeError(f"{name} is not a supported input")
 
     def _photo(self, value) -> dict | None:
         if value is None:
             return None
         path = value.get("path") if isinstance(value, dict) else None
         if not isinstance(path, str) or not self._folder.holds(path):
-            raise Refused(403, "A photo has to be sent to this page before it is asked about.")
+            raise Refused(403, "A photo must be uploaded to this page first.")
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
@@ -68,14 +68,14 @@ def _number(value, least: float, most: float) -> float:
 
 
 class Turns:
-    """One question at a time has the models; so many wait, of one visitor so many, and none for longer than a while."""
+    """A queue for the models: one request at a time, with limits on waiting requests, per visitor, and on waiting time."""
 
     def __init__(self):
         self._models, self._asked = asyncio.Lock(), Counter()
 
     @asynccontextmanager
     async def turn(self, visitor: str, receive: Callable) -> AsyncIterator[None]:
-        """The models, once they are free; Refused where too many wait, Gone where the visitor leaves meanwhile."""
+        """Wait for the models; Refused if too many requests wait, Gone if the visitor leaves meanwhile."""
         bounds = limits()
         if self._asked.total() >= bounds.page_questions or self._asked[visitor] >= bounds.page_questions_per_visitor:
             raise Refused(503, BUSY)
@@ -88,7 +88,7 @@ class Turns:
                 self._models.release()
         finally:
             self._asked[visitor] -= 1
-            self._asked += Counter()  # Forgets visitors of none.
+            self._asked += Counter()  # Drops visitors without requests.
 
     async def _acquire(self, receive: Callable) -> None:
         mine, left = asyncio.ensure_future(self._models.acquire()), asyncio.ensure_future(receive())

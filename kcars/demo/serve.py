@@ -1,4 +1,4 @@
-"""The page on a port of this machine, which asks nothing of any other."""
+"""Serves the page on a local port, without requests to other machines."""
 
 import errno
 import importlib.util
@@ -18,19 +18,19 @@ from kcars.demo.models import Models
 from kcars.untrusted.reading import MIB
 
 FIRST_PORT, PORTS = 7860, 100
-LAST_WORDS_S, STOP_S = 2, 6  # After Ctrl-C: for answers under way; until the process ends whatever it does.
+LAST_WORDS_S, STOP_S = 2, 6  # After Ctrl-C: time for current responses; time until the process is ended.
 
 
 def require_gradio() -> None:
-    """KcarsError where Gradio is not installed."""
+    """Raise KcarsError if Gradio is not installed."""
     if importlib.util.find_spec("gradio") is None:
         raise KcarsError("Gradio is not installed; run: pip install 'kcars[demo]'")
 
 
 def open_port(host: str, port: int | None) -> socket.socket:
-    """A listening socket on a port, 0 for any, or on the first free one from 7860; KcarsError where there is none."""
+    """Return a listening socket on a port, 0 for any, None for the first free one from 7860; KcarsError if there is none."""
     if not is_name(host):
-        raise KcarsError(f"--host {host}: an address or a name of this machine is expected, such as 0.0.0.0")
+        raise KcarsError(f"--host {host}: expected an address or name of this machine, such as 0.0.0.0")
     ports = range(FIRST_PORT, FIRST_PORT + PORTS) if port is None else [port]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in ports:
@@ -43,16 +43,15 @@ def open_port(host: str, port: int | None) -> socket.socket:
 
 
 def address_of(opened: socket.socket, host: str) -> str:
-    """What to type into a browser of this machine."""
+    """Return the page's address for a browser on this machine."""
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (compared, not bound)
     return f"http://{f'[{name}]' if ':' in name else name}:{opened.getsockname()[1]}"
 
 
-def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts: Hosts | None = None) -> None:
-    """Answer on an open socket until the process is told to end; `tell` is called once visitors may come.
+def serve(models: Models, opened: socket.socket, ready: Callable[[], None], hosts: Hosts | None = None) -> None:
+    """Serve on an open socket until a signal; `ready` is called when the page is available.
 
-    Photos that visitors send lie in a folder that is deleted then. hosts: the names by which the page is asked for; those
-    of this machine without.
+    Uploads are in a folder that is deleted at the end. hosts: allowed host names, by default those of this machine.
     """
     with own_folder() as folder:
         _keep_to_itself(folder)
@@ -67,7 +66,7 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts
             async def startup(self, sockets=None):
                 await super().startup(sockets)
                 if self.started:
-                    tell()
+                    ready()
 
             def handle_exit(self, number, frame):
                 stops.append(_stop_at_last(folder, number))
@@ -86,11 +85,11 @@ def serve(models: Models, opened: socket.socket, tell: Callable[[], None], hosts
 
 
 def _stop_at_last(folder: Folder, number: int) -> threading.Timer:
-    """A timer that ends the process a little after a signal, even where a question never ends: no thread can be stopped from outside."""
+    """Start a timer that ends the process soon after a signal, even if a request never ends, because threads cannot be stopped."""
 
     def stop() -> None:
         shutil.rmtree(folder.root, ignore_errors=True)
-        warn("kcars: stopped while a question was answered")
+        warn("kcars: stopped during a request")
         os._exit(128 + number)
 
     timer = threading.Timer(STOP_S, stop)
@@ -100,7 +99,7 @@ def _stop_at_last(folder: Folder, number: int) -> threading.Timer:
 
 
 def _still_answering() -> bool:
-    """Whether a question holds a thread for which the process would wait at its end."""
+    """Return whether a request occupies a thread that the process would wait for."""
     workers = [one for one in threading.enumerate() if one.name.startswith("AnyIO worker")]
     for worker in workers:
         worker.join(0.5)
@@ -108,7 +107,7 @@ def _still_answering() -> bool:
 
 
 def _application(models: Models, folder: Folder, hosts: Hosts) -> Callable:
-    """The page of Gradio behind its guard: an ASGI application."""
+    """Return the Gradio page behind its guard, an ASGI application."""
     import gradio as gr
     from fastapi import FastAPI
 
@@ -129,7 +128,7 @@ def _application(models: Models, folder: Folder, hosts: Hosts) -> Callable:
 
 
 def _keep_to_itself(folder: Folder) -> None:
-    """Gradio reads where its files are, and whom it may ask, when it is imported."""
+    """Set Gradio's file locations and disable its network access, which it reads at import."""
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "0",
         "GRADIO_TEMP_DIR": str(folder.root),
@@ -145,8 +144,8 @@ def _keep_quiet() -> None:
 
 
 def _theme():
-    """Gradio's own look with the machine's fonts: none is loaded."""
+    """Return Gradio's default theme with system fonts, so that none is downloaded."""
     import gradio as gr
 
     plain, mono = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
-    return gr.themes.Default(primary_hue="blue", font=plain, font_mono=mono)  # pyright: ignore[reportPrivateImportUsage]  As its documentation has it.
+    return gr.themes.Default(primary_hue="blue", font=plain, font_mono=mono)  # pyright: ignore[reportPrivateImportUsage]  As documented.

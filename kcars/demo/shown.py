@@ -1,4 +1,4 @@
-"""Answers as pieces of HTML that need nothing from elsewhere: pictures lie within them."""
+"""Renders predictions as self-contained HTML with embedded pictures."""
 
 import base64
 from functools import cache
@@ -27,17 +27,17 @@ MAP_PX, MATCH_PX = 560, 320
 
 
 def named(answer: Named, model: Model) -> str:
-    """The first name, bars of the likeliest ones, and the map."""
-    maps = [_map(answer.heat_map, "Where it looked")] if answer.heat_map else []
+    """Render the first name, bars of the most probable names, and the heat map."""
+    maps = [_map(answer.heat_map, "Heat map")] if answer.heat_map else []
     found = answer.prediction
     return _render("named", found=found, makes=found.makes[:3], maps=maps, no_maps=model.no_maps)
 
 
 def compared(answer: Compared, model: Model) -> str:
-    """The verdict, the distance on its scale with the threshold, and both maps."""
+    """Render the decision, the distance on a scale with the threshold, and both heat maps."""
     threshold, distance = PairDecision.of(model.card["decision"]).threshold, answer.comparison.distance
     end = max(2 * threshold, 1.1 * distance, 1e-9)
-    maps = [_map(one, told) for one, told in zip(answer.heat_maps, ("First photo", "Second photo"), strict=False)]
+    maps = [_map(one, caption) for one, caption in zip(answer.heat_maps, ("First photo", "Second photo"), strict=False)]
     return _render(
         "compared",
         found=answer.comparison,
@@ -50,7 +50,7 @@ def compared(answer: Compared, model: Model) -> str:
 
 
 def found(answer: Found, model: Model) -> str:
-    """The nearest name where there are any, and a card of each photo found."""
+    """Render the nearest name, if any, and a card for each photo found."""
     threshold = PairDecision.of(model.card["decision"]).threshold
     matches = [_match(match, threshold) for match in answer.result.matches]
     prediction = answer.prediction
@@ -58,18 +58,18 @@ def found(answer: Found, model: Model) -> str:
     return _render("found", prediction=prediction, unknown=unknown, matches=matches, target=model.card["target"])
 
 
-def fault(told: str) -> str:
-    """Why there is no answer."""
-    return _render("fault", told=told)
+def fault(message: str) -> str:
+    """Render an error message."""
+    return _render("fault", message=message)
 
 
-def hint(told: str) -> str:
-    """What a visitor may do, or how a tab is filled."""
-    return _render("hint", told=told)
+def hint(message: str) -> str:
+    """Render a hint for visitors."""
+    return _render("hint", message=message)
 
 
 def about(model: Model) -> str:
-    """What the model is, and how well it does, in two sentences or three."""
+    """Render a short description of the model and its score."""
     card = model.card
     return _render(
         "about",
@@ -81,7 +81,7 @@ def about(model: Model) -> str:
 
 
 def _score(card: dict) -> dict | None:
-    """The score that tells most, with its interval; None where the card has none, or one that is undefined."""
+    """Return the main score with its interval; None if it is missing or undefined."""
     split = card.get("deciding") if task_texts(card["task"]).of_pairs else ""
     ends = f"{split}/{columns(card['task'])[0]}"
     found = (one for key, one in card.get("scores", {}).items() if key.endswith(ends) and one["value"] is not None)
@@ -100,7 +100,7 @@ def _match(match: Match, threshold: float) -> dict:
 
 
 def _picture_of(kept: Kept) -> str | None:
-    """What was embedded of a photo; None where its file is not there any more, or another by now."""
+    """Return the embedded part of a photo; None if its file is missing or has changed."""
     try:
         pixels = full_size(content_of(kept))
         return _data_address(cut(pixels, kept.box, 0.0), MATCH_PX)
@@ -108,11 +108,11 @@ def _picture_of(kept: Kept) -> str | None:
         return None
 
 
-def _map(heat_map: HeatMap, told: str) -> dict:
+def _map(heat_map: HeatMap, caption: str) -> dict:
     where = strongest(heat_map.heat)
     return {
-        "told": told,
-        "alt": f"Heat map; most heat: {where}" if where else "Heat map without heat",
+        "caption": caption,
+        "alt": f"Heat map; strongest region: {where}" if where else "Heat map without heat",
         "cold": not where,
         "picture": _data_address(heat_map.overlay(), MAP_PX),
     }
@@ -138,12 +138,12 @@ def _templates() -> Environment:
 
 
 def _in_page(value: object) -> object:
-    """Texts are `printable`: a name that is no UTF-8 could not be sent at all, nor would the page around it."""
+    """Make texts `printable`, because invalid UTF-8 in a name would prevent sending the page."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(share: float) -> str:
-    """A share as text that does not break, "> 99 %"."""
+    """Format a share with non-breaking spaces, "> 99 %"."""
     space = "\N{NO-BREAK SPACE}"
     return predictions.percent(share).replace("%", f"{space}%").replace("<", f"<{space}").replace(">", f">{space}")
 

@@ -1,4 +1,4 @@
-"""Files that visitors send: how they are read, and the message for a file that cannot be used."""
+"""Reads uploaded files, with messages for unusable ones."""
 
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from kcars.inference.photo_source import Photo
 from kcars.untrusted.reading import MIB, opened
 
 KNOWN = "JPEG, PNG, WebP and BMP can be read"
-GONE = "This photo is not there any more; please give it once more."
+GONE = "This photo has been deleted; please add it again."
 
 
 def photo_in(path: str | Path, folder: Path) -> Photo:
-    """The photo of a file in the page's folder, its bytes read.
+    """Read the bytes of a file in the page's folder as a Photo.
 
-    Raises KcarsError, in words for visitors, for what is too large, no photo, or no regular file in the folder.
+    Raises KcarsError, with a message for visitors, for a file that is too large, not a photo, or not a regular file in the
+    folder.
     """
     path, most = Path(path), limits().upload_mib * MIB
     try:
@@ -23,7 +24,7 @@ def photo_in(path: str | Path, folder: Path) -> Photo:
             raise KcarsError(GONE)
         with opened(path, root=folder) as file:
             data = file.read(most + 1)
-    except (KcarsError, ValueError):  # ValueError: it lies elsewhere.
+    except (KcarsError, ValueError):  # ValueError: outside of the folder.
         raise KcarsError(GONE) from None
     if len(data) > most:
         raise KcarsError(f"This file is larger than {limits().upload_mib} MB; please give a smaller photo.")
@@ -32,7 +33,7 @@ def photo_in(path: str | Path, folder: Path) -> Photo:
 
 
 def _refuse(data: bytes) -> None:
-    """KcarsError for what has no photo's header, or too many pixels: nothing is decoded yet."""
+    """Raise KcarsError for a file without a photo's header, or with too many pixels, before decoding."""
     most = limits().upload_megapixels * 10**6
     try:
         header = formats.header(data)
@@ -40,9 +41,9 @@ def _refuse(data: bytes) -> None:
     except formats.TooManyPixels:
         pixels = most + 1
     except formats.BeyondLimit as error:
-        raise KcarsError(f"This photo asks for too much: {error}.") from None
+        raise KcarsError(f"This photo exceeds a limit: {error}.") from None
     except ValueError:
-        raise KcarsError(f"This file is no photo; {KNOWN}.") from None
+        raise KcarsError(f"This file is not a photo; {KNOWN}.") from None
     if pixels > most:
         raise KcarsError(
             f"This photo has more than {limits().upload_megapixels} million pixels; please give a smaller one."

@@ -41,7 +41,7 @@ def evaluate(run: Run, dataset: Dataset, progress: bool = True) -> dict:
 def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     strategy, facts = run.strategy(), run.facts()
     task = task_module(strategy.task)
-    start(strategy.train, "float32")  # Scoring uses float32, whatever the training precision.
+    start(strategy.train, "float32")  # Scoring uses float32 for any training precision.
     from kcars.images.pixel_store import open_store
 
     store = open_store(dataset.table, strategy.data, progress)

@@ -27,8 +27,8 @@ def write_maps(
     row = {path: number for number, path in enumerate(table.paths)}
     maps = _alone(shown_alone(tables), row, store, outputs, cam) | _paired(shown_pairs(tables), row, store, cam)
     columns = {"photo": [], "beside": [], "map": []}
-    for (photo, beside), heat in maps.items():
-        for name, cell in zip(columns, (photo, beside, as_text(heat)), strict=True):
+    for (photo, other), heat in maps.items():
+        for name, cell in zip(columns, (photo, other, as_text(heat)), strict=True):
             columns[name].append(cell)
     run.write_table(MAPS, {name: np.array(cells, object) for name, cells in columns.items()})
 

@@ -1,4 +1,4 @@
-"""Exports of a trained model: SavedModel, ONNX and LiteRT. Each is loaded again and compared with the run before success is reported."""
+"""Exports a trained model as SavedModel, ONNX and LiteRT. Each file is loaded again and compared with the run."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.files import folder_sha256, real_path, writable_folder, write_json, write_text
 from kcars.core.plain_text import echo
-from kcars.export.checks import Check, compared, told
+from kcars.export.checks import Check, compared, describe
 from kcars.export.model_card import markdown
 from kcars.export.place import LITERT, README, check_place, new_folder, recover
 from kcars.inference.predictor import CARD, ONNX, SAVED_MODEL
@@ -24,17 +24,17 @@ NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert
 
 
 def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force: bool = False, say=echo) -> dict:
-    """Write a scored run in some of FILES into the folder `out`, with its card; gives the card.
+    """Export a scored run in some of FILES into the folder `out`, with its card; return the card.
 
-    photos: () -> (what they are, list of CheckPhoto) to compare on. Each format is loaded in a process
-    without kcars, and what it answers compared with the run. Raises KcarsError where a format is unknown, what it needs is not
-    installed, the folder holds something else, or answers differ; then nothing is left behind, and an earlier export stays.
+    photos: () -> (description, list of CheckPhoto) for the comparison. Each format is loaded in a process without kcars, and
+    its outputs are compared with the run's. Raises KcarsError if a format is unknown, a dependency is not installed, the
+    folder has other files, or outputs differ; then nothing is written, and an earlier export is kept.
     """
     _check_formats(formats)
     if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
-        raise KcarsError(f"KERAS_BACKEND={backend}: exports are made by TensorFlow; leave it out for kcars export")
+        raise KcarsError(f"KERAS_BACKEND={backend}: exports need TensorFlow; unset it for kcars export")
     out, folder = Path(out).absolute(), run.folder.absolute()
-    if out.is_relative_to(folder):  # Whoever made the run may have put a link there.
+    if out.is_relative_to(folder):  # The run folder may contain a link.
         refuse_links(folder, out)
     out = real_path(out)
     recover(out)
@@ -60,7 +60,7 @@ def export(run: Run, formats: Sequence[str], out: Path, photos: Callable, force:
 
 def _check_formats(formats: Sequence[str]) -> None:
     if not formats:
-        raise KcarsError(f"--format: names none; choose of {', '.join(FILES)}")
+        raise KcarsError(f"--format: is empty; choose from {', '.join(FILES)}")
     for name in formats:
         if name not in FILES:
             raise one_of("--format", name, FILES)
@@ -81,6 +81,6 @@ def _write_all(graphs, card: dict, formats: Sequence[str], place: Path, check: C
         size = sum(part.stat().st_size for part in file.rglob("*") if part.is_file()) or file.stat().st_size
         card["files"][name] = {"path": FILES[name], "bytes": size, "sha256": folder_sha256(file)}
         card["checks"][name] = compared(name, file, check)
-        say(f"{name}: {size / 2**20:.1f} MiB; {told(card['checks'][name])}")
+        say(f"{name}: {size / 2**20:.1f} MiB; {describe(card['checks'][name])}")
     write_json(place / CARD, sealed(card))
     write_text(place / README, markdown(card))

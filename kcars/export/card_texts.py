@@ -1,4 +1,4 @@
-"""What the card of an export says of each task."""
+"""Texts of the export card for each task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from kcars.posthoc.distance_transform import TOLD
 _NAMES = """\
 ```python
 import json
-card = json.load(open("card.json"))  # an ONNX file has it too: json.loads(session.get_modelmeta().custom_metadata_map["kcars"])
+card = json.load(open("card.json"))  # also in an ONNX file: json.loads(session.get_modelmeta().custom_metadata_map["kcars"])
 print([card["classes"]["names"][best] for best in probabilities.argmax(1)])
 ```
 """
@@ -26,9 +26,11 @@ probability = 1 / (1 + np.exp(-{scale:.6f} * ({offset:.6f} - distance)))  # of b
 
 @dataclass(frozen=True)
 class CardTexts:
-    """what, scores, decision, classes: card -> what the model does, sentences below its scores, a program that decides from
-    the output of an ONNX or LiteRT file, and its classes; signature, inputs, files, call: of the examples that ask a
-    SavedModel; signatures: rows of its table.
+    """Texts of one task.
+
+    what, scores, decision, classes: card -> description of the model, sentences below its scores, code that decides from the
+    output of an ONNX or LiteRT file, and its classes; signature, inputs, files, call: for the examples of a SavedModel;
+    signatures: rows of its table.
     """
 
     what: Callable[[dict], str]
@@ -49,14 +51,14 @@ def entry_text(entry: dict) -> str:
 
 
 def _names_what(card: dict) -> str:
-    return f"Names the {card['target']} of the car in a photo: one of {len(card['classes']['names'])}."
+    return f"Predicts the {card['target']} of the car in a photo, one of {len(card['classes']['names'])}."
 
 
 def _compares_what(card: dict) -> str:
     kind = "models" if card["classes"]["makes"] else "makes"
     return (
-        f"Tells whether two photos show cars of the same {card['target']}, also of models that training never saw "
-        f"(it learned from {len(card['classes']['names'])} {kind})."
+        f"Decides whether two photos show cars of the same {card['target']}, also for models not seen in training "
+        f"(trained on {len(card['classes']['names'])} {kind})."
     )
 
 
@@ -64,16 +66,18 @@ def _names_scores(card: dict) -> list[str]:
     lines = []
     if card["adjusted"]:
         what = adjusted_head.told(card["adjusted"], card["protocol"])
-        lines.append(f"The head was changed after training: {what}.")
+        lines.append(f"The head was adjusted after training: {what}.")
     temperature = card["decision"]["temperature"]
     return [*lines, f"Logits are divided by {temperature:.4f} (fitted on validation) before the softmax."]
 
 
 def _compares_scores(card: dict) -> list[str]:
     lines = [f"Distances are {TOLD[card['metric']]}."] if card["metric"] in TOLD else []
-    lines.append(f"Two photos within distance {PairDecision.of(card['decision']).threshold:.4f} are called the same.")
+    lines.append(
+        f"Two photos within distance {PairDecision.of(card['decision']).threshold:.4f} are predicted to be the same."
+    )
     if found := [f"{retrieval_head(key)} {entry_text(card['scores'][key])}" for key in retrieval_keys(card["scores"])]:
-        lines.append(f"Test photos that ask for others of their {card['target']} among all: {', '.join(found)}.")
+        lines.append(f"Retrieval of test photos of the same {card['target']} among all: {', '.join(found)}.")
     return lines
 
 

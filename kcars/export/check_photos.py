@@ -1,4 +1,4 @@
-"""Which photos an export is compared on: test photos of the run, or what the run folder keeps of them."""
+"""Photos for comparing an export with its run: test photos, or thumbnails in the run folder."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from kcars.runs.run import Run
 
 
 class CheckPhoto(NamedTuple):
-    """name: what messages call it; data: its encoded bytes; box: None for the whole photo."""
+    """name: for messages; data: encoded bytes; box: None for the whole photo."""
 
     name: str
     data: bytes
@@ -22,10 +22,10 @@ class CheckPhoto(NamedTuple):
 
 
 def test_photos(run: Run, data: Path | None, most: int) -> tuple[str, list[CheckPhoto]]:
-    """(what they are, the photos), at most so many, spread over the test list.
+    """Return (description, photos), at most `most`, spread over the test list.
 
-    data: where the dataset lies; without it where it lay in training, and where it does not any more, the run's thumbnails.
-    Raises KcarsError where `data` is not the run's dataset, and where there are neither.
+    data: location of the dataset, by default that of training; if it is missing, the run's thumbnails are used. Raises
+    KcarsError if `data` is not the run's dataset, or neither exists.
     """
     from kcars.data.source import load
 
@@ -52,8 +52,8 @@ def _thumbnails(run: Run, most: int) -> tuple[str, list[CheckPhoto]]:
     files = run.files.files("thumbnails", THUMBNAIL)[:most]
     if len(files) < 2:
         raise KcarsError(
-            f"run {run.folder}: its dataset {run.facts()['data']['source']} is gone, and it keeps no thumbnails; name photos to "
-            "compare on with --data"
+            f"run {run.folder}: its dataset {run.facts()['data']['source']} is missing, and it has no thumbnails; give the "
+            "dataset with --data"
         )
     return f"{len(files)} thumbnails of test photos", [
         CheckPhoto(str(run.folder / file), run.files.read_bytes(file, limits().thumbnail_kib * 1024)) for file in files

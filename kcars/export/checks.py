@@ -1,4 +1,4 @@
-"""Whether an export answers as its run does: it is loaded without kcars, asked, and its answers are compared."""
+"""Compares an export, loaded without kcars, with its run."""
 
 import os
 import subprocess
@@ -27,11 +27,11 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Check:
-    """Photos that a run has answered about.
+    """Photos with the run's outputs.
 
-    pixels: (n, s, s, 3) uint8; jpeg: those of the n that a SavedModel reads, as (their places, bytes, boxes (m, 4), -1 for
-    none); wanted: logits (n, classes) or embeddings (n, d); source: what photos they are; refused: photos that a SavedModel
-    has to refuse, as it would see other pixels or kcars itself refuses them.
+    pixels: (n, s, s, 3) uint8; jpeg: the subset that a SavedModel reads, as (indices, bytes, boxes (m, 4), -1 for none);
+    wanted: logits (n, classes) or embeddings (n, d); source: description of the photos; refused: photos that a SavedModel
+    must refuse, because it would decode other pixels, or kcars itself refuses them.
     """
 
     card: dict
@@ -43,12 +43,11 @@ class Check:
 
     @classmethod
     def of(cls, network, pipeline: Pipeline, card: dict, source: str, photos: list[CheckPhoto]) -> "Check":
-        """pipeline: of the run. A photo that cannot be read is reported and left out; KcarsError where
-        none can."""
+        """Compute the run's outputs. Unreadable photos are reported and left out; KcarsError if all are unreadable."""
         given = card["input"]
         photos, pixels, unread = _read(photos, given["size_px"], given["padding"])
         if not photos:
-            raise KcarsError(f"{source}: none can be read; name other photos with --data")
+            raise KcarsError(f"{source}: no photo can be read; give other photos with --data")
         parts = [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
         outputs = np.concatenate(
             [batch_outputs(network, part, BATCH, given["mirror"], given["shift"]) for part in parts]
@@ -60,7 +59,7 @@ class Check:
 
 
 def _read(photos: list[CheckPhoto], size_px: int, padding: float) -> tuple[list, np.ndarray, list]:
-    """(those that can be read, their pixels (n, s, s, 3), the others, each of which is reported)."""
+    """Return (readable photos, their pixels (n, s, s, 3), unreadable photos, which are reported)."""
     read, pixels, unread = [], [], []
     for photo in photos:
         try:
@@ -73,20 +72,20 @@ def _read(photos: list[CheckPhoto], size_px: int, padding: float) -> tuple[list,
 
 
 def _edges(photos: Sequence[CheckPhoto]) -> np.ndarray:
-    """Boxes (n, 4) float32 as a SavedModel takes them."""
+    """Return the boxes (n, 4) float32 for a SavedModel."""
     return np.array([photo.box or (-1, -1, -1, -1) for photo in photos], np.float32).reshape(-1, 4)
 
 
 def compared(kind: str, model: Path, check: Check, python: str = sys.executable) -> dict:
-    """How far an export of a kind answers otherwise than the run; KcarsError where that is too far.
+    """Return the differences of an export from the run; KcarsError if they are too large.
 
-    python: an interpreter that has the export's runtime; it need not have kcars.
+    python: an interpreter with the export's runtime, with or without kcars.
     """
     answers = _asked(kind, model, check, python)
     for photo, answered in zip(check.refused, answers.get("refused/answered", ()), strict=False):
         if answered:
             raise KcarsError(
-                f"export {kind}: answers about {photo.name}, which it cannot read as the run does; nothing was written"
+                f"export {kind}: accepts {photo.name}, which it decodes differently from the run; nothing was written"
             )
     judge = {"classify": _named, "verify": _compared_pairs}[check.card["task"]]
     found = {}
@@ -97,19 +96,19 @@ def compared(kind: str, model: Path, check: Check, python: str = sys.executable)
             found[signature] = judge(check, own, places, pairs if signature == "jpeg" else {})
     largest = max(one["largest_difference"] for one in found.values())
     changed = sum(one["changed"] for one in found.values())
-    if not largest <= TOLERANCE or changed:  # NaN is no agreement.
+    if not largest <= TOLERANCE or changed:  # True for NaN.
         raise KcarsError(
-            f"export {kind}: answers differ from the run's by up to {largest:.2g} ({TOLERANCE:g} is allowed), {changed} decisions "
+            f"export {kind}: outputs differ from the run's by up to {largest:.2g} ({TOLERANCE:g} is allowed), {changed} decisions "
             "changed; nothing was written"
         )
     return found
 
 
-def told(found: dict) -> str:
-    """One line of what was compared."""
+def describe(found: dict) -> str:
+    """Return one line about the comparison."""
     parts = []
     for signature, one in found.items():
-        near = f", {one['near']} too near to tell" if one["near"] else ""
+        near = f", {one['near']} within the tolerance of the threshold" if one["near"] else ""
         decisions = f"{one['decisions']} of {one['decisions']} decisions equal{near}"
         parts.append(
             f"{signature} of {one['photos']} photos: largest difference {one['largest_difference']:.1e}, {decisions}"
@@ -128,9 +127,9 @@ def _asked(kind: str, model: Path, check: Check, python: str) -> dict[str, np.nd
             "refused_lengths": _lengths(refused),
             "refused_boxes": _edges(check.refused),
         }
-        np.savez(questions, pixels=check.pixels, **asked)  # pyright: ignore[reportArgumentType]  No name is allow_pickle.
+        np.savez(questions, pixels=check.pixels, **asked)  # pyright: ignore[reportArgumentType]  No key is allow_pickle.
         command = [python, "-I", str(RELOAD), kind, str(model), str(questions), str(answers)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())  # noqa: S603  Our own.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())  # noqa: S603  Our own program.
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise KcarsError(f"export {kind}: cannot be loaded again ({lines[-1][:200]}); nothing was written")
@@ -151,13 +150,13 @@ def _quiet() -> dict[str, str]:
 
 
 def _named(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
-    """Logits by their largest where that is above 1, probabilities, and the likeliest name of each photo."""
+    """Compare logits (relative to their maximum if above 1), probabilities, and the predicted name of each photo."""
     wanted = check.wanted[places]
     ours, names = probabilities(wanted, check.card["decision"]["temperature"]), check.card["classes"]["names"]
     best = np.sort(ours, 1)[:, ::-1]
     near = best[:, 0] - best[:, min(1, best.shape[1] - 1)] <= TOLERANCE
     theirs = own["logits"].argmax(1)
-    # Logits of a thousand have three digits fewer behind the point.
+    # Logits of about a thousand have three fewer decimals.
     scale = max(1.0, float(np.abs(wanted).max(initial=0)))
     differences = [np.abs(own["logits"] - wanted).max(initial=0) / scale]
     if "names" in own:
@@ -173,14 +172,14 @@ def _named(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
 
 
 def _makes_difference(makes: list[str], ours: np.ndarray, own: dict) -> float:
-    """Between each make's probability and the sum over its models."""
+    """Return the largest difference between a make's probability and the sum over its models."""
     sums = {make: ours[:, [one == make for one in makes]].sum(1) for make in makes}
     rows = zip(own["makes"], own["make_probabilities"], strict=True)
     return max(abs(sums[name.decode()][n] - p) for n, row in enumerate(rows) for name, p in zip(*row, strict=True))
 
 
 def _compared_pairs(check: Check, own: dict, places: np.ndarray, pairs: dict) -> dict:
-    """Embeddings, and the decision on each photo and the next."""
+    """Compare embeddings, and the decisions on each photo with the next."""
     wanted = check.wanted[places]
     decision = PairDecision.of(check.card["decision"])
     ours = np.linalg.norm(wanted[:-1].astype(np.float64) - wanted[1:], axis=1)

@@ -1,4 +1,4 @@
-"""The pixels that the model takes: a photo decoded, cut and resized as in training."""
+"""The model's input pixels: a photo decoded, cropped and resized as in training."""
 
 import re
 from typing import Literal
@@ -14,9 +14,9 @@ DAMAGED = "a JPEG that ends too early or is damaged"
 
 
 def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
-    """What the network is given of a JPEG file: (size, size, 3) uint8 RGB.
+    """Return the network's input for a JPEG file, (size, size, 3) uint8 RGB.
 
-    ValueError, which names the file, for a photo or a box that is refused.
+    Raises ValueError, which names the file, for an invalid photo or box.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -28,11 +28,11 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     left, top, right, bottom = max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom)
     if not (left < right and top < bottom):
         raise ValueError(f"{path}: the box holds no pixel of the photo")
-    # What is far larger than needed is decoded at a half or a quarter.
+    # Much larger photos are decoded at a half or a quarter of their size.
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
     stored = decoded(path, data, scale)
-    doubtful = (stored[-1, -1] == 128).all()  # What is lacking is filled up with grey.
+    doubtful = (stored[-1, -1] == 128).all()  # Missing pixels are filled with grey.
     if doubtful and not np.array_equal(stored, decoded(path, spread, scale)):
         raise ValueError(f"{path}: {DAMAGED}")
     photo = turned(stored, turn)
@@ -58,13 +58,13 @@ def decoded(path, data, scale=1):
 
 
 def turned(photo, turn):
-    """Pixels as stored, turned as Exif's orientation says; OpenCV's own reader of Exif takes it from more than Exif allows."""
+    """Apply the Exif orientation to stored pixels; OpenCV's own Exif reader accepts invalid entries."""
     photo = cv2.transpose(photo) if 5 <= turn <= 8 else photo
     return cv2.flip(photo, FLIPS[turn]) if turn in FLIPS else photo
 
 
 def turn_in(exif):
-    """The orientation that its first directory names, 1 where it names none."""
+    """Return the orientation in the first directory, 1 if there is none."""
     orders: dict[bytes, Literal["little", "big"]] = {b"II": "little", b"MM": "big"}
     order = orders.get(exif[:2])
     if order is None:
@@ -81,10 +81,10 @@ def turn_in(exif):
 
 
 def spread_out(path, data):
-    """The JPEG with bytes between its scans, and its orientation: where pixels change by them, some were lacking, which
-    decoders fill up.
+    """Return the JPEG with bytes inserted between its scans, and its orientation: if its pixels change, some were missing,
+    which decoders fill.
 
-    ValueError for what is no JPEG of one or three colours, or lacks scans.
+    Raises ValueError unless it is a JPEG with one or three channels and all scans.
     """
     place, kind, frame, head, exif = 2, 0, b"", b"", None
     while kind != 0xDA and (found := MARKER.search(data, place)):
@@ -96,7 +96,7 @@ def spread_out(path, data):
             head, place = data[place : place + length] + bytes(520), place + length
             frame = bytes([kind]) + head if kind in (0xC0, 0xC1, 0xC2) else frame
     if data[:3] != b"\xff\xd8\xff" or kind != 0xDA or frame[8:9] not in (b"\1", b"\3"):
-        raise ValueError(f"{path}: no JPEG of one or three colours")
+        raise ValueError(f"{path}: not a JPEG with one or three channels")
     markers = [found.start() for found in MARKER.finditer(data, place)]
     ends = [number for number, at in enumerate(markers) if data[at + 1] == 0xD9]
     markers = markers[: ends[0] + 1] if ends else []

@@ -1,4 +1,4 @@
-"""Writers of the formats: each takes the graphs, the card and the place, and writes there."""
+"""Writers of the export formats; each takes the graphs, the card and the path."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ OPSET = 17
 
 
 def saved_model(graphs: Graphs, card: dict, folder: Path) -> None:
-    """For TensorFlow and TensorFlow Serving: every signature."""
+    """Write a SavedModel with all signatures, for TensorFlow and TensorFlow Serving."""
     tf.saved_model.save(graphs.held, str(folder), signatures=graphs.signatures())
     shutil.rmtree(folder / "assets", ignore_errors=True)  # Empty.
 
 
 def onnx(graphs: Graphs, card: dict, file: Path) -> None:
-    """Pixels to numbers, with what a client must know in the model's metadata, under "kcars"."""
+    """Write an ONNX file from pixels to outputs, with the card in the metadata entry "kcars"."""
     import onnx as library
     import tf2onnx
 
@@ -36,7 +36,7 @@ def onnx(graphs: Graphs, card: dict, file: Path) -> None:
 
 
 def litert(graphs: Graphs, card: dict, file: Path) -> None:
-    """Pixels to numbers, signature "pixels", for phones and small boards."""
+    """Write a LiteRT file from pixels to outputs, signature "pixels", for mobile and embedded devices."""
     with temporary_folder() as folder, native_stderr_held():
         tf.saved_model.save(graphs.held, str(folder), signatures={"pixels": graphs.pixels().get_concrete_function()})
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["pixels"])

@@ -1,4 +1,4 @@
-"""A trained network as TensorFlow functions: what an export's signatures compute, from bytes or pixels to answers."""
+"""The signatures of an export as TensorFlow functions, from bytes or pixels to predictions."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ _BOXES = tf.TensorSpec([None, 4], tf.float32)
 class Graphs:
     """The signatures of one network.
 
-    network: a float32 Keras model of pixels; card: as `kcars.runs.model_card` makes it; pipeline: of the run.
+    network: a float32 Keras model of pixels; card: from `kcars.runs.model_card`; pipeline: of the run.
     `held`, a tf.Module, holds each weight once, which the model itself would not.
     """
 
     def __init__(self, network, card: dict, pipeline: Pipeline):
         self.held = tf.Module(name="kcars")
-        self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A module takes any.
+        self.held.weights = [variable.value for variable in network.variables]  # pyright: ignore[reportAttributeAccessIssue]  A tf.Module accepts any attribute.
         self._network, self._card, self._pipeline = network, card, pipeline
         given = card["input"]
         self._size_px, padding = given["size_px"], given["padding"]
@@ -33,12 +33,12 @@ class Graphs:
         )
 
     def signatures(self) -> dict:
-        """Concrete functions by signature name; outputs are dicts."""
+        """Return concrete functions by signature name; outputs are dicts."""
         found = {"classify": self._classifier, "verify": self._verifier}[self._card["task"]]()
         return {name: function.get_concrete_function() for name, function in found.items()}
 
     def pixels(self):
-        """The one that needs neither strings nor JPEG: pixels (n, s, s, 3) uint8 to numbers, for other runtimes."""
+        """Return the signature without strings and JPEG for other runtimes: pixels (n, s, s, 3) uint8 to outputs."""
         spec = tf.TensorSpec([None, self._size_px, self._size_px, 3], tf.uint8, name="pixels")
         answer = {"classify": self._probable, "verify": self._embedded}[self._card["task"]]
         return _function(lambda pixels: answer(self._outputs(pixels)), spec)
@@ -60,7 +60,11 @@ class Graphs:
         def compare(left, right, left_boxes=None, right_boxes=None):
             sides = [self._read(left, left_boxes), self._read(right, right_boxes)]
             with tf.control_dependencies(
-                [tf.debugging.assert_equal(tf.size(left), tf.size(right), "left and right: not as many photos")]
+                [
+                    tf.debugging.assert_equal(
+                        tf.size(left), tf.size(right), "left and right: different numbers of photos"
+                    )
+                ]
             ):
                 vectors = self._embedded(self._served(tf.concat(sides, 0)))["embedding"]
             return self._compared(*tf.split(vectors, 2))
@@ -82,13 +86,13 @@ class Graphs:
         return self._photos(jpeg, whole if boxes is None else boxes)
 
     def _outputs(self, pixels):
-        """Outputs (n, d): the mean over what the run shows its network of a photo."""
+        """Return the outputs (n, d), averaged over the run's views of a photo."""
         seen = views(self._size_px, self._card["input"]["mirror"], self._card["input"]["shift"])
         shown = [pixels, *(tf.gather(tf.gather(pixels, rows, axis=1), columns, axis=2) for rows, columns in seen[1:])]
         return tf.add_n(tf.split(self._raw(tf.concat(shown, 0)), len(seen))) / len(seen)
 
     def _served(self, pixels):
-        """`_outputs`, also of no photo at all: oneDNN's fused convolutions fail on an empty batch, so one is put in and left out."""
+        """Return `_outputs`, also for an empty batch: oneDNN's fused convolutions fail on it, so a photo is added and removed."""
         count = tf.shape(pixels)[0]
         none = tf.cast(tf.equal(count, 0), tf.int32)
         padding: Any = [[0, none], [0, 0], [0, 0], [0, 0]]
@@ -104,7 +108,7 @@ class Graphs:
         return {"logits": logits, "probabilities": tf.nn.softmax(logits / self._pipeline.decision["temperature"])}
 
     def _named(self, pixels) -> dict:
-        """The likeliest names with their probabilities, best first, and the logits that tell all."""
+        """Return the most probable names with their probabilities, in descending order, and the logits."""
         found = self._probable(self._served(pixels))
         answers = {"logits": found["logits"]}
         classes = self._card["classes"]
@@ -129,7 +133,7 @@ class Graphs:
 
 
 def _best(probabilities, names: list[str]):
-    """(names, probabilities), each (n, TOP) or as many as there are, best first."""
+    """Return (names, probabilities), each (n, TOP) or fewer, in descending order."""
     found = tf.math.top_k(probabilities, min(TOP, len(names)))
     return tf.gather(tf.constant(names), found.indices), found.values
 

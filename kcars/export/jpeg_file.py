@@ -1,5 +1,5 @@
-"""A JPEG file's segments in TensorFlow: its size, its Exif turn and its scans, as `images/jpeg_header.py` and `formats.py` have
-them, and the same bytes with padding between, as `images/jpeg_damage.py` makes them.
+"""JPEG segments in TensorFlow: size, Exif orientation and scans, as in `images/jpeg_header.py` and `formats.py`, and the
+bytes with padding between scans, as in `images/jpeg_damage.py`.
 """
 
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ _FRAMES = [kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC)]
 
 
 class File(NamedTuple):
-    """One JPEG file: its bytes as numbers, zeros behind; size; places of all markers; and of those of the frame, the first
-    scan and Exif's segment, -1 where there are none."""
+    """A JPEG file: its bytes as numbers, followed by zeros; size; positions of all markers; and those of the frame, the first
+    scan and the Exif segment, -1 if there are none."""
 
     raw: tf.Tensor
     size: tf.Tensor
@@ -29,7 +29,7 @@ class File(NamedTuple):
     exif: tf.Tensor
 
     def number(self, place, size: int = 1, little: Any = False) -> Any:
-        """The number that bytes (..., ) from a place on spell; what lies behind the file counts as 0."""
+        """Return the integer of the bytes (..., ) at a position; bytes after the end are 0."""
         places = place[..., None] + tf.range(size, dtype=tf.int64)
         found = tf.gather(self.raw, tf.clip_by_value(places, 0, self.size))
         weights = tf.constant([256 ** (size - 1 - byte) for byte in range(size)], tf.int64)
@@ -48,7 +48,7 @@ class File(NamedTuple):
         return self.progressive | (self.number(self.scan + 4) < self.colours)
 
     def markers_in_scans(self):
-        """Places (k,) of the markers behind the head of the first scan, up to the end of the image; all of them without one."""
+        """Return the positions (k,) of markers after the header of the first scan, up to the end of image; all if it is missing."""
         begin = self.scan + 2 + self.number(self.scan + 2, 2)
         behind = tf.boolean_mask(self.markers, self.markers >= begin)
         ends = tf.where(self.number(behind + 1) == _END_OF_IMAGE)[:, 0]
@@ -56,7 +56,7 @@ class File(NamedTuple):
 
 
 def opened(data, raw) -> File:
-    """The file of encoded bytes, as a string and as numbers (n,) uint8."""
+    """Parse encoded bytes, given as a string and as numbers (n,) uint8."""
     size = tf.size(raw, tf.int64)
     markers = tf.where((raw[:-1] == 0xFF) & (raw[1:] != 0) & (raw[1:] != 0xFF))[:, 0]
     none = tf.constant(-1, tf.int64)
@@ -85,7 +85,7 @@ def opened(data, raw) -> File:
 
 
 def orientation(file: File):
-    """1 to 8, as Exif says; 1 where it says nothing else."""
+    """Return the Exif orientation, 1 to 8; 1 if there is none."""
 
     def asked():
         base, end = file.exif + 10, file.exif + 2 + file.number(file.exif + 2, 2)
@@ -106,7 +106,7 @@ def orientation(file: File):
 
 
 def turned(pixels, orientation):
-    """`decode.upright`."""
+    """Apply an Exif orientation, as `decode.upright`."""
     pixels = tf.cond(orientation >= 5, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
     for axis, turns in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
         flipped = tf.reduce_any(orientation == tf.constant(turns, tf.int64))
@@ -115,7 +115,7 @@ def turned(pixels, orientation):
 
 
 def whole(file: File, markers):
-    """Whether the scans, of which the markers (k,) are given, end where the image does and give all coefficients."""
+    """Return whether the scans, given by their markers (k,), end with the image and have all coefficients."""
     kinds = file.number(markers + 1)
     scans = tf.concat([file.scan[None], tf.boolean_mask(markers, kinds == _START_OF_SCAN)], 0)
     count = file.number(scans + 4)
@@ -135,13 +135,13 @@ def whole(file: File, markers):
 
 
 def scans(file: File, markers):
-    """How many scans there are."""
+    """Return the number of scans."""
     more = tf.reduce_sum(tf.cast(file.number(markers + 1) == _START_OF_SCAN, tf.int64))
     return tf.where(file.several_scans, 1 + more, tf.ones_like(more))
 
 
 def padded(data, file: File, markers):
-    """`jpeg_damage.padded`: kind by kind, as there are few kinds and may be many markers."""
+    """Insert padding as `jpeg_damage.padded`, for each kind of marker, because there are few kinds but may be many markers."""
     names = tf.constant([bytes((0xFF, kind)) for kind in range(256)])
     begin, end = file.scan + 2 + file.number(file.scan + 2, 2), markers[-1] + 2
     kinds = tf.unique(file.number(markers + 1)).y

@@ -1,7 +1,7 @@
-"""`images/decode.py` spelled out in TensorFlow: encoded bytes to the very pixels that training saw, inside an export.
+"""TensorFlow implementation of `images/decode.py`: encoded bytes to exactly the pixels of training, for exports.
 
-OpenCV's two ways of resizing are followed addition by addition (`modules/imgproc/src/resize.cpp` of OpenCV 4), because one
-pixel that is rounded otherwise may already move a score by more than an export may differ from its run.
+OpenCV's two resizing methods are reproduced addition by addition (`modules/imgproc/src/resize.cpp` of OpenCV 4), because one
+differently rounded pixel may change a score by more than the tolerance of exports.
 """
 
 import tensorflow as tf
@@ -12,15 +12,15 @@ from kcars.images.boxes import SCALES
 from kcars.images.formats import MILLION
 from kcars.images.jpeg_damage import GREY
 
-WHOLE = (-1.0, -1.0, -1.0, -1.0)  # The box of a whole photo, among boxes of others.
-_COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in whole numbers.
+WHOLE = (-1.0, -1.0, -1.0, -1.0)  # Box value for a whole photo.
+_COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in integers.
 
 
 def photos(jpeg: tf.Tensor, boxes: tf.Tensor | None, size_px: int, padding: float) -> tf.Tensor:
-    """(n, size_px, size_px, 3) uint8 of JPEG bytes (n,), each turned as its Exif says and cut to its box (n, 4) or whole.
+    """Decode JPEG bytes (n,) to (n, size_px, size_px, 3) uint8, with the Exif orientation applied, cropped to boxes (n, 4) or whole.
 
-    boxes: as `images/boxes.py` has them, WHOLE for the whole photo. A batch with one that is refused there, or by
-    `images/decode.py`, or is no JPEG, or one of four colours, is refused, and the message says which.
+    boxes: as in `images/boxes.py`, WHOLE for the whole photo. A batch is refused if it has a photo or box that
+    `images/boxes.py` or `images/decode.py` refuses, or a file that is not a JPEG or has four channels; the message names it.
     """
     if boxes is None:
         boxes = tf.fill([tf.size(jpeg), 4], WHOLE[0])
@@ -34,7 +34,7 @@ def photos(jpeg: tf.Tensor, boxes: tf.Tensor | None, size_px: int, padding: floa
 
 
 def _photo(number, data, box, size_px: int, padding: float):
-    with tf.control_dependencies([_refuse(tf.io.is_jpeg(data), number, "is no JPEG")]):
+    with tf.control_dependencies([_refuse(tf.io.is_jpeg(data), number, "is not a JPEG")]):
         raw = tf.io.decode_raw(data, tf.uint8)
     file = jpeg_file.opened(data, raw)
     with tf.control_dependencies(
@@ -71,7 +71,7 @@ def _refuse(unless, number, *why):
 
 
 def _decoded(number, data, file, markers, scale):
-    """Pixels as stored, refused where they depend on what follows the scan: see `images/jpeg_damage.py`."""
+    """Decode the stored pixels; refuse them if they depend on bytes after the scan, see `images/jpeg_damage.py`."""
 
     def read(jpeg):
         at = [lambda ratio=ratio: tf.io.decode_jpeg(jpeg, 3, ratio, dct_method="INTEGER_ACCURATE") for ratio in SCALES]
@@ -85,8 +85,8 @@ def _decoded(number, data, file, markers, scale):
 
 
 def _whole(number, file, markers) -> list:
-    """Assertions that a JPEG is of colours that are read alike everywhere, and gives all of its pixels."""
-    colours = "is a JPEG of four colours, for printing, which is read otherwise here; send it as one of three"
+    """Return assertions that a JPEG has one or three channels, and all of its pixels."""
+    colours = "is a JPEG with four channels, for printing, which is decoded differently here; send it with three"
     return [
         _refuse((file.colours == 1) | (file.colours == 3), number, colours),
         _refuse(jpeg_file.whole(file, markers), number, "is a JPEG that ends too early or is damaged"),
@@ -94,7 +94,7 @@ def _whole(number, file, markers) -> list:
 
 
 def _bounded(number, file, markers, height, width) -> list:
-    """Assertions that a photo stays within the limits of the process that exports."""
+    """Return assertions that a photo is within the limits of the exporting process."""
     bounds, pixels, scans = limits(), height * width, jpeg_file.scans(file, markers)
     most_pixels, most_scans = bounds.photo_megapixels * MILLION, bounds.jpeg_scans
     most_together = bounds.jpeg_scan_megapixels * MILLION
@@ -110,25 +110,25 @@ def _bounded(number, file, markers, height, width) -> list:
 
 
 def _clipped(box, height, width):
-    """`boxes.clipped`, where nothing is refused."""
+    """Clip a box as `boxes.clipped`, without checks."""
     sides = tf.cast(tf.stack([width, height]), tf.float64)
     return tf.concat([tf.maximum(box[:2], 0.0), tf.minimum(box[2:], sides)], 0)
 
 
 def _holds(number, box, inside, height, width):
-    """The assertion that something of a box lies within the photo; what is not a number compares as false."""
+    """Return the assertion that a box overlaps the photo; false for NaN."""
     there = tf.reduce_all(tf.math.is_finite(box)) & (inside[2] > inside[0]) & (inside[3] > inside[1])
     return _refuse(there, number, "has a box that holds no pixel of it:", box, "in", width, "x", height)
 
 
 def _in_pixels(number, box):
-    """The assertion that a box is not in shares of the photo."""
+    """Return the assertion that a box is not in relative coordinates."""
     shares = tf.reduce_all(box[2:] <= 1) & tf.reduce_any(box != tf.round(box))
     return _refuse(~shares, number, "has a box that ends within the first pixel, as shares of it do:", box)
 
 
 def _decoding_scale(inside, size_px: int):
-    """Place in SCALES of the scale that `boxes.decoding_scale` gives."""
+    """Return the index in SCALES of the result of `boxes.decoding_scale`."""
     enough = tf.reduce_min(inside[2:] - inside[:2]) >= tf.constant(
         [2.0 * scale * size_px for scale in SCALES[1:]], tf.float64
     )
@@ -136,7 +136,7 @@ def _decoding_scale(inside, size_px: int):
 
 
 def _part(inside, pixels, padding, scale):
-    """What `boxes.part_of` names, of pixels decoded at 1 / scale."""
+    """Crop pixels decoded at 1 / scale as `boxes.part_of`."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     left, top, right, bottom = tf.unstack(inside / scale)
     wider, higher = (right - left) * padding, (bottom - top) * padding
@@ -149,14 +149,14 @@ def _part(inside, pixels, padding, scale):
 
 
 def resized(pixels: tf.Tensor, size_px: int) -> tf.Tensor:
-    """`decode.resized`: (h, w, 3) uint8 to (size_px, size_px, 3)."""
+    """Resize (h, w, 3) uint8 to (size_px, size_px, 3), as `decode.resized`."""
     height, width = (tf.minimum(tf.shape(pixels)[axis], size_px) for axis in (0, 1))
     shrunk = _area(pixels, height, width)
     return tf.ensure_shape(_linear(shrunk, size_px), (size_px, size_px, 3))
 
 
 def _area(pixels, height, width):
-    """cv2.INTER_AREA to no larger sides: the mean over the area that each pixel covers."""
+    """Downscale as cv2.INTER_AREA: the mean over the area of each pixel."""
     down, across = (_factor(tf.shape(pixels)[axis], side) for axis, side in ((0, height), (1, width)))
     whole = tf.reduce_all(
         tf.stack([tf.abs(factor - tf.round(factor)) for factor in (down, across)]) < 2.220446049250313e-16
@@ -164,7 +164,7 @@ def _area(pixels, height, width):
 
     def blocks():
         sums = _sum_of_blocks(pixels, height, width)
-        by_bits = tf.bitwise.right_shift(sums + 2, 2)  # Two by two OpenCV rounds halves up.
+        by_bits = tf.bitwise.right_shift(sums + 2, 2)  # For 2 x 2 blocks OpenCV rounds halves up.
         area = tf.cast(tf.round(down) * tf.round(across), tf.float32)
         rounded = tf.cast(tf.round(tf.cast(sums, tf.float32) * (1.0 / area)), tf.int32)
         return tf.cast(tf.where((tf.round(down) == 2) & (tf.round(across) == 2), by_bits, rounded), tf.uint8)
@@ -189,7 +189,7 @@ def _sum_of_blocks(pixels, height, width):
 
 
 def _weighted(found, factor, target):
-    """Along axis 0, the sum of covered pixels times their shares, one after the other as OpenCV adds them."""
+    """Sum covered pixels times their shares along axis 0, in OpenCV's order of additions."""
     side = tf.shape(found)[0]
     first = tf.range(tf.cast(target, tf.float64), dtype=tf.float64) * factor
     last = first + factor
@@ -215,7 +215,7 @@ def _weighted(found, factor, target):
 
 
 def _linear(pixels, size_px: int):
-    """cv2.INTER_LINEAR of bytes to no smaller sides."""
+    """Upscale bytes as cv2.INTER_LINEAR."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     place, share = _between(width, size_px)
     inside = (place >= 0) & (place < width - 1)
@@ -232,7 +232,7 @@ def _linear(pixels, size_px: int):
 
 
 def _between(side, size_px: int):
-    """For each of size_px pixels, the pixel (n,) int32 before it along a shorter side, and its distance (n,) float32."""
+    """Return for each of size_px pixels the preceding pixel (n,) int32 along a shorter side, and its distance (n,) float32."""
     middle = tf.range(size_px, dtype=tf.float64) + 0.5
     exact = tf.cast(middle * _factor(side, tf.constant(size_px)) - 0.5, tf.float32)
     return tf.cast(tf.floor(exact), tf.int32), exact - tf.floor(exact)

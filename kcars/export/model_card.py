@@ -1,4 +1,4 @@
-"""The card of an export as Markdown: for whoever finds the folder and never saw the training."""
+"""The card of an export as Markdown."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from kcars.runs import model_card as cards
 from kcars.tasks.texts import task_texts
 
 LICENCES = (
-    "The model was made by kcars (Apache-2.0). Its weights are learned from the dataset named above, whose terms may bind what "
-    "is made of it: CompCars, for one, is given for research only.",
-    "Weights that it began with, where the table above names some, keep their own licence.",
+    "The model was made with kcars (Apache-2.0). Its weights were trained on the dataset above, whose terms may apply to them: "
+    "CompCars, for example, is for research only.",
+    "Initial weights, if listed above, keep their own licence.",
 )
 _SERVE = """\
 ```sh
@@ -34,7 +34,7 @@ model = tf.saved_model.load("saved_model/1")
 ```
 """
 _PIXELS = """\
-Other runtimes take pixels, which this makes of JPEG files as kcars does, to the bit (`pip install opencv-python-headless`):
+Other runtimes take pixels. This code converts JPEG files to the same pixels as kcars, bit for bit (`pip install opencv-python-headless`):
 
 ```python
 {code}
@@ -52,7 +52,7 @@ session = onnxruntime.InferenceSession("model.onnx")
 """
 _LITERT = """\
 ```python
-# One photo or more: LiteRT raises RuntimeError at an empty batch.
+# One photo or more: LiteRT raises RuntimeError for an empty batch.
 from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
 {output} = Interpreter("model.tflite").get_signature_runner("pixels")(pixels=pixels)["{output}"]
 ```
@@ -60,7 +60,7 @@ from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
 
 
 def markdown(card: dict) -> str:
-    """The card's text."""
+    """Return the card as Markdown."""
     parts = [
         f"# {card['strategy']}\n\n{TEXTS[card['task']].what(card)}",
         _scores(card),
@@ -80,16 +80,16 @@ def _scores(card: dict) -> str:
     rows = [["", *map(head, names)], ["---"] * (len(names) + 1)]
     for split in parts:
         rows.append([split, *(entry_text(card["scores"].get(f"{split}/{name}", NOT_SCORED)) for name in names)])
-        for rival, values in card["baselines"].items():
-            rows.append([f"{rival} ({split})", *(number(values.get(f"{split}/{name}", "")) for name in names)])
+        for baseline, values in card["baselines"].items():
+            rows.append([f"{baseline} ({split})", *(number(values.get(f"{split}/{name}", "")) for name in names)])
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    chosen = "on data held out of training; the test was scored once"
+    chosen = "on validation data; the test split was scored once"
     if card["protocol"] == "paper":
-        chosen = "on the test itself, as in the paper: no honest estimate"
+        chosen = "on the test split, as in the paper, so the scores are too optimistic"
         if task_texts(card["task"]).of_pairs and labelled_by(card) != card["target"]:
-            chosen += "; pairs are labelled by model, as there"
+            chosen += "; pairs are labelled by model, as in the paper"
     lines = [
-        f"Protocol {card['protocol']}: what was chosen was chosen {chosen}. In brackets 95 % intervals; below each, trivial rivals."
+        f"Protocol {card['protocol']}: epoch and decision were chosen {chosen}. 95 % intervals are in brackets; trivial baselines follow each split."
     ]
     lines += TEXTS[card["task"]].scores(card)
     errors = [
@@ -98,7 +98,7 @@ def _scores(card: dict) -> str:
         if (key := f"{split}/calibration_error") in card["scores"]
     ]
     if errors:
-        lines.append(f"Probabilities are off by (calibration error): {', '.join(errors)}.")
+        lines.append(f"Calibration error of probabilities: {', '.join(errors)}.")
     return f"## Scores\n\n{table}\n\n" + " ".join(lines)
 
 
@@ -107,9 +107,8 @@ def _how(card: dict) -> str:
     text = f"## How to use it\n\nWith kcars: `{common.command}`"
     if "saved_model" in files:
         request = _REQUEST.format(signature=texts.signature, inputs=texts.inputs, files=texts.files)
-        text += (
-            "\n\nThe folder `saved_model` is what TensorFlow Serving takes as a model, version 1:\n\n"
-            + _SERVE.format(requests=request)
+        text += "\n\nTensorFlow Serving loads the folder `saved_model` as version 1 of a model:\n\n" + _SERVE.format(
+            requests=request
         )
         text += f"\n{_signatures(texts)}\n\nIn Python:\n\n" + _TENSORFLOW.format(call=texts.call)
     if {"onnx", "litert"} & set(files):
@@ -121,7 +120,7 @@ def _how(card: dict) -> str:
 
 
 def _client_code(given: dict) -> str:
-    """The program of `client_pixels.py` for a model's size and padding."""
+    """Return the code of `client_pixels.py` for a model's size and padding."""
     own = f"SIZE_PX, MARGIN = {given['size_px']}, {given['padding']:g}"
     return _CLIENT.read_text().replace("SIZE_PX, MARGIN = 224, 0.1", own).strip()
 
@@ -133,16 +132,18 @@ def _signatures(texts: CardTexts) -> str:
 
 def _client(card: dict) -> str:
     given = card["input"]
-    cut = f"cut to the box, widened by {given['padding']:g} of its sides, " if given["crop"] == "box" else ""
+    cut = f"cropped to the box, enlarged by {given['padding']:g} of its sides, " if given["crop"] == "box" else ""
     lines = [line.format(size_px=given["size_px"], cut=cut) for line in cards.CLIENT]
     if given["learned_in_boxes"]:
-        lines.insert(0, "It learned from cars cut out by their boxes: give it boxes, or photos that a car fills.")
-    return "## What a client must do\n\n" + "\n".join(f"- {line}" for line in lines)
+        lines.insert(
+            0, "The model was trained on cars cropped to their boxes: give boxes, or photos that are filled by the car."
+        )
+    return "## Requirements for clients\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _checks(card: dict) -> str:
     rows = [
-        "| format | size | compared | largest difference | decisions equal | too near to tell |",
+        "| format | size | compared | largest difference | equal decisions | within tolerance |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for kind, checks in card["checks"].items():
@@ -151,7 +152,7 @@ def _checks(card: dict) -> str:
             rows.append(
                 f"| {kind} | {size} | {signature}, {one['photos']} photos | {one['largest_difference']:.1e} | {one['decisions']} | {one['near']} |"
             )
-    return f"## Checked against the run\n\nOn {card['checked_on']}, in a process without kcars:\n\n" + "\n".join(rows)
+    return f"## Comparison with the run\n\nOn {card['checked_on']}, in a process without kcars:\n\n" + "\n".join(rows)
 
 
 def _limits(card: dict) -> str:
@@ -162,14 +163,14 @@ def _limits(card: dict) -> str:
 def _origin(card: dict) -> str:
     data, weights, given = card["data"], card["weights"], card["input"]
     rows = [
-        ("data", f"fingerprint `{data['fingerprint']}`, split {data['split']}; {data['training_photos']} photos to learn from, "
-                 f"{data['validation_photos']} to choose on, {data['test_photos']} to test on"),
+        ("data", f"fingerprint `{data['fingerprint']}`, split {data['split']}; {data['training_photos']} training photos, "
+                 f"{data['validation_photos']} validation, {data['test_photos']} test"),
         (f"{kept(card)} epoch", f"{card['best_epoch']} of {card['cost']['epochs']}" + ("" if card["finished"] else ", unfinished")),
-        ("began with", f"{weights['file']}, SHA-256 `{weights['sha256']}`" if weights else "random weights"),
-        ("size", f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds a view, "
-                 f"{len(views(given['size_px'], given['mirror'], given['shift']))} views a photo"),
+        ("initial weights", f"{weights['file']}, SHA-256 `{weights['sha256']}`" if weights else "random weights"),
+        ("size", f"{card['cost']['parameters']:,} parameters, {card['cost']['multiply_adds'] / 1e9:.2f} G multiply-adds per view, "
+                 f"{len(views(given['size_px'], given['mirror'], given['shift']))} views per photo"),
         ("versions", ", ".join(f"{name} {version}" for name, version in card["versions"].items())),
         ("settings", "`card.json`"),
     ]  # fmt: skip
     table = "| | |\n| --- | --- |\n" + "\n".join(f"| {name} | {text} |" for name, text in rows)
-    return f"## Where it comes from\n\n{table}\n\n" + "\n".join(f"- {line}" for line in LICENCES)
+    return f"## Provenance\n\n{table}\n\n" + "\n".join(f"- {line}" for line in LICENCES)

@@ -1,4 +1,4 @@
-"""The folder of an export: what may lie in it, and how a new one takes the place of an old one, whole at any kill."""
+"""The folder of an export: its allowed files, and atomic replacement by a new export."""
 
 import contextlib
 import ctypes
@@ -21,7 +21,7 @@ from kcars.untrusted import saved_model
 
 LITERT, README = "model.tflite", "README.md"
 FORSAKEN_SECONDS = 3600
-_AT_FDCWD, _EXCHANGE = -100, 2  # Of Linux' renameat2.
+_AT_FDCWD, _EXCHANGE = -100, 2  # Constants of Linux' renameat2.
 _FILES = "|".join(map(re.escape, (CARD, README, ONNX, LITERT)))
 _FOLDERS = {Path(SAVED_MODEL).parts[0], SAVED_MODEL, f"{SAVED_MODEL}/variables", f"{SAVED_MODEL}/assets"}
 _OWN = re.compile(rf"{_FILES}|{re.escape(SAVED_MODEL)}/({saved_model.FILES})")
@@ -31,21 +31,21 @@ _HALF = re.compile(
 
 
 def check_place(out: Path, force: bool) -> None:
-    """KcarsError where an export cannot be written: something else lies there, or an export and `force` is not given."""
+    """Raise KcarsError if the folder has other files, or an export and `force` is not given."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / CARD).is_file():
-        raise KcarsError(f"--out {out}: holds something that is no export; choose another folder")
+        raise KcarsError(f"--out {out}: has files that are not an export; choose another folder")
     if other := _foreign(out):
-        raise KcarsError(f"--out {out}: holds {other} beside an export; choose another folder, or move that away")
+        raise KcarsError(f"--out {out}: has {other} next to an export; choose another folder, or move it")
     if not force:
-        raise KcarsError(f"{out}: holds an export already; --out names another folder, or add --force")
+        raise KcarsError(f"{out}: has an export; name another folder with --out, or add --force")
 
 
 def _foreign(folder: Path, half: bool = False) -> str:
-    """The first entry below a folder that no export writes, such as a link, "" where there is none.
+    """Return the first entry in a folder that no export writes, such as a link, "" if there is none.
 
-    half: what an export that was killed leaves is allowed too.
+    half: whether to allow files of a killed export.
     """
     for entry in sorted(folder.rglob("*")):
         name, mode = entry.relative_to(folder).as_posix(), entry.lstat().st_mode
@@ -57,19 +57,19 @@ def _foreign(folder: Path, half: bool = False) -> str:
 
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to fill, which takes its place when the block ends well; what lay there goes only then.
+    """Create a folder next to `out` that replaces it when the block succeeds; only then is the old one deleted.
 
-    Killed at any moment, `out` is the old export or the new one, whole; what else is left of it goes at the next export to `out`.
+    If killed at any point, `out` is either the old or the new export, complete; the next export to `out` deletes the rest.
     """
     with _locked(out.parent):
         _recover(out)
         _forget_halves(out)
         place = Path(tempfile.mkdtemp(dir=out.parent, prefix=_prefix(out)))
         handle = os.open(place, os.O_RDONLY)
-        _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Says that somebody writes there, until the end of this process.
+        _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Held until the end of this process.
     try:
         yield place
-        check_place(out, force=True)  # Somebody may have put something there meanwhile.
+        check_place(out, force=True)  # The folder may have changed meanwhile.
         os.chmod(place, 0o777 & ~umask())
         put(place, out)
     finally:
@@ -78,15 +78,15 @@ def new_folder(out: Path) -> Iterator[Path]:
 
 
 def put(place: Path, out: Path) -> None:
-    """Give a whole folder its name, and the folder that has the name now, where there is one, the other; that is then deleted.
+    """Move a complete folder to `out`, exchanging it with an existing one, which is then deleted.
 
-    Where the system cannot exchange two names, `out` has none for a moment: `recover` mends what a kill leaves then.
+    If the system cannot exchange two names, `out` is missing for a moment; `recover` repairs the result of a kill.
     """
     if not out.exists():
         os.replace(place, out)
         return
     if exchange(place, out):
-        shutil.rmtree(place, ignore_errors=True)  # It is the old one now.
+        shutil.rmtree(place, ignore_errors=True)  # Now the old export.
         return
     aside = _aside(out)
     with _locked(out.parent):
@@ -100,7 +100,7 @@ def put(place: Path, out: Path) -> None:
 
 
 def recover(out: Path) -> None:
-    """Bring an export back that a kill in the middle of `put` has left without its name; one that has a successor goes."""
+    """Restore an export that a kill during `put` left under another name, or delete it if it was replaced."""
     if _aside(out).exists():
         with _locked(out.parent):
             _recover(out)
@@ -117,7 +117,7 @@ def _recover(out: Path) -> None:
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Let two folders of one disk exchange their names at once; False where this system cannot."""
+    """Exchange the names of two folders on one disk atomically; return False if unsupported."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
@@ -138,9 +138,9 @@ def _prefix(out: Path) -> str:
 
 
 def _forget_halves(out: Path) -> None:
-    """Delete what exports to this place left when they were killed, unless somebody writes there or it holds something else.
+    """Delete the remains of killed exports to this folder, unless they are locked or have other files.
 
-    An earlier kcars took no lock: its folders, which have another name, go when they are an hour old.
+    Folders of earlier versions, which had another name and no lock, are deleted after an hour.
     """
     for half in out.parent.glob(f".{glob.escape(out.name)}.*"):
         name = half.name.removeprefix(f".{out.name}.")
@@ -163,7 +163,7 @@ def _is_locked(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Inside the block no other export looks for what was left in the folder."""
+    """Lock the folder against the clean-up of other exports within the block."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, fcntl.LOCK_EX)
@@ -173,7 +173,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, how: int) -> bool:
-    """Whether an open folder could be locked; a disk that knows no locks counts as locked by another."""
+    """Lock an open folder and return the success; a disk without locks counts as locked by another process."""
     try:
         fcntl.flock(handle, how)
     except OSError:

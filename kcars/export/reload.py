@@ -1,10 +1,10 @@
-"""Loads an exported model where kcars is not installed and puts questions to it: a program of its own, of one runtime.
+"""Stand-alone program that loads an exported model with one runtime, without kcars, and computes its outputs.
 
     python reload.py saved_model|onnx|litert MODEL QUESTIONS.npz ANSWERS.npz
 
-Questions are `pixels` (n, s, s, 3) uint8 and, as one array of bytes and the length of each, `jpeg` and `lengths`, with
-`boxes` (n, 4); `refused`, `refused_lengths` and `refused_boxes` are photos that a SavedModel has to refuse. Answers are each
-signature's outputs, by `signature/output`, and `refused/answered` (n,), whether it answers them all the same.
+Questions are `pixels` (n, s, s, 3) uint8 and, as one array of bytes with the length of each file, `jpeg` and `lengths`, with
+`boxes` (n, 4); `refused`, `refused_lengths` and `refused_boxes` are photos that a SavedModel must refuse. Answers are each
+signature's outputs, by `signature/output`, and `refused/answered` (n,), whether these were accepted.
 """
 
 import os
@@ -17,7 +17,7 @@ BATCH = 32
 
 
 def saved_model(path: str, questions: dict) -> dict:
-    """Answers of the SavedModel in a folder."""
+    """Return the outputs of a SavedModel."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
@@ -56,13 +56,13 @@ def saved_model(path: str, questions: dict) -> dict:
 
 
 def photos_of(questions: dict, name: str, lengths: str) -> list[bytes]:
-    """The files that are one array of bytes and the length of each."""
+    """Split an array of bytes into files by their lengths."""
     whole, ends = questions[name].tobytes(), np.cumsum(questions[lengths])
     return [whole[end - length : end] for end, length in zip(ends, questions[lengths], strict=True)]
 
 
 def answers_one(signature, photo: bytes, box: np.ndarray) -> bool:
-    """Whether a photo is answered, not refused."""
+    """Return whether a photo is accepted."""
     import tensorflow as tf
 
     try:
@@ -73,7 +73,7 @@ def answers_one(signature, photo: bytes, box: np.ndarray) -> bool:
 
 
 def refuse_other_answers(signatures, boxed: str, photos: list[bytes]) -> None:
-    """End the program where a signature without boxes answers otherwise than the one with boxes does about whole photos."""
+    """Exit if a signature without boxes differs from the one with boxes on whole photos."""
     import tensorflow as tf
 
     jpeg, nothing = tf.constant(photos), tf.fill([len(photos), 4], -1.0)
@@ -87,11 +87,11 @@ def refuse_other_answers(signatures, boxed: str, photos: list[bytes]) -> None:
         for key, value in expected.items():
             ours, theirs = np.asarray(found[key]), np.asarray(value)
             if not (np.allclose(ours, theirs, atol=1e-5) if ours.dtype == np.float32 else (ours == theirs).all()):
-                raise SystemExit(f"signature {name}: {key} differs from that of {boxed} about whole photos")
+                raise SystemExit(f"signature {name}: {key} differs from that of {boxed} on whole photos")
 
 
 def onnx(path: str, questions: dict) -> dict:
-    """Answers of an ONNX file."""
+    """Return the outputs of an ONNX file."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -104,7 +104,7 @@ def onnx(path: str, questions: dict) -> dict:
 
 
 def litert(path: str, questions: dict) -> dict:
-    """Answers of a LiteRT file."""
+    """Return the outputs of a LiteRT file."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(path).get_signature_runner("pixels")
@@ -112,7 +112,7 @@ def litert(path: str, questions: dict) -> dict:
 
 
 def by_batch(name: str, given: np.ndarray, ask) -> dict:
-    """ask(part) for every BATCH of what is given, its outputs joined."""
+    """Return the joined outputs of ask(part) over batches of BATCH."""
     parts = [ask(given[start : start + BATCH]) for start in range(0, len(given), BATCH)]
     return {f"{name}/{key}": np.concatenate([np.asarray(part[key]) for part in parts]) for key in parts[0]}
 
@@ -123,7 +123,7 @@ def main() -> None:
         asked = dict(file)
     answers = {"saved_model": saved_model, "onnx": onnx, "litert": litert}[kind](path, asked)
     if "kcars" in sys.modules:
-        raise SystemExit("kcars was loaded: that is no proof")
+        raise SystemExit("kcars was loaded, so the check is invalid")
     np.savez(out, **{key: value.astype(bytes) if value.dtype == object else value for key, value in answers.items()})
 
 

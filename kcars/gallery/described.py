@@ -59,7 +59,7 @@ def _named(root: Path, path: str, make: str, model: str, box: tuple | None) -> N
 
 
 def whole(photos: Iterable[Named]) -> list[Named]:
-    """Photos without their boxes."""
+    """Return photos without their boxes."""
     return [one._replace(photo=replace(one.photo, box=None)) for one in photos]
 
 

@@ -1,1 +1,1 @@
-"""The paper's tables and figures, compared with runs."""
+"""The paper's tables and figures, reproduced from runs."""

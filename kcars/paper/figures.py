@@ -1,4 +1,4 @@
-"""The paper's Figures 2 to 8 from run files alone."""
+"""Draws the paper's Figures 2 to 8 from run files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from kcars.paper.figures_runs import LeftOut
 from kcars.paper.figures_style import in_style, write
 from kcars.report.read import Reported
 
-# Number in the paper -> (name of the file, what gives (end of the file name, figure) from runs).
+# Number in the paper -> (file name, function from runs to (end of the file name, figure)).
 FIGURES = {
     2: ("class-distribution", figures_training.class_distribution),
     3: ("accuracy", figures_scores.accuracy_and_balanced),
@@ -22,10 +22,10 @@ FIGURES = {
 }
 
 
-def draw_figures(runs: Iterable[Path], out: Path, tell=echo) -> list[Path]:
-    """Every figure that the scored runs fill, as SVG, PDF and PNG in `out`; `tell` says of the others why they are not.
+def draw_figures(runs: Iterable[Path], out: Path, report=echo) -> list[Path]:
+    """Draw all figures for which the scored runs have data, as SVG, PDF and PNG in `out`; `report` gets the reasons for others.
 
-    Raises KcarsError for a folder that is no scored run.
+    Raises KcarsError for a folder that is not a scored run.
     """
     reported = [Reported(folder) for folder in dict.fromkeys(map(Path, runs))]
     writable_folder(out, "--out")
@@ -36,5 +36,5 @@ def draw_figures(runs: Iterable[Path], out: Path, tell=echo) -> list[Path]:
                 for end, figure in figures(reported):
                     files += write(figure, out / f"figure-{number}-{name}{end}")
         except LeftOut as reason:
-            tell(f"figure {number} is left out: it {reason}")
+            report(f"figure {number} is skipped: it {reason}")
     return files

@@ -1,4 +1,4 @@
-"""Figures 7 and 8: how well a verification run tells pairs apart, over its epochs and by difficulty."""
+"""Figures 7 and 8: ROC curves and distances of a verification run's pairs."""
 
 from collections.abc import Iterator
 
@@ -17,15 +17,15 @@ from kcars.settings import DIFFICULTIES
 
 ROC = "roc.csv"
 CURVES, BINS = 4, 40
-Curve = tuple[np.ndarray, np.ndarray, float]  # False accepts, true accepts, the area under them.
+Curve = tuple[np.ndarray, np.ndarray, float]  # False positive rates, true positive rates, area under the curve.
 
 
 def roc_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 7, one a run: validation pairs over the epochs, where the run has roc.csv, and test pairs by difficulty."""
+    """Draw Figure 7 for each run: ROC curves of validation pairs by epoch, if it has roc.csv, and of test pairs by difficulty."""
     for run, suffix in _verification(runs):
         epochs = _epoch_curves(run)
         figure, axes = sheet(
-            f"Same or not, at every threshold: {run.name}", [run], [], (1, 1 + bool(epochs)), (3.9, 4.9),
+            f"ROC curves: {run.name}", [run], [], (1, 1 + bool(epochs)), (3.9, 4.9),
             "" if epochs else f"no panel by epoch: the run has no {ROC}",
         )  # fmt: skip
         if epochs:
@@ -36,17 +36,17 @@ def roc_curves(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
 
 
 def _verification(runs: list[Reported]) -> Iterator[tuple[Reported, str]]:
-    """Runs with pairs, and the ends of their figures' file names: none where there is one run."""
+    """Yield runs with pairs, and the ends of their figures' file names, empty for a single run."""
     shown = [run for run in runs if run.pairs]
     if not shown:
-        raise LeftOut("shows pairs of verification runs, and none is given")
+        raise LeftOut("shows pairs of verification runs, but none is given")
     called = names(shown)
     for run in shown:
         yield run, f"-{called[run].replace('/', '-')}" if len(shown) > 1 else ""
 
 
 def _epoch_curves(run: Reported) -> dict[str, Curve]:
-    """A few epochs' curves of the validation pairs that decide, by what the legend calls them; empty without roc.csv."""
+    """Return label -> validation curve of the monitored difficulty for a few epochs; empty without roc.csv."""
     split, best = setting(run).split, run.scores["best_epoch"]
     try:
         table = run.table(ROC)
@@ -57,10 +57,10 @@ def _epoch_curves(run: Reported) -> dict[str, Curve]:
         accepted = np.stack([numbers(column) for column in list(table.values())[2:]], axis=1)[rows]
         curves = dict(zip(numbers(table["epoch"])[rows].astype(int).tolist(), accepted, strict=True))
     except (KeyError, ValueError, IndexError) as error:
-        raise KcarsError(f"{run.folder / ROC}: is damaged ({error}); delete it, and the figure does without") from None
+        raise KcarsError(f"{run.folder / ROC}: is damaged ({error}); delete it to draw the figure without it") from None
     areas = dict(zip(run.history["epoch"].tolist(), run.history.get(f"val_{split}_roc_auc", ()), strict=False))
     return {
-        f"epoch {epoch}{' (kept)' if epoch == best else ''}": (
+        f"epoch {epoch}{' (checkpoint)' if epoch == best else ''}": (
             rates,
             curves[epoch],
             areas.get(epoch, np.trapezoid(curves[epoch], rates)),
@@ -70,7 +70,7 @@ def _epoch_curves(run: Reported) -> dict[str, Curve]:
 
 
 def _spread_epochs(epochs: list[int], best: int) -> list[int]:
-    """The first epoch, the best, the last, and one on the longer way between them."""
+    """Return the first, best and last epoch, and one in the longer gap between them."""
     if len(epochs) <= CURVES:
         return epochs
     ends = [epochs[0], best, epochs[-1]] if best in epochs else [epochs[0], epochs[-1]]
@@ -88,7 +88,7 @@ def _test_curves(run: Reported) -> dict[str, Curve]:
 
 
 def _by_difficulty(run: Reported) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(difficulty, same, distance) of the test pairs, where there are pairs of both kinds."""
+    """Yield (difficulty, same, distance) of the test pairs with both kinds of pairs."""
     kind = np.array(run.pairs["difficulty"])
     same, distance = numbers(run.pairs["same"]).astype(int), numbers(run.pairs["distance"])
     for name in sorted(set(kind), key=lambda name: (DIFFICULTIES.index(name) if name in DIFFICULTIES else 9, name)):
@@ -100,10 +100,10 @@ def _by_difficulty(run: Reported) -> Iterator[tuple[str, np.ndarray, np.ndarray]
 def _curves(panel, title: str, curves: dict[str, Curve]) -> None:
     for number, (name, (false, true, area)) in enumerate(curves.items()):
         panel.plot(false, true, color=look(number).colour, ls=look(number).line, label=f"{name}, ROC-AUC {area:.3f}")
-    panel.plot([0, 1], [0, 1], color=GREY, ls=(0, (2, 2)), lw=0.8, label="guessing, ROC-AUC 0.5")
+    panel.plot([0, 1], [0, 1], color=GREY, ls=(0, (2, 2)), lw=0.8, label="chance, ROC-AUC 0.5")
     panel.set(
-        xlabel="different pairs taken for the same",
-        ylabel="same pairs recognised",
+        xlabel="false positive rate",
+        ylabel="true positive rate",
         title=title,
         xlim=(0, 1),
         ylim=(0, 1),
@@ -114,11 +114,11 @@ def _curves(panel, title: str, curves: dict[str, Curve]) -> None:
 
 
 def distance_histograms(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 8, one a run: distances of same and different test pairs, a panel a difficulty, and the threshold."""
+    """Draw Figure 8 for each run: distances of same and different test pairs by difficulty, with the threshold."""
     keys = [
         Patch(facecolor=look(0).colour, edgecolor="black", alpha=0.75, label="same"),
         Patch(facecolor="none", edgecolor=look(1).colour, hatch=look(1).hatch, label="different"),
-        Line2D([], [], color="black", ls="--", label="threshold: nearer is taken for the same"),
+        Line2D([], [], color="black", ls="--", label="threshold: smaller distances are predicted same"),
     ]
     for run, suffix in _verification(runs):
         parts = list(_by_difficulty(run))
@@ -128,8 +128,8 @@ def distance_histograms(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
         edges = np.linspace(0, max(distance.max() for _, _, distance in parts), BINS + 1)
         for panel, (name, same, distance) in zip(axes.flat, parts, strict=True):
             _histogram(panel, same, distance, edges, PairDecision.of(run.scores["decision"]).threshold)
-            panel.set(title=f"{name} pairs ({len(same):,})", xlabel="distance of the two photos")
-        axes[0, 0].set_ylabel("share of the pairs of a kind")
+            panel.set(title=f"{name} pairs ({len(same):,})", xlabel="distance")
+        axes[0, 0].set_ylabel("share of pairs")
         yield suffix, figure
 
 

@@ -1,4 +1,4 @@
-"""Several runs side by side: short names, which of them may be compared, what leads, what the paper gives."""
+"""Runs in figures: short names, comparable groups, main scores, the paper's values."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from kcars.report.read import Reported
 from kcars.tasks.texts import task_texts
 
 INITIALIZATIONS = {"none": "from scratch", "imagenet": "ImageNet weights"}
-ANOTHER = "weights of a file or run"
+ANOTHER = "weights from a file or run"
 SCORE_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC-AUC"}
 
 
 class LeftOut(Exception):  # noqa: N818  (no error)
-    """A figure that the given runs cannot fill: one line that says why."""
+    """Raised, with the reason, for a figure for which the runs lack data."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score with its 95 % interval; low and high are None where it has none."""
+    """A score with its 95 % interval; low and high are None without interval."""
 
     value: float
     low: float | None
@@ -30,14 +30,14 @@ class Score:
 
     @property
     def spread(self) -> list[list[float]]:
-        """How far the interval reaches below and above, [[down], [up]] as error bars take it; never negative."""
+        """Return the extents of the interval, [[down], [up]] for error bars, not negative."""
         low, high = (self.value if bound is None else bound for bound in (self.low, self.high))
         return [[max(0.0, self.value - low)], [max(0.0, high - self.value)]]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What must be equal for scores to be compared. split: "test", or the difficulty that leads."""
+    """Properties that must be equal to compare scores. split: "test", or the monitored difficulty."""
 
     task: str
     target: str
@@ -54,7 +54,7 @@ def setting(run: Reported) -> Setting:
 
 
 def by_setting(runs: list[Reported]) -> dict[Setting, list[Reported]]:
-    """Runs that may be compared, make before model, in the order in which they were given."""
+    """Group comparable runs, makes before models, in the given order."""
     groups: dict[Setting, list[Reported]] = {}
     for run in runs:
         groups.setdefault(setting(run), []).append(run)
@@ -62,7 +62,7 @@ def by_setting(runs: list[Reported]) -> dict[Setting, list[Reported]]:
 
 
 def panel_title(one: Setting, every: list[Setting]) -> str:
-    """What a panel shows; protocol and data are told where they differ between panels of one task and target."""
+    """Return the title of a panel, with protocol and data if they differ between panels of one task and target."""
     title = task_texts(one.task).panel.format(target=one.target, split=one.split)
     alike = [other for other in every if (other.task, other.target) == (one.task, one.target)]
     if len({other.protocol for other in alike}) > 1:
@@ -73,7 +73,7 @@ def panel_title(one: Setting, every: list[Setting]) -> str:
 
 
 def score(run: Reported, name: str) -> Score | None:
-    """A score of the split that leads; None where it is undefined or absent."""
+    """Return a score of the main split; None if it is undefined or missing."""
     found = run.scores["scores"].get(f"{setting(run).split}/{name}")
     return None if found is None or found["value"] is None else Score(found["value"], found["low"], found["high"])
 
@@ -83,7 +83,7 @@ def main(run: Reported) -> Score | None:
 
 
 def defined(run: Reported) -> Score:
-    """The main score of a run that is shown because it has one."""
+    """Return the main score of a run that has one."""
     return cast(Score, main(run))
 
 
@@ -96,18 +96,18 @@ def initialization(run: Reported) -> str:
 
 
 def strategy_name(run: Reported) -> str:
-    """The name without what was changed."""
+    """Return the strategy's name without changes."""
     return run.scores["strategy"].partition(" (changed")[0]
 
 
 def paper_row(run: Reported) -> Published | None:
-    """The paper's row of the run's strategy, where it is one of the paper's."""
+    """Return the paper's row for the run's strategy, if any."""
     row = published().get(strategy_name(run))
     return row if row and row.table else None
 
 
 def names(runs: list[Reported]) -> dict[Reported, str]:
-    """The shortest ends of the runs' paths that tell them apart."""
+    """Return the shortest unique path suffixes of the runs."""
     found = {run: real_path(run.folder).name for run in runs}
     longest = max((len(real_path(run.folder).parts) for run in runs), default=1)
     for depth in range(2, longest + 1):
@@ -119,7 +119,7 @@ def names(runs: list[Reported]) -> dict[Reported, str]:
 
 
 def facts_line(runs: Sequence[Reported]) -> str:
-    """Protocol and data of the runs that a figure shows, in one line."""
+    """Return one line with protocol and data of the runs in a figure."""
     protocols, data = (list(dict.fromkeys(run.scores[key] for run in runs)) for key in ("protocol", "data_fingerprint"))
     photos = list(dict.fromkeys(str(run.scores["counts"]["test_photos"]) for run in runs))
     plural = "s" if len(protocols) > 1 else ""

@@ -1,4 +1,4 @@
-"""Figures 3, 5 and 6: scores of several runs beside each other, and what they cost."""
+"""Figures 3, 5 and 6: scores of several runs, and their costs."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ from kcars.report.read import Reported
 from kcars.runs.resume import differences
 
 INTERVALS = "bars: 95 % intervals"
-NAMED = 4  # Settings named in a note, no more.
+NAMED = 4  # Maximum number of settings in a note.
 BOTH = ("accuracy", "balanced_accuracy")
 LOSSES = {
     "cross_entropy": "cross entropy",
@@ -39,27 +39,27 @@ LOSSES = {
     "sigmoid_focal": "focal",
 }
 LOSS_LOOKS = {"cross entropy": 0, "focal": 1, "binary cross entropy": 4, "contrastive": 2}
-SIZES = (0.1e6, 0.5e6, 1e6, 5e6, 10e6, 20e6, 40e6, 80e6)  # Parameters that the key of figure 6 may show.
+SIZES = (0.1e6, 0.5e6, 1e6, 5e6, 10e6, 20e6, 40e6, 80e6)  # Parameters in the legend of figure 6.
 
 
 def accuracy_and_balanced(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 3: both scores of every classification run, with intervals; the paper's where it has that strategy."""
+    """Draw Figure 3: accuracy and balanced accuracy of every classification run, with intervals, and the paper's values."""
     shown = [run for run in runs if run.scores["task"] == "classify"]
     if not shown:
-        raise LeftOut("shows classification runs, and none is given")
+        raise LeftOut("shows classification runs, but none is given")
     groups, called, rows = by_setting(shown), names(shown), len(shown)
     keys, notes = (
-        [point_key(0, "accuracy"), point_key(1, "balanced accuracy (mean recall of the classes)")],
+        [point_key(0, "accuracy"), point_key(1, "balanced accuracy (mean recall over classes)")],
         [INTERVALS],
     )
     if any(map(paper_row, shown)):
         keys += [point_key(0, "the paper's accuracy", True), point_key(1, "the paper's balanced accuracy", True)]
-        notes.append("the paper's: of the whole CompCars, epochs chosen on the test photos")
+        notes.append("the paper's: on all of CompCars, with epochs chosen on the test photos")
     if changed := [run for run in shown if paper_row(run) and "(changed" in run.scores["strategy"]]:
-        notes.append("*: not with the paper's settings")
+        notes.append("*: settings differ from the paper's")
     heights = [len(group) + 1.5 for group in groups.values()]
     figure, axes = sheet(
-        "Accuracy against balanced accuracy", shown, keys, (len(groups), 1), (7.2, 0.34 * rows / len(groups) + 0.8),
+        "Accuracy and balanced accuracy", shown, keys, (len(groups), 1), (7.2, 0.34 * rows / len(groups) + 0.8),
         "; ".join(notes), sharex=True, height_ratios=heights,
     )  # fmt: skip
     for panel, (one, group) in zip(axes.flat, groups.items(), strict=True):
@@ -83,23 +83,22 @@ def _both_scores(panel, row: int, run: Reported) -> None:
 
 
 def cross_entropy_and_focal(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 5: backbones that were trained with both kinds of loss, a bar a run, by what may be compared."""
+    """Draw Figure 5: one bar per run for backbones that were trained with both kinds of loss, by comparable group."""
     compared = {}
     for one, group in by_setting(runs).items():
         if pairs := _both_losses(group):
             compared[one] = pairs
     if not compared:
         raise LeftOut(
-            "compares cross entropy with focal loss, and no backbone was trained with both on the same data and by the "
-            "same protocol"
+            "compares cross entropy with focal loss, but no backbone was trained with both on the same data and protocol"
         )
     shown = [run for pairs in compared.values() for group in pairs.values() for run in group]
     losses = list(dict.fromkeys(LOSSES[run.strategy.loss.name] for run in sorted(shown, key=_loss_order)))
     keys = [Patch(facecolor=one.colour, hatch=one.hatch, edgecolor="black", label=loss) for loss, one in _looks(losses)]
     most = max(map(len, compared.values()))
     figure, axes = sheet(
-        "Cross entropy against focal loss", shown, keys, (1, len(compared)), (max(2.6, 1.2 * most + 1), 3.0),
-        "a bar a run; lines on the bars: 95 % intervals" + _other_differences(compared),
+        "Cross entropy and focal loss", shown, keys, (1, len(compared)), (max(2.6, 1.2 * most + 1), 3.0),
+        "one bar per run; error bars: 95 % intervals" + _other_differences(compared),
     )  # fmt: skip
     for panel, (one, pairs) in zip(axes.flat, compared.items(), strict=True):
         for place, group in enumerate(pairs.values()):
@@ -112,7 +111,7 @@ def cross_entropy_and_focal(runs: list[Reported]) -> Iterator[tuple[str, Figure]
 
 
 def _both_losses(group: list[Reported]) -> dict[tuple[str, str], list[Reported]]:
-    """(backbone, initialization) -> its runs, where both kinds of loss are among them; defined scores only."""
+    """Return (backbone, initialization) -> runs, if they have both kinds of loss; only defined scores."""
     found: dict[tuple[str, str], list[Reported]] = {}
     for run in group:
         if run.strategy.loss.name in LOSSES and main(run):
@@ -122,7 +121,7 @@ def _both_losses(group: list[Reported]) -> dict[tuple[str, str], list[Reported]]
 
 
 def _other_differences(compared: dict[Setting, dict[tuple[str, str], list[Reported]]]) -> str:
-    """The settings beside the loss in which bars that stand together differ, as the end of a note."""
+    """Return the end of a note with the settings, other than the loss, that differ within groups of bars."""
     groups = [group for pairs in compared.values() for group in pairs.values()]
     keys = [key for first, *others in groups for other in others for key in differences(first.strategy, other.strategy)]
     found = [key for key in dict.fromkeys(keys) if not key.startswith(("loss.", "about"))]
@@ -148,22 +147,22 @@ def _bars(panel, place: int, group: list[Reported]) -> None:
 
 
 def cost_and_score(runs: list[Reported]) -> Iterator[tuple[str, Figure]]:
-    """Figure 6: the main score against seconds an epoch; marker area tells parameters, colour and shape the start."""
+    """Draw Figure 6: the main score against seconds per epoch; marker area shows parameters, colour and shape the initialization."""
     shown = [run for run in runs if main(run)]
     if not shown:
-        raise LeftOut("shows the main score against its cost, and no given run has a defined one")
+        raise LeftOut("shows the main score against its cost, but no run has a defined one")
     groups, called = by_setting(shown), names(shown)
     starts = [start for start in (*INITIALIZATIONS.values(), ANOTHER) if start in map(initialization, shown)]
     figure, axes = sheet(
-        "Score against the time of an epoch", shown, [*map(_start_key, starts), *_size_keys(shown)],
+        "Score against time per epoch", shown, [*map(_start_key, starts), *_size_keys(shown)],
         (-(-len(groups) // 2), min(2, len(groups))), (4.6, 3.4),
-        "seconds of the training steps of an epoch, median, as the runs' machines took; vertical bars: 95 % intervals",
+        "median seconds of the training steps of an epoch on the runs' machines; error bars: 95 % intervals",
     )  # fmt: skip
     for panel, (one, group) in zip(unused(axes, len(groups)), groups.items(), strict=True):
         for run in group:
             _costed(panel, run)
         _frame(panel, one, list(groups))
-    figure.draw_without_rendering()  # Now the panels have their final places, around which labels are put.
+    figure.draw_without_rendering()  # Labels need the final positions of the panels.
     for panel, group in zip(axes.flat, groups.values(), strict=False):
         points = [(run.scores["cost"]["seconds_per_epoch"], defined(run).value) for run in group]
         diameters = [_diameter(_parameters(run)) for run in group]
@@ -183,11 +182,11 @@ def _costed(panel, run: Reported) -> None:
 
 
 def _frame(panel, one: Setting, every: list[Setting]) -> None:
-    panel.set(xlabel="seconds an epoch", ylabel=leading_name(one), title=panel_title(one, every))
-    panel.set_xlim(0, 1.35 * panel.dataLim.x1)  # From 0, so that a machine's moods do not look like differences.
+    panel.set(xlabel="seconds per epoch", ylabel=leading_name(one), title=panel_title(one, every))
+    panel.set_xlim(0, 1.35 * panel.dataLim.x1)  # From 0, so that random variation does not look like a difference.
     panel.margins(y=0.2)
     low, high = panel.get_ylim()
-    panel.set_ylim(max(low, -0.02), min(high, 1.02))  # No score lies outside 0 to 1.
+    panel.set_ylim(max(low, -0.02), min(high, 1.02))  # Scores are in [0, 1].
     panel.grid(alpha=0.3)
 
 
@@ -196,7 +195,7 @@ def _parameters(run: Reported) -> int:
 
 
 def _diameter(parameters: float) -> float:
-    """Of a marker in points, so that its area grows with the parameters; never too small to tell its shape."""
+    """Return a marker's diameter in points, with an area proportional to the parameters and a minimum."""
     return float(np.hypot(5, 2.7 * np.sqrt(parameters / 1e6)))
 
 
@@ -210,7 +209,7 @@ def _start_key(start: str) -> Line2D:
 
 
 def _size_keys(runs: list[Reported]) -> list[Line2D]:
-    """Hollow markers of the round sizes next below the smallest network and next above the largest."""
+    """Return hollow markers for the round sizes below the smallest and above the largest network."""
     least, most = min(map(_parameters, runs)), max(map(_parameters, runs))
     ends = (
         max((size for size in SIZES if size <= least), default=SIZES[0]),

@@ -1,4 +1,4 @@
-"""How the figures look: told apart by colour, shape and hatch alike; legend and footer in a strip of their own."""
+"""Style of the figures: series with distinct colours, shapes and hatches; legend and footer in a separate strip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from kcars.training.tensorboard.drawings import in_own_style
 GREY = "#555555"
 KEY_INCHES, NOTE_INCHES = 0.21, 0.14  # Height of a line of the legend, of the footer.
 FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-# No dates, no random ids; type 42 keeps the text of a PDF text.
+# No dates or random ids; type 42 keeps text as text in PDF.
 SETTINGS = {"svg.hashsalt": "kcars", "pdf.fonttype": 42, "font.size": 9, "axes.titlesize": 9.5, "hatch.linewidth": 0.6}
 
 
 @dataclass(frozen=True)
 class Look:
-    """One series. Colours are those of Okabe and Ito, ordered so that neighbours differ in grey as well."""
+    """Style of a series. Colours are Okabe and Ito's, ordered so that neighbours also differ in greyscale."""
 
     colour: str
     marker: str
@@ -46,7 +46,7 @@ def look(number: int) -> Look:
 
 
 def in_style():
-    """Figures that are made and written inside the block look alike and have the same bytes in every run."""
+    """Apply a style with which figures made and written inside the block are reproducible to the byte."""
     return in_own_style(SETTINGS)
 
 
@@ -54,7 +54,7 @@ def sheet(
     title: str, runs: Sequence[Reported], keys: Sequence, shape: tuple[int, int], panel: tuple[float, float], note="",
     **subplots,
 ) -> tuple[Figure, np.ndarray]:  # fmt: skip
-    """A figure and its panels (rows, columns); the legend of `keys`, a note and the runs' facts stand below them.
+    """Return a figure and its panels (rows, columns), with a legend, a note and the runs' facts below.
 
     keys: legend handles; panel: width and height of one in inches; subplots: of `Figure.subplots`.
     """
@@ -63,7 +63,7 @@ def sheet(
     across = _across(keys, width)
     foot = (-(-len(keys) // across)) * KEY_INCHES + (1 + bool(note)) * NOTE_INCHES + 0.12
     figure = Figure(figsize=(width, height + foot), layout="constrained")
-    body, strip = figure.subfigures(2, 1, height_ratios=[height, foot])  # pyright: ignore[reportGeneralTypeIssues]  Of two, an array.
+    body, strip = figure.subfigures(2, 1, height_ratios=[height, foot])  # pyright: ignore[reportGeneralTypeIssues]  An array of two.
     body.suptitle(in_figure(title), fontsize=11, fontweight="bold")
     axes = body.subplots(rows, columns, squeeze=False, **subplots)
     if keys:
@@ -74,7 +74,7 @@ def sheet(
 
 
 def _across(keys: Sequence, width: float) -> int:
-    """Legend entries that fit in a line of so many inches: all, or columns of the longest one's width."""
+    """Return the number of legend columns that fit the width in inches."""
     inches = [0.062 * len(key.get_label()) + 0.6 for key in keys]
     if sum(inches) <= width:
         return max(1, len(keys))
@@ -93,22 +93,22 @@ def line_key(number: int, label: str) -> Line2D:
 
 
 def legend_below(axes, columns: int = 1) -> None:
-    """The panel's own legend, under its axis label, where no data is."""
+    """Add a panel's legend below its axis label."""
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns, frameon=False, fontsize=8)
 
 
 def unused(axes: np.ndarray, count: int):
-    """The first `count` panels; the others are taken away."""
+    """Return the first `count` panels; remove the others."""
     for spare in axes.flat[count:]:
         spare.remove()
     return axes.flat[:count]
 
 
 def write(figure: Figure, stem: Path) -> list[Path]:
-    """The figure as SVG, PDF and PNG, each whole or not at all."""
+    """Write the figure as SVG, PDF and PNG, each atomically."""
     files = []
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # What is laid out once need not be again for every format.
+    figure.set_layout_engine("none")  # Do not repeat the layout for every format.
     for kind, metadata in FORMATS.items():
         file = stem.with_name(f"{stem.name}.{kind}")
         with written_whole(file, "wb") as handle:

@@ -1,4 +1,4 @@
-"""What `kcars strategies` prints: a line a strategy, with its size and the scores that the paper gives it."""
+"""Output of `kcars strategies`: one line per strategy, with its size and the paper's scores."""
 
 from kcars.evaluation.score_table import aligned
 from kcars.paper.published import published
@@ -8,7 +8,7 @@ SHORT = {"accuracy": "acc.", "balanced_accuracy": "balanced", "roc_auc": "ROC-AU
 
 
 def listing() -> str:
-    """Every shipped strategy."""
+    """Return the table of all shipped strategies."""
     known = published()
     rows = [["strategy", "task", "target", "backbone", "loss", "px", "parameters", "in the paper", "about"]]
     for name in strategy_files():

@@ -1,4 +1,4 @@
-"""The paper's tables, a row a strategy, as `configs/published.csv` holds them; of our own strategies their size alone."""
+"""The paper's tables in `configs/published.csv`, one row per strategy; for our own strategies, only their size."""
 
 import csv
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SCORES = ("accuracy", "balanced_accuracy", "top5", "f1", "roc_auc", "precision",
 
 @dataclass(frozen=True)
 class Published:
-    """table: "I" to "IV", "" for our own; parameters_m: millions; scores: those that the paper gives, by name."""
+    """A row. table: "I" to "IV", "" for our own; parameters_m: millions; scores: the paper's, by name."""
 
     table: str
     parameters_m: float
@@ -21,7 +21,7 @@ class Published:
 
 
 def published() -> dict[str, Published]:
-    """What is known of each shipped strategy before it is trained."""
+    """Return the published row of each shipped strategy."""
     with (configs_folder() / "published.csv").open(encoding="utf-8", newline="") as file:
         return {row["strategy"]: _published(row) for row in csv.DictReader(file)}
 

@@ -1,4 +1,4 @@
-"""The paper's tables again: every strategy of one by both protocols, each as a run of its own; what is done stays done."""
+"""Reproduces the paper's tables: a run per strategy and protocol; finished runs are kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PROTOCOLS = ("honest", "paper")
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """A run of a table: by which strategy and protocol, with what settings, into which folder."""
+    """A run of a table: strategy, protocol, settings and folder."""
 
     name: str
     protocol: str
@@ -34,7 +34,7 @@ class Wanted:
         return f"{self.name}, {self.protocol} protocol"
 
     def existing(self) -> Run | None:
-        """The run that lies there; None where training has not begun."""
+        """Return the run in the folder; None before training."""
         return Run.open(self.folder) if (self.folder / "run.json").is_file() else None
 
 
@@ -45,13 +45,13 @@ def wanted(
     overrides: Sequence[str] = (),
     protocols: Sequence[str] = PROTOCOLS,
 ) -> list[Wanted]:
-    """The runs of a table, strategy by strategy; `names`: these strategies only. KcarsError for one that it has not."""
+    """Return the runs of a table by strategy; names: only these strategies. KcarsError for a strategy not in the table."""
     rows = tables.rows_of(table)
     for name in names:
         if name not in rows:
             raise one_of(f"--strategies ({table})", name, rows)
     if "evaluate.protocol" in {text.partition("=")[0].strip() for text in overrides}:
-        raise KcarsError("--set evaluate.protocol: --protocol says which of the two are run")
+        raise KcarsError("--set evaluate.protocol: use --protocol instead")
     return [
         Wanted(
             name, protocol, load_strategy(name, [*overrides, f"evaluate.protocol={protocol}"]), out / protocol / name
@@ -63,25 +63,27 @@ def wanted(
 
 
 def reproduce(
-    table: str, out: Path, runs: list[Wanted], dataset: Dataset, overrides: Sequence[str] = (), tell: Callable = echo
+    table: str, out: Path, runs: list[Wanted], dataset: Dataset, overrides: Sequence[str] = (), report: Callable = echo
 ) -> dict[Wanted, str]:
-    """Make every run that is not there yet, writing the table after each; why some could not be made.
+    """Make all missing runs, writing the table after each; return the reasons for failed runs.
 
-    Raises KcarsError before anything is trained where the folder holds runs of other settings or data, and
-    Interrupted with the way on.
+    Raises KcarsError, before any training, if the folder has runs with other settings or data, and Interrupted with the
+    command that continues.
     """
     writable_folder(out, "--out")
     _refuse_others(runs, dataset)
     reasons: dict[Wanted, str] = {}
     for number, one in enumerate(runs, 1):
-        tell(f"{one} ({number} of {len(runs)}): {_state(one)}")
+        report(f"{one} ({number} of {len(runs)}): {_state(one)}")
         try:
-            _bring(one, dataset, changed_name(one.name, overrides))
+            _train_and_score(one, dataset, changed_name(one.name, overrides))
         except KcarsError as error:
             reasons[one] = str(error)
-            tell(f"{one}: passed over: {error}")
+            report(f"{one}: skipped: {error}")
         except (KeyboardInterrupt, Interrupted) as stop:
-            raise Interrupted(getattr(stop, "signal", SIGINT), f"stopped at {one}; the same command goes on") from None
+            raise Interrupted(
+                getattr(stop, "signal", SIGINT), f"stopped at {one}; the same command continues"
+            ) from None
         write(table, out, runs, reasons, overrides)
     return reasons
 
@@ -89,12 +91,12 @@ def reproduce(
 def write(
     table: str, out: Path, runs: list[Wanted], reasons: dict[Wanted, str], overrides: Sequence[str]
 ) -> list[Path]:
-    """The table's files in `out`, from what lies in the run folders now."""
+    """Write the table's files to `out` from the current run folders."""
     folders: dict[str, dict[str, Path]] = {}
     for one in runs:
         folders.setdefault(one.name, {})[one.protocol] = one.folder
-    told = {(one.name, one.protocol): reason for one, reason in reasons.items()}
-    return table_files.write(tables.build(table, folders, told, overrides), out)
+    missing = {(one.name, one.protocol): reason for one, reason in reasons.items()}
+    return table_files.write(tables.build(table, folders, missing, overrides), out)
 
 
 def _state(one: Wanted) -> str:
@@ -102,12 +104,12 @@ def _state(one: Wanted) -> str:
     if run is None:
         return "trains"
     if not run.facts()["finished"]:
-        return "was stopped, goes on"
-    return "is done" if _scored(run) else "is trained, is scored now"
+        return "is resumed"
+    return "is done" if _scored(run) else "is trained and now scored"
 
 
-def _bring(one: Wanted, dataset: Dataset, title: str) -> None:
-    """Train, go on, score: whatever is left of a run."""
+def _train_and_score(one: Wanted, dataset: Dataset, title: str) -> None:
+    """Do the remaining steps of a run: train, resume, score."""
     run = one.existing()
     if run is None or not run.facts()["finished"]:
         forget_networks()
@@ -120,7 +122,7 @@ def _bring(one: Wanted, dataset: Dataset, title: str) -> None:
 
 
 def _scored(run: Run) -> bool:
-    """Whether scores of the finished run are there."""
+    """Return whether the finished run has scores."""
     return (run.folder / "scores.json").is_file() and run.scores()["finished"]
 
 
@@ -135,6 +137,6 @@ def _refuse_others(runs: list[Wanted], dataset: Dataset) -> None:
         }
         for key, (before, now) in changes.items():
             raise KcarsError(
-                f"--out: {one.folder} was made with {key} {before!r}, this table asks for {now!r}; give the same --set and "
+                f"--out: {one.folder} was made with {key} {before!r}, but this table has {now!r}; give the same --set and "
                 "--epochs, or choose another folder"
             )

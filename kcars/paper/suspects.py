@@ -1,9 +1,9 @@
-"""What is suspect in the paper's figures, as the headers of the strategy files say it."""
+"""Remarks on suspect values of the paper, from the headers of the strategy files."""
 
 from kcars.settings.strategy import strategy_files
 
 HEADING = "# Suspect:"
-# What a remark says -> the columns that it is about; one that says none of these is about the whole row.
+# Phrase of a remark -> its columns; a remark without any of these is about the whole row.
 ABOUT = {
     "accumulated top-5 and F1": ("top5", "f1"),
     "chosen on the test": ("best_epoch",),
@@ -12,12 +12,12 @@ WHOLE_ROW = ("source",)
 
 
 def suspects(name: str) -> list[str]:
-    """The remarks on a shipped strategy's published row, in the order of its file."""
+    """Return the remarks on a shipped strategy's published row, in the order of its file."""
     return parse(strategy_files()[name].read_text(encoding="utf-8"))
 
 
 def parse(text: str) -> list[str]:
-    """The lines, indented by three, that follow `# Suspect:` in a strategy file."""
+    """Parse the lines, indented by three, after `# Suspect:` in a strategy file."""
     lines = iter(text.splitlines())
     if not any(line == HEADING for line in lines):
         return []
@@ -30,12 +30,12 @@ def parse(text: str) -> list[str]:
 
 
 def columns(remark: str) -> tuple[str, ...]:
-    """Columns of the paper's row that a remark is about."""
+    """Return the columns of the paper's row that a remark is about."""
     return next((about for words, about in ABOUT.items() if words in remark), WHOLE_ROW)
 
 
 class Footnotes:
-    """Letters for remarks, in the order in which they come up; equal remarks share one."""
+    """Assigns letters to remarks in order of appearance; equal remarks share a letter."""
 
     def __init__(self):
         self.remarks: list[str] = []
@@ -46,7 +46,7 @@ class Footnotes:
         return chr(ord("a") + self.remarks.index(remark))
 
     def marks(self, name: str) -> dict[str, str]:
-        """Column -> letters such as "a,c" of a strategy's published row."""
+        """Return column -> letters, such as "a,c", for a strategy's published row."""
         found: dict[str, list[str]] = {}
         for remark in suspects(name):
             for column in columns(remark):
@@ -54,5 +54,5 @@ class Footnotes:
         return {column: ",".join(letters) for column, letters in found.items()}
 
     def lines(self) -> list[tuple[str, str]]:
-        """(letter, remark) of all."""
+        """Return all (letter, remark)."""
         return [(self.letter(remark), remark) for remark in self.remarks]

@@ -1,4 +1,4 @@
-"""A table as a page, as CSV and as LaTeX."""
+"""Writes a table as HTML, CSV and LaTeX."""
 
 import re
 from html import escape
@@ -25,7 +25,7 @@ LATEX = {
 
 
 def write(table: Table, folder: Path) -> list[Path]:
-    """The files `<name>.html`, `.csv` and `.tex` in the folder, each whole or not at all."""
+    """Write `<name>.html`, `.csv` and `.tex` into the folder, each atomically."""
     texts = {"html": page(table), "csv": as_csv(table), "tex": latex(table)}
     files = [folder / f"{table.name}.{kind}" for kind in texts]
     for file, text in zip(files, texts.values(), strict=True):
@@ -34,7 +34,7 @@ def write(table: Table, folder: Path) -> list[Path]:
 
 
 def page(table: Table) -> str:
-    """A self-contained page, which is well-formed XML as well."""
+    """Return a self-contained HTML page that is also well-formed XML."""
     heads = "".join(f"<th>{escape(head)}</th>" for head in table.heads.values())
     rows = "\n".join(_html_row(table, line) for line in table.lines)
     below = [f"<sup>{letter}</sup> {escape(text)}" for letter, text in table.footnotes] + [*map(escape, table.notes)]
@@ -81,7 +81,7 @@ def _interval(line: Line, column: str) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """A line a row; each score with its interval in columns of their own, in both rows of ours."""
+    """Return CSV with one line per row, and the intervals of our scores in separate columns."""
     columns: dict[str, list[str]] = {}
     for column in table.heads:
         columns[column] = [line.texts.get(column, "") for line in table.lines]
@@ -97,7 +97,7 @@ def as_csv(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table*` environment that needs no package."""
+    """Return a `table*` environment that needs no LaTeX package."""
     width = len(table.heads)
     rows = []
     for line in table.lines:
@@ -134,5 +134,5 @@ def _latex_cell(line: Line, column: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that LaTeX shows as it is."""
+    """Escape text for LaTeX."""
     return "".join(LATEX.get(letter, letter) for letter in text)

@@ -1,4 +1,4 @@
-"""The paper's Tables I to IV with ours beside them: three lines a strategy, what is suspect in the paper's marked."""
+"""The paper's Tables I to IV next to ours: three lines per strategy, with suspect values of the paper marked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,25 +42,25 @@ SCORE_HEADS = {
         "recall": "Recall",
     },
 }
-OURS = {"accuracy": "accuracy", "f1": "macro_f1"}  # Where classification calls a score of the paper otherwise.
+OURS = {"accuracy": "accuracy", "f1": "macro_f1"}  # Classification's names for scores of the paper.
 LOSSES = {"cross_entropy": "CE", "focal": "Focal", "contrastive": "Contr."}
 SOURCES = {"honest": "ours, honest", "paper": "ours, paper protocol", "published": "the paper"}
 NOTES = (
-    "Acc is what the paper calls Val Acc: its validation photos, or pairs, are the test split. F1 of classification is the "
-    "mean over classes.",
-    "Ours, honest: the epoch, and in verification the threshold, are chosen on photos or models held out of the training "
-    "list; the test split is scored once; 95 % intervals in brackets.",
-    "Ours, paper protocol: both are chosen on the test split itself, as in the paper: for comparison with it, no honest "
-    "estimate.",
-    "The paper: on CompCars, by an NVIDIA RTX 3050.",
-    "All scores of a row of ours come from one checkpoint. Params of ours are those of the network that is scored.",
+    "Acc is the paper's Val Acc: its validation photos or pairs are the test split. F1 of classification is the mean over "
+    "classes.",
+    "Ours, honest: the epoch, and for verification the threshold, are chosen on photos or models held out from the training "
+    "list; the test split is scored once; 95 % intervals are in brackets.",
+    "Ours, paper protocol: both are chosen on the test split, as in the paper, for comparison; these scores are too "
+    "optimistic.",
+    "The paper: on CompCars, with an NVIDIA RTX 3050.",
+    "All scores of one of our rows come from one checkpoint. Our Params are those of the scored network.",
 )
-UNDEFINED = "undefined: all test pairs of that difficulty are of one kind, as hard pairs are by make."
+UNDEFINED = "undefined: all test pairs of that difficulty are the same or all different, such as hard pairs by make."
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row: texts, 95 % intervals and footnote letters by column; why it has no figures; the folder of its run."""
+    """A row: texts, 95 % intervals and footnote letters by column; reason for missing values; folder of its run."""
 
     texts: dict[str, str]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """name: such as table-1; heads: column -> its head; scores: the columns that are scores; footnotes: (letter, text)."""
+    """A table. name: such as table-1; heads: column -> heading; scores: score columns; footnotes: (letter, text)."""
 
     name: str
     heads: dict[str, str]
@@ -88,17 +88,17 @@ class Table:
 
 
 def rows_of(name: str) -> list[str]:
-    """The strategies of a table of the paper, in its order."""
+    """Return the strategies of a table of the paper, in its order."""
     return [strategy for strategy, row in published().items() if row.table == NUMERALS[name]]
 
 
 def build(
     name: str, wanted: dict[str, dict[str, Path]], reasons: dict[tuple[str, str], str], changed: Sequence[str] = ()
 ) -> Table:
-    """The table from what lies in its run folders now.
+    """Build the table from the current run folders.
 
-    wanted: strategy -> protocol -> folder of its run, which may not be there yet; reasons: (strategy, protocol) -> why
-    it has none; changed: `key=value` texts that all its runs were made with.
+    wanted: strategy -> protocol -> run folder, which may not exist; reasons: (strategy, protocol) -> reason for a missing
+    run; changed: `key=value` overrides of all runs.
     """
     task = load_strategy(next(iter(wanted))).task
     scores, notes, runs, lines = SCORE_HEADS[task], Footnotes(), [], []
@@ -118,11 +118,11 @@ def _scored(folder: Path) -> Reported | None:
 
 
 def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, scores: dict[str, str]) -> Line:
-    """A run of ours; without one, the line that says why."""
+    """Return the line of one of our runs, or the reason why it is missing."""
     begin = {"acronym": strategy, "source": SOURCES[protocol]}
     if run is None:
         return Line(begin, missing=missing)
-    # The row is of the difficulty that its strategy names, be its scores undefined.
+    # The row has the strategy's difficulty, even if its scores are undefined.
     found, split = run.scores, task_texts(run.strategy.task).split(run.strategy.difficulty)
     texts = begin | _set(strategy, run.strategy) | {
         "params_m": f"{found['cost']['parameters'] / 1e6:.1f}",
@@ -141,7 +141,7 @@ def own_line(strategy: str, protocol: str, run: Reported | None, missing: str, s
 
 
 def paper_line(strategy: str, scores: dict[str, str], notes: Footnotes) -> Line:
-    """What the paper gives, with the footnotes of what is suspect in it."""
+    """Return the paper's line, with footnotes for suspect values."""
     row, settings = published()[strategy], load_strategy(strategy)
     texts = {"acronym": strategy, "source": SOURCES["published"]} | _set(strategy, settings) | _published(row, settings)
     texts |= {name: f"{row.scores[name]:.3f}" for name in scores if name in row.scores}
@@ -159,7 +159,7 @@ def _published(row: Published, settings: Strategy) -> dict[str, str]:
 
 
 def _set(strategy: str, settings: Strategy) -> dict[str, str]:
-    """Columns that the settings decide. The acronym's second part is the paper's word for the architecture."""
+    """Return the columns from the settings. The acronym's second part is the paper's name of the architecture."""
     size = settings.data.size_px
     return {
         "arch": strategy.split("_")[1],
@@ -170,7 +170,7 @@ def _set(strategy: str, settings: Strategy) -> dict[str, str]:
 
 
 def rate(value: float) -> str:
-    """A learning rate as the paper's table has it: 1e-3."""
+    """Format a learning rate as in the paper's tables: 1e-3."""
     digits, exponent = f"{value:.2e}".split("e")
     return f"{float(digits):g}e{int(exponent)}"
 
@@ -178,14 +178,14 @@ def rate(value: float) -> str:
 def _caption(name: str, runs: list[Reported], changed: Sequence[str]) -> str:
     numeral = NUMERALS[name]
     parts = [f"Table {numeral} of the paper, {CONTENT[numeral]}, with its reproduction by kcars."]
-    facts = {"Data of ours": _data, "Made with": _machine}
-    parts += [f"{head}: {'; '.join(dict.fromkeys(map(tell, runs)))}." for head, tell in facts.items() if runs]
+    facts = {"Our data": _data, "Made with": _machine}
+    parts += [f"{head}: {'; '.join(dict.fromkeys(map(describe, runs)))}." for head, describe in facts.items() if runs]
     if difficulties := list(dict.fromkeys(run.scores["deciding"] for run in runs if run.scores["deciding"])):
-        parts.append(f"Test pairs of ours: {', '.join(difficulties)}.")
+        parts.append(f"Our test pairs: {', '.join(difficulties)}.")
     if changed:
-        parts.append(f"Changed in every row of ours: {', '.join(changed)}.")
+        parts.append(f"Changed in all of our rows: {', '.join(changed)}.")
     if any(map(_without_imagenet, runs)):
-        parts.append("Where the paper began from ImageNet weights, ours did not.")
+        parts.append("Where the paper started from ImageNet weights, our runs did not.")
     return " ".join(parts)
 
 
@@ -201,7 +201,7 @@ def _machine(run: Reported) -> str:
 
 def _without_imagenet(run: Reported) -> bool:
     name = run.facts["strategy"].partition(" (changed")[0]
-    if name not in strategy_files():  # A file's name in somebody's run.json is not opened.
+    if name not in strategy_files():  # A file name in run.json is not opened.
         return False
     published_weights = load_strategy(name).model.weights
     return published_weights == "imagenet" and run.strategy.model.weights != "imagenet"

@@ -238,8 +238,8 @@ def pair_card(run: Reported, place: int) -> dict:
     paths = pairs["left"][place], pairs["right"][place]
     return {
         "sides": [
-            {"path": path, "name": named[path], "picture": picture(run, path), "heat": heat_over(run, path, beside)}
-            for path, beside in zip(paths, reversed(paths), strict=True)
+            {"path": path, "name": named[path], "picture": picture(run, path), "heat": heat_over(run, path, other)}
+            for path, other in zip(paths, reversed(paths), strict=True)
         ],
         "distance": float(pairs["distance"][place]),
         "right": pairs["same"][place] == pairs["decided_same"][place],
@@ -258,9 +258,9 @@ def picture(run: Reported, path: str) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(files.read_bytes(name, limits().thumbnail_kib * 1024)).decode()
 
 
-def heat_over(run: Reported, path: str, beside: str = "") -> dict | None:
+def heat_over(run: Reported, path: str, other: str = "") -> dict | None:
     """Return the heat map of a photo, alone or in a pair, as a data URL and in words; None if the run has none."""
-    heat = run.maps.get((path, beside))
+    heat = run.maps.get((path, other))
     if heat is None or not (words := strongest(heat)):
         return None
     return {"picture": "data:image/png;base64," + base64.b64encode(heat_png(heat)).decode(), "strongest": words}

@@ -69,7 +69,7 @@ def of_run(run: Run) -> dict:
         "versions": facts["versions"],
         "machine": facts["machine"],
     }  # fmt: skip
-    card_schema.check(card, f"run {run.folder}", f"kcars evaluate {run.folder} scores it anew")
+    card_schema.check(card, f"run {run.folder}", f"kcars evaluate {run.folder} scores it again")
     return card
 
 

@@ -27,8 +27,8 @@ def settings_to_go_on(run: Run, overrides: tuple[str, ...]) -> Strategy:
     begun = run.strategy()
     edited, where = differences(begun, run.settings_file()), f"{run.folder / 'settings.yaml'}"
     _refuse(edited, where, "set it back")
-    for key, (stands, found) in edited.items():
-        warn(f"warning: {where}: {key} {found} is ignored, {stands} is used; use --set to change it")
+    for key, (original, found) in edited.items():
+        warn(f"warning: {where}: {key} {found} is ignored, {original} is used; use --set to change it")
     wanted = begun.model_dump()
     override(wanted, overrides)
     strategy = check(wanted, f"run {run.folder} with --set")

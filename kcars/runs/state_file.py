@@ -62,11 +62,11 @@ def write(folder: Path, state: State) -> None:
 
 def _second_name(path: Path, other: Path) -> None:
     """Link `other` to the file at `path`, replacing `other`; `path` exists at all times."""
-    beside = path.with_name(f".{other.name}")
+    temporary = path.with_name(f".{other.name}")
     with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
-    os.link(path, beside)
-    os.replace(beside, other)
+        temporary.unlink()
+    os.link(path, temporary)
+    os.replace(temporary, other)
 
 
 def exists(folder: Path) -> bool:

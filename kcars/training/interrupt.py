@@ -37,4 +37,6 @@ class Interruption:
         for other, handler in self._before.items():
             signal.signal(other, handler)
         # Not print, which the handler may interrupt.
-        os.write(2, b"\nstopping after this step, or the scoring under way, to save all; once more stops at once\n")
+        os.write(
+            2, b"\nstopping after the current step or scoring, to save everything; press again to stop immediately\n"
+        )

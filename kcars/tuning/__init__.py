@@ -1,1 +1,1 @@
-"""Searches for settings."""
+"""Learning-rate range tests, and searches for settings."""

@@ -1,4 +1,4 @@
-"""What the loss tells of learning rates that rise from step to step: smoothed, read, and drawn."""
+"""The loss curve of a learning-rate range test: smoothing, suggestion, drawing."""
 
 from dataclasses import dataclass
 from textwrap import wrap
@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from kcars.training.tensorboard.drawings import FAINT, INK, OKABE_ITO
 
-WIDTH, FEWEST_WIDE = 1 / 25, 2  # Of the smoothing kernel (standard deviation): share of the steps, steps at least.
-BEYOND = 4.0  # Times the smallest loss: there the test ends, as in fast.ai's finder.
+WIDTH, FEWEST_WIDE = 1 / 25, 2  # Standard deviation of the smoothing kernel: share of the steps, minimum in steps.
+BEYOND = 4.0  # The test ends at this multiple of the smallest loss, as in fast.ai's finder.
 
 
 @dataclass(frozen=True)
 class RateCurve:
-    """A range test. rates, losses: (n,) float64, a step each; steps: how many were planned, n or more."""
+    """A range test. rates, losses: (n,) float64, one per step; steps: planned number, n or more."""
 
     rates: np.ndarray
     losses: np.ndarray
@@ -27,7 +27,7 @@ class RateCurve:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Rates: where the loss falls most steeply, where it is smallest, and a tenth of the latter."""
+    """Rates at the steepest fall of the loss, at its minimum, and a tenth of the latter."""
 
     steepest: float
     minimum: float
@@ -35,14 +35,14 @@ class Suggestion:
 
     @property
     def rate(self) -> float:
-        """The higher of the two that are far enough below the minimum to peak at: noise can put the steepest fall early."""
+        """The higher of steepest fall and a tenth of the minimum, because noise can put the steepest fall too early."""
         return max(self.steepest, self.tenth)
 
 
 def smooth(losses: np.ndarray, steps: int) -> np.ndarray:
-    """Means (n,) of losses (n,) weighted by a bell over the steps before and after.
+    """Smooth losses (n,) with a Gaussian kernel over the steps before and after.
 
-    The usual moving average of the past would lag, and call a rate good that is twice too high.
+    The usual moving average of past steps lags, and would suggest rates twice too high.
     """
     place, width = np.arange(len(losses)), max(WIDTH * steps, FEWEST_WIDE)
     weights = np.exp(-0.5 * ((place[:, None] - place) / width) ** 2)
@@ -50,15 +50,15 @@ def smooth(losses: np.ndarray, steps: int) -> np.ndarray:
 
 
 def is_over(curve: RateCurve) -> bool:
-    """Whether the smoothed loss has risen beyond four times its smallest."""
+    """Return whether the smoothed loss exceeds four times its minimum."""
     smoothed = curve.smoothed
     return bool(smoothed[-1] > BEYOND * smoothed.min())
 
 
 def suggest(curve: RateCurve) -> Suggestion | None:
-    """What the smoothed loss tells, before its minimum; None where it has not fallen.
+    """Return the suggestion from the smoothed loss before its minimum; None if it has not fallen.
 
-    Smith 2015, arXiv 1506.01186, section 3.3; slopes are by the logarithm of the rate.
+    Smith 2015, arXiv 1506.01186, section 3.3; slopes are with respect to the logarithm of the rate.
     """
     smoothed = curve.smoothed
     lowest = int(smoothed.argmin())
@@ -70,7 +70,7 @@ def suggest(curve: RateCurve) -> Suggestion | None:
 
 
 def draw(curve: RateCurve, found: Suggestion | None, title: str) -> Figure:
-    """Loss against rate, each step and smoothed, with the suggested rates marked."""
+    """Draw loss against rate, raw and smoothed, with the suggested rates marked."""
     smoothed = curve.smoothed
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -80,7 +80,7 @@ def draw(curve: RateCurve, found: Suggestion | None, title: str) -> Figure:
     axes.set_xlim(curve.rates[0], curve.rates[-1])
     low, high = smoothed.min(), smoothed.max()
     room = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
-    axes.set_ylim(low - room, high + room)  # Single losses beyond it would flatten the curve.
+    axes.set_ylim(low - room, high + room)  # Outliers beyond it would flatten the curve.
     axes.set(xlabel="learning rate", ylabel="training loss")
     axes.set_title("\n".join(wrap(title, 90)), fontsize=10, color=INK)
     axes.grid(color=FAINT, linewidth=0.6)
@@ -100,6 +100,6 @@ def _mark(axes, curve: RateCurve, found: Suggestion) -> None:
     for name, (rate, colour, marker) in marks.items():
         height = np.interp(np.log(rate), np.log(curve.rates), curve.smoothed)
         label = f"{name}: {rate:.2g}" + (", suggested" if rate == found.rate else "")
-        if rate >= curve.rates[0]:  # A tenth of the minimum's may lie below what was tested.
+        if rate >= curve.rates[0]:  # A tenth of the minimum may be below the tested rates.
             axes.plot(rate, height, marker, color=colour, markersize=8, markeredgecolor="white", label=label, zorder=3)
     axes.axvline(found.rate, color=INK, linewidth=1, linestyle="--", zorder=1)

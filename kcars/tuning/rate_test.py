@@ -1,4 +1,4 @@
-"""Learning-rate range test (Smith 2015, arXiv 1506.01186): a throw-away network learns while its rate rises."""
+"""Learning-rate range test (Smith 2015, arXiv 1506.01186): a temporary network is trained while the rate rises."""
 
 import math
 from collections.abc import Iterator
@@ -21,26 +21,25 @@ from kcars.training.tensorboard.drawings import in_own_style
 from kcars.tuning.rate_curve import RateCurve, Suggestion, draw, is_over, suggest
 
 TABLE, PICTURE = "rate_test.csv", "rate_test.png"
-FEWEST = 20  # Steps, of which smoothing leaves something to read.
+FEWEST = 20  # Minimum number of steps for a readable smoothed curve.
 
 
 def rising_rates(low: float, high: float, steps: int) -> np.ndarray:
-    """Rates (steps,) from low to high, each the one before times the same; KcarsError where there are none to test."""
+    """Return geometrically spaced rates (steps,) from low to high; KcarsError if they are invalid."""
     if low <= 0:
-        raise KcarsError(f"--rates: {low:g} is no learning rate to begin at; one above 0 is")
+        raise KcarsError(f"--rates: {low:g} is not a valid learning rate; begin above 0")
     if steps < FEWEST:
-        raise KcarsError(f"--steps {steps}: are too few to read a curve from; {FEWEST} or more are enough")
+        raise KcarsError(f"--steps {steps}: are too few for a curve; give {FEWEST} or more")
     return np.geomspace(low, high, steps)
 
 
 def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path, title: str) -> RateCurve:
-    """Measure the loss at each rate, and write its table and picture into the folder `out`.
+    """Measure the loss at each rate, and write the table and the figure into the folder `out`.
 
-    It learns from the training photos alone, and keeps nothing of the network. Raises KcarsError where not even the
-    first loss is finite.
+    Uses only training photos, and discards the network. Raises KcarsError if the first loss is not finite.
     """
     strategy, task = settled(strategy), task_module(strategy.task)
-    task.plan(dataset, strategy)  # What cannot be trained is told before photos are decoded.
+    task.plan(dataset, strategy)  # Fails before photos are decoded.
     writable_folder(out, "--out")
     start(strategy.train)
     from kcars.images.pixel_store import open_store
@@ -55,25 +54,25 @@ def rate_test(strategy: Strategy, dataset: Dataset, rates: np.ndarray, out: Path
 
 
 def losses(plan: Plan, store: PixelStore, rates: np.ndarray) -> Iterator[float]:
-    """The loss of a batch before the weights change by each rate; a batch in parts changes them once."""
+    """Yield the loss of each batch before the update at its rate; an accumulated batch is one update."""
     from kcars.input.batches import training_batches
 
     model, data = _model(plan), plan.strategy.data
     parts = plan.strategy.train.gradient_accumulation
     stream = task_module(plan.strategy.task).stream(plan, store)
-    if plan.strategy.balance.begin:  # A run begins without what is deferred.
+    if plan.strategy.balance.begin:  # A run begins without deferred balancing.
         stream = replace(stream, begin_step=len(rates) * parts)
     batches = iter(training_batches(stream, 0, len(rates) * parts, data.workers, data.prefetch))
     for rate in rates:
         model.optimizer.learning_rate = float(rate)
-        model.reset_metrics()  # They are means of all batches since.
+        model.reset_metrics()  # Metrics are means over all batches since the last reset.
         for _ in range(parts):
             logs = model.train_on_batch(*next(batches), return_dict=True)
         yield float(logs["loss"])
 
 
 def _model(plan: Plan):
-    """The network that a run would begin with, compiled; all that will ever learn does so from the first step on."""
+    """Return the compiled initial network of a run, with all layers that are ever trained unfrozen."""
     from kcars.training.fine_tune import FineTuning
     from kcars.training.fit import compile_
     from kcars.training.initial_weights import begin
@@ -93,7 +92,7 @@ def _backbone(network: Network, plan: Plan) -> Any:
 
 
 def _until_it_diverges(losses: Iterator[float], rates: np.ndarray) -> RateCurve:
-    """The losses up to the first that is not finite, or is beyond what `is_over` allows."""
+    """Collect losses up to the first that is not finite, or until `is_over`."""
     found = []
     for loss in tqdm(losses, total=len(rates), desc="testing rates", unit="step", disable=None):
         if not math.isfinite(loss):
@@ -122,11 +121,11 @@ def _write(curve: RateCurve, out: Path, title: str) -> None:
         draw(curve, suggest(curve), title).savefig(file, dpi=150, format="png")
 
 
-def told(curve: RateCurve, found: Suggestion | None, schedule: str) -> str:
-    """The lines that end a range test: how far it went, what it suggests, how that is used."""
+def report(curve: RateCurve, found: Suggestion | None, schedule: str) -> str:
+    """Return the final lines of a range test: its extent, the suggestion, and how to use it."""
     went = f"rate test: {len(curve.rates)} of {curve.steps} steps, to rate {curve.rates[-1]:.2g}"
     if len(curve.rates) < curve.steps:
-        went += ", where the loss went beyond all bounds"
+        went += ", where the loss diverged"
     if found is None:
         return f"{went}\nno suggestion: the loss never fell; lower --rates, or give more --steps"
     lines = [
@@ -135,13 +134,13 @@ def told(curve: RateCurve, found: Suggestion | None, schedule: str) -> str:
         f"a tenth of the rate of its minimum: {found.tenth:.2g}",
     ]
     if found.minimum == curve.rates[-1]:
-        lines.append("the loss still fell at the last rate: higher --rates may tell more")
+        lines.append("the loss was still falling at the last rate: try higher --rates")
     return "\n".join([*lines, _use(found.rate, schedule)])
 
 
 def _use(rate: float, schedule: str) -> str:
-    """How to have a run peak at the rate."""
-    from kcars.objectives.schedules import PEAK_FACTOR  # Brings Keras.
+    """Return the option that makes a run's schedule peak at the rate."""
+    from kcars.objectives.schedules import PEAK_FACTOR  # Imports Keras.
 
     plain, below = f"--set train.learning_rate={rate:.2g}", f"--set train.learning_rate={rate / PEAK_FACTOR:.2g}"
     if schedule == "one_cycle":

@@ -1,4 +1,4 @@
-"""A search for settings: trials are runs, and validation alone tells which are good. What is done stays done."""
+"""Search for settings: trials are runs ranked by validation; finished trials are kept."""
 
 import math
 import time
@@ -24,42 +24,42 @@ from kcars.tuning.search_space import Choice, Range
 
 
 def refuse_paper(strategy: Strategy) -> None:
-    """KcarsError where validation is the test, which must choose nothing."""
+    """Raise KcarsError for protocol `paper`, which validates on the test split."""
     if strategy.evaluate.protocol == "paper":
         raise KcarsError(
-            "--search: evaluate.protocol paper validates on the test itself, which must choose no settings; add --set "
+            "--search: evaluate.protocol paper validates on the test split, which must not choose settings; add --set "
             "evaluate.protocol=honest"
         )
 
 
 def search(
-    record: Record, dataset: Dataset, title: str, trials: int, minutes: float | None = None, tell: Callable = echo
+    record: Record, dataset: Dataset, title: str, trials: int, minutes: float | None = None, report: Callable = echo
 ) -> None:
-    """Run trials until there are so many in all, or the minutes are over; each is recorded as it ends.
+    """Run trials up to a total number, or until the minutes are over; record each when it ends.
 
-    Raises Interrupted, and KcarsError for what stops more than one trial; the same call then goes on.
+    Raises Interrupted, and KcarsError for errors that affect all trials; the same call then continues.
     """
     writable_folder(record.folder, "--out")
     with Run.locked(record.folder):
         for trial in record.ended:
-            _forget_states(record.run_folder(trial))  # A process that was killed did not.
+            _forget_states(record.run_folder(trial))  # A killed process leaves states.
         if len(record.ended) < trials:
             _refuse_bad_photos(record.strategy, dataset)
         until, begun = time.monotonic() + (minutes or math.inf) * 60, 0
         while len(record.ended) < trials and (not begun or time.monotonic() < until):
             begun += 1
             trial = _next(record)
-            tell(f"trial {trial.number} of {trials}: {_listed(record.shown(trial))}")
-            _bring(record, trial, dataset, title, tell)
-            tell(f"trial {trial.number}: {_outcome(trial)}")
+            report(f"trial {trial.number} of {trials}: {_listed(record.shown(trial))}")
+            _run_trial(record, trial, dataset, title, report)
+            report(f"trial {trial.number}: {_outcome(trial)}")
             record.write()
             _forget_states(record.run_folder(trial))
 
 
 def sample(space: list[Range | Choice], ended: list[Trial], seed: int) -> dict:
-    """Setting -> number or label that the next trial tries, by the tree of Parzen estimators (Bergstra et al. 2011).
+    """Sample setting -> number or label for the next trial, with the tree-structured Parzen estimator (Bergstra et al. 2011).
 
-    A function of the trials before it and the seed: nothing else is remembered. Failed trials count as the worst.
+    Depends only on the previous trials and the seed. Failed trials count as the worst.
     """
     import optuna
 
@@ -79,8 +79,8 @@ def sample(space: list[Range | Choice], ended: list[Trial], seed: int) -> dict:
 
 
 def kept(run: Run) -> tuple[float, int]:
-    """The monitored validation score of the epoch that a run keeps, and which that is; NaN where it is undefined."""
-    if chosen := run.facts().get("chosen"):  # By folds.
+    """Return the monitored validation score of a run's checkpoint, and its epoch; NaN if undefined."""
+    if chosen := run.facts().get("chosen"):  # Chosen by folds.
         return chosen["score"], chosen["epoch"]
     strategy = run.strategy()
     column = history_column(task_module(strategy.task).monitor(strategy))
@@ -89,7 +89,7 @@ def kept(run: Run) -> tuple[float, int]:
 
 
 def _next(record: Record) -> Trial:
-    """The trial that was stopped, or one more."""
+    """Return the stopped trial, or a new one."""
     if record.trials and record.trials[-1].state == "running":
         return record.trials[-1]
     sampled = sample(record.space, record.ended, record.strategy.train.seed)
@@ -98,8 +98,8 @@ def _next(record: Record) -> Trial:
     return record.trials[-1]
 
 
-def _bring(record: Record, trial: Trial, dataset: Dataset, title: str, tell: Callable) -> None:
-    """Train a trial, or go on with it, and tell it how it ended."""
+def _run_trial(record: Record, trial: Trial, dataset: Dataset, title: str, report: Callable) -> None:
+    """Train or resume a trial, and record its result in it."""
     if same := next((other for other in record.ended if other.sampled == trial.sampled), None):
         trial.state, trial.score, trial.epoch, trial.seconds = same.state, same.score, same.epoch, 0.0
         trial.why = f"the same as trial {same.number}"
@@ -111,17 +111,17 @@ def _bring(record: Record, trial: Trial, dataset: Dataset, title: str, tell: Cal
         trial.state, trial.why = "failed", str(error)
         return
     try:
-        run = _trained(strategy, dataset, record.run_folder(trial), title, tell)
+        run = _trained(strategy, dataset, record.run_folder(trial), title, report)
     except Diverged as error:
         trial.state, trial.why = "failed", str(error)
         return
     except (KeyboardInterrupt, Interrupted) as stop:
         number = getattr(stop, "signal", SIGINT)
-        raise Interrupted(number, f"stopped in trial {trial.number}; the same command goes on") from None
+        raise Interrupted(number, f"stopped in trial {trial.number}; the same command continues") from None
     except KcarsError as error:
-        # Its cause, without the advice to go on with this run alone.
-        told = error.__context__ if isinstance(error.__context__, KcarsError) else error
-        raise KcarsError(f"trial {trial.number}: {told}; mend that, and the same command goes on") from None
+        # The cause, without the advice to resume this run alone.
+        cause = error.__context__ if isinstance(error.__context__, KcarsError) else error
+        raise KcarsError(f"trial {trial.number}: {cause}; fix this, then the same command continues") from None
     except Exception as error:
         if type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's.
             raise
@@ -135,8 +135,8 @@ def _bring(record: Record, trial: Trial, dataset: Dataset, title: str, tell: Cal
     trial.seconds = round(sum(row["seconds"] for part in _parts(run) for row in part.costs()), 3)
 
 
-def _trained(strategy: Strategy, dataset: Dataset, folder: Path, title: str, tell: Callable) -> Run:
-    """The finished run of a trial; one that was stopped goes on, or begins anew where it cannot."""
+def _trained(strategy: Strategy, dataset: Dataset, folder: Path, title: str, report: Callable) -> Run:
+    """Return the finished run of a trial; a stopped run is resumed, or restarted if it cannot be."""
     forget_networks()
     if not (folder / "run.json").is_file():
         return train(strategy, dataset, folder, title)
@@ -150,19 +150,19 @@ def _trained(strategy: Strategy, dataset: Dataset, folder: Path, title: str, tel
     except Diverged:
         raise
     except NoWayOn as error:
-        tell(f"{error}; it begins anew")
+        report(f"{error}; it is restarted")
         return train(strategy, dataset, folder, title, force=True)
 
 
 def _settings_to_go_on(run: Run) -> Strategy:
     try:
         return settings_to_go_on(run, ())
-    except KcarsError as error:  # Other versions of libraries, or an edited settings.yaml.
+    except KcarsError as error:  # Changed library versions, or an edited settings.yaml.
         raise NoWayOn(str(error)) from None
 
 
 def _refuse_bad_photos(strategy: Strategy, dataset: Dataset) -> None:
-    """KcarsError for what no trial could be trained on, so that it does not count as their failure."""
+    """Raise KcarsError for photos on which no trial could be trained, so that trials do not fail for it."""
     strategy = settled(strategy)
     task_module(strategy.task).plan(dataset, strategy)
     start(strategy.train)
@@ -172,7 +172,7 @@ def _refuse_bad_photos(strategy: Strategy, dataset: Dataset) -> None:
 
 
 def _refuse_misfit(strategy: Strategy, dataset: Dataset) -> None:
-    """KcarsError where settings do not fit the data or each other, as training finds before it begins."""
+    """Raise KcarsError if settings do not fit the data or each other, as training checks before it begins."""
     task = task_module(strategy.task)
     plan = task.plan(dataset, strategy)
     start(strategy.train)
@@ -181,7 +181,7 @@ def _refuse_misfit(strategy: Strategy, dataset: Dataset) -> None:
 
 
 def _parts(run: Run) -> list[Run]:
-    """The run and its folds."""
+    """Return the run and its folds."""
     return [run, *run.parts()]
 
 
@@ -197,5 +197,5 @@ def _listed(values: dict[str, str]) -> str:
 def _outcome(trial: Trial) -> str:
     if trial.state == "failed":
         return f"failed: {trial.why}"
-    told = f"{trial.score:.4f} at epoch {trial.epoch}"
-    return told + (f", {trial.why}" if trial.why else f", {trial.seconds:.0f} s")
+    result = f"{trial.score:.4f} at epoch {trial.epoch}"
+    return result + (f", {trial.why}" if trial.why else f", {trial.seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""What a search leaves in its folder: the record that it goes on by, trials.csv and best.yaml."""
+"""Files of a search: its record for continuing, trials.csv and best.yaml."""
 
 import math
 from dataclasses import asdict, dataclass, fields
@@ -16,16 +16,16 @@ from kcars.tuning.search_space import Choice, Range, strategy_with
 from kcars.untrusted.run_folder import LOCK, RunFolder
 
 RECORD, TABLE, BEST, TRIALS = "search.json", "trials.csv", "best.yaml", "trials"
-BESIDE = {LOCK, "rate_test.csv", "rate_test.png"}  # May lie there before a search begins.
+BESIDE = {LOCK, "rate_test.csv", "rate_test.png"}  # May exist before a search.
 FORMAT, SHOWN = 1, 5
 
 
 @dataclass
 class Trial:
-    """A run of a search. sampled: setting -> number or label of a choice; state: running, complete or failed.
+    """A trial of a search. sampled: setting -> number or label of a choice; state: running, complete or failed.
 
-    score: the monitored validation score of the epoch kept; seconds: of all epochs, with validation; why: it failed, or
-    was not trained.
+    score: the monitored validation score of the checkpoint; seconds: of all epochs, with validation; why: reason for a
+    failure, or for not training.
     """
 
     number: int
@@ -38,27 +38,27 @@ class Trial:
 
 
 class Record:
-    """search.json, written whole after every change: what is searched, and the trials so far.
+    """search.json, written atomically after every change: the search space, and the trials so far.
 
-    strategy: what the trials have in common; space: what they differ in; data: the dataset's fingerprint.
+    strategy: common settings of the trials; space: searched settings; data: the dataset's fingerprint.
     """
 
     def __init__(self, folder: Path, strategy: Strategy, space: list[Range | Choice], data: str, monitor: str):
-        """Takes up what lies in the folder; KcarsError where that is something else, or another search."""
+        """Continue the search in the folder; KcarsError if it has other files, or another search."""
         self.folder, self.strategy, self.space, self.data, self.monitor = Path(folder), strategy, space, data, monitor
         self.files = RunFolder(folder)
         self.trials = self._trials_before()
 
     def values(self, trial: Trial) -> dict:
-        """Setting -> value of a trial."""
+        """Return setting -> value of a trial."""
         return {one.key: one.value(trial.sampled[one.key]) for one in self.space}
 
     def strategy_of(self, trial: Trial) -> Strategy:
-        """KcarsError where its settings do not fit together."""
+        """Return a trial's strategy; KcarsError if its settings are inconsistent."""
         return strategy_with(self.strategy, self.values(trial))
 
     def run_folder(self, trial: Trial) -> Path:
-        """KcarsError where it, or the folder of all trials, is a link."""
+        """Return a trial's run folder; KcarsError if it, or the folder of all trials, is a link."""
         return self.files.place(f"{TRIALS}/{trial.number:03d}")
 
     @property
@@ -67,12 +67,12 @@ class Record:
 
     @property
     def ranked(self) -> list[Trial]:
-        """Complete trials, the best first; of equals the earlier."""
+        """Complete trials, the best first; ties in order of number."""
         complete = [trial for trial in self.trials if trial.state == "complete"]
         return sorted(complete, key=lambda trial: (-cast(float, trial.score), trial.number))
 
     def write(self) -> None:
-        """The record, and what people read of it."""
+        """Write the record, trials.csv and best.yaml."""
         space = [str(one) for one in self.space]
         facts = {"format": FORMAT, "settings": self.strategy.model_dump(), "space": space, "data": self.data}
         self.files.write_json(RECORD, {**facts, "trials": [asdict(trial) for trial in self.trials]})
@@ -84,7 +84,7 @@ class Record:
             self.files.write_text(BEST, head + to_yaml(self.strategy_of(best)))
 
     def best_table(self) -> str:
-        """The best trials, a line each, and how the others ended."""
+        """Return the best trials, one line each, and the number of failures."""
         heads = ["trial", self.monitor, "epoch", "seconds", *(one.key for one in self.space)]
         rows = [heads] + [
             [
@@ -97,11 +97,11 @@ class Record:
             for trial in self.ranked[:SHOWN]
         ]
         failed = len(self.ended) - len(self.ranked)
-        told = f"trials: {len(self.ended)}" + (f", of which {failed} failed" if failed else "")
-        return "\n".join([*(aligned(rows) if self.ranked else []), told])
+        summary = f"trials: {len(self.ended)}" + (f", of which {failed} failed" if failed else "")
+        return "\n".join([*(aligned(rows) if self.ranked else []), summary])
 
     def shown(self, trial: Trial) -> dict[str, str]:
-        """Setting -> value of a trial as it is told: four digits are enough."""
+        """Return setting -> value of a trial as text, with four digits."""
         return {key: f"{value:.4g}" if isinstance(value, float) else str(value) for key, value in trial.sampled.items()}
 
     def _columns(self) -> dict[str, list]:
@@ -115,7 +115,7 @@ class Record:
         path = self.folder / RECORD
         if not self.files.has(RECORD):
             if self.folder.exists() and any(entry.name not in BESIDE for entry in self.folder.iterdir()):
-                raise KcarsError(f"--out {self.folder}: holds something else; choose another folder")
+                raise KcarsError(f"--out {self.folder}: is not a search folder; choose another folder")
             return []
         found = self.files.read_json(RECORD, SearchFile)
         if found["format"] != FORMAT:
@@ -128,19 +128,19 @@ class Record:
         return trials
 
     def _refuse_misfit(self, trial: Trial, path: Path) -> None:
-        """KcarsError where a trial is not of this space."""
+        """Raise KcarsError if a trial does not belong to this space."""
         try:
             if trial.sampled.keys() != {one.key for one in self.space}:
                 raise ValueError("other settings")
             for one in self.space:
                 if not one.distribution()._contains(one.distribution().to_internal_repr(trial.sampled[one.key])):
-                    raise ValueError(f"{one.key} beyond its ends")
+                    raise ValueError(f"{one.key} out of range")
         except (ValueError, TypeError) as error:
-            told = f"trial {trial.number} has {error}"
-            raise KcarsError(f"{path}: cannot be read ({told}); {self.files.remedy(RECORD)}") from None
+            problem = f"trial {trial.number} has {error}"
+            raise KcarsError(f"{path}: cannot be read ({problem}); {self.files.remedy(RECORD)}") from None
 
     def _refuse_another(self, before: Strategy, space: list[str], data: str) -> None:
-        where, remedy = f"--out {self.folder}: its search was begun with", "give the same, or choose another folder"
+        where, remedy = f"--out {self.folder}: its search began with", "give the same, or choose another folder"
         for key, (old, new) in differences(before, self.strategy).items():
             if key not in WITHOUT_EFFECT:
                 raise KcarsError(f"{where} {key} {old!r}, not {new!r}; {remedy}")

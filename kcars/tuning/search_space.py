@@ -1,4 +1,4 @@
-"""What `--search` may try: settings by name, each with a range or a list of values."""
+"""Search space of `--search`: settings with a range or a list of values."""
 
 import json
 import re
@@ -18,14 +18,14 @@ from kcars.settings.strategy import check, put, settings_of, value_of
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-LOG_FROM = 100  # Ends whose ratio is so large are searched by their logarithm.
+LOG_FROM = 100  # Ranges with at least this ratio of ends are searched on a logarithmic scale.
 UNSEARCHED = names_that_affect("measurement", "scoring", "conditions", "nothing")
-"""They change what a score is measured on, or nothing of it."""
+"""Settings that change what a score is measured on, or do not affect it."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from low to high, both included; `log`: drawn by their logarithm; `whole`: whole ones."""
+    """Numbers from low to high, inclusive; `log`: on a logarithmic scale; `whole`: integers."""
 
     key: str
     low: float
@@ -52,7 +52,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """Values of any kind; they are sampled by the text that `label` gives."""
+    """Values of any type, sampled by the text of `label`."""
 
     key: str
     values: tuple
@@ -73,21 +73,21 @@ class Choice:
 
 
 def label(value) -> str:
-    """A value as text: a name as it is, anything else as JSON."""
+    """Return a value as text: a string unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def parse(texts: Sequence[str], strategy: Strategy) -> list[Range | Choice]:
-    """The space of `--search` texts around a strategy.
+    """Parse `--search` texts to a space around a strategy.
 
-    Raises KcarsError for a text that is none, for a setting that is unknown or not to be searched, and for a value that
-    the setting cannot have whatever the others are.
+    Raises KcarsError for an invalid text, a setting that is unknown or not searchable, and a value that the setting cannot
+    have for any other settings.
     """
     space = [_dimension(text, strategy) for text in texts]
     keys = [one.key for one in space]
     for key in keys:
         if keys.count(key) > 1 or any(other.startswith(key + ".") for other in keys):
-            raise KcarsError(f"--search {key}: is given twice; give all its values in one")
+            raise KcarsError(f"--search {key}: is given twice; give all its values in one option")
     for one in space:
         for value in one.ends():
             _refuse_impossible(strategy, one.key, value)
@@ -95,7 +95,7 @@ def parse(texts: Sequence[str], strategy: Strategy) -> list[Range | Choice]:
 
 
 def strategy_with(strategy: Strategy, values: dict) -> Strategy:
-    """The strategy with settings `key.sub` changed; KcarsError where they do not fit together."""
+    """Return the strategy with settings `key.sub` changed; KcarsError if they are inconsistent."""
     settings = strategy.model_dump()
     for key, value in values.items():
         put(settings, key, value, f"--search {key}")
@@ -103,36 +103,38 @@ def strategy_with(strategy: Strategy, values: dict) -> Strategy:
 
 
 def _dimension(text: str, strategy: Strategy) -> Range | Choice:
-    key, equals, told = text.partition("=")
+    key, equals, values_text = text.partition("=")
     where = f"--search {text}"
-    if not equals or not key or not told.strip():
+    if not equals or not key or not values_text.strip():
         raise KcarsError(f"{where}: expected KEY=LOW..HIGH or KEY=A,B, such as train.learning_rate=1e-4..1e-2")
     if key in UNSEARCHED:
-        raise KcarsError(f"--search {key}: cannot be searched: it changes what scores are measured on, or none of them")
-    if re.match(r"[-+.\d][^,]*\.\.", told):
-        return _range(key, told, strategy, where)
-    values = value_of(f"[{told}]")
+        raise KcarsError(
+            f"--search {key}: cannot be searched: it changes what scores are measured on, or does not affect them"
+        )
+    if re.match(r"[-+.\d][^,]*\.\.", values_text):
+        return _range(key, values_text, strategy, where)
+    values = value_of(f"[{values_text}]")
     if not isinstance(values, list) or len(values) < 2:
-        raise KcarsError(f"{where}: is one value; two or more, or LOW..HIGH, can be searched, and --set gives one")
+        raise KcarsError(f"{where}: is a single value; give two or more, or LOW..HIGH, or use --set")
     if len({label(value) for value in values}) < len(values):
-        raise KcarsError(f"{where}: names a value twice")
+        raise KcarsError(f"{where}: has a value twice")
     return Choice(key, tuple(values))
 
 
-def _range(key: str, told: str, strategy: Strategy, where: str) -> Range:
-    told, _, scale = told.partition(":")
+def _range(key: str, text: str, strategy: Strategy, where: str) -> Range:
+    text, _, scale = text.partition(":")
     if scale not in ("", "log", "linear"):
-        raise KcarsError(f"{where}: {scale!r} is no scale; choose log or linear")
-    low, high = bounds(told, where)
+        raise KcarsError(f"{where}: {scale!r} is not a scale; choose log or linear")
+    low, high = bounds(text, where)
     if scale == "log" and low <= 0:
-        raise KcarsError(f"{where}: a logarithmic range begins above 0, not at {low:g}")
+        raise KcarsError(f"{where}: a logarithmic range must begin above 0, not at {low:g}")
     log = scale == "log" or (not scale and low > 0 and high / low >= LOG_FROM * (1 - 1e-9))
     whole = low.is_integer() and high.is_integer() and _is_whole(strategy, key)
     return Range(key, low, high, log, whole)
 
 
 def _is_whole(strategy: Strategy, key: str) -> bool:
-    """Whether a setting takes whole numbers and no others."""
+    """Return whether a setting only accepts integers."""
     *sections, last = key.split(".")
     model = Strategy
     for section in sections:
@@ -145,7 +147,7 @@ def _is_whole(strategy: Strategy, key: str) -> bool:
 
 
 def _refuse_impossible(strategy: Strategy, key: str, value) -> None:
-    """KcarsError where the setting cannot have the value; what other settings would have to be is no matter here."""
+    """Raise KcarsError if the setting cannot have the value for any other settings."""
     settings, where = strategy.model_dump(), f"--search {key}"
     put(settings, key, value, where)
     try:

@@ -222,7 +222,7 @@ def test_a_broken_file_is_told_in_the_page(page, tmp_path, tab, photo, answer):
     page.tab(tab)
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
     page.send(f"#{photo}", tmp_path / "broken.jpg")
-    assert "This file is no photo" in page.answer(f"#{answer}", "fault").text
+    assert "This file is not a photo" in page.answer(f"#{answer}", "fault").text
 
 
 def test_a_broken_second_photo_is_told_and_a_good_one_mends_it(page, photos, tmp_path):
@@ -280,7 +280,7 @@ def test_a_tab_without_a_run_says_how_to_fill_it_and_an_export_why_it_has_no_map
     with serving(tmp_path / "served/log", exports["classify"]) as address:
         page = Page(driver, address)
         page.give("#name-photo", photos[0])
-        assert "no heat map shows" in page.answer("#name-answer", "named").text
+        assert "no heat maps" in page.answer("#name-answer", "named").text
         assert not page.all("#name-answer img")
         for tab, where, what in (("Compare", "compare", "kcars demo RUN"), ("Search", "search", "--index INDEX")):
             page.tab(tab)

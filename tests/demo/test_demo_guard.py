@@ -70,7 +70,7 @@ def test_photos_that_are_being_sent_may_not_take_all_the_room(folder):
         one.write(b"x" * 2**19)
         other.write(b"x" * 2**19)
         assert not old.exists()
-        with pytest.raises(KcarsError, match="as many photos as it may"):
+        with pytest.raises(KcarsError, match="has reached its limit of photos"):
             other.write(b"x")
     assert sent(folder, 2**20).is_file()
 
@@ -91,5 +91,5 @@ def test_a_folder_that_others_may_enter_is_not_used(tmp_path, monkeypatch):
         assert not base.stat().st_mode & 0o077
     assert not own.root.exists()
     os.chmod(base, 0o755)
-    with pytest.raises(KcarsError, match="is not a folder of this user alone"), own_folder():
+    with pytest.raises(KcarsError, match="is not private to this user"), own_folder():
         pass

@@ -34,7 +34,7 @@ def test_exports_answer_without_maps_and_say_why(exports, photos):
     models = load_all(exports.values())
     assert answers.named(models.classify, photos[0]).heat_map is None
     assert answers.compared(models.verify, *photos).heat_maps == ()
-    assert all("no heat map shows" in model.no_maps for model in models.all())
+    assert all("no heat maps" in model.no_maps for model in models.all())
 
 
 def test_an_index_brings_the_model_that_built_it_or_takes_its_export(index, exports, photos):
@@ -46,7 +46,7 @@ def test_an_index_brings_the_model_that_built_it_or_takes_its_export(index, expo
 
 
 def test_what_does_not_go_together_is_told(small_runs, exports, index, tmp_path):
-    with pytest.raises(KcarsError, match="names cars, as .*classify does; the page has room for one of a kind"):
+    with pytest.raises(KcarsError, match="names cars, as .*classify does; give one model per task"):
         load_all([small_runs["classify"], exports["classify"]])
     other = shutil.copytree(index, tmp_path / "other.index")
     facts = json.loads((other / "index.json").read_text())

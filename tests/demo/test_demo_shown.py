@@ -31,17 +31,17 @@ def prediction(*names):
 
 def test_names_are_told_with_bars_as_long_as_they_are_likely():
     html = shown.named(Named(prediction(("Fiat 127", 0.75), ("Fiat 500", 0.004)), HOT), MODEL)
-    assert "Fiat 127 75 % sure" in text(html)
+    assert "Fiat 127 75 % confidence" in text(html)
     assert re.findall(r"width: ([\d.]+)%", html) == ["75.0", "0.4"]
     assert "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%" in html.replace("&lt;", "<")
     assert "By make: Fiat 90 %" in text(html)
-    assert html.count("data:image/jpeg;base64,") == 1 and "most heat: upper left" in html
+    assert html.count("data:image/jpeg;base64,") == 1 and "strongest region: upper left" in html
 
 
 def test_without_maps_a_line_says_why():
     html = shown.named(Named(prediction(("Fiat 127", 0.75))), NO_MAPS)
     assert "<img" not in html and "No map." in html
-    assert "no place speaks for it" in shown.named(Named(prediction(("Fiat 127", 0.75)), COLD), MODEL)
+    assert "no supporting region" in shown.named(Named(prediction(("Fiat 127", 0.75)), COLD), MODEL)
 
 
 def test_names_are_no_markup():
@@ -64,7 +64,7 @@ def test_found_photos_are_cut_to_their_boxes_and_a_lost_one_is_told(tmp_path):
     kept = [Kept(str(tmp_path / "a.jpg"), "", "Fiat", "127", (0, 0, 30, 20)), Kept(str(tmp_path / "gone.jpg"), "")]
     matches = (Match(kept[0], "Fiat 127", 0.5, 0.9), Match(kept[1], "", 1.5, 0.2))
     html = shown.found(Found(SearchResult("car.jpg", None, matches)), MODEL)
-    assert html.count("data:image/jpeg") == 1 and "not at its place any more" in html
+    assert html.count("data:image/jpeg") == 1 and "The file of this photo is missing" in html
     assert "Fiat 127 90 % same model distance 0.500" in text(html)
     assert "no name 20 % same model distance 1.500, beyond the threshold" in text(html)
 
@@ -72,9 +72,9 @@ def test_found_photos_are_cut_to_their_boxes_and_a_lost_one_is_told(tmp_path):
 def test_the_nearest_name_leads_and_unknown_is_told():
     result = SearchResult("car.jpg", None, ())
     named = shown.found(Found(result, Prediction("car.jpg", (("Fiat 127", 0.9),), (), "Fiat 127")), MODEL)
-    assert text(named).startswith("Fiat 127 The nearest name, with 90 %")
+    assert text(named).startswith("Fiat 127 The nearest name; probability of the same model: 90 %")
     unknown = shown.found(Found(result, Prediction("car.jpg", (("Fiat 127", 0.1),), (), "unknown", known=False)), MODEL)
-    assert text(unknown).startswith("Unknown The nearest name is Fiat 127, but not near enough")
+    assert text(unknown).startswith("Unknown The nearest name is Fiat 127, but its distance is too large")
 
 
 @pytest.mark.parametrize(

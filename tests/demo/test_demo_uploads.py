@@ -21,7 +21,7 @@ def test_a_photo_comes_with_its_bytes_and_name(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\xff\xd8 no photo", b"<svg></svg>", b"hello"])
 def test_what_is_no_photo_is_told(tmp_path, content):
     (tmp_path / "letter.jpg").write_bytes(content)
-    with pytest.raises(KcarsError, match="is no photo; JPEG, PNG, WebP and BMP can be read"):
+    with pytest.raises(KcarsError, match="is not a photo; JPEG, PNG, WebP and BMP can be read"):
         photo_in(tmp_path / "letter.jpg", tmp_path)
 
 
@@ -39,14 +39,14 @@ def test_what_is_no_file_of_the_folder_is_not_read(tmp_path, name):
     write_photo(tmp_path / "secret.png")
     (folder / "link.png").symlink_to(tmp_path / "secret.png")
     os.mkfifo(folder / "pipe")
-    with pytest.raises(KcarsError, match="please give it once more"):
+    with pytest.raises(KcarsError, match="please add it again"):
         photo_in(folder / name, folder)
 
 
 @pytest.mark.parametrize("kind", ["EPS", "GIF", "TIFF", "PPM", "PCX"])
 def test_formats_that_are_not_documented_are_no_photo(tmp_path, kind):
     Image.new("RGB", (30, 20)).save(tmp_path / "car.jpg", kind)
-    with pytest.raises(KcarsError, match="is no photo"):
+    with pytest.raises(KcarsError, match="is not a photo"):
         photo_in(tmp_path / "car.jpg", tmp_path)
 
 
@@ -71,5 +71,5 @@ def test_too_many_pixels_are_not_decoded(tmp_path, side):
 
 
 def test_a_file_that_went_is_asked_for_again(tmp_path):
-    with pytest.raises(KcarsError, match="please give it once more"):
+    with pytest.raises(KcarsError, match="please add it again"):
         photo_in(tmp_path / "none.jpg", tmp_path)

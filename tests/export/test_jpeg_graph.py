@@ -117,9 +117,9 @@ def with_sides(data, height, width):
 @pytest.mark.parametrize(
     ("bad", "told"),
     [
-        (b"", "no JPEG"),
-        (b"these are no photo's bytes", "no JPEG"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "no JPEG"),
+        (b"", "is not a JPEG"),
+        (b"these are no photo's bytes", "is not a JPEG"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "is not a JPEG"),
         (jpeg(60, 80)[:-200], "ends too early"),
         (jpeg(60, 80)[:30], "ends too early"),
         (with_sides(jpeg(60, 80), 12000, 12000), "more than the"),

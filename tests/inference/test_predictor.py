@@ -219,8 +219,8 @@ def test_the_command_compares(exports, photos):
         (["--detector", "none.onnx"], "No such file"),
         (["--risk", "2"], "no share"),
         (["--box", ""], "--box: '' is not a box"),
-        (["--every", "nan"], "--every: nan is no time"),
-        (["--every", "inf"], "--every: inf is no time"),
+        (["--every", "nan"], "--every: nan is not a duration"),
+        (["--every", "inf"], "--every: inf is not a duration"),
         (["--detector-classes", "a,b", "--detector", "x.onnx"], "are not integers"),
     ],
 )

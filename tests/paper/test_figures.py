@@ -159,7 +159,11 @@ def test_class_distribution_is_sorted_and_counts_both_splits(classifiers):
     assert end == "" and "makes" in make.get_title() and "models" in model.get_title()
     assert [bar.get_height() for bar in make.patches] == [50, 10, 5]
     assert [line.get_ydata().tolist() for line in make.lines] == [[20, 4]]  # A class without test photos has no point.
-    assert make.get_yscale() == "log" and "5 to 50 photos" in make.get_title() and "ratio 10.0" in make.get_title()
+    assert (
+        make.get_yscale() == "log"
+        and "5 to 50 training photos" in make.get_title()
+        and "ratio 10.0" in make.get_title()
+    )
 
 
 def test_accuracies_stand_with_intervals_and_the_papers_values(classifiers):
@@ -202,7 +206,7 @@ def test_what_else_differs_is_told(tmp_path):
     runs = [write_run(tmp_path / "ce", "Mk_SResL_CE_B256"), write_run(tmp_path / "fo", "Mk_SResL_FO_B256")]
     ((_, figure),) = drawn(5, runs)
     assert any(
-        text.startswith("a bar a run") and "differ also in train.epochs, train.learning_rate\n" in text
+        text.startswith("one bar per run") and "differ also in train.epochs, train.learning_rate\n" in text
         for text in texts(figure)
     )
 
@@ -213,7 +217,7 @@ def test_a_changed_strategy_is_marked_beside_the_papers_values(tmp_path):
     write_json(folder / "scores.json", scores | {"strategy": "Mk_SRes_CE_B256 (changed: train.epochs)"})
     ((_, figure),) = drawn(3, [folder])
     assert panels(figure)[0].get_yticklabels()[0].get_text() == "run *"
-    assert any("*: not with the paper's settings" in text for text in texts(figure))
+    assert any("*: settings differ from the paper's" in text for text in texts(figure))
 
 
 def test_another_protocol_or_dataset_is_not_compared(tmp_path):
@@ -222,7 +226,7 @@ def test_another_protocol_or_dataset_is_not_compared(tmp_path):
         write_run(tmp_path / "b", "Mk_SRes_FO_B256", "evaluate.protocol=paper"),
         write_run(tmp_path / "c", "Mk_SRes_FO_B256", data="data2"),
     ]
-    with pytest.raises(LeftOut, match="same data and by the same protocol"):
+    with pytest.raises(LeftOut, match="same data and protocol"):
         drawn(5, [one, *others])
     ((_, figure),) = drawn(3, [one, *others])
     assert [panel.get_title() for panel in panels(figure)] == [
@@ -265,7 +269,7 @@ def test_roc_by_epoch_and_by_difficulty(verifiers):
     assert end == "-ct"
     labels = [line.get_label() for line in by_epoch.lines]
     assert labels[:-1] == [
-        f"epoch {epoch}{' (kept)' * (epoch == 2)}, ROC-AUC {0.5 + epoch / 100:.3f}" for epoch in (1, 2, 4, 6)
+        f"epoch {epoch}{' (checkpoint)' * (epoch == 2)}, ROC-AUC {0.5 + epoch / 100:.3f}" for epoch in (1, 2, 4, 6)
     ]
     assert by_epoch.lines[2].get_ydata() == pytest.approx(grid ** (1 / 4))
     assert [line.get_label() for line in by_difficulty.lines][:3] == [
@@ -350,7 +354,7 @@ def test_files_are_whole_and_equal_in_every_run(classifiers, verifiers, tmp_path
 def test_what_is_left_out_is_told(classifiers, tmp_path):
     told = kcars("figures", classifiers[0], "--out", tmp_path / "out")
     for number in (5, 7, 8):
-        assert told.count(f"figure {number} is left out: it ") == 1
+        assert told.count(f"figure {number} is skipped: it ") == 1
     assert not list((tmp_path / "out").glob("figure-5*"))
     assert "is not a run folder" in kcars("figures", tmp_path, "--out", tmp_path / "out", code=2)
 
@@ -378,7 +382,7 @@ def test_the_epoch_that_is_kept_for_being_the_last_is_not_called_the_best(tmp_pa
     best = write_run(tmp_path / "other", "Mk_SRes_CE_B256")
     for folders, labels in (([run], [6]), ([best, run], [2, 6])):
         ((_, figure),) = drawn(4, folders)
-        wanted = [f"epoch (kept: {kept}{', the last' * (kept == 6)})" for kept in labels]
+        wanted = [f"epoch (checkpoint: {kept}{', the last' * (kept == 6)})" for kept in labels]
         assert [panel.get_xlabel() for panel in panels(figure)] == wanted
         assert not any("best" in text for text in texts(figure))
     ((_, figure),) = drawn(4, [best])

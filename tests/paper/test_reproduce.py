@@ -60,10 +60,10 @@ def made(lean, drawn, tmp_path_factory):
 
 def test_a_stopped_table_goes_on_and_a_finished_one_trains_nothing(made):
     _, (stopped, whole, again), (begun, lines) = made
-    assert f"stopped at {CE}, paper protocol; the same command goes on" in stopped
+    assert f"stopped at {CE}, paper protocol; the same command continues" in stopped
     assert begun == RUNS[:2] and lines == 6
     assert f"{CE}, honest protocol (1 of 4): is done" in whole
-    assert f"{CE}, paper protocol (2 of 4): was stopped, goes on" in whole
+    assert f"{CE}, paper protocol (2 of 4): is resumed" in whole
     assert whole.count(": trains") == 2
     assert again.count(": is done") == 4 and "trains" not in again
 
@@ -112,7 +112,7 @@ def test_the_page_is_well_formed_and_marks_what_is_suspect(made):
     caption = "".join(page.find(".//caption").itertext())
     facts = json.loads((made[0] / RUNS[0] / "run.json").read_text())
     assert facts["data"]["fingerprint"] in caption and facts["machine"]["processor"] in caption
-    assert "Changed in every row of ours: train.epochs=1, data.size_px=32" in caption
+    assert "Changed in all of our rows: train.epochs=1, data.size_px=32" in caption
 
 
 def test_latex_is_balanced_and_escaped(made):
@@ -150,14 +150,14 @@ def test_a_run_that_lost_its_scores_is_scored_and_not_trained(made, drawn):
     folder = out / RUNS[0]
     before = (folder / "scores.json").read_text(), (folder / "best.weights.h5").stat().st_mtime_ns
     (folder / "scores.json").unlink()
-    assert "(1 of 4): is trained, is scored now" in kcars(*COMMAND, "--data", drawn, "--out", out)
+    assert "(1 of 4): is trained and now scored" in kcars(*COMMAND, "--data", drawn, "--out", out)
     assert before == ((folder / "scores.json").read_text(), (folder / "best.weights.h5").stat().st_mtime_ns)
 
 
 def test_runs_of_other_settings_or_data_are_refused(made, drawn, tree):
     out, *_ = made
     told = kcars(*COMMAND, "--set", "train.seed=1", "--data", drawn, "--out", out, code=2)
-    assert "was made with train.seed 0, this table asks for 1" in told
+    assert "was made with train.seed 0, but this table has 1" in told
     assert "trained on data" in kcars(*COMMAND, "--data", tree.root, "--out", out, code=2)
 
 
@@ -165,7 +165,7 @@ def test_what_cannot_begin_is_named_and_passed_over(drawn, tmp_path):
     weights = tmp_path / "none.safetensors"
     command = ["reproduce", "table-3", "--strategies", "Vr_SRes18_CT_B128_SCR,Vr_SRes50_CT_B64", "--protocol", "honest"]
     told = kcars(*command, "--set", f"model.weights={weights}", "--data", drawn, "--out", tmp_path / "out", code=2)
-    assert told.count("passed over: ") == 2 and f"{weights} does not exist" in told
+    assert told.count("skipped: ") == 2 and f"{weights} does not exist" in told
     assert "table-3: 2 of 2 runs are missing" in told
     page = ElementTree.fromstring((tmp_path / "out/table-3.html").read_text().removeprefix("<!DOCTYPE html>\n"))
     assert len(page.findall(".//td[@class='why']")) == 2
@@ -175,7 +175,7 @@ def test_what_cannot_begin_is_named_and_passed_over(drawn, tmp_path):
 def test_unknown_strategies_and_protocols_are_refused(tmp_path):
     with pytest.raises(KcarsError, match="Vr_SRes50_CT_B64.*is not known; choose one of Mk_Inc_CE_B64"):
         reproduce.wanted("table-1", tmp_path, ["Vr_SRes50_CT_B64"])
-    with pytest.raises(KcarsError, match="--protocol says"):
+    with pytest.raises(KcarsError, match="use --protocol"):
         reproduce.wanted("table-1", tmp_path, overrides=["evaluate.protocol=paper"])
 
 

@@ -115,7 +115,7 @@ def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
     ):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
-        with pytest.raises(KcarsError, match=f"holds {name.removesuffix('/saved_model.pb')} beside an export"):
+        with pytest.raises(KcarsError, match=f"has {name.removesuffix('/saved_model.pb')} next to an export"):
             check_place(out, force=True)
         (out / name).unlink()
         if "2" in name:
@@ -125,7 +125,7 @@ def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
     (pictures / "mine.jpg").write_text("mine")
     for name in ("model.tflite", "saved_model/1/assets"):
         (out / name).symlink_to(pictures)
-        with pytest.raises(KcarsError, match=f"holds {name} beside"):
+        with pytest.raises(KcarsError, match=f"has {name} next to"):
             check_place(out, force=True)
         (out / name).unlink()
     with pytest.raises(KcarsError, match=r"holds late\.txt"), new_folder(out) as place:

@@ -53,7 +53,7 @@ def test_a_card_with_fewer_scores_is_shown_all_the_same(task, scores):
 
 @pytest.mark.parametrize("host", ["m\xfcnchen..de", "\udcff", "", "a..b", "a" * 64, "[::1]", "a b", "\x00", "http://localhost"])  # fmt: skip
 def test_a_host_that_can_be_none_is_told_in_a_line(host):
-    with pytest.raises(KcarsError, match="--host .*: an address or a name"):
+    with pytest.raises(KcarsError, match="--host .*: expected an address or name"):
         open_port(host, 0)
 
 

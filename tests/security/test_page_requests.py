@@ -147,7 +147,7 @@ def test_no_path_but_of_a_sent_photo_is_read(page, tmp_path, kind):
     asked = {"data": [file_data(path), file_data(path)], "fn_index": 1, "session_hash": "abc"}
     assert page.post(f"{API}/queue/join", asked)[0] == 404
     status, content = page.post(f"{API}/run/predict", asked)
-    assert status == 403 or "not there any more" in content
+    assert status == 403 or "has been deleted" in content
     assert page.ask("GET", f"{API}/file={path}")[0] == 404
     assert page.lives()
 
@@ -158,7 +158,7 @@ def test_no_name_that_no_photo_here_has_is_asked_about(page, name):
     _, path = page.upload(png("red"))
     for folder in (Path(path).parent, Path(path).parents[2] / "drawn"):
         status, content = page.compare({**file_data(""), "path": f"{folder}/{name}"}, file_data(path))
-        assert status == 403 and "has to be sent to this page" in content
+        assert status == 403 and "must be uploaded to this page" in content
 
 
 def test_a_long_name_of_a_part_of_the_page_is_not_found(page):
@@ -313,7 +313,7 @@ def test_the_oldest_photos_make_room(page):
     many = [page.upload(b"x")[1] for _ in range(10)]
     assert len(list(folder.iterdir())) <= 4 and page.ask("GET", f"{API}/file={many[-1]}")[0] == 200
     status, content = page.compare(file_data(sent[0]), file_data(many[-1]))
-    assert status == 200 and "give it once more" in content and str(folder) not in content
+    assert status == 200 and "add it again" in content and str(folder) not in content
 
 
 def ended(opened: socket.socket) -> bytes:

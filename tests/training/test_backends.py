@@ -35,5 +35,5 @@ def test_a_library_that_is_unknown_or_not_installed_is_one_line(small_runs, monk
 def test_exports_are_made_by_tensorflow_alone(small_runs, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     output = kcars("export", small_runs["classify"], "--out", tmp_path / "export", code=2)
-    assert "KERAS_BACKEND=jax: exports are made by TensorFlow" in output
+    assert "KERAS_BACKEND=jax: exports need TensorFlow" in output
     assert not list(tmp_path.iterdir())

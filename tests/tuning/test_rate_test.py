@@ -62,7 +62,7 @@ def test_a_loss_that_never_falls_suggests_nothing():
     rates = np.geomspace(1e-5, 1e-1, 50)
     rising = RateCurve(rates, np.linspace(1, 2, 50), 50)
     assert suggest(rising) is None
-    assert "no suggestion: the loss never fell" in rate_test.told(rising, None, "constant")
+    assert "no suggestion: the loss never fell" in rate_test.report(rising, None, "constant")
     assert draw(rising, None, "rising").axes
 
 
@@ -83,8 +83,8 @@ def test_the_first_loss_that_is_not_finite_ends_it():
 
 def test_one_cycle_is_given_a_tenth():
     found = suggest(cosine())
-    assert f"--set train.learning_rate={found.rate:.2g} " in rate_test.told(cosine(), found, "warmup_cosine")
-    told = rate_test.told(cosine(), found, "one_cycle")
+    assert f"--set train.learning_rate={found.rate:.2g} " in rate_test.report(cosine(), found, "warmup_cosine")
+    told = rate_test.report(cosine(), found, "one_cycle")
     assert f"use the higher: --set train.learning_rate={found.rate / 10:.2g} " in told
 
 
@@ -141,7 +141,7 @@ def test_the_loss_is_that_of_each_batch_alone(drawn, tmp_path):
     ("arguments", "message"),
     [
         (["--rates", "1e-1..1e-5"], "--rates: 1e-1 is not below 1e-5"),
-        (["--rates", "0..1"], "--rates: 0 is no learning rate"),
+        (["--rates", "0..1"], "--rates: 0 is not a valid learning rate"),
         (["--rates", "fast"], "--rates: 'fast' is not a range"),
         (["--steps", "0"], "--steps 0: are too few"),
         (["--trials", "3"], "--trials: requires --search"),

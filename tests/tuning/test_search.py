@@ -64,13 +64,13 @@ def test_lists_of_any_kind():
     [
         ("train.batch", "expected KEY=LOW..HIGH or KEY=A,B"),
         ("train.batch=", "expected KEY=LOW..HIGH or KEY=A,B"),
-        ("train.batch=32", "is one value"),
-        ("train.batch=32,32", "names a value twice"),
+        ("train.batch=32", "is a single value"),
+        ("train.batch=32,32", "has a value twice"),
         ("train.batch=64..32", "64 is not below 32"),
         ("train.batch=32..32", "32 is not below 32"),
         ("train.batch=1..x", "is not a range"),
-        ("train.batch=16..64:square", "'square' is no scale"),
-        ("train.weight_decay=0..1:log", "a logarithmic range begins above 0"),
+        ("train.batch=16..64:square", "'square' is not a scale"),
+        ("train.weight_decay=0..1:log", "a logarithmic range must begin above 0"),
         ("train.batch=16.5..64", "valid integer"),
         ("train.batch=0..64", "greater than or equal to 2"),
         ("loss.margin=0.1..2", "less than 1.57"),
@@ -90,7 +90,7 @@ def test_what_cannot_be_searched(text, message):
 
 @pytest.mark.parametrize("second", ["train.batch=8..16", "train=1,2"])
 def test_a_setting_stands_once(second):
-    with pytest.raises(KcarsError, match="stands twice"):
+    with pytest.raises(KcarsError, match="is given twice"):
         parse(["train.batch=32,64", second], VERIFY)
 
 
@@ -203,7 +203,7 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
     monkeypatch.setattr(SaveState, "on_train_batch_begin", stop)
     out = tmp_path / "search"
     output = tune(drawn, out, "--trials", 3, code=128 + signal.SIGTERM)
-    assert "the same command goes on" in output.splitlines()[-1] and "--resume" not in output
+    assert "the same command continues" in output.splitlines()[-1] and "--resume" not in output
     assert list(out.rglob("state.npz"))
     assert table(out)[-1]["state"] == "running"
     assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were trained before", on standard output.
@@ -213,8 +213,8 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--set", "train.epochs=2"], "begun with train.epochs 1, not 2"),
-        (["--search", "loss.margin=0.1..0.3"], "begun with --search train.learning_rate=0.0001..0.01:log"),
+        (["--set", "train.epochs=2"], "began with train.epochs 1, not 2"),
+        (["--search", "loss.margin=0.1..0.3"], "began with --search train.learning_rate=0.0001..0.01:log"),
     ],
 )
 def test_another_search_is_refused(whole, drawn, more, message):
@@ -227,13 +227,13 @@ def test_another_search_is_refused(whole, drawn, more, message):
 def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn, tmp_path):
     record = json.loads((whole[0] / "search.json").read_text())
     (tmp_path / "search.json").write_text(json.dumps({**record, "data": "other"}))
-    assert "begun with data other, not" in tune(drawn, tmp_path, code=2)
+    assert "began with data other, not" in tune(drawn, tmp_path, code=2)
     for damaged in ("{", "[]", json.dumps({**record, "format": 9})):
         (tmp_path / "search.json").write_text(damaged)
         told = tune(drawn, tmp_path, code=2).splitlines()[-1]
         assert "search.json: " in told and "restore it, or choose another --out" in told
     (tmp_path / "search.json").rename(tmp_path / "letter.txt")
-    assert "holds something else" in tune(drawn, tmp_path, code=2)
+    assert "is not a search folder" in tune(drawn, tmp_path, code=2)
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -241,10 +241,10 @@ def test_other_data_a_damaged_record_and_other_folders_are_refused(whole, drawn,
     ("arguments", "message"),
     [
         (["--trials", "0"], "--trials 0: is too few"),
-        (["--minutes", "0"], "--minutes 0: is no time"),
+        (["--minutes", "0"], "--minutes 0: is not a duration"),
         (["--steps", "50"], "--steps: cannot be combined with --search"),
         (["--rates", "1e-5..1"], "--rates: cannot be combined with --search"),
-        (["--set", "evaluate.protocol=paper"], "validates on the test itself, which must choose no settings"),
+        (["--set", "evaluate.protocol=paper"], "validates on the test split, which must not choose settings"),
         (["--out", "/proc/nowhere"], "--out: /proc/nowhere cannot be written"),
     ],
 )
@@ -314,7 +314,7 @@ def test_a_fault_that_is_no_trials_own_stops_the_search_and_the_same_command_goe
         try:
             raise KcarsError("state.npz: cannot be written (No space left on device)")
         except KcarsError as error:
-            told = KcarsError(f"{error}; mend that, and kcars train --resume RUN goes on from the last save")
+            told = KcarsError(f"{error}; fix this, then kcars train --resume RUN continues from the last save")
             told.__context__ = error
             return told
 
@@ -337,10 +337,10 @@ def test_a_fault_that_is_no_trials_own_stops_the_search_and_the_same_command_goe
     ]
     output = kcars(*command, code=2)
     assert output.splitlines()[-1] == (
-        "kcars: trial 2: state.npz: cannot be written (No space left on device); mend that, and the same command goes on"
+        "kcars: trial 2: state.npz: cannot be written (No space left on device); fix this, then the same command continues"
     )
     sampled = [row["train.learning_rate"] for row in table(tmp_path / "out")]
-    assert "kcars: stopped in trial 2; the same command goes on" in kcars(*command, code=128 + signal.SIGINT)
+    assert "kcars: stopped in trial 2; the same command continues" in kcars(*command, code=128 + signal.SIGINT)
     kcars(*command)
     assert [row["train.learning_rate"] for row in table(tmp_path / "out")] == sampled
     assert [row["state"] for row in table(tmp_path / "out")] == ["complete", "complete"]
