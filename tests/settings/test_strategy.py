@@ -60,7 +60,7 @@ def test_off_is_a_word_and_true_is_none(tmp_path):
     [
         (["model.backbone=resnet50", "model.width=0.5"], "model.width and model.stem belong to resnet18"),
         (["model.weights=imagenet"], f"{', '.join(those('imagenet'))} have them, not simple_resnet"),
-        (["model.backbone=resnet50", "model.weights=imagenet"], "need model.normalization caffe, width 1"),
+        (["model.backbone=resnet50", "model.weights=imagenet"], "needs model.normalization caffe, width 1"),
         (["model.auxiliary=0.4"], "model.auxiliary belongs to task classify with backbone inception_v3"),
     ],
 )
