@@ -128,7 +128,7 @@ def test_what_others_put_into_an_export_is_not_deleted(tmp_path):
         with pytest.raises(KcarsError, match=f"has {name} next to"):
             check_place(out, force=True)
         (out / name).unlink()
-    with pytest.raises(KcarsError, match=r"holds late\.txt"), new_folder(out) as place:
+    with pytest.raises(KcarsError, match=r"has late\.txt"), new_folder(out) as place:
         write(place, "new")
         (out / "late.txt").write_text("put there meanwhile")
     (out / "late.txt").unlink()

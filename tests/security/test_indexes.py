@@ -260,7 +260,7 @@ def test_no_link_is_read_written_or_deleted(index, tmp_path):
         (index / name).rename(whole)
         (index / name).symlink_to(whole)
         refused(index, f"{name}: is a link")
-        with pytest.raises(KcarsError, match=f"holds {name}"):
+        with pytest.raises(KcarsError, match=f"has {name}"):
             check_place(index, force=True)
         (index / name).unlink()
         whole.rename(index / name)
