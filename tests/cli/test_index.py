@@ -139,7 +139,7 @@ def test_a_classifier_is_refused_in_one_line(index, small_runs, exports, drawn, 
     for place in (small_runs["classify"], exports["classify"]):
         told = kcars("index", "build", drawn, "--model", place, "--out", tmp_path / "out", code=2)
         assert "has no embedding for search" in told.splitlines()[-1] and not (tmp_path / "out").exists()
-        assert "has no trained embedding" in kcars("predict", photo, "--index", index, "--model", place, code=2)
+        assert "has no embedding" in kcars("predict", photo, "--index", index, "--model", place, code=2)
 
 
 def test_a_model_that_is_gone_is_asked_for(index, exports, tmp_path, photos):

@@ -229,7 +229,7 @@ def test_thumbnails_are_compared_on_where_the_dataset_is_gone(small_runs, tmp_pa
     ("arguments", "told"),
     [
         (["--format", "torch"], "--format: 'torch' is not known; choose one of saved_model, onnx, litert"),
-        (["--format", ","], "names none"),
+        (["--format", ","], "is empty"),
         (["--data", "/nowhere"], "no such folder"),
     ],
 )
@@ -241,7 +241,7 @@ def test_wrong_arguments_are_one_line(small_runs, tmp_path, arguments, told):
 
 def test_what_is_in_the_way_is_told(small_runs, exports, tmp_path):
     (tmp_path / "file.txt").write_text("mine")
-    assert "no export" in kcars("export", small_runs["classify"], "--out", tmp_path, "--force", code=2)
+    assert "not an export" in kcars("export", small_runs["classify"], "--out", tmp_path, "--force", code=2)
     assert "add --force" in kcars("export", small_runs["classify"], "--out", exports["classify"], code=2)
     assert (tmp_path / "file.txt").read_text() == "mine"
     shutil.copytree(exports["classify"], tmp_path / "export")

@@ -116,7 +116,7 @@ def test_each_task_refuses_the_others_question(small_runs, exports, photos):
         load(exports["classify"]).compare(*photos[:2])
     with pytest.raises(KcarsError, match="predicts no names"):
         load(small_runs["verify"]).predict(photos)
-    with pytest.raises(KcarsError, match="no embedding"):
+    with pytest.raises(KcarsError, match="no trained embedding"):
         load(exports["classify"]).embed(photos)
     with pytest.raises(KcarsError, match="top: 0"):
         load(exports["classify"]).predict(photos, top=0)
@@ -217,7 +217,7 @@ def test_the_command_compares(exports, photos):
         (["--box", "1,2,3,4", "--boxes", "b.csv"], "are mutually exclusive"),
         (["--boxes", "none.csv"], "none.csv: cannot be read"),
         (["--detector", "none.onnx"], "No such file"),
-        (["--risk", "2"], "no share"),
+        (["--risk", "2"], "is not an error rate"),
         (["--box", ""], "--box: '' is not a box"),
         (["--every", "nan"], "--every: nan is not a duration"),
         (["--every", "inf"], "--every: inf is not a duration"),
