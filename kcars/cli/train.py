@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from kcars.cli.data import data_option
 from kcars.cli.load import chosen_strategy, load_and_report
 from kcars.cli.run_names import next_run
+from kcars.cli.strategy_options import strategy_options
 from kcars.cli.types import PATH, GivenPath
 from kcars.core.errors import Interrupted, KcarsError
 from kcars.core.plain_text import echo, echo_lines, warn
@@ -16,21 +16,7 @@ from kcars.tasks.texts import task_texts
 
 
 @click.command()
-@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name the vehicle, or compare two photos.")
-@click.option("--target", type=click.Choice(["make", "model"]), help="Label to recognise.  [default: model]")
-@click.option(
-    "--difficulty", type=click.Choice(["easy", "medium", "hard"]),
-    help="verify: pairs that choose the best epoch and come first in the table; all are scored.",
-)  # fmt: skip
-@data_option
-@click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a setting (=null unsets it); may be repeated.",
-)
+@strategy_options("verify: pairs that choose the best epoch and come first in the table; all are scored.")
 @click.option("--out", type=PATH, help="Run folder.  [default: the next free one in runs/]")
 @click.option("--force", is_flag=True, help="Replace an existing run in --out.")
 @click.option("--dry-run", is_flag=True, help="Measure and print steps, time, memory and disk use without training.")

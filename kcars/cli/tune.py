@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from kcars.cli.data import data_option
 from kcars.cli.load import chosen_strategy, load_and_report, stem
+from kcars.cli.strategy_options import strategy_options
 from kcars.cli.types import PATH
 from kcars.core.errors import KcarsError
 from kcars.core.number_range import bounds
@@ -17,22 +17,7 @@ RATES, STEPS, TRIALS = "1e-5..1e-1", 100, 20
 
 
 @click.command()
-@click.option("--task", type=click.Choice(["classify", "verify"]), help="Name the vehicle, or compare two photos.")
-@click.option("--target", type=click.Choice(["make", "model"]), help="Label to recognise.  [default: model]")
-@click.option(
-    "--difficulty",
-    type=click.Choice(["easy", "medium", "hard"]),
-    help="verify: pairs whose validation score is optimised.",
-)
-@data_option
-@click.option("--strategy", "name", metavar="NAME|FILE", help="See `kcars strategies`.  [default: demo/ or start/]")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a setting (=null unsets it); may be repeated.",
-)
+@strategy_options("verify: pairs whose validation score is optimised.")
 @click.option("--out", type=PATH, help="Output folder.  [default: runs/tune-STRATEGY]")
 @click.option("--rates", metavar="LOW..HIGH", help=f"Learning rates to test.  [default: {RATES}]")
 @click.option("--steps", type=int, help=f"Number of steps of the range test.  [default: {STEPS}]")
