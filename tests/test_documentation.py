@@ -12,6 +12,8 @@ from support.paths import ROOT
 from support.runs import load_tool
 
 from kcars.cli.app import main
+from kcars.runs.resume import MAY_CHANGE
+from kcars.settings.renamed import RENAMED
 
 documentation = load_tool("documentation")
 SETTINGS = documentation.setting_names()
@@ -204,3 +206,15 @@ def test_parts_that_are_written_from_the_code_hold_what_it_has():
         in settings
     )
     assert "| `loss.margin` | number from 0 below 1.57 | `0.2` |" in settings
+
+
+def test_the_page_on_training_lists_what_may_change_in_a_resumed_run():
+    page = (ROOT / "docs/train.md").read_text()
+    table = page[page.index("may change these settings") : page.index("For any other setting")]
+    assert set(re.findall(r"`((?:data|train|evaluate)\.\w+)`", table.split("condition |")[1])) - WITHOUT_RESUME == (
+        MAY_CHANGE - RENAMED.keys()
+    )
+
+
+WITHOUT_RESUME = {"train.schedule", "train.max_minutes", "data.first_px"}
+"""Settings that the table names as conditions."""

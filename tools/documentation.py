@@ -21,10 +21,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # MkDocs runs a hook without the folder of the project in its path.
 
 from kcars.cli.app import SECTIONS, main  # noqa: E402
+from kcars.core.base_settings import EFFECTS  # noqa: E402
 from kcars.core.limits import Limits  # noqa: E402
 from kcars.losses.catalogue import LOSSES  # noqa: E402
 from kcars.metrics.catalogue import SCORES  # noqa: E402
 from kcars.settings import Strategy  # noqa: E402
+from kcars.settings.effects import effect_of  # noqa: E402
 from kcars.settings.loss import LossByName  # noqa: E402
 from kcars.settings.strategy import load_strategy, strategy_files  # noqa: E402
 
@@ -87,7 +89,16 @@ def _plain(text: str) -> str:
 
 def settings() -> str:
     """A section for each section of a strategy, with a table of its settings."""
-    lines = ["## Top level", "", *_table(Strategy, "")]
+    effects = [f"- `{name}`: {meaning}" for name, meaning in EFFECTS.items()]
+    lines = [
+        "The last column says what a setting can change:",
+        "",
+        *effects,
+        "",
+        "## Top level",
+        "",
+        *_table(Strategy, ""),
+    ]
     for name, field in Strategy.model_fields.items():
         if name == "loss":
             lines += [*_losses()]
@@ -131,10 +142,10 @@ def _losses() -> Iterator[str]:
 
 
 def _table(model: type[BaseModel], prefix: str, without: tuple[str, ...] = ()) -> Iterator[str]:
-    yield from ("| setting | values | default | meaning |", "| --- | --- | --- | --- |")
+    yield from ("| setting | values | default | meaning | affects |", "| --- | --- | --- | --- | --- |")
     for name, field in model.model_fields.items():
         if name not in without:
-            yield f"| `{prefix}{name}` | {_values(prefix + name, field)} | {_default(field)} | {_plain(field.description or '')} |"
+            yield f"| `{prefix}{name}` | {_values(prefix + name, field)} | {_default(field)} | {_plain(field.description or '')} | {effect_of(prefix + name)} |"
     yield ""
 
 

@@ -18,6 +18,11 @@ def names_that_affect(*what: str) -> frozenset[str]:
     return frozenset(found | {old for old, new in RENAMED.items() if new in found})
 
 
+def effect_of(name: str) -> str:
+    """Return the effect of a setting or section; settings that only a loss has change the weights."""
+    return _effects().get(name, "training")
+
+
 @cache
 def _effects() -> dict[str, str]:
     return dict(_below(Strategy, "", "training"))
