@@ -83,12 +83,13 @@ def top_k_accuracy(scores: npt.ArrayLike, labels: npt.ArrayLike, k: int) -> floa
     return float(ratio(found.sum(), found.size))
 
 
-def classification_scores(scores: npt.ArrayLike, labels: npt.ArrayLike, classes: int) -> dict[str, Value]:
+def classification_scores(scores: npt.ArrayLike, labels: npt.ArrayLike, classes: int) -> dict[str, float]:
     """All scores of `photo_keys` for scores (n, classes) and labels (n,), as floats; nan without photos."""
     scores = class_scores(scores, classes)
     in_top5 = (label_ranks(scores, labels) < 5).sum()
     confusion = confusion_matrix(labels, scores.argmax(axis=1), classes)
-    return photo_scores(ScoredPhotos.of_confusion(confusion, in_top5))
+    found = photo_scores(ScoredPhotos.of_confusion(confusion, in_top5))
+    return {name: float(value) for name, value in found.items()}
 
 
 def photo_scores(photos: ScoredPhotos, resampled: bool = False) -> dict[str, Value]:
