@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  SciPy has no types.
-from scipy.special import expit, log_softmax  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from scipy.special import expit, log_softmax  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  SciPy has no types.
 
 BINS = 15
 POINTS = 101

@@ -77,7 +77,7 @@ class DistanceTransform:
 
 def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (d, k) of linear discriminant analysis (Fisher 1936), from scikit-learn."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # pyright: ignore[reportMissingTypeStubs]
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # pyright: ignore[reportMissingTypeStubs]  scikit-learn has no types.
 
     dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
     analysis: Any = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
@@ -98,7 +98,7 @@ def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np
 
 def _whitening(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whitening matrix (d, d): the within-class covariance to the power -1/2."""
-    from sklearn.covariance import shrunk_covariance  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+    from sklearn.covariance import shrunk_covariance  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  scikit-learn has no types.
 
     within = np.cov(_by_class(vectors, labels)[1].T, bias=True)
     values, directions = np.linalg.eigh(cast("np.ndarray", shrunk_covariance(within, SHRINKAGE)))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SeenBy = Callable[["keras.Model"], Outputs]
 """A function from a model to its outputs on photos, with the network's preprocessing."""
 Curve = Mapping[str, np.ndarray | list[float]]
+"""Columns of equal length by name."""
 
 
 @dataclass(frozen=True)
