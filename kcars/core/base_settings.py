@@ -1,6 +1,6 @@
 """The base class of all sections of a strategy."""
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -30,6 +30,11 @@ def affects(what: str) -> dict[str, Any]:
 def of_task(task: str) -> dict[str, Any]:
     """For `json_schema_extra` of a field: the only task of the setting; with the other task it must keep its default."""
     return {"task": task}
+
+
+def is_mapping(settings: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether plain settings, such as those of a YAML file, are a mapping."""
+    return isinstance(settings, dict)
 
 
 class Settings(BaseModel):

@@ -5,9 +5,12 @@ Both features have unit length, so for pairs their dot product is the score.
 """
 
 import tempfile
+from collections.abc import Callable
+from typing import Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import cache_folder, reserve, writable_folder
@@ -16,8 +19,17 @@ BINS = 8
 THUMBNAIL_PX = 32
 CHUNK_QUERIES, CHUNK_GALLERY = 512, 8192
 
+Features = Callable[[np.ndarray], np.ndarray]
+"""A function from images (n, h, w, 3) uint8 to features (n, d) float32."""
 
-def colour_histogram(images):
+
+class Pixels(Protocol):
+    """A pixel store, which reads photos by PhotoTable row."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray: ...
+
+
+def colour_histogram(images: np.ndarray) -> np.ndarray:
     """8 x 8 x 8 RGB histogram, (n, 512) float32, of images (n, h, w, 3) uint8; (0, 512) for none.
 
     Values are square roots of shares: Euclidean distance is then the Hellinger distance, and every row has length 1.
@@ -30,7 +42,7 @@ def colour_histogram(images):
     return features
 
 
-def raw_pixels(images):
+def raw_pixels(images: np.ndarray) -> np.ndarray:
     """32 x 32 thumbnail without its mean, (n, 3072) float32 of length 1, of images (n, h, w, 3) uint8.
 
     The mean is one number per photo, so colour is kept. A uniform grey photo gives zeros; (0, 3072) for none.
@@ -44,7 +56,7 @@ def raw_pixels(images):
     return features
 
 
-def stored_features(store, rows, features, chunk=512):
+def stored_features(store: Pixels, rows: np.ndarray, features: Features, chunk: int = 512) -> np.ndarray:
     """Features (n, d) float32 of PhotoTable rows, computed from a pixel store in chunks.
 
     They are stored in an unnamed file in the cache folder, which bounds memory and is deleted with the array.
@@ -68,7 +80,9 @@ def stored_features(store, rows, features, chunk=512):
     return found
 
 
-def class_similarity(gallery, gallery_labels, queries, classes):
+def class_similarity(
+    gallery: npt.ArrayLike, gallery_labels: npt.ArrayLike, queries: np.ndarray, classes: int
+) -> np.ndarray:
     """Scores (n, classes) float32 of queries (n, d): the largest dot product with the gallery rows of each class.
 
     With unit vectors the best class is that of the nearest neighbour, and top-5 are the five nearest classes.
@@ -93,10 +107,10 @@ def class_similarity(gallery, gallery_labels, queries, classes):
     return scores
 
 
-BASELINES = {"colour histogram": colour_histogram, "raw pixels": raw_pixels}
+BASELINES: dict[str, Features] = {"colour histogram": colour_histogram, "raw pixels": raw_pixels}
 
 
-def _photos(images):
+def _photos(images: np.ndarray) -> np.ndarray:
     """Returns `images`, which must be (n, h, w, 3) uint8."""
     if len(images) and (images[0].dtype != np.uint8 or images[0].ndim != 3 or images[0].shape[-1] != 3):
         raise KcarsError(f"images: {images[0].dtype} {images[0].shape} per photo; expected uint8 (height, width, 3).")

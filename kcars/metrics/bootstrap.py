@@ -4,13 +4,16 @@ Pairs share photos and models, so models are resampled with all their pairs (ver
 Borgatti 1999), never single pairs. Photos of a test list are resampled within their class: classes are fixed.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+import numpy.typing as npt
 
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
 from kcars.metrics.catalogue import computed
 from kcars.metrics.scored import ScoredPhotos, ratio
-from kcars.metrics.scores import class_scores, label_ranks, pair_scores, photo_scores, roc_auc
+from kcars.metrics.scores import Value, class_scores, label_ranks, pair_scores, photo_scores, roc_auc
 
 PERCENTILES = (2.5, 97.5)
 # If more than this share of the replicates is undefined, the others are a biased sample.
@@ -18,8 +21,21 @@ UNDEFINED_ALLOWED = 0.1
 # Weights in memory at a time: about ten arrays of this many float64 are 120 MB.
 CHUNK_WEIGHTS = 1_500_000
 
+Interval = tuple[float, float]
+Measured = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""A function of weights (..., n) that returns scores (...) by name."""
+PairGroups = tuple[npt.ArrayLike, npt.ArrayLike]
 
-def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, more=None):
+
+def pair_intervals(
+    same: npt.ArrayLike,
+    scores: np.ndarray,
+    groups: PairGroups,
+    threshold: float,
+    replicates: int = 1000,
+    seed: int = 0,
+    more: Measured | None = None,
+) -> dict[str, Interval]:
     """Intervals (low, high) of the scores of pairs, resampling groups (models; makes for hard pairs).
 
     groups: groups of the left and of the right photos, (n,) each. more: returns additional scores by name for weights
@@ -40,7 +56,14 @@ def pair_intervals(same, scores, groups, threshold, replicates=1000, seed=0, mor
     return {key: _percentiles(values) for key, values in samples.items()}
 
 
-def paired_difference(same, scores_a, scores_b, groups, replicates=1000, seed=0):
+def paired_difference(
+    same: npt.ArrayLike,
+    scores_a: npt.ArrayLike,
+    scores_b: npt.ArrayLike,
+    groups: PairGroups,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
     """(difference, low, high) of the ROC-AUC of scores_a minus that of scores_b, two models on the same pairs.
 
     scores_a, scores_b: (n,), or (runs, n) of several runs of each, such as other seeds, whose mean ROC-AUC is used. All
@@ -53,12 +76,14 @@ def paired_difference(same, scores_a, scores_b, groups, replicates=1000, seed=0)
     return float(_mean_auc(same, scores_a) - _mean_auc(same, scores_b)), *_percentiles(samples)
 
 
-def _mean_auc(same, scores, weights=None):
+def _mean_auc(same: npt.ArrayLike, scores: npt.ArrayLike, weights: np.ndarray | None = None) -> Value:
     """Mean ROC-AUC of the runs, (replicates,) for weights (replicates, n)."""
     return np.mean(np.stack([roc_auc(same, run, weights) for run in np.atleast_2d(scores)]), axis=0)
 
 
-def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
+def paired_recall_difference(
+    labels: npt.ArrayLike, right_a: npt.ArrayLike, right_b: npt.ArrayLike, replicates: int = 1000, seed: int = 0
+) -> tuple[float, float, float]:
     """(difference, low, high) of balanced accuracy, a minus b, of two models on the same photos.
 
     labels (n,); right_a, right_b: whether each model classified the photo correctly, (n,), or (runs, n) of several runs,
@@ -76,11 +101,13 @@ def paired_recall_difference(labels, right_a, right_b, replicates=1000, seed=0):
         total += mine.mean()
         samples += draws @ outcomes / len(mine)
     if not len(classes):
-        return (float("nan"),) * 3
+        return float("nan"), float("nan"), float("nan")
     return total / len(classes), *_percentiles(samples / len(classes))
 
 
-def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
+def photo_intervals(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, classes: int, replicates: int = 1000, seed: int = 0
+) -> dict[str, Interval]:
     """Intervals (low, high) of the scores of photos, from scores (n, classes) and labels (n,).
 
     Photos are drawn with replacement within their class. A class of one photo never varies: with few photos per
@@ -104,16 +131,18 @@ def photo_intervals(scores, labels, classes, replicates=1000, seed=0):
             top5 += in_top5 * draws[:, chosen].sum(axis=1)
         hits[:, label] = draws[:, outcomes // 2 == label].sum(axis=1)
     samples = photo_scores(ScoredPhotos(photos, hits, predictions, top5), resampled=True)
-    return {key: _percentiles(values) for key, values in samples.items()}
+    return {key: _percentiles(np.asarray(values)) for key, values in samples.items()}
 
 
-def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
+def weighted_photo_intervals(
+    measured: Measured, labels: npt.ArrayLike, replicates: int = 1000, seed: int = 0
+) -> dict[str, Interval]:
     """Intervals (low, high) of the scores that `measured` returns by name for weights (replicates, n) of photos.
 
     Photos are drawn with replacement within their class, as in `photo_intervals`; resamples are centred.
     """
     labels, random = np.asarray(labels), generator(seed, "resamples", 0)
-    samples: dict[str, list] = {}
+    samples: dict[str, list[np.ndarray]] = {}
     size = max(1, CHUNK_WEIGHTS // max(1, len(labels)))
     for start in range(0, replicates, size):
         weights = np.zeros((min(size, replicates - start), len(labels)))
@@ -126,7 +155,7 @@ def weighted_photo_intervals(measured, labels, replicates=1000, seed=0):
     return {key: _percentiles(_centred(np.concatenate(each), values[key])) for key, each in samples.items()}
 
 
-def query_intervals(values, groups, replicates=1000, seed=0):
+def query_intervals(values: npt.ArrayLike, groups: npt.ArrayLike, replicates: int = 1000, seed: int = 0) -> Interval:
     """Interval (low, high) of the mean of values (n,) of query photos, nan for queries without matches.
 
     Groups (models) are drawn with replacement, with all their photos as queries; the searched photos are not resampled,
@@ -142,7 +171,7 @@ def query_intervals(values, groups, replicates=1000, seed=0):
     return _percentiles(ratio(drawn @ sums, drawn @ counts))
 
 
-def _centred(samples, value):
+def _centred(samples: np.ndarray, value: Value) -> np.ndarray:
     """Samples shifted so that their mean is the value: a mean of distances is larger in a resample, which is noisier.
 
     Nonnegative samples stay nonnegative.
@@ -153,9 +182,9 @@ def _centred(samples, value):
     return np.maximum(moved, 0.0) if np.nanmin(samples) >= 0 else moved
 
 
-def _pair_weights(groups, replicates, seed):
+def _pair_weights(groups: PairGroups, replicates: int, seed: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Yields (slice of replicates, their weights (..., pairs) float64); nothing for fewer than two groups."""
-    left_groups, right_groups = map(np.asarray, groups)
+    left_groups, right_groups = (np.asarray(each) for each in groups)
     if left_groups.ndim != 1 or left_groups.shape != right_groups.shape:
         raise KcarsError(
             f"groups: shapes {left_groups.shape}, {right_groups.shape}; expected a left and a right group per pair."
@@ -175,7 +204,7 @@ def _pair_weights(groups, replicates, seed):
         yield rows, counts[:, left] * counts[:, right]
 
 
-def _percentiles(samples):
+def _percentiles(samples: np.ndarray) -> Interval:
     """(low, high) of the defined samples; (nan, nan) if more than a tenth are undefined."""
     defined = samples[np.isfinite(samples)]
     if not len(defined) or len(samples) - len(defined) > UNDEFINED_ALLOWED * len(samples):

@@ -1,8 +1,10 @@
 """Calibration of probabilities, its measurement, and confidence thresholds for the answer "unknown"."""
 
+from typing import Any, cast
+
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_softmax
+from scipy.optimize import minimize, minimize_scalar  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  SciPy has no types.
+from scipy.special import expit, log_softmax  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  SciPy has no types.
 
 BINS = 15
 POINTS = 101
@@ -29,8 +31,12 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     if not len(labels):
         return 1.0
-    found = minimize_scalar(
-        lambda warmth: photo_losses(logits, labels, np.exp(warmth)).mean(),
+
+    def loss(warmth: float) -> float:
+        return photo_losses(logits, labels, np.exp(warmth)).mean()
+
+    found: Any = minimize_scalar(
+        loss,
         bounds=(np.log(_COLDEST), np.log(_HOTTEST)),
         method="bounded",
     )
@@ -58,7 +64,7 @@ def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
     nan if one kind is absent.
     """
     same, distance = np.asarray(same) > 0, np.asarray(distance, np.float64)
-    counts = same.sum(), (~same).sum()
+    counts = int(same.sum()), int((~same).sum())
     if not min(counts):
         return {"scale": float("nan"), "offset": float("nan")}
     wanted = np.where(same, (counts[0] + 1) / (counts[0] + 2), 1 / (counts[1] + 2))
@@ -66,13 +72,14 @@ def fit_pairs(same: np.ndarray, distance: np.ndarray) -> dict[str, float]:
     middle, spread = distance.mean(), max(distance.std(), 1e-9)
     standard = (middle - distance) / spread  # Well-conditioned for any unit of distance.
 
-    def loss(line):
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
         logit = line[0] * standard + line[1]
         error = (expit(logit) - wanted) * weight
         value = ((np.logaddexp(0.0, logit) - wanted * logit) * weight).sum()
         return value, np.array([(error * standard).sum(), error.sum()])
 
-    slope, level = minimize(loss, (1.0, 0.0), jac=True, bounds=((1e-6, None), (None, None)), method="L-BFGS-B").x
+    bounds = ((1e-6, None), (None, None))
+    slope, level = cast("Any", minimize(loss, (1.0, 0.0), jac=True, bounds=bounds, method="L-BFGS-B")).x
     return {"scale": float(slope / spread), "offset": float(middle + spread * level / slope)}
 
 
@@ -105,7 +112,7 @@ class CalibrationError:
         self._gaps = np.zeros((len(position), bins))
         self._gaps[np.arange(len(position)), position] = gap
 
-    def __call__(self, weights: np.ndarray | None = None):
+    def __call__(self, weights: np.ndarray | None = None) -> np.ndarray:
         """The error as a float, or (replicates,) for weights (replicates, n)."""
         weights = np.ones(len(self._gaps)) if weights is None else weights
         total = weights.sum(-1)
@@ -146,4 +153,4 @@ def confidence_threshold(curve: dict[str, list[float]], risk: float) -> float:
     It is an estimate, not a bound, for other predictions.
     """
     allowed = np.flatnonzero(np.asarray(curve["risk"]) <= risk)
-    return float(curve["least"][allowed[-1]]) if len(allowed) else float("inf")
+    return float(curve["least"][int(allowed[-1])]) if len(allowed) else float("inf")

@@ -52,7 +52,7 @@ SCORES: Catalogue[Score] = Catalogue(
 _KINDS = {"classify": "photos", "verify": "pairs"}
 
 
-def computed(kind: str, resampled: bool = False) -> dict[str, Callable]:
+def computed(kind: str, resampled: bool = False) -> dict[str, Callable[..., np.ndarray]]:
     """The functions of a kind, "photos", "pairs" or "search", by score; resampled: only of scores with an interval."""
     scores = [score for score in SCORES.values() if getattr(score, kind) and (score.interval or not resampled)]
     return {score.name: getattr(score, kind) for score in scores}

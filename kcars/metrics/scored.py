@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from kcars.core.errors import KcarsError
 
@@ -22,7 +23,7 @@ class ScoredPhotos:
     in_top5: np.ndarray | float = np.nan
 
     @classmethod
-    def of_confusion(cls, confusion: np.ndarray, in_top5: float = np.nan) -> "ScoredPhotos":
+    def of_confusion(cls, confusion: npt.ArrayLike, in_top5: float = np.nan) -> "ScoredPhotos":
         """From a confusion matrix (classes, classes): row = label, column = predicted class."""
         confusion = np.asarray(confusion)
         return cls(confusion.sum(axis=1), np.diagonal(confusion), confusion.sum(axis=0), in_top5)
@@ -40,7 +41,13 @@ class ScoredPairs:
     weights (..., n) float64.
     """
 
-    def __init__(self, same, scores, threshold=np.nan, weights=None):
+    def __init__(
+        self,
+        same: npt.ArrayLike,
+        scores: npt.ArrayLike,
+        threshold: float = np.nan,
+        weights: npt.ArrayLike | None = None,
+    ):
         """Raises KcarsError for arrays of inconsistent shapes."""
         self.same, self.scores, self.weights = _checked_pairs(same, scores, weights)
         self.threshold = threshold
@@ -94,13 +101,13 @@ class ScoredPairs:
         return {key: np.where(hidden[key], np.nan, value) for key, value in values.items()}
 
 
-def ratio(part, whole, empty=np.nan):
+def ratio(part: npt.ArrayLike, whole: npt.ArrayLike, empty: float = np.nan) -> np.ndarray:
     """part / whole as float64, broadcast; `empty` where whole is 0."""
     part, whole = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     return np.divide(part, whole, out=np.full(part.shape, empty), where=whole != 0)
 
 
-def finite(name, values):
+def finite(name: str, values: npt.ArrayLike) -> np.ndarray:
     """`values` as an array; raises KcarsError for nan or infinity, which would be ranked wrongly."""
     values = np.asarray(values)
     bad = int(values.size - np.isfinite(values).sum())
@@ -109,7 +116,7 @@ def finite(name, values):
     return values
 
 
-def _running_totals(weights, last):
+def _running_totals(weights: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Sums of weights (..., n) up to each position in `last`, with a leading 0: (..., t + 1)."""
     totals = np.zeros((*weights.shape[:-1], len(last) + 1))
     if len(last) == weights.shape[-1]:  # All scores are distinct.
@@ -119,7 +126,9 @@ def _running_totals(weights, last):
     return totals
 
 
-def _checked_pairs(same, scores, weights):
+def _checked_pairs(
+    same: npt.ArrayLike, scores: npt.ArrayLike, weights: npt.ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns same (n,) bool, scores (n,) float64 and weights (..., n) float64 after checking them."""
     same, scores = np.asarray(same), finite("scores", scores).astype(np.float64)
     if same.ndim != 1 or same.shape != scores.shape:

@@ -17,7 +17,7 @@ def mean_precision_at_r(hits: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     R is the number of others with the label. 1 if those are nearer than all else.
     """
-    positions = np.arange(1, hits.shape[1] + 1)
+    positions = np.arange(1, int(hits.shape[1]) + 1)
     precision = hits.cumsum(1) / positions * (hits & (positions <= others[:, None]))
     return precision.sum(1) / others
 

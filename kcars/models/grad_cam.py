@@ -73,7 +73,7 @@ class GradCam:
         seen = views(self._size_px, self._mirror, 0.0)
         return [self._to_grid(np.ascontiguousarray(pixels[:, rows][:, :, columns])) for rows, columns in seen]
 
-    def _outputs(self, grids: list):
+    def _outputs(self, grids: list) -> Any:
         """The mean of the network's outputs (n, d) over views."""
         outputs = [self._to_output(grid) for grid in grids]
         outputs = [next(iter(each.values())) if isinstance(each, dict) else each for each in outputs]

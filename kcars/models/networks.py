@@ -64,7 +64,9 @@ def with_makes(
     return keras.Model(classifier.input, outputs, name=f"trained_{classifier.name}")
 
 
-def with_auxiliary(backbone: keras.Model, classes: int, target: str, dropout: float = 0.0) -> tuple:
+def with_auxiliary(
+    backbone: keras.Model, classes: int, target: str, dropout: float = 0.0
+) -> tuple[keras.Model, keras.Model]:
     """(training model, scoring model): pixels to {target: logits, "auxiliary": logits}, and to {target: logits}.
 
     backbone: outputs features and a feature map, the input of the auxiliary head.

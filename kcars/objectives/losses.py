@@ -1,5 +1,7 @@
 """The losses of the catalogue as Keras losses."""
 
+from typing import Any
+
 import keras
 
 from kcars.core.errors import KcarsError, one_of
@@ -33,7 +35,7 @@ class CatalogueLoss(keras.losses.Loss):
         return {**super().get_config(), "of_batch": self.of_batch, "settings": self.settings}
 
 
-def build_loss(name: str, of_batch: bool = False, **settings) -> CatalogueLoss:
+def build_loss(name: str, of_batch: bool = False, **settings: Any) -> CatalogueLoss:
     """The loss called `name`; of_batch: in its form over all pairs of a batch.
 
     Raises:

@@ -5,15 +5,19 @@ the mean features of each class's training photos.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kcars.metrics.class_weights import log_frequencies
 from kcars.metrics.scores import balanced_accuracy, confusion_matrix
 from kcars.untrusted.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import keras  # The import takes seconds.
 
 FILE = "head.npz"  # Or the name in scores.json (`score_files`).
 TAUS = {"logits": np.linspace(0, 2, 9), "tau_norm": np.linspace(0, 1, 11)}
@@ -40,7 +44,7 @@ class AdjustedHead:
         features = features if self.centre is None else _directions(features, self.centre)
         return features @ self.kernel + self.bias
 
-    def on(self, network, target: str):
+    def on(self, network: "keras.Model", target: str) -> "keras.Model":
         """The classifier, a Keras model from pixels to {target: logits}, with this head instead of its own."""
         import keras
 
@@ -97,7 +101,7 @@ class AdjustedHead:
         RunFolder(folder).write_bytes(FILE, self.content())
 
     @classmethod
-    def chosen(cls, adjusted: dict | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
+    def chosen(cls, adjusted: Mapping[str, Any] | None, folder: Path, name: str = FILE) -> "AdjustedHead | None":
         """The head in a run folder, if its scores use one; raises KcarsError if it is missing or damaged."""
         if not adjusted:
             return None
@@ -109,12 +113,12 @@ class AdjustedHead:
         shapes = (self.kernel.shape, self.bias.shape, None if self.centre is None else self.centre.shape)
         return shapes == ((features, classes), (classes,), None if self.centre is None else (features,))
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """Its entry in scores.json."""
         return {"kind": self.kind, "tau": self.tau}
 
 
-def told(adjusted: dict, protocol: str) -> str:
+def told(adjusted: Mapping[str, Any], protocol: str) -> str:
     """One line that describes the adjustment; with protocol `paper` validation uses the test set itself."""
     if adjusted["kind"] == "class_means":
         return "logits: angle to the mean of each class's training photos"
@@ -126,12 +130,14 @@ def told(adjusted: dict, protocol: str) -> str:
     return f"{what.format(tau=adjusted['tau'])}, chosen on {where}"
 
 
-def _less_frequencies(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):
+def _less_frequencies(
+    kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Post-hoc logit adjustment (Menon et al. 2020, arXiv 2007.07314)."""
     return kernel, (bias - tau * log_frequencies(photos)).astype(np.float32)
 
 
-def _by_norm(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float):
+def _by_norm(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:
     """tau-normalized classifier without a bias (Kang et al. 2020, arXiv 1910.09217); tau 0 leaves the head as it is."""
     if not tau:
         return kernel, bias
@@ -139,7 +145,8 @@ def _by_norm(kernel: np.ndarray, bias: np.ndarray, photos: np.ndarray, tau: floa
     return (kernel / norm**tau).astype(np.float32), np.zeros_like(bias)
 
 
-CHANGES: dict[str, Callable] = {"logits": _less_frequencies, "tau_norm": _by_norm}
+_Change = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+CHANGES: dict[str, _Change] = {"logits": _less_frequencies, "tau_norm": _by_norm}
 
 
 def _directions(features: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -5,12 +5,15 @@ it to a distance.
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
 from kcars.metrics import calibration
 from kcars.metrics.scores import best_threshold
+
+if TYPE_CHECKING:
+    import tensorflow as tf  # The import takes seconds.
 
 UNDEFINED = float("nan")
 
@@ -43,11 +46,18 @@ class PairDecision:
         """Its record for files."""
         return {"threshold": -self.threshold, "scale": self.scale, "offset": self.offset}
 
-    def same(self, distance):
+    @overload
+    def same(self, distance: float) -> bool: ...
+    @overload
+    def same(self, distance: np.ndarray) -> np.ndarray: ...
+    @overload
+    def same(self, distance: "tf.Tensor") -> "tf.Tensor": ...
+
+    def same(self, distance: Any) -> Any:
         """Whether pairs at a distance, a number, an array or a tensor, are predicted same."""
         return distance <= self.threshold
 
-    def probability(self, distance) -> np.ndarray:
+    def probability(self, distance: np.ndarray) -> np.ndarray:
         """Probability (n,) that pairs at a distance (n,) are the same, if same and different are equally frequent."""
         return calibration.same_probability(distance, self._sigmoid)
 

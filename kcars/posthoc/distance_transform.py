@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -76,10 +77,10 @@ class DistanceTransform:
 
 def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (d, k) of linear discriminant analysis (Fisher 1936), from scikit-learn."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # pyright: ignore[reportMissingTypeStubs]  scikit-learn has no types.
 
     dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
-    analysis = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
+    analysis: Any = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
     return analysis.fit(vectors, labels).scalings_[:, :dimensions], np.ones(dimensions)
 
 
@@ -97,10 +98,10 @@ def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np
 
 def _whitening(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whitening matrix (d, d): the within-class covariance to the power -1/2."""
-    from sklearn.covariance import shrunk_covariance
+    from sklearn.covariance import shrunk_covariance  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  scikit-learn has no types.
 
     within = np.cov(_by_class(vectors, labels)[1].T, bias=True)
-    values, directions = np.linalg.eigh(shrunk_covariance(within, SHRINKAGE))
+    values, directions = np.linalg.eigh(cast("np.ndarray", shrunk_covariance(within, SHRINKAGE)))
     whitening = directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
     return whitening, np.ones(len(whitening))
 

@@ -1,13 +1,17 @@
 """The post-hoc pipeline of a network: adjusted head, transform of embeddings, and decision."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.decision import PairDecision
 from kcars.posthoc.distance_transform import DistanceTransform, unit_length
+
+if TYPE_CHECKING:  # The imports take seconds.
+    import keras
+    import tensorflow as tf
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Pipeline:
     head: AdjustedHead | None = None
     transform: DistanceTransform | None = None
     unit: bool = False
-    decision: dict[str, Any] = field(default_factory=dict)
+    decision: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def pairs(self) -> PairDecision:
@@ -34,7 +38,7 @@ class Pipeline:
         """Whether it returns vectors of length 1."""
         return self.unit if self.transform is None else bool((self.transform.weights == 1).all())
 
-    def network(self, scored, target: str):
+    def network(self, scored: "keras.Model", target: str) -> "keras.Model":
         """The Keras model for the pipeline: `scored`, or a copy with the adjusted head."""
         return self.head.on(scored, target) if self.head else scored
 
@@ -44,7 +48,7 @@ class Pipeline:
             return self.transform(outputs)
         return unit_length(outputs) if self.unit else outputs
 
-    def in_graph(self, vectors):
+    def in_graph(self, vectors: "tf.Tensor") -> "tf.Tensor":
         """The same for vectors in a TensorFlow tensor, with finite gradients."""
         if (transform := self.transform) is None:
             return _unit_length(vectors) if self.unit else vectors
@@ -56,7 +60,7 @@ class Pipeline:
         return {kind: part.content() for kind, part in fitted.items() if part}
 
 
-def _unit_length(vectors):
+def _unit_length(vectors: "tf.Tensor") -> "tf.Tensor":
     import tensorflow as tf
 
     squared = tf.reduce_sum(tf.square(vectors), -1, keepdims=True)

@@ -1,28 +1,66 @@
 """Checks for conflicting settings: each function raises ValueError with the setting and the allowed values."""
 
+from collections.abc import Iterator
+from typing import Any, Protocol, cast
+
+from pydantic.fields import FieldInfo
+
 from kcars.backbones.catalogue import BACKBONES, those
 from kcars.losses.catalogue import LOSSES, those_for, those_of
+from kcars.settings.balance import BalanceSettings
+from kcars.settings.data import DataSettings
+from kcars.settings.evaluate import EvaluateSettings
+from kcars.settings.loss import LossSettings, SecondLossSettings
 from kcars.settings.model import ModelSettings
+from kcars.settings.train import TrainSettings
 
 UNIT_VECTORS = {"cosines", "vectors"}
 """Inputs of the losses of a verifier of photos, from `losses.catalogue.TAKEN`."""
 
 
-def _takes(strategy) -> set[str]:
+class Whole(Protocol):
+    """The sections and settings of a strategy that are checked."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def data(self) -> DataSettings: ...
+    @property
+    def model(self) -> ModelSettings: ...
+    @property
+    def loss(self) -> LossSettings: ...
+    @property
+    def second_loss(self) -> SecondLossSettings | None: ...
+    @property
+    def balance(self) -> BalanceSettings: ...
+    @property
+    def train(self) -> TrainSettings: ...
+    @property
+    def evaluate(self) -> EvaluateSettings: ...
+    @property
+    def learns_pairs(self) -> bool: ...
+    @property
+    def learned(self) -> str: ...
+    def __iter__(self) -> Iterator[tuple[str, Any]]: ...
+
+
+def _takes(strategy: Whole) -> set[str]:
     """Inputs that the strategy's loss accepts, from `losses.catalogue.TAKEN`."""
     return set(LOSSES[strategy.loss.name].takes)
 
 
-def _task_fits(strategy) -> None:
+def _task_fits(strategy: Whole) -> None:
     """Settings of one task (`of_task`) must keep their default in the other."""
     for section, settings in strategy:
-        for name, field in getattr(type(settings), "model_fields", {}).items():
-            task, value = (field.json_schema_extra or {}).get("task", strategy.task), getattr(settings, name)
+        fields: dict[str, FieldInfo] = getattr(cast("type[Any]", type(settings)), "model_fields", {})
+        for name, field in fields.items():
+            extra, value = cast("dict[str, Any]", field.json_schema_extra or {}), getattr(settings, name)
+            task = extra.get("task", strategy.task)
             if task != strategy.task and value != field.default:
                 raise ValueError(f"{section}.{name} {value} belongs to task {task}")
 
 
-def _model_fits(strategy) -> None:
+def _model_fits(strategy: Whole) -> None:
     model = strategy.model
     backbone = BACKBONES[model.backbone]
     if not backbone.scalable and (model.width != 1 or model.stem != "standard"):
@@ -41,7 +79,7 @@ def _model_fits(strategy) -> None:
         raise ValueError(f"model.auxiliary belongs to task classify with backbone {', '.join(those('auxiliary'))}")
 
 
-def _loss_fits(strategy) -> None:
+def _loss_fits(strategy: Whole) -> None:
     name, task, pairs = strategy.loss.name, strategy.task, strategy.learns_pairs
     loss, allowed = LOSSES[name], those_for(task, pairs)
     if not allowed:
@@ -71,7 +109,7 @@ def _loss_fits(strategy) -> None:
         )
 
 
-def _data_fits(strategy) -> None:
+def _data_fits(strategy: Whole) -> None:
     data, train = strategy.data, strategy.train
     if data.on_bad_photo == "skip" and data.cache == "off":
         raise ValueError(
@@ -99,7 +137,7 @@ def _data_fits(strategy) -> None:
         )
 
 
-def _training_fits(strategy) -> None:
+def _training_fits(strategy: Whole) -> None:
     train, model = strategy.train, strategy.model
     if train.fine_tune and model.weights == "none":
         raise ValueError(
@@ -124,14 +162,14 @@ def _training_fits(strategy) -> None:
         raise ValueError("train.plateau changes the learning rate itself: it needs train.schedule constant")
 
 
-def _evaluation_fits(strategy) -> None:
+def _evaluation_fits(strategy: Whole) -> None:
     if strategy.evaluate.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
             f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights have the same norm; choose logits or class_means"
         )
 
 
-def _balance_fits(strategy) -> None:
+def _balance_fits(strategy: Whole) -> None:
     balance = strategy.balance
     if balance.sampling != "natural" and strategy.data.order != "plain":
         raise ValueError(f"balance.sampling {balance.sampling} belongs to data.order plain")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from kcars.backbones.catalogue import BACKBONES
+from kcars.core.base_settings import is_mapping
 from kcars.core.errors import KcarsError, one_of
 from kcars.core.limits import limits
 from kcars.core.plain_text import warn
@@ -60,7 +62,7 @@ def load_strategy(name: str, overrides: Sequence[str] = (), **fixed: str | None)
     strategy = check(
         settings, where=(name if name in strategy_files() else str(path)) + (" with --set" if overrides else "")
     )
-    task = cast(dict, Strategy.model_fields["difficulty"].json_schema_extra)["task"]
+    task = cast("dict[str, Any]", Strategy.model_fields["difficulty"].json_schema_extra)["task"]
     if fixed.get("difficulty") and strategy.task != task:
         raise KcarsError(f"--difficulty {fixed['difficulty']}: only task {task} has a difficulty")
     return strategy
@@ -77,7 +79,7 @@ def strategy_in(text: str, path: Path) -> Strategy:
     return check(mapping_in(text, path, WHAT, _keys(())), str(path))
 
 
-def check(settings: dict, where: str) -> Strategy:
+def check(settings: dict[str, Any], where: str) -> Strategy:
     """A Strategy from plain settings; raises KcarsError `where: key: what is wrong (value)`."""
     try:
         return Strategy.model_validate(settings)
@@ -98,7 +100,7 @@ def _find(name: str) -> Path:
     raise one_of("strategy", name, shipped)
 
 
-def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
+def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict[str, Any]:
     """The mapping in a file; raises KcarsError with `what` and `keys` if the file holds something else."""
     try:
         text = read_bytes(path, limits().yaml_kib * 1024).decode()
@@ -107,16 +109,16 @@ def read_yaml(path: Path, what: str, keys: Sequence[str]) -> dict:
     return mapping_in(text, path, what, keys)
 
 
-def mapping_in(text: str, path: Path, what: str, keys: Sequence[str]) -> dict:
+def mapping_in(text: str, path: Path, what: str, keys: Sequence[str]) -> dict[str, Any]:
     """As `read_yaml`, from a file's text."""
     settings = parse_yaml(text, path)
-    if not isinstance(settings, dict):
+    if not is_mapping(settings):
         kind = "nothing" if settings is None else f"a {type(settings).__name__}"
         raise KcarsError(f"{path}: contains {kind}; {what} is a mapping of {', '.join(keys)}")
     return settings
 
 
-def parse_yaml(text: str, path: Path):
+def parse_yaml(text: str, path: Path) -> Any:
     """The content of a YAML text; raises KcarsError with the line if it is not YAML or exceeds the limits."""
     try:
         return load_yaml(text)
@@ -127,20 +129,20 @@ def parse_yaml(text: str, path: Path):
         raise KcarsError(f"{path}{line}: not valid YAML: {problem}") from None
 
 
-def override(settings: dict, overrides: Sequence[str]) -> None:
+def override(settings: dict[str, Any], overrides: Sequence[str]) -> None:
     """Puts `key.sub=value` texts into plain settings; raises KcarsError for other texts."""
     for text in overrides:
         _override(settings, text)
 
 
-def _renamed(settings: dict, where: str) -> dict:
+def _renamed(settings: dict[str, Any], where: str) -> dict[str, Any]:
     """Settings with their present names; warns of each former name."""
     for name in former_names(settings):
         warn(f"{where}: {name} is now called {RENAMED[name]}; the former name is deprecated")
     return with_present_names(settings)
 
 
-def _override(settings: dict, text: str) -> None:
+def _override(settings: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise KcarsError(f"--set {text}: expected key=value, such as train.epochs=3")
@@ -149,7 +151,7 @@ def _override(settings: dict, text: str) -> None:
     put(settings, RENAMED.get(key, key), value_of(value), f"--set {text}")
 
 
-def put(settings: dict, key: str, value, where: str) -> None:
+def put(settings: dict[str, Any], key: str, value: Any, where: str) -> None:
     """Puts a value into plain settings at `key.sub`; raises KcarsError `where: ...` if a part of the key is not a section."""
     *sections, last = key.split(".")
     at = settings
@@ -157,12 +159,12 @@ def put(settings: dict, key: str, value, where: str) -> None:
         if at.get(section) is None:
             at[section] = {}
         at = at[section]
-        if not isinstance(at, dict):
+        if not is_mapping(at):
             raise KcarsError(f"{where}: {section} is a single value, not a section")
     at[last] = value
 
 
-def value_of(text: str):
+def value_of(text: str) -> Any:
     """The value of a text in a strategy file, or the text itself if it is not YAML; raises KcarsError beyond the limits."""
     try:
         return load_yaml(text)
@@ -185,7 +187,7 @@ def _explain(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{place}: required, but missing"
     if error["type"].startswith("union_tag"):
-        found = error["input"].get("name") if isinstance(error["input"], dict) else error["input"]
+        found = error["input"].get("name") if is_mapping(error["input"]) else error["input"]
         # A second loss accepts only some losses.
         allowed = error.get("ctx", {}).get("expected_tags", ", ".join(LOSSES)).replace("'", "")
         return f"{place}.name: {_shown(found)} is not known; choose one of {allowed}"
@@ -204,7 +206,7 @@ def _explain(error: ErrorDetails) -> str:
     return f"{place}: {message} (found {_shown(error['input'])}){unset}" if place else message
 
 
-def _is_tag(location: tuple, number: int) -> bool:
+def _is_tag(location: tuple[int | str, ...], number: int) -> bool:
     """Whether a part of a location is not a key but the name of a loss, before its settings."""
     return number > 0 and location[number - 1] == "loss" and location[number] in LOSSES
 
@@ -222,19 +224,19 @@ def _shown(value: Any) -> str:
 _SECTIONS = {"loss": "{{name: {}}}", "second_loss": "{{weight: 0.5, loss: {{name: multi_similarity}}}}"}
 
 
-def _keys(location: tuple) -> list[str]:
+def _keys(location: tuple[int | str, ...]) -> list[str]:
     """Setting names allowed at a place such as ("train", "plateau") or ("loss", "arcface")."""
     return list(_section(location).model_fields)
 
 
-def _section(location: tuple):
+def _section(location: tuple[int | str, ...]) -> Any:
     model: Any = Strategy
-    for number, part in enumerate(location):
+    for number, part in enumerate(cast("tuple[str, ...]", location)):
         model = LOSSES[part].settings if _is_tag(location, number) else settings_of(model, part)
     return model
 
 
-def _field(location: tuple):
+def _field(location: tuple[int | str, ...]) -> FieldInfo | None:
     """The settings field at a location; None for a location inside a value, such as a list's."""
     try:
         return _section(location[:-1]).model_fields[location[-1]]
@@ -242,7 +244,7 @@ def _field(location: tuple):
         return None
 
 
-def settings_of(model, part: str):
+def settings_of(model: type[BaseModel], part: str) -> Any:
     """The settings class of the section `part`; for a loss, whose class depends on its name, the first one."""
     annotation = model.model_fields[part].annotation
     choices = getattr(annotation, "__args__", ())  # of an optional section, such as PlateauSettings | None

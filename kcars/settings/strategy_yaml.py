@@ -1,6 +1,8 @@
 """Reads the YAML of strategy files: `1e-3` is a number, `on` and `off` are texts, keys are unique, sizes are limited."""
 
 import re
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -26,11 +28,21 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    if TYPE_CHECKING:  # The types are missing from the stubs of PyYAML.
+
+        def peek_event(self) -> yaml.Event: ...
+        def check_event(self, *choices: type[yaml.Event]) -> bool: ...
+        def get_mark(self) -> yaml.Mark: ...
+        def dispose(self) -> None: ...
+        @classmethod
+        def add_implicit_resolver(cls, tag: str, regexp: re.Pattern[str], first: list[str]) -> None: ...
+
     def __init__(self, text: str):
         super().__init__(text)
-        self._depth, self._count, self._sizes = 0, 0, {}
+        self._depth, self._count = 0, 0
+        self._sizes: dict[int, int] = {}
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """As in PyYAML; an alias counts as the whole value that it refers to."""
         mark = self.peek_event().start_mark
         if self._depth >= limits().yaml_depth:
@@ -49,13 +61,13 @@ class _Loader(yaml.SafeLoader):
             self._refuse_more(mark)
         return node
 
-    def _refuse_more(self, mark) -> None:
+    def _refuse_more(self, mark: yaml.Mark) -> None:
         raise TooMuch(
             None, None, f"contains more than {limits().yaml_nodes:,} values, with aliases expanded (yaml_nodes)", mark
         )
 
-    def construct_mapping(self, node, deep=False):
-        seen = set()
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(None, None, "a key is not a text", key.start_mark)
@@ -65,7 +77,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parts(node) -> list:
+def _parts(node: yaml.Node | None) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return node.value if isinstance(node, yaml.SequenceNode) else []
@@ -84,7 +96,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_PREFIX + _tag, re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
-def load_yaml(text: str):
+def load_yaml(text: str) -> Any:
     """The content of a text; raises yaml.YAMLError or ValueError if it is not YAML, TooMuch if it exceeds the limits."""
     if len(text) > limits().yaml_kib * 1024:
         raise TooMuch(None, None, f"is longer than {limits().yaml_kib:,} KiB (yaml_kib)")

@@ -1,10 +1,10 @@
 """The whole strategy: all sections and the settings that belong to none."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kcars.core.base_settings import Settings, affects, of_task
+from kcars.core.base_settings import Settings, affects, is_mapping, of_task
 from kcars.settings.balance import BalanceSettings
 from kcars.settings.data import DataSettings
 from kcars.settings.evaluate import EvaluateSettings
@@ -48,14 +48,14 @@ class Strategy(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_present_names(cls, settings):
+    def _with_present_names(cls, settings: Any) -> Any:
         return with_present_names(settings)
 
     @model_validator(mode="before")
     @classmethod
-    def _difficulty_of_target(cls, settings):
+    def _difficulty_of_target(cls, settings: Any) -> Any:
         # All hard pairs are of the same make, so with target make they would all be the same.
-        if isinstance(settings, dict) and settings.get("target") == "make" and "difficulty" not in settings:
+        if is_mapping(settings) and settings.get("target") == "make" and "difficulty" not in settings:
             return {**settings, "difficulty": "medium"}
         return settings
 
@@ -76,7 +76,7 @@ class Strategy(Settings):
         return "medium" if hard_by_make else self.difficulty
 
     @model_validator(mode="after")
-    def _fits_together(self):
+    def _fits_together(self) -> Self:
         for fits in FITS:
             fits(self)
         return self

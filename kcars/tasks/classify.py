@@ -1,7 +1,7 @@
 """Classification of photos by make or model: network, loss, temperature and scores."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from kcars.data.photo_table import Classes, PixelStore
 from kcars.losses.catalogue import LOSSES
 from kcars.metrics import bootstrap, calibration
 from kcars.metrics import scores as metrics
-from kcars.metrics.baselines import BASELINES, class_similarity, stored_features
+from kcars.metrics.baselines import BASELINES, Features, class_similarity, stored_features
 from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.pipeline import Pipeline
@@ -20,14 +20,19 @@ from kcars.tasks.classify_split import folds as folds
 from kcars.tasks.classify_split import plan as plan
 from kcars.tasks.plan import (
     Network,
+    Objective,
     Plan,
     Result,
+    SeenBy,
     backbone,
     class_offsets,
     curve_table,
     training_loss,
     training_stream,
 )
+
+if TYPE_CHECKING:
+    import keras  # The import takes seconds.
 
 stream = training_stream
 
@@ -37,7 +42,7 @@ def monitor(strategy: Strategy) -> str:
     return "validation/balanced_accuracy"
 
 
-def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
+def scored(strategy: Strategy, classes: Classes, any_size: bool = False) -> "keras.Model":
     """Build the scored classifier with random weights, a Keras model from pixels to {target: logits}."""
     from kcars.models.networks import classifier, with_auxiliary
 
@@ -62,14 +67,14 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     return Network(uncompiled_stays(built), built)
 
 
-def vectors(plan: Plan, network: Network):
+def vectors(plan: Plan, network: Network) -> "keras.Model":
     """Return the model from pixels to the features (n, d) before the head, which are close for similar photos."""
     import keras
 
     return keras.Model(network.scored.input, network.scored.get_layer(plan.strategy.target).input)
 
 
-def objective(plan: Plan) -> dict:
+def objective(plan: Plan) -> Objective:
     """Return the arguments of `compile`: loss and metrics by output."""
     from kcars.objectives.confusion import balanced_metrics
 
@@ -88,12 +93,12 @@ def learned_calibration(network: Network) -> dict[str, float]:
     return {}
 
 
-def decide(plan: Plan, outputs: Outputs) -> dict:
+def decide(plan: Plan, outputs: Outputs) -> dict[str, Any]:
     """Return an empty dict: validation chooses only the epoch."""
     return {}
 
 
-def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
+def posthoc(plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any] | None = None) -> Pipeline:
     """Return the head selected by `evaluate.adjust`, fitted on validation or training photos, and the temperature after it.
 
     seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, always None for classification.
@@ -103,13 +108,13 @@ def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None
     return replace(fitted, decision=calibrate(plan, outputs))
 
 
-def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
+def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:
     """Return the record of the fitted parts for scores.json."""
     adjusted = pipeline.head.facts() if pipeline.head else None
     return {"difficulty": None, "deciding": None, "metric": None, "adjusted": adjusted}
 
 
-def calibrate(plan: Plan, outputs: Outputs) -> dict:
+def calibrate(plan: Plan, outputs: Outputs) -> dict[str, Any]:
     """Fit the temperature and the error rate by confidence on the validation photos."""
     rows, labels = _known(plan, plan.validation)
     logits = outputs(rows)
@@ -119,7 +124,7 @@ def calibrate(plan: Plan, outputs: Outputs) -> dict:
     return {"temperature": temperature, "answered": calibration.risk_coverage(confidence, right, 1)}
 
 
-def _adjusted_head(plan: Plan, network: Network, seen_by: Callable) -> AdjustedHead | None:
+def _adjusted_head(plan: Plan, network: Network, seen_by: SeenBy) -> AdjustedHead | None:
     kind = plan.strategy.evaluate.adjust
     if kind == "none":
         return None
@@ -139,7 +144,7 @@ def _known(plan: Plan, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[labels >= 0], labels[labels >= 0]
 
 
-def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
+def scores(plan: Plan, outputs: Outputs, split: str, decision: dict[str, Any], resamples: int = 0) -> Result:
     """Compute the scores of a split ("validation" or "test"), with the loss for validation.
 
     If `decision` has a temperature, the calibration error is computed with and without it.
@@ -166,14 +171,16 @@ def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: 
     return result
 
 
-def _add_makes(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
+def _add_makes(
+    result: Result, plan: Plan, split: str, logits: np.ndarray, labels: np.ndarray, temperature: float, resamples: int
+) -> None:
     """Add scores of makes, each predicted from the sum of its models' probabilities, as in `predict`."""
     make = plan.classes.make_numbers()[1]
     member = np.eye(make.max() + 1)[make]
     right = (calibration.probabilities(logits, temperature) @ member).argmax(1) == make[labels]
     shown = member[labels]
 
-    def measured(weights):
+    def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
         recall = metrics.ratio((weights * right) @ shown, weights @ shown)
         return {
             "make_accuracy": metrics.ratio(weights @ right, weights.sum(-1)),
@@ -183,7 +190,9 @@ def _add_makes(result: Result, plan: Plan, split: str, logits, labels, temperatu
     _add_measured(result, plan, split, measured, labels, resamples)
 
 
-def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, labels, resamples: int):
+def _add_measured(
+    result: Result, plan: Plan, split: str, measured: bootstrap.Measured, labels: np.ndarray, resamples: int
+) -> None:
     """Add the scores that `measured` returns for weights of the photos, with intervals if there are resamples."""
     result.scores |= {f"{split}/{name}": float(value) for name, value in measured(np.ones(len(labels))).items()}
     if resamples:
@@ -191,9 +200,13 @@ def _add_measured(result: Result, plan: Plan, split: str, measured: Callable, la
         result.intervals |= {f"{split}/{name}": value for name, value in bounds.items()}
 
 
-def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, temperature: float, resamples: int):
+def _add_calibration(
+    result: Result, plan: Plan, split: str, logits: np.ndarray, labels: np.ndarray, temperature: float, resamples: int
+) -> None:
     """Add loss and calibration error, scaled and unscaled, their change, and tables of both reliability curves."""
-    error, loss, tables = {}, {}, {}
+    error: dict[str, calibration.CalibrationError] = {}
+    loss: dict[str, np.ndarray] = {}
+    tables: dict[str, dict[str, np.ndarray]] = {}
     for name, warmth in (("", temperature), ("_unscaled", 1.0)):
         probability = calibration.probabilities(logits, warmth)
         confidence, right = probability.max(1), probability.argmax(1) == labels
@@ -204,7 +217,7 @@ def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, tem
             result.tables["coverage.csv"] = curve_table({split: calibration.risk_coverage(confidence, right)})
     result.tables["reliability.csv"] = curve_table(tables)
 
-    def measured(weights):
+    def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
         found = {f"nll{name}": metrics.ratio(weights @ each, weights.sum(-1)) for name, each in loss.items()}
         found |= {f"calibration_error{name}": each(weights) for name, each in error.items()}
         return found | {
@@ -214,7 +227,9 @@ def _add_calibration(result: Result, plan: Plan, split: str, logits, labels, tem
     _add_measured(result, plan, split, measured, labels, resamples)
 
 
-def _photo_table(plan: Plan, rows, labels, logits: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
+def _photo_table(
+    plan: Plan, rows: np.ndarray, labels: np.ndarray, logits: np.ndarray, temperature: float
+) -> dict[str, np.ndarray]:
     names = np.array(plan.classes.names, object)
     best = logits.argmax(1)
     probability = calibration.probabilities(logits, temperature)
@@ -245,7 +260,7 @@ def baselines(plan: Plan, store: PixelStore) -> dict[str, Outputs]:
     return {name: _nearest(plan, store, features) for name, features in BASELINES.items()}
 
 
-def _nearest(plan: Plan, store: PixelStore, features) -> Outputs:
+def _nearest(plan: Plan, store: PixelStore, features: Features) -> Outputs:
     gallery_rows = np.concatenate([plan.train, plan.validation])
     gallery_rows = gallery_rows[np.argsort(plan.labels(gallery_rows), kind="stable")]
 

@@ -1,6 +1,7 @@
 """Training, validation and test photos of a classification."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,9 @@ def _held_photos(dataset: Dataset, strategy: Strategy, classes: Classes) -> np.n
     return held
 
 
-def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+def cross_dataset(
+    dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]
+) -> tuple[Plan, dict[str, Any]]:
     """Return the plan to test on another dataset, whose classes are matched by name, and the classes left out.
 
     Raises KcarsError if there are no names, or no name of a training class.

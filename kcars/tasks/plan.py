@@ -1,8 +1,8 @@
 """Plan: the training, validation and test data of a run, fixed before any pixel is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from kcars.settings import Strategy
 if TYPE_CHECKING:
     import keras  # The import takes seconds.
 
+    from kcars.objectives.losses import CatalogueLoss
+
+SeenBy = Callable[["keras.Model"], Outputs]
+"""A function from a model to its outputs on photos, with the network's preprocessing."""
+Curve = Mapping[str, np.ndarray | list[float]]
+"""Columns of equal length by name."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,7 +41,7 @@ class Plan:
     train: np.ndarray
     validation: np.ndarray
     classes: Classes
-    pairs: dict[str, Pairs] = field(default_factory=dict)
+    pairs: dict[str, Pairs] = field(default_factory=dict[str, Pairs])
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Return the class numbers (n,) int32 of PhotoTable rows; -1 for a class not in training."""
@@ -61,10 +68,18 @@ class Result:
     difficulty with same and different pairs; or `confusion`, counts (classes, classes), row = label.
     """
 
-    scores: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    tables: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    curves: dict[str, np.ndarray] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict[str, float])
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    tables: dict[str, dict[str, np.ndarray]] = field(default_factory=dict[str, dict[str, np.ndarray]])
+    curves: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
+
+
+class Objective(TypedDict, total=False):
+    """The arguments of `compile`: loss and metrics by output."""
+
+    loss: "dict[str, CatalogueLoss]"
+    loss_weights: dict[str, float]
+    metrics: "dict[str, list[keras.metrics.Metric]]"
 
 
 class Task(Protocol):
@@ -73,23 +88,23 @@ class Task(Protocol):
     def plan(self, dataset: Dataset, strategy: Strategy) -> Plan: ...
     def cross_dataset(
         self, dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]
-    ) -> tuple[Plan, dict]: ...
+    ) -> tuple[Plan, dict[str, Any]]: ...
     def folds(self, dataset: Dataset, strategy: Strategy) -> list[Plan]: ...
     def stream(self, plan: Plan, store: PixelStore) -> Stream: ...
     def monitor(self, strategy: Strategy) -> str: ...
     def scored(self, strategy: Strategy, classes: Classes, any_size: bool = False) -> "keras.Model": ...
     def network(self, plan: Plan, any_size: bool = False) -> Network: ...
     def vectors(self, plan: Plan, network: Network) -> "keras.Model": ...
-    def objective(self, plan: Plan) -> dict: ...
+    def objective(self, plan: Plan) -> Objective: ...
     def learned_calibration(self, network: Network) -> dict[str, float]: ...
-    def posthoc(
-        self, plan: Plan, network: Network, seen_by: "Callable[[keras.Model], Outputs]", chosen: dict | None
-    ) -> Pipeline: ...
-    def scored_by(self, strategy: Strategy, pipeline: Pipeline) -> dict: ...
-    def decide(self, plan: Plan, outputs: Outputs) -> dict: ...
-    def scores(self, plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result: ...
+    def posthoc(self, plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any] | None) -> Pipeline: ...
+    def scored_by(self, strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]: ...
+    def decide(self, plan: Plan, outputs: Outputs) -> dict[str, Any]: ...
+    def scores(
+        self, plan: Plan, outputs: Outputs, split: str, decision: dict[str, Any], resamples: int = 0
+    ) -> Result: ...
 
-    def choose(self, histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
+    def choose(self, histories: list[list[dict[str, float]]], strategy: Strategy) -> dict[str, Any]:
         """Choose from the folds' histories; classification has no folds."""
         ...
 
@@ -110,10 +125,11 @@ def history_column(key: str) -> str:
     return "val_" + key.removeprefix("validation").lstrip("_/").replace("/", "_")
 
 
-def curve_table(curves: dict[str, dict]) -> dict[str, np.ndarray]:
+def curve_table(curves: Mapping[str, Curve]) -> dict[str, np.ndarray]:
     """Join curves by name, each with columns of equal length, into a table whose first column is the name."""
     names = np.repeat(list(curves), [len(next(iter(curve.values()))) for curve in curves.values()]).astype(object)
-    first = next(iter(curves.values()), {})
+    empty: Curve = {}
+    first = next(iter(curves.values()), empty)
     return {
         "split": names,
         **{key: np.concatenate([curve[key] for curve in curves.values()]).round(6) for key in first},
@@ -188,7 +204,7 @@ def _mix(plan: Plan) -> Mix | None:
     return Mix(data.mix, data.mix_alpha, classes, plan.strategy.train.seed)
 
 
-def training_loss(plan: Plan):
+def training_loss(plan: Plan) -> "CatalogueLoss":
     """Return the strategy's loss for Keras; KcarsError if its number of weights is not that of the classes."""
     from kcars.objectives.losses import build_loss
 
@@ -221,7 +237,7 @@ def _class_weights(plan: Plan, alpha: float | str | list[float]) -> float | list
     return alpha
 
 
-def backbone(strategy: Strategy, any_size: bool = False):
+def backbone(strategy: Strategy, any_size: bool = False) -> "keras.Model":
     """Build the strategy's backbone, a Keras model from pixels to features (n, d); any_size: for progressive resizing."""
     from kcars.backbones.build import build_backbone
     from kcars.backbones.catalogue import Scale

@@ -1,10 +1,9 @@
 """Verification, whether two photos show the same make or model: network, loss, threshold and scores."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +19,9 @@ from kcars.settings import Strategy
 from kcars.tasks import verify_split
 from kcars.tasks.plan import (
     Network,
+    Objective,
     Plan,
+    SeenBy,
     backbone,
     history_column,
     learned_outputs,
@@ -30,10 +31,13 @@ from kcars.tasks.plan import (
 from kcars.tasks.verify_scores import distances, positions
 from kcars.tasks.verify_scores import scores as scores
 
+if TYPE_CHECKING:
+    import keras  # The import takes seconds.
+
 DECISION = ("threshold", "scale", "offset")  # Keys of `PairDecision.record`.
 
 
-def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict:
+def choose(histories: list[list[dict[str, float]]], strategy: Strategy) -> dict[str, Any]:
     """Return the epoch with the best monitored score averaged over folds (or the last), and the folds' mean threshold and sigmoid at it."""
     column = history_column(monitor(strategy))
     epochs = min(map(len, histories))  # A fold may have stopped early.
@@ -56,7 +60,7 @@ def monitor(strategy: Strategy) -> str:
     return f"validation_{strategy.monitored_difficulty}/roc_auc"
 
 
-def scored(strategy: Strategy, classes: Classes, any_size: bool = False):
+def scored(strategy: Strategy, classes: Classes, any_size: bool = False) -> "keras.Model":
     """Build the scored embedder with random weights, a Keras model from pixels to vectors (n, d)."""
     from kcars.models.networks import embedder
 
@@ -77,12 +81,12 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     return Network(margin_classifier(built, classes, "vectors" in outputs), built)
 
 
-def vectors(plan: Plan, network: Network):
+def vectors(plan: Plan, network: Network) -> "keras.Model":
     """Return the model from pixels to the vectors (n, d) whose distances are scored."""
     return network.scored
 
 
-def objective(plan: Plan) -> dict:
+def objective(plan: Plan) -> Objective:
     """Return the arguments of `compile`: loss and metrics by output."""
     from kcars.objectives.confusion import balanced_metrics
     from kcars.objectives.losses import build_loss
@@ -96,7 +100,7 @@ def objective(plan: Plan) -> dict:
         losses["vectors"], weights["vectors"] = build_loss(**second.loss.model_dump(), of_batch=True), second.weight
     if "make" in weights and plan.strategy.model.make_weight:
         weights["make"] = plan.strategy.model.make_weight
-    found = {"loss": losses, "loss_weights": weights}
+    found: Objective = {"loss": losses, "loss_weights": weights}
     if outputs[0] != "vectors":
         found["metrics"] = {outputs[0]: balanced_metrics(len(plan.classes))}
     return found
@@ -108,7 +112,7 @@ def learned_calibration(network: Network) -> dict[str, float]:
     return {} if layer is None else {"scale": math.exp(float(layer.log_scale)), "offset": float(layer.offset)}
 
 
-def posthoc(plan: Plan, network: Network, seen_by: Callable, chosen: dict | None = None) -> Pipeline:
+def posthoc(plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any] | None = None) -> Pipeline:
     """Return the strategy's distance transform, fitted on the training photos, and the decision after it.
 
     seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, if there are folds: their
@@ -128,19 +132,19 @@ def _transform(plan: Plan, outputs: Outputs) -> DistanceTransform | None:
     return DistanceTransform.fit(kind, outputs(plan.train), plan.labels(plan.train))
 
 
-def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict:
+def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:
     """Return the record for scores.json: the pairs used for choosing, and the fitted parts."""
     difficulty = strategy.monitored_difficulty
     metric = strategy.evaluate.distance if pipeline.transform else "euclidean"
     return {"difficulty": difficulty, "deciding": difficulty, "metric": metric, "adjusted": None}
 
 
-def decide(plan: Plan, outputs: Outputs) -> dict:
+def decide(plan: Plan, outputs: Outputs) -> dict[str, Any]:
     """Fit the threshold on the validation pairs of the monitored difficulty."""
     return {"threshold": _decided(plan, outputs)[0].record()["threshold"]}
 
 
-def calibrate(plan: Plan, outputs: Outputs) -> dict:
+def calibrate(plan: Plan, outputs: Outputs) -> dict[str, Any]:
     """Fit the pair decision and the error rate by confidence, on the same pairs as `decide`."""
     decision, same, distance = _decided(plan, outputs)
     right = decision.same(distance) == (same > 0)

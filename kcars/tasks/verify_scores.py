@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,10 @@ from kcars.metrics import scores as metrics
 from kcars.metrics.retrieval import mean_score, query_scores
 from kcars.models.outputs import Outputs
 from kcars.posthoc.decision import PairDecision
-from kcars.tasks.plan import Plan, Result, curve_table, training_loss
+from kcars.tasks.plan import Curve, Plan, Result, curve_table, training_loss
 
 
-def scores(plan: Plan, outputs: Outputs, split: str, decision: dict, resamples: int = 0) -> Result:
+def scores(plan: Plan, outputs: Outputs, split: str, decision: dict[str, Any], resamples: int = 0) -> Result:
     """Compute the scores of all pairs of a split ("validation" or "test") from one pass over its distinct photos.
 
     If `decision` has a sigmoid, test scores include the calibration error. Keys are `easy/roc_auc` for the test, with
@@ -47,7 +48,7 @@ def positions(rows: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     return np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
 
 
-def _validation_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], learned: dict) -> Result:
+def _validation_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], learned: dict[str, float]) -> Result:
     result = Result()
     for difficulty, (pairs, distance) in measured.items():
         found = metrics.pair_scores(pairs.same, -distance, np.nan)
@@ -61,7 +62,7 @@ def _validation_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]]
     return result
 
 
-def _spread_and_loss(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict) -> dict[str, float]:
+def _spread_and_loss(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: dict[str, float]) -> dict[str, float]:
     """Return mean and standard deviation of distances (which reveal a collapse), the decision, and the pair loss."""
     found = {
         "validation/distance_mean": float(distance.mean()),
@@ -74,37 +75,50 @@ def _spread_and_loss(plan: Plan, pairs: Pairs, distance: np.ndarray, learned: di
     return found
 
 
-def _test_scores(plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], decision: dict, resamples: int) -> Result:
-    result, tables, intervals = Result(), [], {}
-    shown: dict[str, dict] = {"reliability.csv": {}, "coverage.csv": {}}
+def _test_scores(
+    plan: Plan, measured: dict[str, tuple[Pairs, np.ndarray]], decision: dict[str, Any], resamples: int
+) -> Result:
+    result = Result()
+    tables: list[dict[str, np.ndarray]] = []
+    intervals: dict[str, Callable[[], dict[str, bootstrap.Interval]]] = {}
+    shown: dict[str, dict[str, Curve]] = {"reliability.csv": {}, "coverage.csv": {}}
     decided = PairDecision.of(decision)
     for difficulty, (pairs, distance) in measured.items():
         found = metrics.pair_scores(pairs.same, -distance, -decided.threshold)
         result.scores |= {f"{difficulty}/{name}": float(value) for name, value in found.items()}
-        more = None
+        more: bootstrap.Measured | None = None
         if "scale" in decision and len(np.unique(pairs.same)) == 2:  # The curves need both kinds of pairs.
             more = _add_calibration(result, shown, difficulty, pairs.same, distance, decided)
         if resamples:
             intervals[difficulty] = partial(_intervals, plan, (pairs, distance), difficulty, decided, resamples, more)
         tables.append(_pair_table(plan, pairs, difficulty, distance, decided))
     with ThreadPoolExecutor() as pool:  # NumPy's sums use one core.
-        for difficulty, bounds in zip(intervals, pool.map(lambda each: each(), intervals.values()), strict=True):
+        for difficulty, bounds in zip(intervals, pool.map(_bounds, intervals.values()), strict=True):
             result.intervals |= {f"{difficulty}/{name}": value for name, value in bounds.items()}
     result.tables["pairs.csv"] = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
     result.tables |= {name: curve_table(each) for name, each in shown.items() if each}
     return result
 
 
+def _bounds(intervals: Callable[[], dict[str, bootstrap.Interval]]) -> dict[str, bootstrap.Interval]:
+    return intervals()
+
+
 def _add_calibration(
-    result: Result, shown: dict, difficulty: str, same: np.ndarray, distance: np.ndarray, decision: PairDecision
-) -> Callable[[np.ndarray], dict]:
+    result: Result,
+    shown: dict[str, dict[str, Curve]],
+    difficulty: str,
+    same: np.ndarray,
+    distance: np.ndarray,
+    decision: PairDecision,
+) -> bootstrap.Measured:
     """Add calibration scores and tables of pairs; return a function of pair weights that computes the same scores."""
     confidence, right = decision.confidence(distance), decision.same(distance) == (same > 0)
     shown["reliability.csv"][difficulty] = calibration.reliability(confidence, right)
     shown["coverage.csv"][difficulty] = calibration.risk_coverage(confidence, right)
     loss, error = decision.losses(same, distance), calibration.CalibrationError(confidence, right)
 
-    def weighted(weights: np.ndarray) -> dict:
+    def weighted(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {"nll": metrics.ratio(weights @ loss, weights.sum(-1)), "calibration_error": error(weights)}
 
     found = weighted(np.ones(len(same)))
@@ -128,8 +142,8 @@ def _intervals(
     difficulty: str,
     decision: PairDecision,
     resamples: int,
-    more: Callable[[np.ndarray], dict] | None,
-) -> dict:
+    more: bootstrap.Measured | None,
+) -> dict[str, bootstrap.Interval]:
     """Return intervals from resampled models, or makes for hard pairs, because pairs that share photos are dependent."""
     pairs, distance = measured
     group = plan.dataset.table.ids["make" if difficulty == "hard" or plan.strategy.target == "make" else "model"]
@@ -137,7 +151,9 @@ def _intervals(
     return bootstrap.pair_intervals(pairs.same, -distance, groups, -decision.threshold, resamples, seed, more)
 
 
-def _pair_table(plan: Plan, pairs: Pairs, difficulty: str, distance: np.ndarray, decision: PairDecision) -> dict:
+def _pair_table(
+    plan: Plan, pairs: Pairs, difficulty: str, distance: np.ndarray, decision: PairDecision
+) -> dict[str, np.ndarray]:
     paths = plan.dataset.table.paths
     return {
         "difficulty": np.full(len(pairs), difficulty, object),

@@ -1,5 +1,7 @@
 """Training, validation and test photos and pairs of a verification."""
 
+from typing import Any
+
 import numpy as np
 
 from kcars.core.errors import KcarsError
@@ -60,7 +62,9 @@ def _refuse_learned(dataset: Dataset) -> None:
             )
 
 
-def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]) -> tuple[Plan, dict]:
+def cross_dataset(
+    dataset: Dataset, strategy: Strategy, classes: Classes, known: frozenset[str]
+) -> tuple[Plan, dict[str, Any]]:
     """Return the plan to test on another dataset's pairs, without pairs of training models (matched by name).
 
     Raises KcarsError if no pair is left.
@@ -69,7 +73,8 @@ def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known:
     models = np.unique(table.ids["model"][rows], return_index=True)
     names = model_names(table, rows[models[1]])
     seen = models[0][[name in known for name in names]]
-    pairs, left_out = {}, 0
+    pairs: dict[str, Pairs] = {}
+    left_out = 0
     for name, given in dataset.pairs.items():
         kept = ~(np.isin(table.ids["model"][given.left], seen) | np.isin(table.ids["model"][given.right], seen))
         left_out += int((~kept).sum())
@@ -85,7 +90,7 @@ def cross_dataset(dataset: Dataset, strategy: Strategy, classes: Classes, known:
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
     """Return the cross-validation plans, which hold out the models of some makes in turn, if there are few training models."""
-    plans = []
+    plans: list[Plan] = []
     for held in _held_by_fold(dataset, strategy):
         train, validation, pairs = _held_out(dataset, strategy, held)
         _refuse_one_kind(dataset, strategy, pairs)

@@ -14,13 +14,16 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import json_text, sha256, written_whole
 from kcars.core.limits import limits
 from kcars.schemas import checked
 from kcars.untrusted.reading import MIB, array_in, arrays_in, json_in, opened, read_bytes, refuse_links
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DIGESTS = "digests.json"
 LOCK = ".lock"
@@ -104,7 +107,7 @@ class RunFolder:
             raise self._changed(name)
         return found
 
-    def read_arrays(self, name: str, names: Sequence[str]) -> dict:
+    def read_arrays(self, name: str, names: Sequence[str]) -> "dict[str, np.ndarray]":
         """Arrays of an .npz file by name, of finite floating-point numbers."""
         content = self.read_bytes(name, limits().head_mib * MIB)
         with self._advising(name):
