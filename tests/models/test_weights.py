@@ -253,5 +253,5 @@ def test_a_generalized_mean_begins_as_it_is_where_weights_have_another_pooling()
 @pytest.mark.parametrize("name", ["resnet50", "inception_v3", "efficientnet_b0"])
 def test_weights_of_a_torch_resnet18_for_another_backbone_are_one_line(tmp_path, name):
     save_file(ORACLE.seeded_tensors(), tmp_path / "torch.safetensors")
-    with pytest.raises(KcarsError, match=rf"torch\.safetensors: .*{name}'s? .*conv"):
+    with pytest.raises(KcarsError, match=rf"torch\.safetensors: .*conv.* of {name} needs"):
         load(small(name), str(tmp_path / "torch.safetensors"))

@@ -148,7 +148,7 @@ def test_predictor_and_exports_answer_by_it(adjusted, drawn, tmp_path):
             assert [name for name, _ in own.names] == [name for name, _ in other.names]
             assert other.probability == pytest.approx(own.probability, abs=1e-4)
     assert json.loads((tmp_path / "export/card.json").read_text())["adjusted"] == {"kind": "logits", "tau": 1.5}
-    assert "less 1.5 times the logarithm" in (tmp_path / "export/README.md").read_text()
+    assert "minus 1.5 times the logarithm" in (tmp_path / "export/README.md").read_text()
     (adjusted / FILE).rename(tmp_path / FILE)
     try:
         told = kcars("predict", photos[0], "--model", adjusted, code=2)
@@ -181,7 +181,7 @@ def test_elsewhere_it_is_that_of_the_run(adjusted, tmp_path):
     kcars("data", "synth", cars, "--makes", 4, "--models-per-make", 6, "--photos-per-model", 12, "--seed", 9)
     head = (adjusted / FILE).read_bytes()
     output = kcars("evaluate", adjusted, "--on", cars)
-    assert "less 1.5 times" in output and (adjusted / FILE).read_bytes() == head
+    assert "minus 1.5 times" in output and (adjusted / FILE).read_bytes() == head
 
 
 def test_what_cannot_be_adjusted_is_one_line(drawn, tmp_path):

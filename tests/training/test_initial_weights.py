@@ -112,7 +112,7 @@ def test_a_run_that_knows_tested_models_is_refused(drawn, classified, tmp_path):
     [
         ("model.backbone=simple_resnet_large", "has model.backbone resnet18, this one simple_resnet_large"),
         ("model.normalization=imagenet", "has model.normalization compcars, this one imagenet"),
-        ("model.width=0.5", "layer stem_conv needs"),
+        ("model.width=0.5", "layer stem_conv of resnet18 needs"),
     ],
 )
 def test_other_networks_are_refused(drawn, classified, tmp_path, setting, told):
