@@ -1,10 +1,13 @@
 """Builds a backbone as a Keras model from pixels to features, including pixel scaling."""
 
+import re
+from collections.abc import Iterator
+
 import keras
 
 from kcars.backbones.blocks.layers import PixelScaling
 from kcars.backbones.blocks.residual import STEMS, pooled
-from kcars.backbones.catalogue import BACKBONES, BLUE_FIRST, NORMALIZATIONS, Scale, those
+from kcars.backbones.catalogue import BACKBONES, BLUE_FIRST, NORMALIZATIONS, Backbone, Scale, those
 from kcars.core.errors import KcarsError, one_of
 
 
@@ -50,5 +53,33 @@ def build_backbone(
     images = PixelScaling(mean, std, normalization in BLUE_FIRST, name="scaling")(pixels)
     found = backbone.grid(images, scale)
     last, middle = found if isinstance(found, (list, tuple)) else (found, None)
+    if len(last.shape) != 4:
+        raise KcarsError(f"backbone {name}: its grid has shape {tuple(last.shape)}; (n, h, w, channels) is expected")
     features = pooled(last, pooling)
+    _refuse_layers_that_do_not_fit(backbone, keras.Model(images, last))
     return keras.Model(pixels, [features, middle] if grid else features, name=name)
+
+
+def _refuse_layers_that_do_not_fit(backbone: Backbone, network: keras.Model) -> None:
+    """Raise KcarsError for a layer with weights that not exactly one stage matches, or if `heat_grid` matches no layer."""
+    names = [layer.name for layer in _layers(network)]
+    for layer in _layers(network):
+        stages = [stage for stage in backbone.stages if re.fullmatch(stage, layer.name)] if layer.weights else [""]
+        if len(stages) != 1:
+            what = f"stages {' and '.join(stages)} match" if stages else "no stage matches"
+            raise KcarsError(
+                f"backbone {backbone.name}: {what} layer {layer.name}; exactly one of {', '.join(backbone.stages)} should"
+            )
+    if backbone.heat_grid and not any(re.fullmatch(backbone.heat_grid, layer) for layer in names):
+        raise KcarsError(
+            f"backbone {backbone.name}: heat_grid {backbone.heat_grid} matches no layer, such as {names[-1]}"
+        )
+
+
+def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yield the layers of a model, and those of models in it instead of these."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer

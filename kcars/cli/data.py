@@ -26,7 +26,7 @@ def _place(context, option, value: str | None) -> Path | None:
 
 data_option = click.option(
     "--data", "folder", envvar="KCARS_DATA", type=GivenPath(), callback=_place,
-    help="CompCars tree, CSV file, folder of class folders, or `drawn` for drawn cars (or set KCARS_DATA).  [default: drawn]",
+    help="CompCars tree, CSV file, folder of class folders, layout of an installed reader, or `drawn` for drawn cars (or set KCARS_DATA).  [default: drawn]",
 )  # fmt: skip
 
 

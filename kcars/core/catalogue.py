@@ -43,7 +43,8 @@ class Catalogue(Mapping[str, Entry], Generic[Entry]):
     def register(self, record: Entry) -> Entry:
         """Add a record; raises KcarsError if another record has its name."""
         if self._records.get(record.name, record) is not record:
-            raise KcarsError(f"{self.what} {record.name}: is registered twice")
+            first, second = self._module_of[record.name], _caller()
+            raise KcarsError(f"{self.what} {record.name}: is registered by {first} and by {second}; rename one")
         self._records[record.name] = record
         self._module_of[record.name] = _caller()  # A module may be imported before the others.
         self._report_change()
@@ -125,5 +126,5 @@ class OneOf:
     def _check(self, value: str) -> str:
         names = self._names()
         if value not in names:
-            raise ValueError(f"is not known; choose one of {', '.join(names)}")
+            raise ValueError(f"is not known; choose one of {', '.join(names)}, or install the package that adds it")
         return value

@@ -172,7 +172,7 @@ def _pair_faults(paths: np.ndarray, model: np.ndarray, pairs: Pairs) -> Iterator
 def summary(faults: Sequence[Fault], photos: int) -> str:
     """The summary table of `kcars data check`: one line per kind, those that invalidate results first."""
     counts = Counter(fault.kind for fault in faults)
-    lines = [f"{photos} photos examined, {len(faults)} findings"]
+    lines = [f"{photos} photos examined, {len(faults)} finding{'s' * (len(faults) != 1)}"]
     for kind in KINDS:
         if counts[kind]:
             mark = "spoils" if spoils(kind) else "note"

@@ -64,7 +64,10 @@ def _model_fits(strategy: Whole) -> None:
     model = strategy.model
     backbone = BACKBONES[model.backbone]
     if not backbone.scalable and (model.width != 1 or model.stem != "standard"):
-        raise ValueError(f"model.width and model.stem belong to {', '.join(those('scalable'))}")
+        raise ValueError(
+            f"{model.backbone} has one size: set model.width=1 and model.stem=standard (other values belong to "
+            f"{', '.join(those('scalable'))})"
+        )
     if model.weights == "imagenet":
         _refuse_other_than_published(model)
     if model.drop_path and not backbone.scalable:
@@ -122,6 +125,8 @@ def _data_fits(strategy: Whole) -> None:
     if data.first_px and data.first_px >= data.size_px:
         raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
     smallest = BACKBONES[strategy.model.backbone].smallest_px
+    if data.size_px < smallest:
+        raise ValueError(f"data.size_px {data.size_px}: {strategy.model.backbone} needs at least {smallest}")
     if data.first_px and data.first_px < smallest:
         raise ValueError(f"data.first_px {data.first_px}: {strategy.model.backbone} needs at least {smallest}")
     if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):

@@ -96,8 +96,8 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> No
             histories.append(part.history())
         if folds:
             chosen = task.choose(histories, plan.strategy)
-            why = "is the last of all folds" if plan.strategy.train.keep == "last" else "was best on average"
-            echo(f"epoch {chosen['epoch']} {why}; now training on all {len(plan.train)} photos")
+            why = "the last one" if plan.strategy.train.keep == "last" else "the best on average"
+            echo(f"the folds chose epoch {chosen['epoch']}, {why}; training on all {len(plan.train)} photos")
             run.note(chosen=chosen)
         learn(plan, store, run, minutes, run.unscore)
         run.note(finished=True)

@@ -109,10 +109,10 @@ def opened_list(path: Path) -> Iterator[TextIO]:
 
 
 def read_text(path: Path, root: Path | None = None) -> str:
-    """A text file in UTF-8, of at most `json_mib`."""
+    """A text file in UTF-8, with or without a byte order mark, of at most `json_mib`."""
     content = read_bytes(path, limits().json_mib * MIB, root)
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise KcarsError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from support.commands import kcars, small
@@ -45,7 +46,9 @@ def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
     assert "tiny" in json.loads(json_schema())["$defs"]["ModelSettings"]["properties"]["backbone"]["enum"]
     with pytest.raises(KcarsError, match="model.backbone: is not known; choose one of .*, tiny"):
         load_strategy("start/classify", ["model.backbone=tinier"])
-    with pytest.raises(KcarsError, match="model.width and model.stem belong to resnet18, simple_resnet"):
+    with pytest.raises(
+        KcarsError, match="tiny has one size: set model.width=1 and model.stem=standard .*resnet18, simple_resnet"
+    ):
         load_strategy("start/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
     with pytest.raises(KcarsError, match="model.weights imagenet: tiny has no ImageNet weights"):
         load_strategy(
@@ -98,3 +101,30 @@ def test_entry_points_of_installed_packages_are_found(tmp_path):
 def test_a_catalogue_is_a_mapping():
     found = Catalogue("thing", "kcars", (), "kcars.nothing")
     assert len(found) == 0 and found.get("a") is None and list(found) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": ("one_.*",)}, "no stage matches layer two_conv; exactly one of"),
+        ({"stages": ("one_.*", ".*")}, r"stages one_\.\* and \.\* match layer one_conv"),
+        ({"heat_grid": "three_conv"}, "heat_grid three_conv matches no layer"),
+        ({"grid": "vector"}, r"its grid has shape \(None, 16\)"),
+    ],
+)
+def test_what_a_record_gets_wrong_is_reported_when_it_is_built(tiny, changes, message):
+    from keras import layers
+
+    from kcars.backbones.build import build_backbone
+
+    record = BACKBONES["tiny"]
+    if changes.get("grid"):
+        changes = {"grid": lambda images, scale: layers.GlobalAveragePooling2D()(record.grid(images, scale))}
+    BACKBONES.forget("tiny")
+    BACKBONES.register(replace(record, **changes))
+    try:
+        with pytest.raises(KcarsError, match=f"backbone tiny: .*{message}"):
+            build_backbone("tiny", 32)
+    finally:
+        BACKBONES.forget("tiny")
+        BACKBONES.register(record)

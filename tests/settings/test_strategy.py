@@ -58,7 +58,10 @@ def test_off_is_a_word_and_true_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (["model.backbone=resnet50", "model.width=0.5"], "model.width and model.stem belong to resnet18"),
+        (
+            ["model.backbone=resnet50", "model.width=0.5"],
+            "resnet50 has one size: set model.width=1 and model.stem=standard",
+        ),
         (["model.weights=imagenet"], f"simple_resnet has no ImageNet weights; {', '.join(those('imagenet'))} have"),
         (["model.backbone=resnet50", "model.weights=imagenet"], "needs model.normalization caffe, width 1"),
         (["model.auxiliary=0.4"], "model.auxiliary belongs to task classify with backbone inception_v3"),

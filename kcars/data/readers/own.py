@@ -1,5 +1,6 @@
 """Builds the Dataset of a user's photos from a CSV or folders: ids of labels, and splits if none are given."""
 
+import numbers
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +57,8 @@ def dataset(
     the models in the pairs, or without pairs of a random share of the photos (verify: of the models). Raises KcarsError for a
     split that divides a group.
     """
+    for photo in photos:
+        _refuse_odd(photo, source)
     refuse_undecodable(root, [photo.path for photo in photos])
     photos, pairs = _as_on_disk(root, photos, pairs, source)
     sizes = file_bytes(root, [photo.path for photo in photos])
@@ -73,6 +76,16 @@ def dataset(
     validation = _rows_of(photos, "validation") if given else None
     parts = tested_parts(task, table, test, data.split_seed, tested)
     return Dataset(table, train, *parts, source, missing, split, validation=validation)
+
+
+def _refuse_odd(photo: Photo, source: str) -> None:
+    """Raises KcarsError for facts that a reader got wrong."""
+    if not all(isinstance(text, str) for text in (photo.path, photo.make, photo.model, photo.split, photo.group)):
+        raise KcarsError(f"{source}: photo {photo.path!r}: path, make, model, split and group are texts")
+    if len(photo.box) != 4 or not all(isinstance(edge, numbers.Integral) for edge in photo.box):
+        raise KcarsError(
+            f"{source}: photo {photo.path!r}: box {photo.box!r}; left, top, right, bottom in whole pixels are expected"
+        )
 
 
 def _as_on_disk(root: Path, photos: Sequence[Photo], pairs: Sequence, source: str) -> tuple[list[Photo], list]:

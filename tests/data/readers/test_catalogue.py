@@ -108,3 +108,15 @@ def test_it_is_trained_on(labels, cars, lean, tmp_path):
     changes = small("train.epochs=1")
     told = kcars("train", "--task", "classify", "--data", cars, "--out", tmp_path / "run", *changes)
     assert f"data: {cars}" in told and "balanced acc" in told
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"box": (1, 2, 3)}, {"box": ("a", 2, 3, 4)}, {"box": (0.5, 0, 2, 2)}, {"make": 7}, {"model": None}, {"group": 3}],
+)
+def test_odd_facts_of_a_photo_are_one_line(tmp_path, odd):
+    from kcars.data.readers.own import Photo, dataset
+
+    facts = {"path": "a.jpg", "make": "Audi", "model": "A4"} | odd
+    with pytest.raises(KcarsError, match=r"labels: photo 'a\.jpg': .*(are expected|are texts)"):
+        dataset(tmp_path, [Photo(**facts)], "classify", DATA, "labels")
