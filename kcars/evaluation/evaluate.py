@@ -21,7 +21,7 @@ from kcars.runs.keras_setup import start
 from kcars.runs.run import Run
 from kcars.settings import Strategy
 from kcars.tasks import task_module
-from kcars.tasks.plan import Plan, Result, history_column
+from kcars.tasks.plan import Plan, Result, Task, history_column
 
 THUMBNAIL_PX = 112
 
@@ -54,7 +54,10 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     _warn_of_what_is_not_used(strategy, pipeline)
     answering = pipeline.network(network.scored, strategy.target)
     raw = seen_by(answering)
-    outputs: Outputs = lambda rows: pipeline(raw(rows))  # noqa: E731
+
+    def outputs(rows: np.ndarray) -> np.ndarray:
+        return pipeline(raw(rows))
+
     result = task.scores(plan, outputs, "test", pipeline.decision, strategy.evaluate.resamples)
     found = {
         **_what(run, task, pipeline),
@@ -98,7 +101,7 @@ def _outputs_of(strategy: Strategy, store: PixelStore, bar: str, model) -> Outpu
     return network_outputs(model, store, asked.batch, asked.mirror, bar, asked.shift)
 
 
-def _what(run: Run, task, pipeline: Pipeline) -> dict:
+def _what(run: Run, task: Task, pipeline: Pipeline) -> dict:
     """Return the description of what was scored, and with which options."""
     strategy, facts, chosen = run.strategy(), run.facts(), run.facts().get("chosen")
     return {
@@ -136,7 +139,7 @@ def _tested(dataset: Dataset) -> dict[str, np.ndarray]:
     return {"path": table.paths[rows], **named}
 
 
-def write_tables(run: Run, folder: str, result: Result, table: PhotoTable, store) -> None:
+def write_tables(run: Run, folder: str, result: Result, table: PhotoTable, store: PixelStore) -> None:
     """Write the result's tables into the run folder, and thumbnails of the photos that a report shows."""
     for name, columns in result.tables.items():
         run.write_table(folder + name, columns)
@@ -174,6 +177,6 @@ def entries(result: Result) -> dict[str, dict]:
     }
 
 
-def _baseline(task, plan, outputs) -> dict[str, float]:
+def _baseline(task: Task, plan: Plan, outputs: Outputs) -> dict[str, float]:
     decision = task.decide(plan, outputs)
     return task.scores(plan, outputs, "test", decision).scores
