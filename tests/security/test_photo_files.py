@@ -320,6 +320,28 @@ def test_photos_are_decoded_within_one_sum_of_memory():
     assert all(total <= most or total == size for total, size in seen)
 
 
+# ---- restarts ----
+
+
+@pytest.mark.parametrize("name", attacks.WITHOUT_PIXELS)
+def test_restarts_that_cost_pixels_are_refused_alike_wherever_a_photo_is_read(name, tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(attacks.WITHOUT_PIXELS[name]())
+    for way, read in WAYS.items():
+        with pytest.raises(KcarsError, match="too early or is damaged"):
+            read(path)
+            pytest.fail(way)
+    assert [kind for kind, _ in examine(path, None).faults] in (["truncated"], ["no_photo"])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("blocks", [1, 7, 16, 216, 9999])
+def test_a_warning_about_a_photo_with_all_its_restarts_changes_nothing(blocks, progressive):
+    data = attacks.restarted(progressive=progressive, blocks=blocks)
+    noisy = data[:-2] + b"\x12\x34" + data[-2:]
+    assert np.array_equal(decode(noisy, WHOLE, 64, 0.1), decode(data, WHOLE, 64, 0.1))
+
+
 # ---- anything ----
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
