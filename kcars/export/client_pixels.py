@@ -8,7 +8,8 @@ import numpy as np
 
 SIZE_PX, MARGIN = 224, 0.1
 MARKER = re.compile(rb"\xff[\x01-\xfe]")
-BETWEEN = bytes.fromhex("00b74a1d94e25b3cc97625aa55ef0a9934c76e8742d92ca1")
+BETWEEN = 4 * bytes.fromhex("00b74a1d94e25b3cc97625aa55ef0a9934c76e8742d92ca1")
+RESTARTS = [b"".join(bytes([0xFF, number]) + BETWEEN for number in range(first, first + 3)) for first in (0xD0, 0xD4)]
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # by orientation, after 5 to 8 are transposed
 DAMAGED = "a JPEG that ends too early or is damaged"
 
@@ -32,8 +33,9 @@ def pixels_of(path, box=None, size=SIZE_PX, margin=MARGIN):
     side = min(right - left, bottom - top)
     scale = max(scale for scale in (1, 2, 4) if scale == 1 or side >= 2 * scale * size)
     stored = decoded(path, data, scale)
-    doubtful = (stored[-1, -1] == 128).all()  # Missing pixels are filled with grey.
-    if doubtful and not np.array_equal(stored, decoded(path, spread, scale)):
+    # Missing pixels are filled with grey: at the end, or before restarts, which need an interval (ff dd).
+    doubtful = (stored[-1, -1] == 128).all() or b"\xff\xdd" in data
+    if doubtful and not (spread and all(np.array_equal(stored, decoded(path, other, scale)) for other in spread)):
         raise ValueError(f"{path}: {DAMAGED}")
     photo = turned(stored, turn)
     height, width = photo.shape[:2]
@@ -81,8 +83,8 @@ def turn_in(exif):
 
 
 def spread_out(path, data):
-    """Return the JPEG with bytes inserted between its scans, and its orientation: if its pixels change, some were missing,
-    which decoders fill.
+    """Return two JPEGs with bytes and restarts inserted between scans, and the orientation: if pixels change, some were
+    missing, which decoders fill; no JPEG if its restarts are not in sequence.
 
     Raises ValueError unless it is a JPEG with one or three channels and all scans.
     """
@@ -110,5 +112,16 @@ def spread_out(path, data):
     own = {*range(0xD0, 0xD8), 0xD9} | ({0xC4, 0xDA, 0xDB, 0xDD} if several else set())
     if not markers or any(data[at + 1] not in own for at in markers) or (several and len(given) < 64 * colours):
         raise ValueError(f"{path}: {DAMAGED}")
-    parts = [data[start:end] for start, end in zip([0, *markers], [*markers, len(data)], strict=True)]
-    return BETWEEN.join(parts), turn_in(exif or b"")
+    restarts, ends, parts = 0, [], []
+    for start, end in zip(markers, [*markers[1:], len(data)], strict=True):
+        restart = 0xD0 <= data[start + 1] <= 0xD7
+        if restart and data[start + 1] != 0xD0 + restarts % 8:
+            return [], turn_in(exif or b"")
+        restarts = restarts + 1 if restart else 0
+        ends.append(not restart)
+        parts.append(data[start:end])
+    spread = [
+        data[: markers[0]] + b"".join(BETWEEN + more * is_end + part for is_end, part in zip(ends, parts, strict=True))
+        for more in RESTARTS
+    ]
+    return spread, turn_in(exif or b"")

@@ -7,12 +7,19 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kcars.core.limits import limits
-from kcars.images.jpeg_damage import FOREIGN_TO_ONE, FOREIGN_TO_SEVERAL, PADDING
+from kcars.images.jpeg_damage import (
+    FIRST_RESTART,
+    FOREIGN_TO_ONE,
+    FOREIGN_TO_SEVERAL,
+    INTERVAL,
+    PADDING,
+    RESTART_NUMBERS,
+)
 from kcars.images.jpeg_header import COEFFICIENTS
 
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
-_RESTARTS, _END_OF_IMAGE, _START_OF_SCAN = (0xD0, 0xD7), 0xD9, 0xDA
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 _FOREIGN = [[kind in foreign for kind in range(256)] for foreign in (FOREIGN_TO_ONE, FOREIGN_TO_SEVERAL)]
 _FRAMES = [kind for kind in range(0xC0, 0xD0) if kind not in (0xC4, 0xC8, 0xCC)]
 
@@ -55,6 +62,10 @@ class File(NamedTuple):
         return tf.cond(tf.size(ends) > 0, lambda: behind[: ends[0] + 1], lambda: behind)
 
 
+def _is_restart(kinds) -> Any:
+    return (kinds >= FIRST_RESTART) & (kinds < FIRST_RESTART + RESTART_NUMBERS)
+
+
 def opened(data, raw) -> File:
     """Parse encoded bytes, given as a string and as numbers (n,) uint8."""
     size = tf.size(raw, tf.int64)
@@ -67,7 +78,7 @@ def opened(data, raw) -> File:
     def step(place, frame, scan, exif, _):
         at = file.markers[tf.searchsorted(file.markers, tf.minimum(place, size)[None], out_type=tf.int64)[0]]
         kind = file.number(at + 1)
-        bare: Any = (kind < 0xC0) | ((kind >= _RESTARTS[0]) & (kind <= _RESTARTS[1]))
+        bare: Any = (kind < 0xC0) | _is_restart(kind)
         over: Any = (at + 4 > size) | (kind == 0xD8) | (kind == _END_OF_IMAGE)
         named = ~bare & ~over
         is_exif = (kind == 0xE1) & (exif < 0) & (tf.strings.substr(data, tf.minimum(at + 4, size), len(_EXIF)) == _EXIF)
@@ -140,16 +151,32 @@ def scans(file: File, markers):
     return tf.where(file.several_scans, 1 + more, tf.ones_like(more))
 
 
-def padded(data, file: File, markers):
+def may_restart(file: File):
+    """Return whether there may be a restart interval, as `jpeg_damage.may_restart`."""
+    return tf.reduce_any(file.number(file.markers + 1) == INTERVAL)
+
+
+def in_sequence(file: File, markers):
+    """Return whether the restarts of each scan, given by their markers (k,), are in sequence."""
+    kinds = file.number(markers + 1)
+    order = tf.range(tf.size(kinds, tf.int64))
+    others = tf.concat([[-1], tf.where(~_is_restart(kinds))[:, 0]], 0)  # Behind each, restarts are numbered from 0.
+    before = tf.gather(others, tf.searchsorted(others, order, out_type=tf.int64) - 1)
+    right: Any = kinds == FIRST_RESTART + (order - before - 1) % RESTART_NUMBERS
+    return tf.reduce_all(right | ~_is_restart(kinds))
+
+
+def padded(data, file: File, markers, restarts: bytes):
     """Insert padding as `jpeg_damage.padded`, for each kind of marker, because there are few kinds but may be many markers."""
     names = tf.constant([bytes((0xFF, kind)) for kind in range(256)])
+    ends = tf.constant([PADDING if _is_restart(kind) else PADDING + restarts for kind in range(256)])
     begin, end = file.scan + 2 + file.number(file.scan + 2, 2), markers[-1] + 2
     kinds = tf.unique(file.number(markers + 1)).y
 
     def step(number, text):
-        name = names[kinds[number]]
+        name, end = names[kinds[number]], ends[kinds[number]]
         parts = tf.raw_ops.StringSplitV2(input=text[None], sep=name, maxsplit=-1).values
-        longer = tf.strings.join([parts[:-1], PADDING, name])
+        longer = tf.strings.join([parts[:-1], end, name])
         return number + 1, tf.strings.reduce_join(tf.concat([longer, parts[-1:]], 0))
 
     text = tf.strings.substr(data, begin, end - begin)

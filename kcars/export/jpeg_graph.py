@@ -10,7 +10,7 @@ from kcars.core.limits import limits
 from kcars.export import jpeg_file
 from kcars.images.boxes import SCALES
 from kcars.images.formats import MILLION
-from kcars.images.jpeg_damage import GREY
+from kcars.images.jpeg_damage import GREY, RESTARTS
 
 WHOLE = (-1.0, -1.0, -1.0, -1.0)  # Box value for a whole photo.
 _COEFFICIENT = 2048  # INTER_RESIZE_COEF_SCALE: bytes are interpolated in integers.
@@ -77,9 +77,13 @@ def _decoded(number, data, file, markers, scale):
         at = [lambda ratio=ratio: tf.io.decode_jpeg(jpeg, 3, ratio, dct_method="INTEGER_ACCURATE") for ratio in SCALES]
         return tf.switch_case(scale, at)
 
-    pixels = read(data)
-    doubtful = tf.reduce_all(pixels[-1, -1] == GREY)
-    same = tf.cond(doubtful, lambda: tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers))), lambda: True)
+    def unchanged(restarts):
+        return tf.reduce_all(pixels == read(jpeg_file.padded(data, file, markers, restarts)))
+
+    pixels, restarted = read(data), jpeg_file.may_restart(file)
+    doubtful = tf.reduce_all(pixels[-1, -1] == GREY) | restarted
+    same = tf.cond(doubtful, lambda: unchanged(RESTARTS[0]) & jpeg_file.in_sequence(file, markers), lambda: True)
+    same &= tf.cond(restarted, lambda: unchanged(RESTARTS[1]), lambda: True)
     with tf.control_dependencies([_refuse(same, number, "is a JPEG that ends too early or is damaged")]):
         return tf.identity(pixels)
 

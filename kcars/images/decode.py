@@ -147,10 +147,12 @@ def _jpeg(header: Header, scale: int) -> np.ndarray:
     if jpeg_damage.has_foreign_marker(data, scan, several):
         raise ValueError(formats.DAMAGED)
     photo = _by_opencv(data, scale)
-    if jpeg.components == 4 or jpeg_damage.ends_grey(photo):
-        padded = jpeg_damage.padded(data, scan)
-        if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
-            raise ValueError(formats.DAMAGED)
+    restarted = jpeg_damage.may_restart(data)
+    if jpeg.components == 4 or jpeg_damage.ends_grey(photo) or restarted:
+        for restarts in jpeg_damage.RESTARTS[: 1 + restarted]:
+            padded = jpeg_damage.padded(data, scan, restarts)
+            if padded is None or not np.array_equal(photo, _by_opencv(padded, scale)):
+                raise ValueError(formats.DAMAGED)
     return photo
 
 

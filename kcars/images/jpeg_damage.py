@@ -1,8 +1,9 @@
 """Detects JPEG files with missing pixels, which libjpeg fills with grey and most readers do not report.
 
 `export/jpeg_graph.py` and `export/client_pixels.py` do the same, because their decoders report no warnings. The header shows
-whether all scans are present; if the last pixel is grey, the photo is decoded again with padding. None of them detects less
-than a block or two of missing pixels, gaps in later scans of a progressive file, or damage that decodes to all pixels.
+whether all scans are present; if the last pixel is grey, or there may be restarts, the photo is decoded again with padding.
+None of them detects less than a block or two of missing pixels, gaps in later scans of a progressive file, or damage that
+decodes to all pixels.
 """
 
 import re
@@ -15,10 +16,18 @@ from kcars.images.beyond_limit import too_many_segments
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 # Inserted between the bytes of a scan and the next marker: a decoder that lacks bytes reads these as the photo's, which
-# changes its pixels; a decoder with all bytes skips them. 00 first, because it may follow a byte ff.
-PADDING = bytes(
+# changes its pixels; a decoder with all bytes skips them. 00 first, because it may follow a byte ff. Several times, because the
+# first missing block can use them up and be black or white either way.
+PADDING = 4 * bytes(
     (0, 183, 74, 29, 148, 226, 91, 60, 201, 118, 37, 170, 85, 239, 10, 153, 52, 199, 110, 135, 66, 217, 44, 161)
 )
+# A decoder that expects more restarts than a scan has skips PADDING up to the next marker and fills in the rest. With one of
+# these behind PADDING it decodes foreign bytes instead; with which one depends on the number that it expects.
+FIRST_RESTART, RESTART_NUMBERS = 0xD0, 8
+RESTARTS = tuple(
+    b"".join(bytes((0xFF, FIRST_RESTART + first + step)) + PADDING for step in range(3)) for first in (0, 4)
+)
+INTERVAL = 0xDD  # The marker of a restart interval; without one a decoder expects no restarts.
 
 
 GREY = 128  # The fill value.
@@ -49,24 +58,35 @@ def has_foreign_marker(data: bytes, first_scan: int, several: bool) -> bool:
 
 
 def ends_grey(stored: np.ndarray) -> bool:
-    """Whether the last stored pixel has libjpeg's fill value; otherwise no pixel is missing."""
+    """Whether the last stored pixel has libjpeg's fill value; otherwise no pixel is missing, except before a restart."""
     return bool((stored[-1, -1] == GREY).all())
 
 
-def padded(data: bytes, first_scan: int) -> bytes | None:
-    """A JPEG with PADDING before each marker between the header of its first scan, at `first_scan`, and the end of the image.
+def may_restart(data: bytes) -> bool:
+    """Whether there may be a restart interval: then pixels can be missing anywhere."""
+    return bytes((0xFF, INTERVAL)) in data
 
-    Returns None if the end is missing; raises ValueError for more markers than `photo_segments`, as each grows many times.
+
+def padded(data: bytes, first_scan: int, restarts: bytes) -> bytes | None:
+    """A JPEG with PADDING before each marker between the header of its first scan, at `first_scan`, and the end of the image,
+    followed by `restarts`, one of RESTARTS, unless the marker is a restart.
+
+    Returns None if the end is missing or the restarts of a scan are not in sequence, for which libjpeg fills in pixels; raises
+    ValueError for more markers than `photo_segments`, as each grows many times.
     """
     position, most = _behind_segment(data, first_scan), limits().photo_segments
-    parts = [data[:position]]
+    parts, passed, in_sequence = [data[:position]], 0, True
     for number, found in enumerate(_MARKER.finditer(data, position), 1):
         if number > most:
             raise too_many_segments()
-        parts += [data[position : found.start()], PADDING]
+        restart = found.group()[1] - FIRST_RESTART
+        between = restart not in range(RESTART_NUMBERS)
+        in_sequence &= between or restart == passed % RESTART_NUMBERS
+        passed = 0 if between else passed + 1
+        parts += [data[position : found.start()], PADDING, restarts if between else b""]
         position = found.start()
         if found.group() == _END:
-            return b"".join([*parts, data[position:]])
+            return b"".join([*parts, data[position:]]) if in_sequence else None
     return None
 
 

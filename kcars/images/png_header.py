@@ -11,15 +11,17 @@ from kcars.images.beyond_limit import BeyondLimit, too_many_segments
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # Colour type -> channels.
 _DEPTHS = (1, 2, 4, 8, 16)
-# Texts and colour profiles: pixels do not depend on them, and a few bytes of them may unpack to megabytes.
-_LEFT_OUT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+# The chunks that pixels depend on, besides critical ones. A few bytes of others (texts, colour profiles) may unpack to megabytes,
+# and libpng writes a line to standard error for each that is damaged or given twice.
+_NEEDED, _NEEDED_ONCE = (b"acTL", b"fcTL", b"fdAT"), b"tRNS"
+_ANCILLARY, _PALETTE = 0x20, 3
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _STEP, _PIECE = 2**20, 2**16
 
 
 class PngHeader(NamedTuple):
     """height, width: in pixels; frames: whether there are several; exif: content of the Exif chunk; content: the file without
-    texts and colour profiles."""
+    chunks that pixels do not depend on."""
 
     height: int
     width: int
@@ -33,16 +35,26 @@ def read(data: bytes, bounds: Limits) -> PngHeader | None:
     if data[12:16] != b"IHDR" or len(data) < 33:
         return None
     width, height = struct.unpack(">II", data[16:24])
-    frames, exif, parts, start = False, b"", [], 0
+    frames, exif, parts, start, once = False, b"", [], 0, ()
     for kind, position, end in _chunks(data, bounds):
         if kind == b"acTL":
             frames = True
         elif kind == b"eXIf":
             exif = data[position + 8 : end - 4]
-        elif kind in _LEFT_OUT:
+        if kind in once or not _is_needed(data, kind, position, end):
             parts.append(data[start:position])
             start = end
+        elif kind == _NEEDED_ONCE:
+            once = (kind,)
     return PngHeader(height, width, frames, exif, b"".join([*parts, data[start:]]) if start else data)
+
+
+def _is_needed(data: bytes, kind: bytes, start: int, end: int) -> bool:
+    """Whether pixels depend on a chunk; libpng ignores ancillary ones with a wrong checksum, and palettes of photos without one."""
+    if not kind[0] & _ANCILLARY:
+        return kind != b"PLTE" or data[25] == _PALETTE
+    known = kind in _NEEDED or kind == _NEEDED_ONCE
+    return known and zlib.crc32(memoryview(data)[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
 
 
 def _chunks(data: bytes, bounds: Limits) -> Iterator[tuple[bytes, int, int]]:

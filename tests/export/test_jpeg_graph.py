@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import photo_attacks
 
 from kcars.data.source import load
-from kcars.export import jpeg_graph
+from kcars.export import client_pixels, jpeg_graph
 from kcars.images.decode import decode, resized
 from kcars.settings import DataSettings
 
@@ -128,6 +129,29 @@ def with_sides(data, height, width):
 def test_a_batch_with_a_bad_photo_is_refused_and_the_message_says_which(bad, told):
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[photo\] \[1\] \[.*" + told):
         read([jpeg(30, 40), bad])
+
+
+@pytest.mark.parametrize("name", photo_attacks.WITHOUT_PIXELS)
+def test_restarts_that_cost_pixels_are_refused_in_both_clients(name, tmp_path):
+    data = photo_attacks.WITHOUT_PIXELS[name]()
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"\[photo\] \[0\] \[is a JPEG that ends too early or is damaged"
+    ):
+        read([data])
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.jpg: a JPEG that ends too early or is damaged"):
+        client_pixels.pixels_of(tmp_path / "a.jpg", None, 24, 0.1)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("blocks", [1, 7, 16, 9999])
+def test_restarts_change_no_pixel(blocks, progressive, tmp_path):
+    data = photo_attacks.restarted(progressive=progressive, blocks=blocks)
+    for content in (data, data[:-2] + b"\x12\x34" + data[-2:]):
+        (tmp_path / "a.jpg").write_bytes(content)
+        expected = decode(data, None, 24, 0.1)
+        assert (read([content])[0] == expected).all()
+        assert (client_pixels.pixels_of(tmp_path / "a.jpg", None, 24, 0.1) == expected).all()
 
 
 def progressive(repeated, height=60, width=80):

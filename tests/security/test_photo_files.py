@@ -320,6 +320,53 @@ def test_photos_are_decoded_within_one_sum_of_memory():
     assert all(total <= most or total == size for total, size in seen)
 
 
+# ---- restarts ----
+
+
+@pytest.mark.parametrize("name", attacks.WITHOUT_PIXELS)
+def test_restarts_that_cost_pixels_are_refused_alike_wherever_a_photo_is_read(name, tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(attacks.WITHOUT_PIXELS[name]())
+    for way, read in WAYS.items():
+        with pytest.raises(KcarsError, match="too early or is damaged"):
+            read(path)
+            pytest.fail(way)
+    assert [kind for kind, _ in examine(path, None).faults] in (["truncated"], ["no_photo"])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("blocks", [1, 7, 16, 216, 9999])
+def test_a_warning_about_a_photo_with_all_its_restarts_changes_nothing(blocks, progressive):
+    data = attacks.restarted(progressive=progressive, blocks=blocks)
+    noisy = data[:-2] + b"\x12\x34" + data[-2:]
+    assert np.array_equal(decode(noisy, WHOLE, 64, 0.1), decode(data, WHOLE, 64, 0.1))
+
+
+# ---- standard error ----
+
+DAMAGED_OFTEN = 3000
+ANCILLARY = {
+    b"gAMA": b"\0\0\xb1\x8f", b"cHRM": bytes(32), b"sRGB": b"\0", b"bKGD": bytes(6), b"hIST": bytes(4), b"pHYs": bytes(9), b"sBIT": b"\1\1\1",
+    b"tIME": bytes(7), b"sPLT": b"a\0\x08", b"tRNS": bytes(6), b"eXIf": b"MM\0*\0\0\0\x08", b"cICP": bytes(4), b"prVt": b"x", b"acTL": bytes(8),
+    b"fcTL": bytes(26), b"fdAT": bytes(6), b"PLTE": bytes(6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ANCILLARY)
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+@pytest.mark.parametrize("sound", [True, False])
+def test_libpng_writes_no_line_for_each_chunk(kind, mode, sound, capfd):
+    data = attacks.saved(NOISE.convert(mode), "PNG")
+    chunk = attacks.chunk(kind, ANCILLARY[kind])
+    chunk = chunk if sound else chunk[:-1] + bytes((chunk[-1] ^ 1,))
+    for place in (33, data.index(b"IDAT") - 4, data.rindex(b"IEND") - 4):
+        try:
+            decode(data[:place] + DAMAGED_OFTEN * chunk + data[place:], WHOLE, 16, 0.1)
+        except ValueError:
+            continue  # OpenCV refuses other frames than it expects, and libpng a second palette.
+    assert len(capfd.readouterr().err.splitlines()) < 20
+
+
 # ---- anything ----
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))

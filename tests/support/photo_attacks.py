@@ -1,8 +1,10 @@
 """Photo files as an attacker makes them: small, and each asks a decoder for far more, or for another decoder."""
 
 import io
+import re
 import struct
 import zlib
+from functools import partial
 
 import cv2
 import numpy as np
@@ -65,6 +67,37 @@ def restarts(count: int) -> bytes:
     """A JPEG file of four colours, whose pixels are read a second time with bytes before each marker."""
     data = saved(Image.new("CMYK", (40, 40), (90, 20, 200, 7)), "JPEG")
     return data[:-2] + b"\xff\xd0" * count + data[-2:]
+
+
+def restarted(interval: int | None = None, change=None, progressive: bool = False, blocks: int = 16) -> bytes:
+    """A JPEG file with a restart every few blocks; interval: what its header claims; change: replaces one of the restarts."""
+    data = saved(CARS, "JPEG", quality=90, restart_marker_blocks=blocks, progressive=progressive)
+    start = data.index(b"\xff\xdd")
+    if interval is not None:
+        data = data[: start + 4] + struct.pack(">H", interval) + data[start + 6 :]
+    if change is not None:
+        places = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+        place = places[len(places) // 2]
+        data = data[:place] + change(data[place : place + 2]) + data[place + 2 :]
+    return data
+
+
+def interval_added(interval: int) -> bytes:
+    """A JPEG file without restarts, whose header claims some."""
+    data = saved(CARS, "JPEG", quality=90)
+    start = data.index(b"\xff\xda")
+    return data[:start] + struct.pack(">HHH", 0xFFDD, 4, interval) + data[start:]
+
+
+CARS = Image.fromarray(np.random.default_rng(5).integers(0, 256, (9, 14, 3), np.uint8)).resize((288, 192))
+# JPEG files for which libjpeg fills in pixels, because their restarts do not agree with the interval, or are not in sequence.
+WITHOUT_PIXELS = {
+    **{f"interval {number} added": partial(interval_added, number) for number in (1, 50)},
+    **{f"interval {number}": partial(restarted, number) for number in (1, 8, 15, 17, 18, 20, 24, 48, 528)},
+    **{f"interval {number}, progressive": partial(restarted, number, None, True) for number in (8, 17, 48)},
+    "another number": partial(restarted, None, lambda restart: bytes((0xFF, restart[1] ^ 1))),
+    "one left out": partial(restarted, None, lambda _: b""),
+}
 
 
 def arithmetic() -> bytes:
