@@ -30,23 +30,11 @@ def build_backbone(
     Raises:
         KcarsError: for an unknown name, stem or normalization (lists the known ones), a width not above 0, or too small a size.
     """
-    for what, value, known in (
-        ("backbone", name, BACKBONES),
-        ("stem", scale.stem, STEMS),
-        ("normalization", normalization, NORMALIZATIONS),
-    ):
+    for what, value, known in (("backbone", name, BACKBONES), ("normalization", normalization, NORMALIZATIONS)):
         if value not in known:
             raise one_of(what, value, known)
     backbone = BACKBONES[name]
-    if scale.width <= 0:
-        raise KcarsError(f"width: {scale.width} is not above 0; 1.0 is the published width")
-    if size_px < backbone.smallest_px:
-        raise KcarsError(
-            f"data.size_px: {size_px} is too small for {name}, which needs at least {backbone.smallest_px}"
-        )
-    if grid and not backbone.auxiliary:
-        have = f"; {', '.join(those('auxiliary'))} has"
-        raise KcarsError(f"model.auxiliary: {name} has no auxiliary head{have}")
+    _refuse_other_arguments(backbone, size_px, scale, grid)
     mean, std = NORMALIZATIONS[normalization]
     side = None if any_size else size_px
     pixels = keras.Input((side, side, 3), dtype="float32", name="pixels")
@@ -58,6 +46,21 @@ def build_backbone(
     features = pooled(last, pooling)
     _refuse_layers_that_do_not_fit(backbone, keras.Model(images, last))
     return keras.Model(pixels, [features, middle] if grid else features, name=name)
+
+
+def _refuse_other_arguments(backbone: Backbone, size_px: int, scale: Scale, grid: bool) -> None:
+    """Raise KcarsError for arguments of `build_backbone` that a backbone does not have."""
+    if scale.stem not in STEMS:
+        raise one_of("stem", scale.stem, STEMS)
+    if scale.width <= 0:
+        raise KcarsError(f"width: {scale.width} is not above 0; 1.0 is the published width")
+    if size_px < backbone.smallest_px:
+        raise KcarsError(
+            f"data.size_px: {size_px} is too small for {backbone.name}, which needs at least {backbone.smallest_px}"
+        )
+    if grid and not backbone.auxiliary:
+        have = f"; {', '.join(those('auxiliary'))} has"
+        raise KcarsError(f"model.auxiliary: {backbone.name} has no auxiliary head{have}")
 
 
 def _refuse_layers_that_do_not_fit(backbone: Backbone, network: keras.Model) -> None:

@@ -71,7 +71,7 @@ def test_it_trains_scores_names_and_explains(tiny, drawn, tmp_path):
 
 
 def test_a_name_stands_once_and_a_package_that_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(KcarsError, match="backbone resnet18: is registered twice"):
+    with pytest.raises(KcarsError, match="backbone resnet18: is registered by .* and by .*; rename one"):
         BACKBONES.register(Backbone("resnet18", print, ()))
     write_package(tmp_path, "broken", "[kcars.backbones]\nbroken = broken_module\n")
     program = "from kcars.settings.strategy import load_strategy; load_strategy('start/classify')"

@@ -91,7 +91,7 @@ def test_those_of_kcars_stand_in_their_order():
     assert search_columns() == ["recall@1", "recall@5", "map@R"]
     assert those("probabilities") == ["nll", "nll_change", "calibration_error", "calibration_error_change"]
     assert all(score.explained for score in SCORES.values())
-    with pytest.raises(KcarsError, match="score accuracy: is registered twice"):
+    with pytest.raises(KcarsError, match="score accuracy: is registered by .* and by .*; rename one"):
         SCORES.register(Score("accuracy", ""))
 
 
