@@ -54,10 +54,14 @@ def rival(name: str, folder: str, what: str) -> None:
     schedule = build_schedule(settings.schedule, settings.learning_rate, settings.epochs * steps)
     tuning = FineTuning(network.scored.get_layer(strategy.model.backbone), None)
     compile_(network, plan, schedule, tuning)
-    (whole_epochs if what == "epoch" else bare_steps)(network.trained, strategy, schedule, stream, steps)
+    given = network.trained, strategy, schedule, stream, steps
+    if what == "epoch":
+        whole_epochs(*given, len(plan.classes))
+    else:
+        bare_steps(*given)
 
 
-def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
+def whole_epochs(model, strategy, schedule, stream, steps: int, classes: int) -> None:
     import keras
 
     from kcars.input.tf_data import training_dataset
@@ -85,7 +89,7 @@ def whole_epochs(model, strategy, schedule, stream, steps: int) -> None:
     batches = training_dataset(stream, 0, epochs * steps, data.workers, data.prefetch)
     beside = [
         basic.StopOnNaN(),
-        BalancedMetrics(lambda _: None),
+        BalancedMetrics(lambda _: None, classes),
         basic.OneCycle(schedule, epochs * steps),
         History(lambda _: None, strategy.train.batch),
         Progress(epochs, steps, "loss"),
