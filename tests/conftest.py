@@ -129,13 +129,13 @@ def runs_made_once(drawn, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def small_runs(shallow, runs_made_once) -> dict[str, Path]:
-    """A scored run of each task on the drawn cars, by task: not to be changed by a test. Beside it: what was told."""
+    """A scored run of each task on the drawn cars, by task: not to be changed by a test. Next to it: what was printed."""
     return runs_made_once
 
 
 @pytest.fixture(scope="session")
 def run_of_folds(drawn, tmp_path_factory) -> Path:
-    """A verifier chosen on two folds: not to be changed by a test. Beside it: what was told.
+    """A verifier chosen on two folds: not to be changed by a test. Next to it: what was printed.
 
     Its network is shallow, so it is loaded within `support.runs.shallow_networks` alone.
     """
@@ -169,7 +169,7 @@ def exports(runs_made_once, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def cars_index(drawn, small_runs, tmp_path_factory) -> Path:
-    """An index of all drawn cars by the small verifier: not to be changed by a test. Beside it: what was told."""
+    """An index of all drawn cars by the small verifier: not to be changed by a test. Next to it: what was printed."""
     from support.commands import kcars
     from support.runs import shallow_networks
 

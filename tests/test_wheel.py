@@ -40,4 +40,4 @@ def test_the_wheel_lists_its_strategies_outside_the_checkout(tmp_path):
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "kcars").rglob("*.py")}
     assert modules == {str(file.relative_to(tmp_path / "site")) for file in (tmp_path / "site/kcars").rglob("*.py")} - {
         "kcars/configs/__init__.py"
-    }  # It lies beside the package here.
+    }  # It is next to the package here.

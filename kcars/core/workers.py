@@ -18,7 +18,7 @@ def each(
 ) -> Iterator[Any]:
     """Yields `function(*job)` for each job, computed by `workers` processes, by default one per core.
 
-    Results come in order, or as they are finished. Idle processes end after five minutes or with this process.
+    Results come in the order of the items, or in the order of completion. Idle processes end after five minutes or with this process.
     """
     kind = "generator" if ordered else "generator_unordered"
     delayed: Any = joblib.delayed  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -8,7 +8,7 @@ FAR = 1e9  # Above every distance and cosine; a placeholder for "none".
 
 
 def one_hot(labels, outputs):
-    """Labels (n,) or (n, 1) of any numeric type as float32 rows of the shape of `outputs` (n, classes); rows are returned as they are."""
+    """Labels (n,) or (n, 1) of any numeric type as float32 rows of the shape of `outputs` (n, classes); rows are returned unchanged."""
     if are_rows(labels, outputs):
         return ops.cast(labels, "float32")
     labels = ops.reshape(ops.cast(labels, "int32"), (-1,))

@@ -32,7 +32,7 @@ def torch_name(layer: str, weight: str) -> str:
 
 
 def as_keras(tensor: np.ndarray, layer: str = "") -> np.ndarray:
-    """Convolution kernels (out, in, h, w) to (h, w, in, out), of a depthwise layer (c, 1, h, w) to (h, w, c, 1); others as they are."""
+    """Convolution kernels (out, in, h, w) as (h, w, in, out), of depthwise layers (c, 1, h, w) as (h, w, c, 1); other tensors unchanged."""
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose(2, 3, 0, 1) if layer.endswith("depthwise") else tensor.transpose(2, 3, 1, 0)

@@ -14,9 +14,9 @@ class EvaluateSettings(Settings):
     )
     distance: Literal["euclidean", "whitened", "lda", "weighted_lda"] = Field(
         default="euclidean",
-        description="verification: Euclidean distance of the embeddings, as they are, after within-class whitening, or "
+        description="verification: Euclidean distance of the embeddings, either unchanged, after within-class whitening, or "
         "after linear discriminant analysis, in weighted_lda with each direction weighted by how well it separates classes; "
-        "fitted on the training photos; with folds the embeddings are used as they are",
+        "fitted on the training photos; with folds the embeddings are used unchanged",
         json_schema_extra=affects("scoring") | of_task("verify"),
     )
     adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(

@@ -10,14 +10,14 @@ from kcars.posthoc.pipeline import Pipeline
 VECTORS = np.array([[3.0, 4.0], [0.0, 0.5], [-1.0, 1.0]], np.float32)
 TRANSFORM = DistanceTransform(*(np.array(part, np.float32) for part in ([0.1, -0.2], [[1, 2], [0.5, -1]], [1, 2])))
 PIPELINES = {
-    "as they are": Pipeline(),
+    "unchanged": Pipeline(),
     "unit length": Pipeline(unit=True),
     "transformed": Pipeline(transform=TRANSFORM, unit=True),
 }
 
 
 def test_outputs_go_through_what_was_fitted():
-    assert PIPELINES["as they are"](VECTORS) is VECTORS
+    assert PIPELINES["unchanged"](VECTORS) is VECTORS
     assert PIPELINES["unit length"](VECTORS)[0] == pytest.approx([0.6, 0.8])
     assert (PIPELINES["transformed"](VECTORS) == TRANSFORM(VECTORS)).all()
 

@@ -150,7 +150,7 @@ def attribute_of_one_array(file):
 
 @pytest.mark.parametrize("attack", [lists, texts, records_of_lists, attribute, attribute_of_one_array])
 def test_what_many_values_of_hdf5_name_is_not_read_for_each(tmp_path, attack):
-    """A thousand values of 16 bytes may all be the same 4 MiB of the file; what they unpack to is told by no size in it."""
+    """A thousand references of 16 bytes can point to the same 4 MiB of the file; no size in the file gives the size in memory."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
         attack(file)
     with pytest.raises(weight_files.Refused, match="is not an array of weights|is not one text"):
