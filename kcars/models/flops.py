@@ -5,6 +5,8 @@ import math
 import keras
 from keras import layers
 
+from kcars.backbones.blocks.normalized_convolution import NormalizedConvolution
+
 
 def multiply_adds(model: keras.Model) -> int:
     """Multiply-adds of one photo from pixels to output; normalization, additions and pooling are not counted."""
@@ -12,6 +14,8 @@ def multiply_adds(model: keras.Model) -> int:
 
 
 def _of(layer) -> int:
+    if isinstance(layer, NormalizedConvolution):
+        return math.prod(layer.output.shape[1:3]) * math.prod(layer.convolution.kernel.shape)
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):  # (h, w, in, out), or (h, w, channels, 1) by depth
         return math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
     return math.prod(layer.kernel.shape) if isinstance(layer, layers.Dense) else 0

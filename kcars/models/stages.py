@@ -2,6 +2,7 @@
 
 import keras
 
+from kcars.backbones.blocks.normalized_convolution import NormalizedConvolution
 from kcars.backbones.catalogue import BACKBONES
 
 
@@ -17,4 +18,7 @@ def stages(backbone: keras.Model) -> list[list[keras.layers.Layer]]:
 
 def _leaves(model: keras.Model):
     for layer in model.layers:
-        yield from _leaves(layer) if isinstance(layer, keras.Model) else [layer]
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield from (layer.convolution, layer.norm) if isinstance(layer, NormalizedConvolution) else (layer,)
