@@ -32,6 +32,11 @@ def of_task(task: str) -> dict[str, Any]:
     return {"task": task}
 
 
+def added_later() -> dict[str, Any]:
+    """For `json_schema_extra` of a field that runs in progress may lack; its default is what they were trained with."""
+    return {"added_later": True}
+
+
 def is_mapping(settings: Any) -> TypeGuard[dict[str, Any]]:
     """Whether plain settings, such as those of a YAML file, are a mapping."""
     return isinstance(settings, dict)

@@ -11,6 +11,7 @@ from kcars.data.photo_table import Dataset, PhotoTable, PixelStore
 from kcars.evaluation.examples import shown_photos
 from kcars.evaluation.heat_maps import MAPS, write_maps
 from kcars.images.thumbnail import jpeg, thumbnail_name
+from kcars.models.features import Features
 from kcars.models.grad_cam import GradCam, why_no_maps
 from kcars.models.outputs import Outputs, network_outputs
 from kcars.posthoc.pipeline import Pipeline
@@ -48,7 +49,12 @@ def _evaluate(run: Run, dataset: Dataset, progress: bool) -> dict:
     plan = task.plan(dataset.without(store.bad), strategy)
     network = task.network(plan)
     load_best(network.scored, run.best_weights)
-    seen_by = partial(_outputs_of, strategy, store, "scoring" if progress else "")
+    bar = "scoring" if progress else ""
+    seen_by = (
+        Features(network.scored, strategy, store, bar).outputs
+        if strategy.frozen
+        else partial(_outputs_of, strategy, store, bar)
+    )
     chosen = facts.get("chosen")  # The choice of the folds, if there are folds.
     pipeline = task.posthoc(plan, network, seen_by, chosen)
     _warn_of_what_is_not_used(strategy, pipeline)

@@ -10,25 +10,41 @@ import numpy as np
 from keras import layers
 
 from kcars.backbones.blocks.applications import auxiliary_head
-from kcars.backbones.blocks.layers import CosineLogits, DistanceLogit, EuclideanDistance, L2Normalize, MakeLogits
+from kcars.backbones.blocks.layers import (
+    CosineLogits,
+    DistanceLogit,
+    EuclideanDistance,
+    L2Normalize,
+    MakeLogits,
+    SignedSquareRoot,
+)
 from kcars.backbones.blocks.residual import batch_norm
-from kcars.core.errors import one_of
+from kcars.core.errors import KcarsError, one_of
 
 
 def classifier(
-    backbone: keras.Model, classes: dict[str, int], dropout: float = 0.0, scale: float | None = None
+    backbone: keras.Model,
+    classes: dict[str, int],
+    dropout: float = 0.0,
+    scale: float | None = None,
+    square_root: bool = False,
 ) -> keras.Model:
     """Model from pixels to {target: logits (n, classes)}; the targets share features and dropout.
 
-    scale: if given, logits are `scale` times the cosine between the features and one direction per class.
+    scale: if given, logits are `scale` times the cosine between the features and one direction per class; square_root: of the
+    features first.
     """
     pixels = pixels_for(backbone)
-    features = _dropped(backbone(pixels), dropout)
+    features = _dropped(_rooted(backbone(pixels), square_root), dropout)
     if scale:
         features = L2Normalize(name="unit_features")(features)
     # An output layer carries its target's name, so that compile(loss={target: ...}) finds it.
     logits = {target: _head(count, target, scale)(features) for target, count in classes.items()}
     return keras.Model(pixels, logits, name="classifier")
+
+
+def _rooted(features, square_root: bool):
+    return SignedSquareRoot(name="square_root")(features) if square_root else features
 
 
 def _dropped(features, dropout: float):
@@ -83,12 +99,17 @@ def uncompiled_stays(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.output, name=f"trained_{model.name}")
 
 
-def embedder(backbone: keras.Model, dimensions: int = 512, head: str = "neck") -> keras.Model:
-    """Model from pixels to embeddings (n, dimensions) with one of the HEADS; L2-normalized except for head "linear"."""
+def embedder(
+    backbone: keras.Model, dimensions: int = 512, head: str = "neck", square_root: bool = False
+) -> keras.Model:
+    """Model from pixels to embeddings (n, dimensions) with one of the HEADS; L2-normalized except for head "linear".
+
+    square_root: of the backbone's features first.
+    """
     if head not in HEADS:
         raise one_of("head", head, HEADS)
     pixels = pixels_for(backbone)
-    vectors = HEADS[head](backbone(pixels), dimensions)
+    vectors = HEADS[head](_rooted(backbone(pixels), square_root), dimensions)
     return keras.Model(pixels, vectors, name="embedder")
 
 
@@ -110,7 +131,16 @@ def _linear(features, dimensions: int):
     return layers.Dense(dimensions, dtype="float32", name="projection")(features)
 
 
-HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear}
+def _features(features, dimensions: int):
+    """The features with L2 normalization, without weights: for a frozen backbone and a distance transform."""
+    if dimensions != features.shape[-1]:
+        raise KcarsError(
+            f"model.embedding: {dimensions}; head features needs the number of the backbone's features, {features.shape[-1]}"
+        )
+    return L2Normalize(name="unit_vectors")(features)
+
+
+HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear, "features": _features}
 
 
 def margin_classifier(embedder: keras.Model, classes: dict[str, int], with_vectors: bool = False) -> keras.Model:
@@ -138,6 +168,12 @@ def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
     if logit:
         same = DistanceLogit(name="same")(same)
     return keras.Model(inputs, {"same": same}, name="siamese")
+
+
+def head_of(network: keras.Model) -> keras.Model:
+    """The part of a classifier or an embedder after its backbone: a model from features to the output, with shared weights."""
+    position = next(number for number, layer in enumerate(network.layers) if isinstance(layer, keras.Model))
+    return keras.Model(network.layers[position + 1].input, network.output)
 
 
 def pixels_for(model: keras.Model, name: str = "pixels"):

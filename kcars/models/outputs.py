@@ -29,7 +29,7 @@ def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: st
         bar = tqdm(total=len(parts), desc=progress, unit="batch", disable=None if progress else True)
         done = []
         with bar:
-            for pixels in _read_ahead(store.read, parts):
+            for pixels in read_ahead(store.read, parts):
                 done.append(batch_outputs(model, pixels, batch, mirror, shift))
                 bar.update()
         return np.concatenate(done)[inverse] if done else np.zeros((0, 1), np.float32)
@@ -37,7 +37,7 @@ def network_outputs(model, store: Pixels, batch: int, mirror: bool, progress: st
     return outputs
 
 
-def _read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+def read_ahead(read: Callable, parts: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Yields read(part) for each part in order; the next part is read while the current one is used."""
     with ThreadPoolExecutor(1) as reader:
         coming = None
@@ -62,15 +62,26 @@ def views(size_px: int, mirror: bool, shift: float) -> list[tuple[np.ndarray, np
 
 
 def batch_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: float = 0.0) -> np.ndarray:
-    """Outputs (n, d) float32 of up to `batch` photos; a short batch is padded, so that the network is traced once."""
+    """Outputs (n, d) float32 of up to `batch` photos, averaged over their views."""
+    first, *others = view_outputs(model, pixels, batch, mirror, shift)
+    total = first
+    for other in others:
+        total = total + other
+    return total / (1 + len(others))
+
+
+def view_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: float = 0.0) -> Iterator[np.ndarray]:
+    """Yields the outputs (n, d) float32 of up to `batch` photos for each of their `views`.
+
+    A short batch is padded, so that the network is traced once.
+    """
     count = len(pixels)
     if count < batch:
         pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])
-    seen = views(pixels.shape[1], mirror, shift)
-    total = _values(model.predict_on_batch(pixels))
-    for rows, columns in seen[1:]:
-        total = total + _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, rows][:, :, columns])))
-    return (total / len(seen))[:count]
+    _, *others = views(pixels.shape[1], mirror, shift)
+    yield _values(model.predict_on_batch(pixels))[:count]  # The first view is the photo itself.
+    for rows, columns in others:
+        yield _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, rows][:, :, columns])))[:count]
 
 
 def _values(output) -> np.ndarray:

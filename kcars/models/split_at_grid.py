@@ -6,6 +6,7 @@ import keras
 
 from kcars.backbones.blocks.residual import POOLED_BY
 from kcars.backbones.catalogue import BACKBONES
+from kcars.models.networks import head_of
 
 
 def cut_at_grid(network: keras.Model, last: bool = False) -> tuple[keras.Model, keras.Model]:
@@ -14,10 +15,8 @@ def cut_at_grid(network: keras.Model, last: bool = False) -> tuple[keras.Model, 
     The feature map has about an eighth of the photo's side, or is the last one with `last` or if the backbone has no such
     feature map. Layers and weights are shared with the network.
     """
-    position, backbone = next(
-        (position, one) for position, one in enumerate(network.layers) if isinstance(one, keras.Model)
-    )
-    head = keras.Model(network.layers[position + 1].input, network.output)
+    head = head_of(network)
+    backbone = next(one for one in network.layers if isinstance(one, keras.Model))
     to_grid, to_features = _cut(backbone, last or _eighth(backbone) is None)
     grid = keras.Input(to_grid.output.shape[1:], name="grid")
     return to_grid, keras.Model(grid, head(to_features(grid)))

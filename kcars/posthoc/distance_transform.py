@@ -1,15 +1,17 @@
 """Linear transforms of embeddings, fitted on the training photos: whitening, linear discriminant analysis."""
 
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from kcars.core.errors import KcarsError
 from kcars.core.files import fingerprint
 from kcars.data.photo_table import fingerprint_array
+from kcars.posthoc.discriminants import Discriminants
 from kcars.untrusted.run_folder import RunFolder
 
 FILE = "metric.npz"  # Or the name in scores.json (`score_files`).
@@ -32,15 +34,24 @@ class DistanceTransform:
         return unit_length((unit_length(vectors) - self.mean) @ self.projection) * self.weights
 
     @classmethod
-    def fit(cls, kind: str, vectors: np.ndarray, labels: np.ndarray) -> "DistanceTransform":
+    def fit(
+        cls, kind: str, vectors: np.ndarray, labels: np.ndarray, shrinkage: float = SHRINKAGE
+    ) -> "DistanceTransform":
         """Fit the `kind` of METRICS to vectors (n, d) and labels (n,).
 
-        Covariances are shrunk towards a multiple of the identity, because there are few photos.
+        shrinkage: 0 to 1, by which covariances are shrunk towards a multiple of the identity, because there are few photos.
         """
+        return cls.fit_each(kind, vectors, labels, [shrinkage])[0]
+
+    @classmethod
+    def fit_each(
+        cls, kind: str, vectors: np.ndarray, labels: np.ndarray, shrinkages: Sequence[float]
+    ) -> list["DistanceTransform"]:
+        """Fit one transform for each shrinkage, faster than one by one."""
         vectors = unit_length(vectors).astype(np.float64)
         mean = vectors.mean(0)
-        projection, weights = METRICS[kind](vectors - mean, labels)
-        return cls(*(part.astype(np.float32) for part in (mean, projection, weights)))
+        fitted = METRICS[kind](vectors - mean, labels)
+        return [cls(*(part.astype(np.float32) for part in (mean, *fitted(shrinkage)))) for shrinkage in shrinkages]
 
     def fingerprint(self) -> str:
         """A fingerprint that is equal for transforms that differ only by rounding, such as two fits on the same photos.
@@ -75,35 +86,46 @@ class DistanceTransform:
         return found
 
 
-def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Directions (d, k) of linear discriminant analysis (Fisher 1936), from scikit-learn."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # pyright: ignore[reportMissingTypeStubs]  scikit-learn has no types.
+_Fitted = Callable[[float], tuple[np.ndarray, np.ndarray]]
+"""Shrinkage -> projection (d, k) and weights (k,)."""
 
+
+def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
+    """Directions of linear discriminant analysis."""
     dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
-    analysis: Any = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE, n_components=dimensions)
-    return analysis.fit(vectors, labels).scalings_[:, :dimensions], np.ones(dimensions)
+    found = Discriminants.of(vectors, labels)
+    return lambda shrinkage: (found.directions(shrinkage, dimensions), np.ones(dimensions))
 
 
-def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
     """The same directions, each weighted in the squared distance by the between-class relative to the within-class std.
 
     This resembles probabilistic linear discriminant analysis (Prince & Elder 2007), where the weight of a direction grows with
     the ratio of variances, and little more for large ratios.
     """
-    directions, _ = _discriminants(vectors, labels)
-    means, within = _by_class(vectors @ directions, labels)
-    ratio = means.var(0) / np.maximum(within.var(0), 1e-12)
-    return directions, ratio**0.25
+    found = _discriminants(vectors, labels)
+
+    def fitted(shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+        directions, _ = found(shrinkage)
+        means, within = _by_class(vectors @ directions, labels)
+        ratio = means.var(0) / np.maximum(within.var(0), 1e-12)
+        return directions, ratio**0.25
+
+    return fitted
 
 
-def _whitening(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _whitening(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
     """Whitening matrix (d, d): the within-class covariance to the power -1/2."""
     from sklearn.covariance import shrunk_covariance  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  scikit-learn has no types.
 
     within = np.cov(_by_class(vectors, labels)[1].T, bias=True)
-    values, directions = np.linalg.eigh(cast("np.ndarray", shrunk_covariance(within, SHRINKAGE)))
-    whitening = directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
-    return whitening, np.ones(len(whitening))
+
+    def fitted(shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
+        values, directions = np.linalg.eigh(cast("np.ndarray", shrunk_covariance(within, shrinkage)))
+        whitening = directions / np.sqrt(np.maximum(values, 1e-12)) @ directions.T
+        return whitening, np.ones(len(whitening))
+
+    return fitted
 
 
 def _by_class(vectors: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

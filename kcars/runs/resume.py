@@ -12,7 +12,7 @@ from kcars.data.photo_table import Dataset, PixelStore
 from kcars.runs import state_file
 from kcars.runs.run import CHECKSUMS, Run
 from kcars.settings import Strategy
-from kcars.settings.effects import names_that_affect
+from kcars.settings.effects import defaults_added_later, names_that_affect
 from kcars.settings.renamed import RENAMED
 from kcars.settings.strategy import check, override
 
@@ -55,7 +55,12 @@ def differences(old: Strategy, new: Strategy) -> dict[str, tuple]:
 def identity(run: Run) -> str:
     """Return a fingerprint of everything that a state of this run must match."""
     facts = run.facts()
-    settings = {key: value for key, value in _flat(facts["settings"]).items() if key not in MAY_CHANGE}
+    later = defaults_added_later().items()
+    settings = {
+        key: value
+        for key, value in _flat(facts["settings"]).items()
+        if key not in MAY_CHANGE and (key, value) not in later
+    }
     return fingerprint(settings, facts["data"]["fingerprint"], facts["planned"]["steps_per_epoch"])
 
 

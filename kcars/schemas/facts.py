@@ -3,9 +3,10 @@
 import os
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, InstanceOf, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, InstanceOf, NonNegativeInt, PositiveFloat, PositiveInt
 
 from kcars.schemas import Part
+from kcars.schemas.scores import Answered
 
 MOST_PLACE_BYTES = 4096  # Maximum length of a path on Linux.
 
@@ -45,10 +46,15 @@ class Data(Part):
 
 
 class Chosen(Part):
-    """The epoch and decision that all folds chose together."""
+    """The epoch, the fitting of a head and the decision that all folds chose together."""
 
     epoch: PositiveInt
-    folds: PositiveInt
+    folds: NonNegativeInt
+    method: str | None = None
+    regularization: float | None = None
+    shrinkage: float | None = None
+    temperature: PositiveFloat | None = None
+    answered: Answered | None = None
     score: float | None = None
     threshold: float | None = None
     scale: float | None = None

@@ -24,6 +24,20 @@ def effect_of(name: str) -> str:
 
 
 @cache
+def defaults_added_later() -> dict[str, Any]:
+    """Names and defaults of the settings that the first version lacked, such as `train.method`; sections are not included."""
+    found: dict[str, Any] = {}
+    for section, field in Strategy.model_fields.items():
+        for one in _classes(field.annotation):
+            if issubclass(one, Settings):
+                for name, setting in one.model_fields.items():
+                    extra: Any = setting.json_schema_extra or {}
+                    if extra.get("added_later"):
+                        found[f"{section}.{name}"] = setting.default
+    return found
+
+
+@cache
 def _effects() -> dict[str, str]:
     return dict(_below(Strategy, "", "training"))
 

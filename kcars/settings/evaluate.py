@@ -19,6 +19,12 @@ class EvaluateSettings(Settings):
         "fitted on the training photos; with folds the embeddings are used unchanged",
         json_schema_extra=affects("scoring") | of_task("verify"),
     )
+    shrinkage: float | Literal["chosen"] = Field(
+        default=1 / 3,
+        description="verification: 0 to 1, by which the covariances of the distance are shrunk towards a multiple of the "
+        "identity; chosen: validation chooses",
+        json_schema_extra=affects("scoring") | of_task("verify"),
+    )
     adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(
         default="none",
         description="classification, after training: logits: subtract tau times the logarithm of the class frequencies; "
@@ -41,7 +47,8 @@ class EvaluateSettings(Settings):
         default=None,
         ge=0,
         le=20,
-        description="verification: cross-validation folds by make instead; 4 if fewer than 60 models train; 0: none",
+        description="verification: cross-validation folds by make instead; 4 if fewer than 60 models train; 0: none; "
+        "train.method frozen_features: cross-fitting folds, by default 4, of classification 5",
     )
     validation_pairs: int = Field(default=3000, ge=10, le=10_000_000, description="pairs drawn for each difficulty")
     resamples: int = Field(

@@ -18,6 +18,15 @@ UNIT_VECTORS = {"cosines", "vectors"}
 """Inputs of the losses of a verifier of photos, from `losses.catalogue.TAKEN`."""
 
 
+_OF_GRADIENT_DESCENT: dict[str, tuple[str, ...]] = {
+    "data": ("augment", "mix", "order", "first_px"),
+    "model": ("make_weight", "auxiliary", "dropout"),
+    "balance": (),  # All of them.
+    "train": ("gradient_accumulation", "ema", "plateau", "fine_tune", "early_stopping", "max_minutes"),
+}
+"""Settings that `train.method` frozen_features does not use, by section."""
+
+
 class Whole(Protocol):
     """The sections and settings of a strategy that are checked."""
 
@@ -168,10 +177,34 @@ def _training_fits(strategy: Whole) -> None:
 
 
 def _evaluation_fits(strategy: Whole) -> None:
+    shrinkage = strategy.evaluate.shrinkage
+    if shrinkage != "chosen" and not 0 <= shrinkage <= 1:
+        raise ValueError(f"evaluate.shrinkage {shrinkage}: must be from 0 to 1, or chosen")
     if strategy.evaluate.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
             f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights have the same norm; choose logits or class_means"
         )
+
+
+def _frozen_features_fit(strategy: Whole) -> None:
+    """Settings of gradient descent must keep their default."""
+    if strategy.train.method != "frozen_features":
+        return
+    if strategy.model.weights == "none":
+        raise ValueError("train.method frozen_features: features of random weights are useless; set model.weights")
+    if strategy.train.epochs != 1:
+        raise ValueError("train.epochs: train.method frozen_features fits the head once; set it to 1")
+    if strategy.task == "verify" and strategy.model.head != "features":
+        raise ValueError("train.method frozen_features of task verify needs model.head features")
+    if strategy.evaluate.adjust in ("logits", "tau_norm"):
+        raise ValueError(f"evaluate.adjust {strategy.evaluate.adjust} belongs to train.method gradient")
+    if strategy.second_loss:
+        raise ValueError("second_loss belongs to train.method gradient")
+    for section, names in _OF_GRADIENT_DESCENT.items():
+        settings: Any = getattr(strategy, section)
+        for name in names or type(settings).model_fields:
+            if (value := getattr(settings, name)) != type(settings).model_fields[name].default:
+                raise ValueError(f"{section}.{name} {value} belongs to train.method gradient")
 
 
 def _balance_fits(strategy: Whole) -> None:
@@ -200,4 +233,13 @@ def _refuse_other_than_published(model: ModelSettings) -> None:
         )
 
 
-FITS = (_task_fits, _model_fits, _loss_fits, _data_fits, _training_fits, _evaluation_fits, _balance_fits)
+FITS = (
+    _task_fits,
+    _model_fits,
+    _loss_fits,
+    _data_fits,
+    _training_fits,
+    _evaluation_fits,
+    _balance_fits,
+    _frozen_features_fit,
+)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, those
-from kcars.core.base_settings import Settings
+from kcars.core.base_settings import Settings, added_later
 from kcars.core.catalogue import OneOf
 
 
@@ -29,6 +29,12 @@ class ModelSettings(Settings):
         default="average",
         description="global pooling of the last feature map; gem: generalized mean with a learned exponent",
     )
+    square_root: bool = Field(
+        default=False,
+        description="signed square root of the features before the head (power normalization), for heads that are fitted to "
+        "frozen features",
+        json_schema_extra=added_later(),
+    )
     drop_path: float = Field(
         default=0.0,
         ge=0,
@@ -50,8 +56,8 @@ class ModelSettings(Settings):
         "a loss of cosines",
     )
     embedding: int = Field(default=512, ge=2, le=65_536, description="verification: dimensions of the embedding")
-    head: Literal["neck", "two_layers", "linear"] = Field(
+    head: Literal["neck", "two_layers", "linear", "features"] = Field(
         default="neck",
         description="verification: neck: batch normalization, linear layer, L2 normalization; two_layers: the same after a "
-        "hidden layer; linear: a linear layer only",
+        "hidden layer; linear: a linear layer only; features: L2 normalization of the backbone's features only",
     )

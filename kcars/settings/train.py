@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings, affects
+from kcars.core.base_settings import Settings, added_later, affects
 
 
 class PlateauSettings(Settings):
@@ -109,4 +109,10 @@ class TrainSettings(Settings):
         default="auto",
         description="identical results in every run on one machine; auto: on for CPUs",
         json_schema_extra=affects("conditions"),
+    )
+    method: Literal["gradient", "frozen_features"] = Field(
+        default="gradient",
+        description="gradient: train the network by gradient descent; frozen_features: keep the backbone's initial weights, "
+        "compute its features of each photo once, and fit only the head to them: a linear classifier, or the distance transform",
+        json_schema_extra=added_later(),
     )

@@ -16,6 +16,7 @@ from kcars.settings.train import TrainSettings
 
 TASKS = ("classify", "verify")
 DIFFICULTIES = ("easy", "medium", "hard")
+UNUSED_BY_FROZEN_FEATURES = {"epochs": 1, "batch": 64, "learning_rate": 1e-3}
 
 
 class Strategy(Settings):
@@ -53,6 +54,17 @@ class Strategy(Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def _unused_by_frozen_features(cls, settings: Any) -> Any:
+        """Fill in the required settings of gradient descent, which frozen features do not use."""
+        if not (is_mapping(settings) and is_mapping(train := settings.get("train"))):
+            return settings
+        if train.get("method") != "frozen_features":
+            return settings
+        loss = {"classify": "cross_entropy"}.get(str(settings.get("task")), "arcface")
+        return {"loss": {"name": loss}, **settings, "train": UNUSED_BY_FROZEN_FEATURES | train}
+
+    @model_validator(mode="before")
+    @classmethod
     def _difficulty_of_target(cls, settings: Any) -> Any:
         # All hard pairs are of the same make, so with target make they would all be the same.
         if is_mapping(settings) and settings.get("target") == "make" and "difficulty" not in settings:
@@ -63,6 +75,11 @@ class Strategy(Settings):
     def learns_pairs(self) -> bool:
         """Whether training uses random pairs of photos instead of photos with classes."""
         return self.data.order == "pairs"
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the backbone is frozen, and only a head is fitted to its features."""
+        return self.train.method == "frozen_features"
 
     @property
     def learned(self) -> str:

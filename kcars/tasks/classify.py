@@ -1,5 +1,6 @@
 """Classification of photos by make or model: network, loss, temperature and scores."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
+from kcars.tasks.classify_head import fitted_head, fitted_temperature
 from kcars.tasks.classify_losses import plain_loss, validation_loss
 from kcars.tasks.classify_split import cross_dataset as cross_dataset
 from kcars.tasks.classify_split import folds as folds
@@ -50,7 +52,7 @@ def scored(strategy: Strategy, classes: Classes, any_size: bool = False) -> "ker
     if model.auxiliary:
         return with_auxiliary(own, len(classes), strategy.target, model.dropout)[1]
     scale = strategy.loss.scale if "scaled_cosines" in LOSSES[strategy.loss.name].takes else None
-    return classifier(own, {strategy.target: len(classes)}, model.dropout, scale)
+    return classifier(own, {strategy.target: len(classes)}, model.dropout, scale, model.square_root)
 
 
 def network(plan: Plan, any_size: bool = False) -> Network:
@@ -101,11 +103,20 @@ def decide(plan: Plan, outputs: Outputs) -> dict[str, Any]:
 def posthoc(plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any] | None = None) -> Pipeline:
     """Return the head selected by `evaluate.adjust`, fitted on validation or training photos, and the temperature after it.
 
-    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, always None for classification.
+    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, which includes the temperature.
     """
+    if chosen and plan.strategy.evaluate.adjust == "none":
+        return Pipeline(decision={name: chosen[name] for name in ("temperature", "answered")})
     fitted = Pipeline(head=_adjusted_head(plan, network, seen_by))
     outputs = seen_by(fitted.network(network.scored, plan.strategy.target))
     return replace(fitted, decision=calibrate(plan, outputs))
+
+
+def fit_head(plan: Plan, folds: Sequence[Plan], network: Network, seen_by: SeenBy) -> dict[str, Any]:
+    """Fit the head to the features of a frozen backbone; return the choice of the folds, see `fitted_head`."""
+    head, chosen = fitted_head(plan, folds, seen_by(vectors(plan, network)))
+    network.scored.get_layer(plan.strategy.target).set_weights([head.kernel, head.bias])
+    return chosen
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:
@@ -117,11 +128,7 @@ def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:
 def calibrate(plan: Plan, outputs: Outputs) -> dict[str, Any]:
     """Fit the temperature and the error rate by confidence on the validation photos."""
     rows, labels = _known(plan, plan.validation)
-    logits = outputs(rows)
-    temperature = calibration.fit_temperature(logits, labels)
-    probability = calibration.probabilities(logits, temperature)
-    confidence, right = probability.max(1, initial=0.0), probability.argmax(1) == labels
-    return {"temperature": temperature, "answered": calibration.risk_coverage(confidence, right, 1)}
+    return fitted_temperature(outputs(rows), labels)
 
 
 def _adjusted_head(plan: Plan, network: Network, seen_by: SeenBy) -> AdjustedHead | None:

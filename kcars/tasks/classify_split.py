@@ -1,5 +1,6 @@
 """Training, validation and test photos of a classification."""
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from kcars.data.photo_table import Classes, Dataset
 from kcars.data.splits import stratified_share
 from kcars.settings import Strategy
 from kcars.tasks.plan import Plan, refuse_no_test
+
+FOLDS = 5  # Of cross-fitting with a frozen backbone.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -35,6 +38,8 @@ def plan(dataset: Dataset, strategy: Strategy) -> Plan:
     if dataset.validation is not None:
         _refuse_unknown(dataset, strategy, classes)
         return Plan(dataset, strategy, dataset.train, dataset.validation, classes)
+    if _folds(strategy):
+        return Plan(dataset, strategy, dataset.train, dataset.train[:0], classes)
     held = _held_photos(dataset, strategy, classes)
     return Plan(dataset, strategy, dataset.train[~held], dataset.train[held], classes)
 
@@ -94,5 +99,27 @@ def cross_dataset(
 
 
 def folds(dataset: Dataset, strategy: Strategy) -> list[Plan]:
-    """Return an empty list: classification always has validation photos."""
-    return []
+    """Return the cross-fitting plans of a frozen backbone, which hold out stratified shares in turn; otherwise none.
+
+    Classes and their numbers are those of all training photos. Groups are not split.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # pyright: ignore[reportMissingTypeStubs]  scikit-learn has no types.
+
+    count = _folds(strategy)
+    if not count or dataset.validation is not None or strategy.evaluate.protocol == "paper":
+        return []
+    classes = Classes.of(dataset.table, strategy.target, dataset.train)
+    labels = classes.labels(dataset.table.ids[strategy.target][dataset.train])
+    groups = None if dataset.table.group is None else dataset.table.group[dataset.train]
+    kind: Any = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(count, shuffle=True, random_state=strategy.train.seed)
+    with warnings.catch_warnings(action="ignore"):  # Warns of classes with fewer photos than folds.
+        parts = list(splitter.split(labels, labels, groups))
+    return [Plan(dataset, strategy, dataset.train[train], dataset.train[held], classes) for train, held in parts]
+
+
+def _folds(strategy: Strategy) -> int:
+    """Return the number of cross-fitting folds; 0 if a share of the photos is held out instead."""
+    if not strategy.frozen:
+        return 0
+    return FOLDS if strategy.evaluate.folds is None else strategy.evaluate.folds

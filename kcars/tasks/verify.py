@@ -1,6 +1,7 @@
 """Verification, whether two photos show the same make or model: network, loss, threshold and scores."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from kcars.metrics import calibration
 from kcars.metrics.baselines import BASELINES, stored_features
 from kcars.models.outputs import Outputs
 from kcars.posthoc.decision import PairDecision
-from kcars.posthoc.distance_transform import DistanceTransform
 from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
 from kcars.tasks import verify_split
@@ -28,6 +28,7 @@ from kcars.tasks.plan import (
     training_loss,
     training_stream,
 )
+from kcars.tasks.verify_cross_fit import CrossFit, fitted_transforms, shrinkages
 from kcars.tasks.verify_scores import distances, positions
 from kcars.tasks.verify_scores import scores as scores
 
@@ -64,7 +65,8 @@ def scored(strategy: Strategy, classes: Classes, any_size: bool = False) -> "ker
     """Build the scored embedder with random weights, a Keras model from pixels to vectors (n, d)."""
     from kcars.models.networks import embedder
 
-    return embedder(backbone(strategy, any_size), strategy.model.embedding, strategy.model.head)
+    model = strategy.model
+    return embedder(backbone(strategy, any_size), model.embedding, model.head, model.square_root)
 
 
 def network(plan: Plan, any_size: bool = False) -> Network:
@@ -115,21 +117,29 @@ def learned_calibration(network: Network) -> dict[str, float]:
 def posthoc(plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any] | None = None) -> Pipeline:
     """Return the strategy's distance transform, fitted on the training photos, and the decision after it.
 
-    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, if there are folds: their
-    threshold is for untransformed distances, so nothing is fitted.
+    seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, if there are folds. The threshold
+    of folds that trained networks is for untransformed distances, so nothing is fitted.
     """
-    outputs = seen_by(network.scored)
-    fitted = Pipeline(transform=_transform(plan, outputs), unit=plan.strategy.model.head != "linear")
+    outputs, unit = seen_by(network.scored), plan.strategy.model.head != "linear"
     if chosen:
-        return replace(fitted, decision={name: chosen[name] for name in DECISION if name in chosen})
+        decision = {name: chosen[name] for name in (*DECISION, "answered") if name in chosen}
+        shrinkage = chosen.get("shrinkage")
+        transform = None if shrinkage is None else fitted_transforms(plan, outputs, [shrinkage])[0]
+        return Pipeline(transform=transform, unit=unit, decision=decision)
+    asked = shrinkages(plan.strategy.evaluate)
+    shrinkage = asked[0] if len(asked) == 1 else CrossFit.of([plan], outputs).shrinkage
+    fitted = Pipeline(transform=fitted_transforms(plan, outputs, [shrinkage])[0], unit=unit)
     return replace(fitted, decision=calibrate(plan, lambda rows: fitted(outputs(rows))))
 
 
-def _transform(plan: Plan, outputs: Outputs) -> DistanceTransform | None:
-    kind = plan.strategy.evaluate.distance
-    if kind == "euclidean" or not len(plan.validation):
-        return None
-    return DistanceTransform.fit(kind, outputs(plan.train), plan.labels(plan.train))
+def fit_head(plan: Plan, folds: Sequence[Plan], network: Network, seen_by: SeenBy) -> dict[str, Any]:
+    """Return the choice of the folds for a frozen backbone, without folds of the plan's own validation pairs.
+
+    The head has no weights to fit: the distance transform is fitted when the run is scored.
+    """
+    fit = CrossFit.of(folds or [plan], seen_by(network.scored))
+    score = fit.roc_auc[plan.strategy.monitored_difficulty]
+    return {"score": score, "shrinkage": fit.shrinkage, **fit.decision()}
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from kcars.data.splits import apart, draw_pairs, folds_by_make, held_out_models
 from kcars.settings import DIFFICULTIES, Strategy
 from kcars.tasks.plan import Plan, refuse_no_test
 
-FEW_MODELS, FOLDS = 60, 4  # With fewer training models, validation uses folds by make.
+FEW_MODELS, FOLDS = 60, 4  # With fewer training models, validation uses folds by make; with a frozen backbone always.
 
 
 def plan(dataset: Dataset, strategy: Strategy) -> Plan:
@@ -104,7 +104,8 @@ def _held_by_fold(dataset: Dataset, strategy: Strategy) -> list[np.ndarray]:
     """Return the model ids that each fold holds out; an empty list if there are no folds."""
     wanted, models = strategy.evaluate.folds, len(np.unique(dataset.table.ids["model"][dataset.train]))
     if wanted is None:
-        wanted = FOLDS if models < FEW_MODELS and not strategy.train.plateau else 0
+        few = models < FEW_MODELS and not strategy.train.plateau
+        wanted = FOLDS if few or strategy.frozen else 0
     if not wanted or dataset.validation is not None or strategy.evaluate.protocol == "paper":
         return []
     return folds_by_make(dataset.table, dataset.train, wanted, strategy.train.seed)

@@ -48,8 +48,13 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
 def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
     """Resume a run that was stopped, or that `strategy` extends (`resume.settings_to_go_on`).
 
-    Raises KcarsError if the data is not the run's.
+    A run with a frozen backbone is fitted again if its data has changed, and replaced; other runs raise KcarsError.
     """
+    if strategy.frozen and dataset.fingerprint() != run.facts()["data"]["fingerprint"]:
+        photos = f"{len(dataset.train)} training photos of {dataset.source}"
+        echo(f"run {run.folder}: its data has changed; the head is fitted again, to {photos}")
+        train(strategy, dataset, run.folder, run.facts()["strategy"], force=True)
+        return
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
         refuse_odd(run.folder)
@@ -87,6 +92,12 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> No
     task, planned = task_module(plan.strategy.task), run.facts()["planned"]
     minutes = plan.strategy.train.max_minutes and plan.strategy.train.max_minutes / (len(folds) + 1)
     try:
+        if plan.strategy.frozen:
+            from kcars.training.frozen import fit_head
+
+            fit_head(plan, folds, store, run, run.unscore)
+            run.note(finished=True)
+            return
         histories = []
         for number, fold in enumerate(folds, 1):
             echo(f"fold {number} of {len(folds)}: {len(fold.train)} training photos, {len(fold.validation)} held out")

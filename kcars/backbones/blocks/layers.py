@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 SMALLEST_SQUARE = 1e-12
+SMALLEST_ROOTED = 1e-8  # The gradient of a square root at 0 is infinite.
 SMALLEST_GRID, LARGEST_POWER = 1e-6, 100.0
 NOTHING = -1e9  # A logit with probability 0 and gradient 0 next to any other.
 
@@ -48,6 +49,18 @@ class L2Normalize(keras.layers.Layer):
 
     def call(self, vectors):
         return to_unit_length(vectors, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kcars")
+class SignedSquareRoot(keras.layers.Layer):
+    """sign(x) * sqrt(|x|) of features (n, d), float32, with finite gradients (Perronnin et al. 2010, Improving the Fisher Kernel)."""
+
+    def __init__(self, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+
+    def call(self, features):
+        root = ops.sqrt(ops.abs(features) + SMALLEST_ROOTED)
+        return ops.sign(features) * (root - SMALLEST_ROOTED**0.5)
 
 
 @keras.saving.register_keras_serializable(package="kcars")

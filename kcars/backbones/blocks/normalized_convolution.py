@@ -22,8 +22,9 @@ class NormalizedConvolution(keras.layers.Layer):
         self.convolution, self.norm = convolution, norm
 
     def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.norm.build(self.convolution.compute_output_shape(input_shape))
+        if not self.convolution.built:  # It is, in a copy.
+            self.convolution.build(input_shape)
+            self.norm.build(self.convolution.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
         if training and self.norm.trainable:
@@ -43,9 +44,7 @@ class NormalizedConvolution(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         parts = {"convolution": self.convolution, "norm": self.norm}
-        return super().get_config() | {
-            name: keras.saving.serialize_keras_object(part) for name, part in parts.items()
-        }
+        return super().get_config() | {name: keras.saving.serialize_keras_object(part) for name, part in parts.items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

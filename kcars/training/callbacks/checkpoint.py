@@ -1,6 +1,7 @@
 """Callbacks that save the checkpoint, and may end training early."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -37,7 +38,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         if self.best_epoch == 0 or score > self.best or self.last:
             self.best, self.best_epoch = (score if score == score else -math.inf), epoch + 1
             self.weights = self.scored.get_weights()
-            _save_weights(self.scored, self.path)
+            save_weights(self.scored, self.path)
         self.model.stop_training |= self.over
 
     def state(self) -> dict:
@@ -70,7 +71,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs, self.weights = epoch + 1, self.scored.get_weights()
-        _save_weights(self.scored, self.path)
+        save_weights(self.scored, self.path)
         self.model.stop_training |= self.over
 
     def state(self) -> dict:
@@ -86,11 +87,12 @@ def _put_back(model, weights: list[np.ndarray], path) -> None:
     if weights:
         before = model.get_weights()
         model.set_weights(weights)
-        _save_weights(model, path)
+        save_weights(model, path)
         model.set_weights(before)
 
 
-def _save_weights(model, path) -> None:
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights of a network into a run folder, whole or not at all; KcarsError if the disk is full."""
     temporary, files = path.with_name("." + path.name), RunFolder(path.parent)
     try:
         temporary.unlink(missing_ok=True)  # A link of that name would be followed.

@@ -1,0 +1,189 @@
+"""Runs with a frozen, pretrained backbone: fitted by features, then used as any run."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from support.commands import kcars, rows
+
+from kcars.core.errors import KcarsError
+from kcars.data.source import load
+from kcars.models.features import Features
+from kcars.runs.checkpoint import scored_network
+from kcars.runs.run import Run
+from kcars.settings.strategy import load_strategy
+from kcars.tasks import task_module
+
+TASKS = ("classify", "verify")
+FEATURES = 128
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A file of weights for a small backbone, in place of ImageNet's."""
+    from kcars.backbones.build import build_backbone
+    from kcars.backbones.catalogue import Scale
+
+    keras.utils.set_random_seed(3)
+    file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
+    build_backbone("resnet18", 64, Scale(width=0.25)).save_weights(file)
+    return file
+
+
+def quick(task, data, out, weights, *more, code=0):
+    settings = [
+        "model.backbone=resnet18",
+        "model.width=0.25",
+        "model.normalization=compcars",
+        f"model.weights={weights}",
+    ]
+    settings += [
+        "data.size_px=64",
+        "data.crop=whole",
+        "evaluate.resamples=100",
+        *([f"model.embedding={FEATURES}"] if task == "verify" else []),
+        *more,
+    ]
+    given = [part for setting in settings for part in ("--set", setting)]
+    return kcars("train", "--strategy", f"quick/{task}", "--data", data, "--out", out, *given, code=code)
+
+
+@pytest.fixture(scope="module")
+def quick_runs(drawn, weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for task in TASKS:
+        (folder / f"{task}.txt").write_text(quick(task, drawn, folder / task, weights))
+    return folder
+
+
+def bits(run):
+    return {name: (run / name).read_bytes() for name in ("metric.npz",) if (run / name).exists()} | {
+        "decision": json.loads((run / "scores.json").read_text())["decision"],
+        "weights": [array.tobytes() for array in scored_network(Run(run)).get_weights()],
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_scores_are_above_chance_and_the_folds_are_reported(quick_runs, task):
+    told = (quick_runs / f"{task}.txt").read_text()
+    scores = json.loads((quick_runs / task / "scores.json").read_text())
+    assert "folds chose" in told
+    main = {"classify": "test/balanced_accuracy", "verify": "easy/roc_auc"}[task]
+    assert scores["scores"][main]["value"] > {"classify": 1.5 / 16, "verify": 0.6}[task]  # The weights are random.
+    assert scores["folds"] == {"classify": 5, "verify": 2}[task]
+    (history,) = rows(quick_runs / task / "history.csv")
+    assert float(history["val_balanced_accuracy" if task == "classify" else "val_hard_roc_auc"]) > 0.2
+
+
+def test_predict_and_compare_use_it(quick_runs, drawn):
+    photos = sorted((drawn / "image").rglob("*.jpg"))[:2]
+    table = {row["path"]: row["predicted"] for row in rows(quick_runs / "classify" / "photos.csv")}
+    path = next(iter(table))
+    told = kcars("predict", drawn / "image" / path, "--model", quick_runs / "classify", "--json")
+    lines = json.loads(told[told.index("{") :])
+    assert lines["names"][0]["name"] == table[path]
+    assert "same" in kcars("compare", *photos, "--model", quick_runs / "verify")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_export_explanation_report_and_index_work(quick_runs, drawn, tmp_path, task):
+    run, photos = quick_runs / task, sorted((drawn / "image").rglob("*.jpg"))[:2]
+    kcars("export", run, "--format", "saved_model,onnx", "--out", tmp_path / "export")
+    kcars("explain", run, *photos[: TASKS.index(task) + 1], "--out", tmp_path / "maps.png")
+    kcars("report", run)
+    assert (run / "report.html").stat().st_size > 10_000
+    if task == "verify":
+        kcars("index", "build", drawn / "image", "--model", run, "--out", tmp_path / "index")
+        assert photos[0].name in kcars("index", "search", tmp_path / "index", photos[0])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(quick_runs, drawn, weights, tmp_path, monkeypatch, task):
+    run = tmp_path / task
+    for stop_at in (Features, Run):
+        with monkeypatch.context() as patch:
+            name = {Features: "_append", Run: "record"}[stop_at]
+
+            def stop(*_):
+                raise KeyboardInterrupt
+
+            patch.setattr(stop_at, name, stop)
+            begun = run.exists()
+            told = kcars("train", "--resume", run, code=130) if begun else quick(task, drawn, run, weights, code=130)
+            assert "--resume" in told
+    kcars("train", "--resume", run)
+    assert bits(run) == bits(quick_runs / task)
+    before = bits(run)
+    kcars("train", "--resume", run)  # Only scored again.
+    assert bits(run) == before
+
+
+@pytest.mark.slow
+def test_features_of_imagenet_tell_models_apart(drawn, tmp_path):
+    kcars(
+        "train", "--strategy", "quick/classify", "--data", drawn, "--out", tmp_path / "run", "--set", "data.size_px=64"
+    )
+    scores = json.loads((tmp_path / "run/scores.json").read_text())["scores"]
+    assert scores["test/balanced_accuracy"]["value"] > 4 / 16
+
+
+def test_a_class_is_added_by_its_photos(drawn, weights, tmp_path):
+    data, models = tmp_path / "cars", {}
+    for photo in sorted((drawn / "image").rglob("*.jpg")):
+        models.setdefault(photo.parent.parent.name, []).append(photo)
+    models = list(models.items())[:4]
+
+    def put(name, photos):
+        (data / name).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(photo, data / name)
+
+    for model in models[:3]:
+        put(*model)
+    quick("classify", data, tmp_path / "run", weights)
+    assert len(Run(tmp_path / "run").classes()) == 3
+    put(*models[3])
+    told = kcars("train", "--resume", tmp_path / "run", "--data", data)
+    assert "its data has changed; the head is fitted again" in told
+    assert len(Run(tmp_path / "run").classes()) == 4
+    assert {row["label"] for row in rows(tmp_path / "run/photos.csv")} == set(Run(tmp_path / "run").classes().names)
+
+
+def test_a_features_head_needs_the_number_of_features(drawn, weights, tmp_path):
+    told = quick("verify", drawn, tmp_path / "run", weights, "model.embedding=64", code=2)
+    assert f"model.embedding: 64; head features needs the number of the backbone's features, {FEATURES}" in told
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("quick/classify", "model.weights=none", "features of random weights are useless"),
+        ("quick/classify", "train.epochs=3", "fits the head once"),
+        ("quick/classify", "train.ema=0.9", "train.ema 0.9 belongs to train.method gradient"),
+        ("quick/classify", "data.augment=flip(0.5)", "data.augment flip(0.5) belongs to train.method gradient"),
+        ("quick/classify", "balance.sampling=balanced", "balance.sampling balanced belongs to train.method gradient"),
+        ("quick/classify", "evaluate.adjust=logits", "evaluate.adjust logits belongs to train.method gradient"),
+        ("quick/verify", "model.head=neck", "needs model.head features"),
+        ("quick/verify", "evaluate.shrinkage=1.5", "must be from 0 to 1, or chosen"),
+        ("quick/verify", "evaluate.shrinkage=best", "evaluate.shrinkage"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(name, change, message):
+    with pytest.raises(KcarsError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        load_strategy(name, [change], target="model")
+
+
+def test_folds_of_photos_are_stratified_and_leave_out_each_photo_once(drawn):
+    strategy = load_strategy("quick/classify", [], target="model")
+    dataset = load(drawn, "classify", strategy.data)
+    task = task_module("classify")
+    plan, folds = task.plan(dataset, strategy), task.folds(dataset, strategy)
+    assert len(plan.validation) == 0
+    assert np.array_equal(np.sort(np.concatenate([fold.validation for fold in folds])), np.sort(plan.train))
+    for fold in folds:
+        assert not np.intersect1d(fold.train, fold.validation).size
+        assert len(np.unique(fold.labels(fold.train))) == len(plan.classes)
