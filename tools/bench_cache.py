@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 CACHES = ("off", "disk", "memory")
-STRATEGY = "start/classify"
+STRATEGY = "scratch/classify"
 SMALL = ("train.epochs=4", "model.width=0.25")
 
 

@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a dataset as `kcars train` takes it; drawn cars without")
     parser.add_argument("--rounds", type=int, default=contest.ROUNDS)
-    parser.add_argument("--strategies", default="Md_Res18_CE_B256,start/verify,start/classify")
+    parser.add_argument("--strategies", default="Md_Res18_CE_B256,scratch/verify,scratch/classify")
     options = parser.parse_args()
     rows = []
     for strategy in options.strategies.split(","):

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 import contest
 
-STRATEGY, BATCH = "start/verify", 64
+STRATEGY, BATCH = "scratch/verify", 64
 PAIRS_A_PHOTO = 60_000 / 20_570
 RIVALS = {"kcars": "each photo once, with intervals", "siamese": "both photos of each pair"}
 

@@ -57,7 +57,7 @@ def by_kcars(photos, precision: str):
     from kcars.runs.keras_setup import start
     from kcars.settings.strategy import load_strategy
 
-    start(load_strategy("start/classify").train, "float32" if precision == "float32" else "mixed_bfloat16")
+    start(load_strategy("scratch/classify").train, "float32" if precision == "float32" else "mixed_bfloat16")
     from kcars.backbones.build import build_backbone
     from kcars.models.networks import classifier
 

@@ -30,17 +30,17 @@ SMALL = ["data.size_px=32", "model.width=0.25", "train.batch=16", "train.save_mi
 SMALL += ["evaluate.resamples=100", "evaluate.validation_pairs=200"]
 ENDING = ["train.epochs=6", "train.early_stopping=2", "train.keep=best", "train.schedule=constant"]
 CASES = {
-    "plain": ["classify", "start/classify", "model.dropout=0.3", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
+    "plain": ["classify", "scratch/classify", "model.dropout=0.3", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
     "pairs": ["verify", "Vr_SRes18_CT_B128_SCR", "train.plateau={monitor: val_loss, patience: 0}", *ENDING],
-    "pk": ["verify", "start/verify", "train.plateau={monitor: loss, patience: 0}", *ENDING],
-    "fine-tune": ["classify", "start/classify", "train.epochs=6", "train.schedule=constant", "train.gradient_accumulation=2",
+    "pk": ["verify", "scratch/verify", "train.plateau={monitor: loss, patience: 0}", *ENDING],
+    "fine-tune": ["classify", "scratch/classify", "train.epochs=6", "train.schedule=constant", "train.gradient_accumulation=2",
                   "train.fine_tune={head_epochs: 2, epochs_per_stage: 1, backbone_rate: 0.1, batch_norm: frozen}"],
-    "grown": ["verify", "start/verify", "train.epochs=5", "data.first_px=48", "data.size_px=64", "data.classes_per_make=2",
+    "grown": ["verify", "scratch/verify", "train.epochs=5", "data.first_px=48", "data.size_px=64", "data.classes_per_make=2",
               "model.pooling=gem", "model.drop_path=0.2", "train.ema=0.9", "train.decay_norms=false", "train.keep=last",
               "second_loss={weight: 0.5, loss: {name: multi_similarity}}"],
-    "balanced": ["classify", "start/classify", "data.mix=both", "data.augment=crop(0.5) | rand_augment(0.5)",
+    "balanced": ["classify", "scratch/classify", "data.mix=both", "data.augment=crop(0.5) | rand_augment(0.5)",
                  "balance.sampling=square_root", "balance.augment=rand_augment(0.8)", *ENDING],
-    "pk-folds": ["verify", "start/verify", "train.epochs=3", "train.schedule=one_cycle"],
+    "pk-folds": ["verify", "scratch/verify", "train.epochs=3", "train.schedule=one_cycle"],
 }  # fmt: skip
 PRECISIONS = ["float32", "mixed_bfloat16"]
 EXTRA = ["plain/mixed_float16"]  # With its scaled loss, which skips steps.
@@ -120,7 +120,7 @@ def beginning(data: Path) -> Path:
             "--task",
             "classify",
             "--strategy",
-            "start/classify",
+            "scratch/classify",
             "--data",
             data,
             "--out",

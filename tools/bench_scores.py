@@ -1,4 +1,4 @@
-"""What a precision costs in scores and gives in time: start/verify and start/classify trained from several seeds in each.
+"""What a precision costs in scores and gives in time: scratch/verify and scratch/classify trained from several seeds in each.
 
     python tools/bench_scores.py --data CompCars
 

@@ -63,7 +63,7 @@ def kcars_steps(backbone: str, size: int, batch: int, steps: int, precision: str
     from kcars.settings.strategy import load_strategy
 
     changes = [f"model.backbone={backbone}", "model.width=1", "model.stem=standard", f"data.size_px={size}"]
-    strategy = settled(load_strategy("start/classify", [*changes, f"train.precision={precision}"]))
+    strategy = settled(load_strategy("scratch/classify", [*changes, f"train.precision={precision}"]))
     start(strategy.train)
     from kcars.backbones.build import build_backbone
     from kcars.models.networks import classifier, uncompiled_stays
@@ -78,7 +78,7 @@ def keras_steps(backbone: str, size: int, batch: int, steps: int, precision: str
     from kcars.runs.keras_setup import start
     from kcars.settings.strategy import load_strategy
 
-    start(load_strategy("start/classify").train, precision)
+    start(load_strategy("scratch/classify").train, precision)
     import keras
     from keras import layers
 

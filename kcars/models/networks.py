@@ -173,7 +173,16 @@ def siamese(embedder: keras.Model, logit: bool = False) -> keras.Model:
 def head_of(network: keras.Model) -> keras.Model:
     """The part of a classifier or an embedder after its backbone: a model from features to the output, with shared weights."""
     position = next(number for number, layer in enumerate(network.layers) if isinstance(layer, keras.Model))
-    return keras.Model(network.layers[position + 1].input, network.output)
+    if network.layers[position + 1 :]:
+        return keras.Model(network.layers[position + 1].input, network.output)
+    features = keras.Input(network.output_shape[1:])
+    return keras.Model(features, layers.Identity(dtype="float32")(features))
+
+
+def features_of(network: keras.Model) -> keras.Model:
+    """The model from pixels to the features (n, d) of a classifier's or an embedder's backbone, with shared weights."""
+    position = next(number for number, layer in enumerate(network.layers) if isinstance(layer, keras.Model))
+    return keras.Model(network.input, network.layers[position + 1].input)
 
 
 def pixels_for(model: keras.Model, name: str = "pixels"):

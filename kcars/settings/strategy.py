@@ -39,7 +39,7 @@ def configs_folder() -> Path:
 def strategy_files() -> dict[str, Path]:
     """Name -> file of every shipped strategy; those of the paper are named by their acronym alone."""
     files = sorted(configs_folder().glob("*/*.yaml"))
-    own = {"demo", "quick", "start", "best"}
+    own = {"demo", "quick", "start", "best", "scratch"}
     return {f"{file.parent.name}/{file.stem}" if file.parent.name in own else file.stem: file for file in files}
 
 

@@ -30,6 +30,11 @@ class FineTuneSettings(Settings):
     frozen_stages: int = Field(
         default=0, ge=0, description="stages of the backbone that stay frozen, counted from the input"
     )
+    head: Literal["random", "fitted"] = Field(
+        default="random",
+        description="initial head: random, or fitted to the features of the initial backbone by linear discriminant analysis",
+        json_schema_extra=added_later(),
+    )
     backbone_rate: float = Field(
         default=1.0, gt=0, le=1, description="learning rate of the backbone as a share of the head's"
     )

@@ -15,7 +15,7 @@ from kcars.models.outputs import Outputs
 from kcars.posthoc.adjusted_head import AdjustedHead
 from kcars.posthoc.pipeline import Pipeline
 from kcars.settings import Strategy
-from kcars.tasks.classify_head import fitted_head, fitted_temperature
+from kcars.tasks.classify_head import calibrated_head, fitted_head, fitted_temperature
 from kcars.tasks.classify_losses import plain_loss, validation_loss
 from kcars.tasks.classify_split import cross_dataset as cross_dataset
 from kcars.tasks.classify_split import folds as folds
@@ -117,6 +117,13 @@ def fit_head(plan: Plan, folds: Sequence[Plan], network: Network, seen_by: SeenB
     head, chosen = fitted_head(plan, folds, seen_by(vectors(plan, network)))
     network.scored.get_layer(plan.strategy.target).set_weights([head.kernel, head.bias])
     return chosen
+
+
+def begin_head(plan: Plan, network: Network, seen_by: SeenBy) -> None:
+    """Set the head to one fitted to the features of the initial backbone, as a beginning of fine-tuning."""
+    features, labels = seen_by(vectors(plan, network))(plan.train), plan.labels(plan.train)
+    head = calibrated_head((features, labels), len(plan.classes), plan.strategy.train.seed)
+    network.scored.get_layer(plan.strategy.target).set_weights([head.kernel, head.bias])
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:

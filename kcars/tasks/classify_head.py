@@ -1,14 +1,18 @@
 """The head of a classifier with a frozen backbone: method, regularization and temperature by cross-fitting over folds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from kcars.data.splits import stratified_share
 from kcars.metrics import calibration
 from kcars.models.outputs import Outputs
 from kcars.posthoc.linear_head import ChosenHead, LinearHead, Sample
 from kcars.tasks.plan import Plan
+
+SHRINKAGE, SHARE = 0.5, 0.2  # Of the covariances; of the photos that choose the temperature.
 
 
 def fitted_head(plan: Plan, folds: Sequence[Plan], features: Outputs) -> tuple[LinearHead, dict[str, Any]]:
@@ -28,6 +32,16 @@ def fitted_head(plan: Plan, folds: Sequence[Plan], features: Outputs) -> tuple[L
     (head,) = LinearHead.fit_each(chosen.method, [chosen.regularization], sample(plan.train), len(plan.classes))
     choice = {"method": chosen.method, "regularization": chosen.regularization, "score": chosen.balanced_accuracy}
     return head, choice | fitted_temperature(chosen.logits, chosen.labels)
+
+
+def calibrated_head(sample: Sample, classes: int, seed: int) -> LinearHead:
+    """The discriminant head for a sample, with logits divided by the temperature of one held-out share of it."""
+    features, labels = sample
+    held = stratified_share(labels, SHARE, seed)
+    parts = (features[~held], labels[~held]), (features[held], labels[held])
+    ((tried,), (head,)) = (LinearHead.fit_each("discriminant", [SHRINKAGE], part, classes) for part in (parts[0], sample))
+    warmth = calibration.fit_temperature(tried.logits(parts[1][0]), parts[1][1])
+    return replace(head, kernel=head.kernel / np.float32(warmth), bias=head.bias / np.float32(warmth))
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from kcars.tasks.plan import (
     training_loss,
     training_stream,
 )
+from kcars.tasks.verify_begin import begin_embedding
 from kcars.tasks.verify_cross_fit import CrossFit, fitted_transforms, shrinkages
 from kcars.tasks.verify_scores import distances, positions
 from kcars.tasks.verify_scores import scores as scores
@@ -140,6 +141,13 @@ def fit_head(plan: Plan, folds: Sequence[Plan], network: Network, seen_by: SeenB
     fit = CrossFit.of(folds or [plan], seen_by(network.scored))
     score = fit.roc_auc[plan.strategy.monitored_difficulty]
     return {"score": score, "shrinkage": fit.shrinkage, **fit.decision()}
+
+
+def begin_head(plan: Plan, network: Network, seen_by: SeenBy) -> None:
+    """Set neck, projection and class directions by discriminant analysis of the initial features, as a beginning of fine-tuning."""
+    from kcars.models.networks import features_of
+
+    begin_embedding(network, plan.strategy.learned, seen_by(features_of(network.scored))(plan.train), plan.labels(plan.train))
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import partial
 
 from kcars.core.plain_text import echo, warn
 from kcars.input import progressive_resizing
+from kcars.models.features import Features
 from kcars.objectives.optimizer import adamw
 from kcars.runs import state_file
 from kcars.runs.keras_setup import start
@@ -55,6 +56,9 @@ class _Fitting:
         self.network = self.task.network(plan, any_size=strategy.data.first_px is not None)
         if not state_file.exists(run.folder):
             begin(self.network, plan, run.facts().get("weights"))
+            if strategy.train.fine_tune and strategy.train.fine_tune.head == "fitted":
+                features = Features(self.network.scored, strategy, store, "features")
+                self.task.begin_head(plan, self.network, features.outputs)
         self.updates = self.epochs * self.steps // strategy.train.gradient_accumulation
         self.schedule = build_schedule(strategy.train.schedule, strategy.train.learning_rate, self.updates)
         self.tuning = FineTuning(self.network.scored.get_layer(strategy.model.backbone), strategy.train.fine_tune)

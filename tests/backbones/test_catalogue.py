@@ -41,22 +41,22 @@ def tiny(tmp_path):
 
 
 def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
-    strategy = load_strategy("start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard"])
+    strategy = load_strategy("scratch/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard"])
     assert strategy.model.backbone == "tiny"
     assert "tiny" in json.loads(json_schema())["$defs"]["ModelSettings"]["properties"]["backbone"]["enum"]
     with pytest.raises(KcarsError, match="model.backbone: is not known; choose one of .*, tiny"):
-        load_strategy("start/classify", ["model.backbone=tinier"])
+        load_strategy("scratch/classify", ["model.backbone=tinier"])
     with pytest.raises(
         KcarsError, match="tiny has one size: set model.width=1 and model.stem=standard .*resnet18, simple_resnet"
     ):
-        load_strategy("start/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
+        load_strategy("scratch/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
     with pytest.raises(KcarsError, match="model.weights imagenet: tiny has no ImageNet weights"):
         load_strategy(
-            "start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"]
+            "scratch/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"]
         )
     with pytest.raises(KcarsError, match="frozen_stages 3: tiny has 2"):
         tune = ["model.weights=a.safetensors", "train.fine_tune={frozen_stages: 3}"]
-        load_strategy("start/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", *tune])
+        load_strategy("scratch/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", *tune])
     assert "tiny" not in those("scalable")
 
 
@@ -74,7 +74,7 @@ def test_a_name_stands_once_and_a_package_that_cannot_be_loaded_is_named(tmp_pat
     with pytest.raises(KcarsError, match="backbone resnet18: is registered by .* and by .*; rename one"):
         BACKBONES.register(Backbone("resnet18", print, ()))
     write_package(tmp_path, "broken", "[kcars.backbones]\nbroken = broken_module\n")
-    program = "from kcars.settings.strategy import load_strategy; load_strategy('start/classify')"
+    program = "from kcars.settings.strategy import load_strategy; load_strategy('scratch/classify')"
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

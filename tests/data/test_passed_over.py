@@ -264,7 +264,7 @@ def test_what_a_list_means_is_said(tmp_path, listed, told, capsys):
     from kcars.cli.load import load_and_report
     from kcars.settings.strategy import load_strategy
 
-    dataset = load_and_report(tmp_path, load_strategy("start/classify", ()))
+    dataset = load_and_report(tmp_path, load_strategy("scratch/classify", ()))
     assert dataset.missing == (listed,) and told in capsys.readouterr().err
 
 

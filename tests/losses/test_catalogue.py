@@ -48,24 +48,24 @@ def power(tmp_path):
 
 
 def test_what_one_file_registers_is_in_settings_schema_and_messages(power):
-    strategy = load_strategy("start/classify", ["loss={name: power}", "loss.power=2"])
+    strategy = load_strategy("scratch/classify", ["loss={name: power}", "loss.power=2"])
     assert (strategy.loss.name, strategy.loss.power) == ("power", 2.0)
     assert "power: 2.0" in to_yaml(strategy)
     assert "PowerSettings" in json.loads(json_schema())["$defs"]
     assert those_for("classify", False)[-1] == "power" and "power" not in those_for("verify", False)
     with pytest.raises(KcarsError, match="loss.name: 'powers' is not known; choose one of cross_entropy, .*, power"):
-        load_strategy("start/classify", ["loss.name=powers"])
+        load_strategy("scratch/classify", ["loss.name=powers"])
     with pytest.raises(KcarsError, match="loss.powr: unknown setting of power; choose one of name, power"):
-        load_strategy("start/classify", ["loss={name: power}", "loss.powr=2"])
+        load_strategy("scratch/classify", ["loss={name: power}", "loss.powr=2"])
     with pytest.raises(KcarsError, match="loss power does not support task verify"):
-        load_strategy("start/verify", ["loss={name: power}"])
+        load_strategy("scratch/verify", ["loss={name: power}"])
     assert np.asarray(build_loss("power", power=2.0).call(np.array([0]), np.float32([[0, 0]]))) == pytest.approx(0.25)
 
 
 def test_nothing_is_left_of_it_once_it_is_forgotten(power):
     LOSSES.forget("power")
     with pytest.raises(KcarsError, match="loss.name: 'power' is not known"):
-        load_strategy("start/classify", ["loss={name: power}"])
+        load_strategy("scratch/classify", ["loss={name: power}"])
     LOSSES.register(power)
 
 

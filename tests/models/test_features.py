@@ -24,7 +24,7 @@ class Store:
 
 def strategy(*changes):
     asked = ["model.backbone=resnet18", "evaluate.batch=4", f"data.size_px={SIZE}", "model.width=0.25", *changes]
-    return load_strategy("start/classify", asked, target="model")
+    return load_strategy("scratch/classify", asked, target="model")
 
 
 @pytest.fixture(scope="module")

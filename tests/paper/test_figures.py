@@ -105,7 +105,7 @@ def classifiers(tmp_path_factory):
         "mk-fo": write_run(tmp_path / "mk-fo", "Mk_SRes_FO_B256", value=0.5, seconds=52),
         "mk-res": write_run(tmp_path / "mk-res", "Mk_Res18_CE_B256", value=0.8, seconds=54),
         "md-ce": write_run(tmp_path / "md-ce", "Md_SRes_CE_B256", value=0.4, parameters=500_000),
-        "ours": write_run(tmp_path / "ours", "start/classify", value=0.3),
+        "ours": write_run(tmp_path / "ours", "scratch/classify", value=0.3),
     }
     return list(made.values())
 

@@ -73,7 +73,7 @@ def commands(runs, exports, drawn, folder: Path) -> list[list]:
     ]
     named, compared = runs["classify"], runs["verify"]
     return [
-        ["train", "--task", "classify", "--data", drawn, "--out", folder / "trained", *smallest, "--set=evaluate.folds=0"],
+        ["train", "--strategy", "scratch/classify", "--data", drawn, "--out", folder / "trained", *smallest, "--set=evaluate.folds=0"],
         ["evaluate", named],
         ["report", named, compared, "--out", out / "report.html"],
         ["table", named, compared],
@@ -93,8 +93,8 @@ def commands(runs, exports, drawn, folder: Path) -> list[list]:
         ["data", "stats", "--data", drawn],
         ["data", "init", cars],
         ["strategies"],
-        ["strategies", "show", "start/verify"],
-        ["tune", "--task", "classify", "--data", drawn, "--out", out / "tune", *smallest, "--steps", 20],
+        ["strategies", "show", "scratch/verify"],
+        ["tune", "--strategy", "scratch/classify", "--data", drawn, "--out", out / "tune", *smallest, "--steps", 20],
         ["demo", exports["classify"], exports["verify"], "--index", index, "--port", free_port()],
     ]  # fmt: skip
 

@@ -18,7 +18,7 @@ def test_a_former_name_on_the_command_line_is_read_with_one_line(capsys):
 
 def test_a_former_name_in_a_file_is_read_with_one_line(tmp_path, capsys):
     file = tmp_path / "old.yaml"
-    file.write_text(to_yaml(load_strategy("start/verify")).replace("distance: weighted_lda", "metric: lda"))
+    file.write_text(to_yaml(load_strategy("scratch/verify")).replace("distance: weighted_lda", "metric: lda"))
     assert load_strategy(str(file)).evaluate.distance == "lda"
     assert capsys.readouterr().err.splitlines() == [
         f"{file}: {OLD} is now called evaluate.distance; the former name is deprecated"
@@ -27,7 +27,7 @@ def test_a_former_name_in_a_file_is_read_with_one_line(tmp_path, capsys):
 
 
 def test_the_settings_of_an_earlier_run_are_read_without_a_word(capsys):
-    settings = load_strategy("start/verify").model_dump()
+    settings = load_strategy("scratch/verify").model_dump()
     settings["evaluate"]["metric"] = settings["evaluate"].pop("distance")
     assert check(settings, "run.json").evaluate.distance == "weighted_lda"
     assert settings["evaluate"]["metric"] == "weighted_lda", "what is given is not changed"
@@ -35,7 +35,7 @@ def test_the_settings_of_an_earlier_run_are_read_without_a_word(capsys):
 
 
 def test_both_names_at_once_are_refused():
-    settings = load_strategy("start/verify").model_dump()
+    settings = load_strategy("scratch/verify").model_dump()
     settings["evaluate"]["metric"] = "lda"
     with pytest.raises(KcarsError, match=f"{OLD}: unknown setting"):
         check(settings, "a file")

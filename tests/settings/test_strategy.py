@@ -38,7 +38,7 @@ def test_all_rows_of_the_papers_tables_are_there():
 
 
 def test_what_is_printed_loads_again(tmp_path):
-    strategy = load_strategy("start/verify")
+    strategy = load_strategy("scratch/verify")
     assert load_strategy(written(tmp_path, to_yaml(strategy))) == strategy
 
 

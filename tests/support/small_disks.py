@@ -48,7 +48,7 @@ def full_and_then_not(train: list, out: Path, disk: Path, room: str) -> dict:
 
 if __name__ == "__main__":
     data, out, disk, room, *settings = sys.argv[1:]
-    train = ["train", "--task", "classify", "--data", data, *settings]
+    train = ["train", "--strategy", "scratch/classify", "--data", data, *settings]
     with shallow_networks(), without_pictures():
         found = {"store": no_room_for_the_store(train, Path(out) / "none", Path(disk))}
         found["state"] = full_and_then_not(train, Path(out) / "run", Path(disk), room)

@@ -196,7 +196,7 @@ def test_a_long_tail_falls_exponentially():
 
 
 def test_thinned_lists_leave_the_test_as_it_is(tree, tmp_path):
-    out, strategy = tmp_path / "out/data/thin", load_strategy("start/classify")
+    out, strategy = tmp_path / "out/data/thin", load_strategy("scratch/classify")
     ablation_lists.long_tailed(tree.root, out, "classify", "model", 4, 0)
     before, after = (compcars.read(folder, "classify", strategy.data) for folder in (tree.root, out))
     _, photos = np.unique(after.table.ids["model"][after.train], return_counts=True)

@@ -145,7 +145,7 @@ def test_decay_leaves_single_numbers_alone_and_norms_and_biases_where_asked(draw
 
     for decay_norms, fine_tune in (("true", None), ("false", None), ("false", FineTuneSettings())):
         strategy = load_strategy(
-            "start/verify",
+            "scratch/verify",
             [*small()[1::2], f"train.decay_norms={decay_norms}", "train.weight_decay=0.5", "model.pooling=gem"],
             task="verify",
         )

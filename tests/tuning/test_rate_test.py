@@ -123,7 +123,7 @@ def test_the_loss_is_that_of_each_batch_alone(drawn, tmp_path):
 
     tiny = ("--task", "classify", "--rates", "1e-30..1e-29", *small("model.backbone=resnet18", "data.augment=''"))
     found = curve_of(drawn, tmp_path / "out", *tiny)
-    strategy = load_strategy("start/classify", [part for part in tiny if "=" in part])
+    strategy = load_strategy("scratch/classify", [part for part in tiny if "=" in part])
     dataset = load(drawn, "classify", strategy.data)
     plan = classify.plan(dataset, strategy)
     from kcars.runs.keras_setup import start
