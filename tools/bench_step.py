@@ -5,7 +5,8 @@
 
 A step is forward, backward and AdamW on a batch in memory, 68 classes, cross entropy. kcars runs its classifier with
 `train.precision: auto`, as `kcars train` does; stock Keras is the same layout of Keras' own layers, float32; PyTorch is
-torchvision's network in channels_last, float32 or bfloat16 by autocast. Figures are medians of rounds in turn.
+torchvision's network, or timm's, in channels_last, float32 or bfloat16 by autocast. EfficientNet-Lite0 is fine-tuned: its batch
+normalizations are frozen. Figures are medians of rounds in turn.
 """
 
 import argparse
@@ -17,8 +18,11 @@ import contest
 
 CLASSES = 68
 # Side of the photos, and steps that a round takes.
-SIZES = {"resnet18": 192, "efficientnet_b0": 192, "resnet50": 192, "inception_v3": 299}
-STEPS = {"resnet18": 6, "efficientnet_b0": 3, "resnet50": 2, "inception_v3": 2}
+SIZES = {"resnet18": 192, "efficientnet_b0": 192, "resnet50": 192, "inception_v3": 299, "efficientnet_lite0": 192}
+STEPS = {"resnet18": 6, "efficientnet_b0": 3, "resnet50": 2, "inception_v3": 2, "efficientnet_lite0": 4}
+FROZEN = {
+    "efficientnet_lite0"
+}  # Fine-tuned as by start/classify: batch normalization keeps its statistics, by all rivals.
 RIVALS = ("kcars auto", "kcars float32", "keras float32", "torch float32", "torch bfloat16")
 
 
@@ -29,8 +33,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=contest.ROUNDS)
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args()
-    rivals, rows = options.rivals.split(","), []
+    rows = []
     for name in options.backbones.split(","):
+        rivals = [one for one in options.rivals.split(",") if name not in FROZEN or not one.startswith("keras")]
         work = [name, str(SIZES[name]), str(options.batch), str(STEPS[name])]
         figures = contest.contest({r: [sys.executable, __file__, "--rival", r, *work] for r in rivals}, options.rounds)
         for rival in rivals:
@@ -65,11 +70,19 @@ def kcars_steps(backbone: str, size: int, batch: int, steps: int, precision: str
     changes = [f"model.backbone={backbone}", "model.width=1", "model.stem=standard", f"data.size_px={size}"]
     strategy = settled(load_strategy("scratch/classify", [*changes, f"train.precision={precision}"]))
     start(strategy.train)
+    import keras
+
     from kcars.backbones.build import build_backbone
     from kcars.models.networks import classifier, uncompiled_stays
+    from kcars.models.stages import stages
     from kcars.objectives.optimizer import adamw
 
-    model = uncompiled_stays(classifier(build_backbone(backbone, size), {"target": CLASSES}))
+    built = build_backbone(backbone, size)
+    if backbone in FROZEN:
+        for stage in stages(built):
+            for layer in stage:
+                layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    model = uncompiled_stays(classifier(built, {"target": CLASSES}))
     return fitting(model, adamw(strategy.train, 1e-4), size, batch, steps)
 
 
@@ -121,12 +134,13 @@ def fitting(model, optimizer, size: int, batch: int, steps: int):
 
 def torch_steps(backbone: str, size: int, batch: int, steps: int, precision: str):
     import torch
-    import torchvision
 
     torch.manual_seed(0)
-    extra = {"aux_logits": False, "init_weights": True} if backbone == "inception_v3" else {}
-    model = torchvision.models.get_model(backbone, weights=None, num_classes=CLASSES, **extra)
-    model = model.to(memory_format=torch.channels_last).train()
+    model = torch_network(backbone).to(memory_format=torch.channels_last).train()
+    if backbone in FROZEN:
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05)
     photos, labels = (torch.from_numpy(value) for value in noise(size, batch))
 
@@ -141,6 +155,17 @@ def torch_steps(backbone: str, size: int, batch: int, steps: int, precision: str
 
     run()
     return run
+
+
+def torch_network(backbone: str):
+    if backbone in FROZEN:
+        import timm
+
+        return timm.create_model(f"tf_{backbone}", pretrained=False, num_classes=CLASSES)
+    import torchvision
+
+    extra = {"aux_logits": False, "init_weights": True} if backbone == "inception_v3" else {}
+    return torchvision.models.get_model(backbone, weights=None, num_classes=CLASSES, **extra)
 
 
 if __name__ == "__main__":

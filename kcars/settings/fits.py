@@ -162,6 +162,8 @@ def _training_fits(strategy: Whole) -> None:
         raise ValueError(
             f"train.fine_tune.frozen_stages {train.fine_tune.frozen_stages}: {model.backbone} has {stages} stages"
         )
+    if train.fine_tune and train.fine_tune.head == "fitted":
+        _refuse_head_without_fit(strategy)
     if train.keep == "last" and train.early_stopping:
         raise ValueError("train.early_stopping monitors a validation score, which train.keep last does not use")
     if not train.plateau:
@@ -174,6 +176,19 @@ def _training_fits(strategy: Whole) -> None:
         raise ValueError("train.plateau monitors a validation score; training on all photos after the folds has none")
     if train.schedule != "constant":
         raise ValueError("train.plateau changes the learning rate itself: it needs train.schedule constant")
+
+
+def _refuse_head_without_fit(strategy: Whole) -> None:
+    """Only a linear layer on the features, and the head "neck" with class directions, can begin fitted."""
+    if strategy.task == "classify":
+        if "logits" not in _takes(strategy) or strategy.model.auxiliary:
+            raise ValueError(
+                f"train.fine_tune.head fitted belongs to loss {' or '.join(those_of('logits'))} without model.auxiliary"
+            )
+    elif strategy.model.head != "neck" or "cosines" not in _takes(strategy):
+        raise ValueError(
+            f"train.fine_tune.head fitted belongs to model.head neck and loss {' or '.join(those_of('cosines'))}"
+        )
 
 
 def _evaluation_fits(strategy: Whole) -> None:

@@ -38,10 +38,12 @@ def calibrated_head(sample: Sample, classes: int, seed: int) -> LinearHead:
     """The discriminant head for a sample, with logits divided by the temperature of one held-out share of it."""
     features, labels = sample
     held = stratified_share(labels, SHARE, seed)
-    parts = (features[~held], labels[~held]), (features[held], labels[held])
-    ((tried,), (head,)) = (LinearHead.fit_each("discriminant", [SHRINKAGE], part, classes) for part in (parts[0], sample))
-    warmth = calibration.fit_temperature(tried.logits(parts[1][0]), parts[1][1])
-    return replace(head, kernel=head.kernel / np.float32(warmth), bias=head.bias / np.float32(warmth))
+    (head,) = LinearHead.fit_each("discriminant", [SHRINKAGE], sample, classes)
+    if not held.any():  # No class has enough photos.
+        return head
+    (tried,) = LinearHead.fit_each("discriminant", [SHRINKAGE], (features[~held], labels[~held]), classes)
+    warmth = np.float32(calibration.fit_temperature(tried.logits(features[held]), labels[held]))
+    return replace(head, kernel=head.kernel / warmth, bias=head.bias / warmth)
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

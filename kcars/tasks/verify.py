@@ -147,7 +147,9 @@ def begin_head(plan: Plan, network: Network, seen_by: SeenBy) -> None:
     """Set neck, projection and class directions by discriminant analysis of the initial features, as a beginning of fine-tuning."""
     from kcars.models.networks import features_of
 
-    begin_embedding(network, plan.strategy.learned, seen_by(features_of(network.scored))(plan.train), plan.labels(plan.train))
+    begin_embedding(
+        network, plan.strategy.learned, seen_by(features_of(network.scored))(plan.train), plan.labels(plan.train)
+    )
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def test_what_one_file_registers_is_in_settings_schema_and_messages(tiny):
         load_strategy("scratch/classify", ["model.backbone=tiny", "model.width=0.5", "model.stem=standard"])
     with pytest.raises(KcarsError, match="model.weights imagenet: tiny has no ImageNet weights"):
         load_strategy(
-            "scratch/classify", ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"]
+            "scratch/classify",
+            ["model.backbone=tiny", "model.width=1", "model.stem=standard", "model.weights=imagenet"],
         )
     with pytest.raises(KcarsError, match="frozen_stages 3: tiny has 2"):
         tune = ["model.weights=a.safetensors", "train.fine_tune={frozen_stages: 3}"]

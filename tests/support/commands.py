@@ -23,7 +23,11 @@ def kcars(*arguments, code=0) -> str:
     A task on given data is trained or tuned from scratch, where the command's own default needs weights of ImageNet.
     """
     given = [str(argument) for argument in arguments]
-    if given[:1] in (["train"], ["tune"]) and {"--task", "--data"} <= set(given) and not {"--strategy", "--resume"} & set(given):
+    if (
+        given[:1] in (["train"], ["tune"])
+        and {"--task", "--data"} <= set(given)
+        and not {"--strategy", "--resume"} & set(given)
+    ):
         given += ["--strategy", f"scratch/{given[given.index('--task') + 1]}"]
     result = CliRunner().invoke(main, given)
     assert result.exit_code == code, result.output + str(result.exception)

@@ -15,7 +15,16 @@ def test_training_and_scoring_work_there_without_maps(drawn, tmp_path, backend):
         pytest.skip(f"{backend} is not installed")
     environment = os.environ | {"KERAS_BACKEND": backend}
     for task in ("classify", "verify"):
-        command = ["train", "--strategy", f"scratch/{task}", "--data", drawn, "--out", tmp_path / task, *small("train.epochs=1")]
+        command = [
+            "train",
+            "--strategy",
+            f"scratch/{task}",
+            "--data",
+            drawn,
+            "--out",
+            tmp_path / task,
+            *small("train.epochs=1"),
+        ]
         told = [sys.executable, "-m", "kcars.cli", *map(str, command)]
         done = subprocess.run(told, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
