@@ -5,6 +5,7 @@ scikit-learn's LinearDiscriminantAnalysis gives the same, but begins again for e
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -49,10 +50,12 @@ class Discriminants:
 
         The between-class covariance is shrunk too, as in scikit-learn's solver "eigen".
         """
-        from scipy.linalg import eigh
+        from scipy import linalg as untyped  # pyright: ignore[reportMissingTypeStubs]  SciPy has no types.
 
         within = _shrunk(self.within, max(shrinkage, FLOOR))  # At 0 it may have no inverse.
-        return eigh(_shrunk(self.between, shrinkage), within)[1][:, ::-1][:, :count]
+        linalg: Any = untyped
+        directions: np.ndarray = linalg.eigh(_shrunk(self.between, shrinkage), within)[1]
+        return directions[:, ::-1][:, :count]
 
     @cached_property
     def _eigen(self) -> tuple[np.ndarray, np.ndarray]:

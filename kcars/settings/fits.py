@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kcars.backbones.catalogue import BACKBONES, those
@@ -216,9 +217,10 @@ def _frozen_features_fit(strategy: Whole) -> None:
     if strategy.second_loss:
         raise ValueError("second_loss belongs to train.method gradient")
     for section, names in _OF_GRADIENT_DESCENT.items():
-        settings: Any = getattr(strategy, section)
-        for name in names or type(settings).model_fields:
-            if (value := getattr(settings, name)) != type(settings).model_fields[name].default:
+        settings = cast("BaseModel", getattr(strategy, section))
+        fields = type(settings).model_fields
+        for name in names or fields:
+            if (value := getattr(settings, name)) != fields[name].default:
                 raise ValueError(f"{section}.{name} {value} belongs to train.method gradient")
 
 

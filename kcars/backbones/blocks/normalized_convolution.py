@@ -16,6 +16,9 @@ class NormalizedConvolution(keras.layers.Layer):
     kernel and a bias: outputs are the same up to rounding, and TensorFlow runs one kernel, activation included, instead of three.
     """
 
+    convolution: Any  # Keras' types lack the attributes of layers.
+    norm: Any
+
     def __init__(self, convolution: keras.layers.Layer, norm: BatchNormalization, **kwargs: Any):
         """convolution: a Conv2D or DepthwiseConv2D without bias and activation, with padding "same"."""
         super().__init__(**kwargs)
