@@ -9,6 +9,7 @@ import pytest
 from support.commands import kcars, small
 from support.runs import SAME, differences
 
+from kcars.backbones.blocks.normalized_convolution import NormalizedConvolution
 from kcars.backbones.build import build_backbone
 from kcars.backbones.catalogue import BACKBONES, Scale
 from kcars.models.stages import _leaves, stages
@@ -27,7 +28,10 @@ def test_stages_hold_every_weight_once_from_the_photo_on(name):
     assert len(found) == len(BACKBONES[name].stages) and all(found)
     weights = [id(weight) for stage in found for layer in stage for weight in layer.weights]
     assert len(weights) == len(set(weights)) and set(weights) == {id(weight) for weight in backbone.weights}
-    grids = [max(layer.output.shape[1] for layer in stage if len(layer.output.shape) == 4) for stage in found]
+    folded = [layer for layer in backbone.layers if isinstance(layer, NormalizedConvolution)]
+    within = {id(part): layer for layer in folded for part in (layer.convolution, layer.norm)}
+    outputs = [[within.get(id(layer), layer).output.shape for layer in stage] for stage in found]
+    grids = [max(shape[1] for shape in shapes if len(shape) == 4) for shapes in outputs]
     assert grids == sorted(grids, reverse=True)
     numbers = [place[id(layer)] for stage in found for layer in stage]
     if name != "inception_v3":  # Whose branches Keras lists side by side.
@@ -115,3 +119,22 @@ def test_what_cannot_be_tuned_is_one_line(drawn, first, tmp_path):
     assert "frozen_stages 6: simple_resnet has 5" in told
     told = tuned(drawn, tmp_path / "run", first, "{frozen: 1}", code=2)
     assert "train.fine_tune.frozen: unknown setting; choose one of head_epochs" in told
+
+
+@pytest.mark.slow
+def test_fine_tuning_from_imagenet_goes_on_from_a_stop(lean, drawn, tmp_path, at_step):
+    """The default strategy at a small size, with a fitted head and normalizations folded into convolutions."""
+
+    def train(out, *more, code=0):
+        changes = ["data.size_px=48", "data.first_px=null", "train.epochs=2", "train.batch=32", *more]
+        changes += ["train.fine_tune.head=fitted", "evaluate.resamples=100", "evaluate.folds=0"]
+        given = [part for change in changes for part in ("--set", change)]
+        return kcars("train", "--strategy", "start/classify", "--data", drawn, "--out", out, *given, code=code)
+
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    train(whole)
+    steps = int(Run.open(whole).history()[0]["step"])
+    at_step(steps + 1, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    train(run, code=130)
+    kcars("train", "--resume", run)
+    assert differences(whole, run) == SAME
