@@ -181,15 +181,13 @@ def _training_fits(strategy: Whole) -> None:
 
 def _refuse_head_without_fit(strategy: Whole) -> None:
     """Only a linear layer on the features, and the head "neck" with class directions, can begin fitted."""
-    if strategy.task == "classify":
-        if "logits" not in _takes(strategy) or strategy.model.auxiliary:
-            raise ValueError(
-                f"train.fine_tune.head fitted belongs to loss {' or '.join(those_of('logits'))} without model.auxiliary"
-            )
-    elif strategy.model.head != "neck" or "cosines" not in _takes(strategy):
-        raise ValueError(
-            f"train.fine_tune.head fitted belongs to model.head neck and loss {' or '.join(those_of('cosines'))}"
-        )
+    takes, model = _takes(strategy), strategy.model
+    if ("logits" in takes and not model.auxiliary) or ("cosines" in takes and model.head == "neck"):
+        return
+    raise ValueError(
+        f"train.fine_tune.head fitted belongs to loss {' or '.join(those_of('logits'))} without model.auxiliary, or to loss "
+        f"{' or '.join(those_of('cosines'))} with model.head neck"
+    )
 
 
 def _evaluation_fits(strategy: Whole) -> None:
@@ -210,7 +208,7 @@ def _frozen_features_fit(strategy: Whole) -> None:
         raise ValueError("train.method frozen_features: features of random weights are useless; set model.weights")
     if strategy.train.epochs != 1:
         raise ValueError("train.epochs: train.method frozen_features fits the head once; set it to 1")
-    if strategy.task == "verify" and strategy.model.head != "features":
+    if _takes(strategy) & UNIT_VECTORS and strategy.model.head != "features":
         raise ValueError("train.method frozen_features of task verify needs model.head features")
     if strategy.evaluate.adjust in ("logits", "tau_norm"):
         raise ValueError(f"evaluate.adjust {strategy.evaluate.adjust} belongs to train.method gradient")

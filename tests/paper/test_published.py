@@ -29,11 +29,7 @@ def architectures() -> dict[str, str]:
 @pytest.mark.parametrize("name", architectures())
 def test_networks_are_of_the_published_size(name):
     strategy, paper = load_strategy(name), published()[name]
-    classes = (
-        CLASSES[strategy.target]
-        if paper.table
-        else {"demo": DRAWN, "start": REAL, "best": REAL}[name.partition("/")[0]]
-    )
+    classes = CLASSES[strategy.target] if paper.table else DRAWN if name.startswith("demo/") else REAL
     stub = Classes(strategy.target, np.arange(classes), [""] * classes)
     network = task_module(strategy.task).network(Plan(None, strategy, np.zeros(0, int), np.zeros(0, int), stub))
     size = strategy.data.size_px

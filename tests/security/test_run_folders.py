@@ -122,11 +122,11 @@ def test_a_lock_that_is_a_link_empties_nothing(tmp_path, outside):
 def test_half_written_names_that_are_links_are_not_written_through(tmp_path, outside):
     import keras
 
-    from kcars.training.callbacks.checkpoint import _save_weights
+    from kcars.training.callbacks.checkpoint import save_weights
 
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     (tmp_path / ".best.weights.h5").symlink_to(outside / "id_rsa")
-    _save_weights(model, tmp_path / "best.weights.h5")
+    save_weights(model, tmp_path / "best.weights.h5")
     assert unharmed(outside) and (tmp_path / "best.weights.h5").stat().st_size > 1000
 
 

@@ -74,7 +74,7 @@ def test_scores_are_above_chance_and_the_folds_are_reported(quick_runs, task):
     assert scores["scores"][main]["value"] > {"classify": 1.5 / 16, "verify": 0.6}[task]  # The weights are random.
     assert scores["folds"] == {"classify": 5, "verify": 2}[task]
     (history,) = rows(quick_runs / task / "history.csv")
-    assert float(history["val_balanced_accuracy" if task == "classify" else "val_hard_roc_auc"]) > 0.2
+    assert float(history["val_balanced_accuracy" if task == "classify" else "val_hard_roc_auc"]) > 0.1
 
 
 def test_predict_and_compare_use_it(quick_runs, drawn):

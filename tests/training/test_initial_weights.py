@@ -159,7 +159,7 @@ def own_photos(tmp_path):
 
 def a_plan(folder, task, *more):
     settings = load_strategy(
-        f"start/{task}", ("data.size_px=32", "evaluate.validation_models=4", "evaluate.folds=0", *more)
+        f"scratch/{task}", ("data.size_px=32", "evaluate.validation_models=4", "evaluate.folds=0", *more)
     )
     return task_module(task).plan(folders.read(folder, task, settings.data), settings)
 
