@@ -10,6 +10,7 @@ from kcars.core.errors import KcarsError
 from kcars.data.photo_table import Dataset
 from kcars.input.progressive_resizing import changes, sizes_by_epoch, work_share
 from kcars.input.stream import Stream
+from kcars.models.outputs import views
 from kcars.runs.keras_setup import settled, start
 from kcars.settings import Strategy
 from kcars.tasks import task_module
@@ -100,8 +101,7 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
     stream = task.stream(plan, Decoded(dataset.table, strategy.data))
     cost = measure(plan, stream)
     runs = len(task.folds(dataset, strategy)) + 1
-    epochs, steps = fit_to_minutes(plan, stream, cost, runs)
-    seconds = runs * epochs * cost.epoch_seconds(steps, len(plan.validation))
+    work, seconds = _features(plan, cost) if strategy.frozen else _steps(plan, stream, cost, runs)
     built = strategy.data.cache != "off" and store_file(dataset.table, strategy.data).is_file()
     pixels = 0 if strategy.data.cache == "off" else store_bytes(len(dataset.table), strategy.data)
     held = pixels if strategy.data.cache == "memory" else 0
@@ -110,14 +110,35 @@ def describe(strategy: Strategy, dataset: Dataset) -> str:
             f"photos:     {len(plan.train)} training, {len(plan.validation)} validation, "
             f"{len(dataset.test_rows())} test; {len(plan.classes)} {plan.strategy.learned}s as classes",
             f"parameters: {cost.parameters:,}",
-            f"steps:      {epochs} epochs x {steps} steps of {strategy.train.batch}"
-            + (f", {runs - 1} folds and a final training on all photos" if runs > 1 else ""),
-            f"time:       about {seconds / 60:.1f} minutes of training ({cost.step_seconds:.2f} s per step, measured now)",
+            work,
+            f"time:       about {seconds / 60:.1f} minutes of training ({_rate(strategy, cost)}, measured now)",
             f"memory:     about {(peak_memory_bytes() + held) / 2**30:.1f} GiB",
             f"disk:       {pixels / 2**20:.0f} MiB of pixel store{' (already built)' if built else ''}, "
             f"about {cost.parameters * (1 + 2 * STATE_COPIES) * 4 / 2**20:.0f} MiB of run folder",
         ]
     )
+
+
+def _steps(plan: Plan, stream: Stream, cost: Cost, runs: int) -> tuple[str, float]:
+    """Return a line about the steps of gradient descent, and their seconds."""
+    epochs, steps = fit_to_minutes(plan, stream, cost, runs)
+    folds = f", {runs - 1} folds and a final training on all photos" if runs > 1 else ""
+    seconds = runs * epochs * cost.epoch_seconds(steps, len(plan.validation))
+    return f"steps:      {epochs} epochs x {steps} steps of {plan.strategy.train.batch}{folds}", seconds
+
+
+def _features(plan: Plan, cost: Cost) -> tuple[str, float]:
+    """Return a line about the features of a frozen backbone, and the seconds to compute them for the training photos."""
+    asked, photos = plan.strategy.evaluate, len(plan.train) + len(plan.validation)
+    seen = len(views(plan.strategy.data.size_px, asked.mirror, asked.shift))
+    text = f"features:   of {photos} photos, {seen} views each, without those in the cache; then the head is fitted"
+    return text, photos * seen * cost.photo_seconds
+
+
+def _rate(strategy: Strategy, cost: Cost) -> str:
+    if strategy.frozen:
+        return f"{1 / cost.photo_seconds:.0f} views per second"
+    return f"{cost.step_seconds:.2f} s per step"
 
 
 def peak_memory_bytes() -> int:

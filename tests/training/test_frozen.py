@@ -1,6 +1,7 @@
 """Runs with a frozen, pretrained backbone: fitted by features, then used as any run."""
 
 import json
+import re
 import shutil
 
 import keras
@@ -46,7 +47,7 @@ def quick(task, data, out, weights, *more, code=0):
         *([f"model.embedding={FEATURES}"] if task == "verify" else []),
         *more,
     ]
-    given = [part for setting in settings for part in ("--set", setting)]
+    given = [part for setting in settings for part in ((setting,) if setting[:2] == "--" else ("--set", setting))]
     return kcars("train", "--strategy", f"quick/{task}", "--data", data, "--out", out, *given, code=code)
 
 
@@ -150,6 +151,13 @@ def test_a_class_is_added_by_its_photos(drawn, weights, tmp_path):
     assert "its data has changed; the head is fitted again" in told
     assert len(Run(tmp_path / "run").classes()) == 4
     assert {row["label"] for row in rows(tmp_path / "run/photos.csv")} == set(Run(tmp_path / "run").classes().names)
+
+
+def test_dry_run_estimates_the_features(drawn, weights, tmp_path):
+    told = quick("classify", drawn, tmp_path / "run", weights, "evaluate.shift=0.1", "--dry-run")
+    assert re.search(r"features: +of \d+ photos, 10 views each", told)
+    assert "views per second" in told
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_features_head_needs_the_number_of_features(drawn, weights, tmp_path):
