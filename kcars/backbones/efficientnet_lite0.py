@@ -60,5 +60,6 @@ BACKBONES.register(
             torch_layer=torch_layer,
         ),
         heat_grid=r"stage3_block2_add",
+        slow_in_half=True,  # Because of the gradients of depthwise convolutions.
     )
 )
