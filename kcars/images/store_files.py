@@ -36,7 +36,7 @@ def forget_partial(file: Path) -> None:
 
 
 def forget_old_stores(folder: Path, coming: int) -> None:
-    """Delete the least recently read stores until a new one fits within KCARS_CACHE_GIB."""
+    """Delete the least recently used stores and files of features until a new store fits within KCARS_CACHE_GIB."""
     asked = os.environ.get("KCARS_CACHE_GIB", "100")
     try:
         limit = float(asked) * 2**30
@@ -45,7 +45,8 @@ def forget_old_stores(folder: Path, coming: int) -> None:
     if not limit >= 0:
         raise KcarsError(f"KCARS_CACHE_GIB: {asked!r} is not a number of GiB; expected a number of at least 0")
     halves = [half for half in folder.glob("*.partial") if time.time() - half.stat().st_mtime > _FORSAKEN_SECONDS]
-    stores = sorted([*folder.glob("*.pixels"), *halves], key=lambda file: file.stat().st_mtime)
+    whole = [*folder.glob("*.pixels"), *folder.glob("*.features")]
+    stores = sorted([*whole, *halves], key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in stores)
     for file in stores:
         if total + coming <= limit:

@@ -59,6 +59,8 @@ class FeatureFile:
         found = np.empty((len(keys), *self.shape), np.float32)
         records = self._records()
         for number, key in enumerate(keys):
+            if self._positions[key] >= len(records):
+                raise KcarsError(f"{self.path}: was deleted meanwhile; start the command again")
             record = records[self._positions[key]]
             if bytes(record["key"]) != key or _sum(record) != record["sum"]:
                 raise KcarsError(f"{self.path}: is damaged; delete it to compute it again")

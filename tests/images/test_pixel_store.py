@@ -102,6 +102,19 @@ def test_the_store_read_longest_ago_makes_room(index, monkeypatch, tmp_path):
     assert files[0].is_file() and third.file.is_file()
 
 
+def test_features_used_longest_ago_make_room_too(index, monkeypatch, tmp_path):
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "own"))
+    first = open_store(index, DATA.model_copy(update={"size_px": 32}), progress=False).file
+    features = first.with_name("32px-0123.features")
+    features.write_bytes(bytes(first.stat().st_size))
+    os.utime(features, (1, 1))
+    second = DATA.model_copy(update={"size_px": 33})
+    monkeypatch.setenv("KCARS_CACHE_GIB", str((first.stat().st_size + store_bytes(24, second)) / 2**30))
+    open_store(index, second, progress=False)
+    assert first.is_file()
+    assert not features.exists()
+
+
 def test_no_room_is_said_before_anything_is_written(index, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(KcarsError, match="MiB are needed.*KCARS_CACHE"):

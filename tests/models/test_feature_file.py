@@ -59,6 +59,12 @@ def test_damage_after_the_file_was_opened_is_reported(filled):
         filled.read(KEYS[:1])
 
 
+def test_deletion_after_the_file_was_opened_is_reported(filled):
+    filled.path.unlink()
+    with pytest.raises(KcarsError, match=r"a\.features: was deleted meanwhile"):
+        filled.read(KEYS[:1])
+
+
 def test_photos_of_other_pixels_or_shape_have_other_keys():
     pixels = np.zeros((2, 2, 3), np.uint8)
     other = pixels.copy()
