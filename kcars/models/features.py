@@ -12,7 +12,7 @@ from kcars.core.environment import versions
 from kcars.core.files import cache_folder, fingerprint, writable_folder
 from kcars.models.feature_file import FeatureFile, photo_key
 from kcars.models.networks import head_of
-from kcars.models.outputs import Outputs, Pixels, read_ahead, view_outputs, views
+from kcars.models.outputs import Outputs, Pixels, output_values, read_ahead, view_outputs, views
 from kcars.settings import Strategy
 
 FEATURES_VERSION = 1
@@ -51,7 +51,7 @@ class Features:
 
         def outputs(rows: np.ndarray) -> np.ndarray:
             features = self(rows)
-            return np.mean([_values(head(features[:, view])) for view in range(features.shape[1])], axis=0)
+            return np.mean([output_values(head(features[:, view])) for view in range(features.shape[1])], axis=0)
 
         return outputs
 
@@ -75,9 +75,3 @@ def _key(backbone: keras.Model, strategy: Strategy) -> str:
     model, scored = strategy.model, strategy.evaluate
     network = [model.backbone, model.width, model.stem, model.normalization, model.pooling, digest.hexdigest()]
     return fingerprint(network, strategy.data.size_px, scored.mirror, scored.shift, versions(), FEATURES_VERSION)
-
-
-def _values(output) -> np.ndarray:
-    if isinstance(output, dict):
-        (output,) = output.values()
-    return np.asarray(output, np.float32)

@@ -79,12 +79,12 @@ def view_outputs(model, pixels: np.ndarray, batch: int, mirror: bool, shift: flo
     if count < batch:
         pixels = np.concatenate([pixels, np.zeros((batch - count, *pixels.shape[1:]), pixels.dtype)])
     _, *others = views(pixels.shape[1], mirror, shift)
-    yield _values(model.predict_on_batch(pixels))[:count]  # The first view is the photo itself.
+    yield output_values(model.predict_on_batch(pixels))[:count]  # The first view is the photo itself.
     for rows, columns in others:
-        yield _values(model.predict_on_batch(np.ascontiguousarray(pixels[:, rows][:, :, columns])))[:count]
+        yield output_values(model.predict_on_batch(np.ascontiguousarray(pixels[:, rows][:, :, columns])))[:count]
 
 
-def _values(output) -> np.ndarray:
+def output_values(output) -> np.ndarray:
     """The array of a network's output, which for a classifier is a dict keyed by target."""
     if isinstance(output, dict):
         (output,) = output.values()

@@ -210,7 +210,7 @@ def _frozen_features_fit(strategy: Whole) -> None:
         raise ValueError("train.epochs: train.method frozen_features fits the head once; set it to 1")
     if _takes(strategy) & UNIT_VECTORS and strategy.model.head != "features":
         raise ValueError("train.method frozen_features of task verify needs model.head features")
-    if strategy.evaluate.adjust in ("logits", "tau_norm"):
+    if strategy.evaluate.adjust != "none":  # Folds choose the temperature of the head that they fitted, not of another.
         raise ValueError(f"evaluate.adjust {strategy.evaluate.adjust} belongs to train.method gradient")
     if strategy.second_loss:
         raise ValueError("second_loss belongs to train.method gradient")

@@ -105,7 +105,7 @@ def posthoc(plan: Plan, network: Network, seen_by: SeenBy, chosen: dict[str, Any
 
     seen_by: model -> Outputs, with the network's preprocessing; chosen: the folds' choice, which includes the temperature.
     """
-    if chosen and plan.strategy.evaluate.adjust == "none":
+    if chosen:
         return Pipeline(decision={name: chosen[name] for name in ("temperature", "answered")})
     fitted = Pipeline(head=_adjusted_head(plan, network, seen_by))
     outputs = seen_by(fitted.network(network.scored, plan.strategy.target))

@@ -19,11 +19,9 @@ from kcars.training.initial_weights import begin
 def fit_head(plan: Plan, folds: list[Plan], store: PixelStore, run: Run, changes: Callable[[], None]) -> None:
     """Fit the head of the plan's network, chosen by cross-fitting over the folds, and write checkpoint and history.
 
-    A run that was stopped is fitted again from the features in the cache, with the same result. changes: called before the
-    checkpoint changes.
+    A resumed run is fitted again, from the features in the cache: the same result, unless settings of scoring have changed, by
+    which the folds choose. changes: called before the checkpoint changes.
     """
-    if run.facts()["finished"]:  # It is only scored again.
-        return
     begun, strategy, task = time.monotonic(), plan.strategy, task_module(plan.strategy.task)
     start(strategy.train, "float32")
     network = task.network(plan)

@@ -118,7 +118,7 @@ def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(quick_runs, drawn, we
     kcars("train", "--resume", run)
     assert bits(run) == bits(quick_runs / task)
     before = bits(run)
-    kcars("train", "--resume", run)  # Only scored again.
+    kcars("train", "--resume", run)  # Of a finished run.
     assert bits(run) == before
 
 
@@ -129,6 +129,13 @@ def test_features_of_imagenet_tell_models_apart(drawn, tmp_path):
     )
     scores = json.loads((tmp_path / "run/scores.json").read_text())["scores"]
     assert scores["test/balanced_accuracy"]["value"] > 4 / 16
+
+
+def test_the_folds_choose_again_for_another_distance(quick_runs, drawn, weights, tmp_path):
+    run, other = shutil.copytree(quick_runs / "verify", tmp_path / "run"), tmp_path / "other"
+    kcars("train", "--resume", run, "--set", "evaluate.distance=euclidean")
+    quick("verify", drawn, other, weights, "evaluate.distance=euclidean")
+    assert bits(run)["decision"] == bits(other)["decision"] != bits(quick_runs / "verify")["decision"]
 
 
 def test_a_class_is_added_by_its_photos(drawn, weights, tmp_path):
@@ -175,6 +182,11 @@ def test_a_features_head_needs_the_number_of_features(drawn, weights, tmp_path):
         ("quick/classify", "data.augment=flip(0.5)", "data.augment flip(0.5) belongs to train.method gradient"),
         ("quick/classify", "balance.sampling=balanced", "balance.sampling balanced belongs to train.method gradient"),
         ("quick/classify", "evaluate.adjust=logits", "evaluate.adjust logits belongs to train.method gradient"),
+        (
+            "quick/classify",
+            "evaluate.adjust=class_means",
+            "evaluate.adjust class_means belongs to train.method gradient",
+        ),
         ("quick/verify", "model.head=neck", "needs model.head features"),
         ("quick/verify", "evaluate.shrinkage=1.5", "must be from 0 to 1, or chosen"),
         ("quick/verify", "evaluate.shrinkage=best", "evaluate.shrinkage"),
