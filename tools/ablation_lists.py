@@ -1,4 +1,4 @@
-"""Copies of a CompCars tree with other lists: thinned to a long tail, or without some models. Photos are links."""
+"""Copies of a CompCars tree with other lists: thinned, without some models, or drawn from the training list. Photos are links."""
 
 import os
 import shutil
@@ -9,10 +9,15 @@ from kcars.core.errors import KcarsError
 from kcars.core.files import umask, writable_folder
 from kcars.core.rng import generator
 from kcars.data.readers.compcars import find_root
+from kcars.data.source import load
+from kcars.data.splits import share_of_models, share_of_photos, test_pairs
+from kcars.settings import DataSettings
 
 LISTS = Path("train_test_split")
 TRAINING = {"classify": "classification/train.txt", "verify": "verification/verification_train.txt"}
 TESTED = "classification/test.txt"
+PAIRS = "verification/verification_pairs_{}.txt"
+DRAWS = {"classify": share_of_photos, "verify": share_of_models}
 
 
 def long_tailed(folder: Path, out: Path, task: str, target: str, ratio: float, seed: int) -> Path:
@@ -29,6 +34,28 @@ def without_models(folder: Path, out: Path, models: set[int]) -> Path:
         name: [path for path in _lines(root, name) if int(path.split("/")[1]) not in models]
         for name in (TRAINING["classify"], TESTED)
     }
+    return copy(root, out, lists)
+
+
+def drawn(folder: Path, out: Path, task: str, share: float, seed: int) -> Path:
+    """A tree at `out` that trains on a share of the task's training list and tests on the rest of it: none of what `folder` tests on.
+
+    verify: the share is of the models, and the others' photos form the pairs; classify: of each model's photos.
+    """
+    root = _root(folder)
+    if not 0 < share < 1:
+        raise KcarsError(f"share {share:g}: must be between 0 and 1")
+    dataset = load(root, task, DataSettings(size_px=32))
+    table, rows = dataset.table, dataset.not_tested()
+    draw = DRAWS[task](table, rows, 1 - share, seed)
+    lists = {TRAINING[task]: [table.paths[row] for row in rows[~draw]]}
+    if task == "classify":
+        return copy(root, out, lists | {TESTED: [table.paths[row] for row in rows[draw]]})
+    for difficulty, pairs in test_pairs(table, rows[draw], seed).items():
+        columns = zip(pairs.left, pairs.right, pairs.same, strict=True)
+        lists[PAIRS.format(difficulty)] = [
+            f"{table.paths[left]} {table.paths[right]} {same}" for left, right, same in columns
+        ]
     return copy(root, out, lists)
 
 

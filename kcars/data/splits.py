@@ -53,24 +53,27 @@ def automatic_split(
 
     classify: the test set is a stratified share of the photos of each model; verify: a share of whole models.
     """
-    tested, what = _TESTED[task](table, rows, share, seed)
+    draw, what = _TESTED[task]
+    tested = draw(table, rows, share, seed)
     train, test = apart(table, rows[~tested], rows[tested]), rows[tested]
     return train, test, f"automatic, seed {seed}: {share:.0%} of {what} in the test set"
 
 
-def _share_of_photos(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, str]:
+def share_of_photos(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Mask of about `share` of the rows of each model, at random; photos of a group stay together."""
     groups = None if table.group is None else table.group[rows]
     labels = np.unique(table.ids["model"][rows], return_inverse=True)[1]
-    return stratified_share(labels, share, seed, groups), "the photos"
+    return stratified_share(labels, share, seed, groups)
 
 
-def _share_of_models(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, str]:
+def share_of_models(table: PhotoTable, rows: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Mask of the rows of about `share` of the models, drawn as `held_out_models` does."""
     model = table.ids["model"][rows]
     count = max(4, round(len(np.unique(model)) * share))
-    return np.isin(model, held_out_models(table, rows, count, seed)), "the models"
+    return np.isin(model, held_out_models(table, rows, count, seed))
 
 
-_TESTED = {"classify": _share_of_photos, "verify": _share_of_models}
+_TESTED = {"classify": (share_of_photos, "the photos"), "verify": (share_of_models, "the models")}
 """Task -> function that returns the mask of test rows of an automatic split, and of what it is a share."""
 
 
