@@ -22,7 +22,7 @@ EXPECTED = [json.loads(line) for line in (EARLIER / "predictions.jsonl").read_te
 def cars(tmp_path_factory) -> Path:
     """The photos of then: cars are drawn to the pixel as their seed says."""
     folder = tmp_path_factory.mktemp("cars") / "drawn"
-    draw(folder, DrawnCars(makes=2, models_per_make=5, photos_per_model=12), progress=False)
+    draw(folder, DrawnCars(makes=2, models_per_make=5, photos_per_model=12), progress=False, workers=1)
     return folder
 
 

@@ -1,6 +1,7 @@
 """Weights from files into backbones: a plain PyTorch ResNet18's, ours, Keras', and all that do not fit."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -34,6 +35,12 @@ def small(name, seed=0):
     keras.utils.set_random_seed(seed)
     residual = name in ("resnet18", "simple_resnet_large")
     return build_backbone(name, 96, scale=Scale(0.125 if residual else 1.0))
+
+
+@cache
+def large(name):
+    """One for all files that are refused, which change nothing: its hundreds of layers take seconds to build."""
+    return small(name)
 
 
 def wandered(backbone):
@@ -98,13 +105,8 @@ def test_a_keras_file_may_hold_a_whole_classifier(tmp_path):
     assert same(source, target)
 
 
-@pytest.fixture(scope="module")
-def efficientnet():
-    return small("efficientnet_b0")
-
-
 @pytest.mark.parametrize("suffix", [".safetensors", ".weights.h5", ".keras"])
-def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, efficientnet, suffix):
+def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, suffix):
     wider = build_backbone("resnet18", 96, scale=Scale(0.25))
     path = saved(wider, tmp_path / f"wider{suffix}")
     target = small("resnet18")
@@ -114,7 +116,7 @@ def test_a_wrong_network_is_refused_by_layer_and_changes_nothing(tmp_path, effic
     assert str(path) in str(error.value)
     assert same(before, target)
     with pytest.raises(KcarsError, match="efficientnet_b0"):
-        load(efficientnet, str(path))
+        load(large("efficientnet_b0"), str(path))
 
 
 def test_a_pytorch_file_with_a_tensor_missing_is_refused_by_layer(tmp_path):
@@ -168,7 +170,7 @@ def test_imagenet_without_network_says_which_file_to_get(tmp_path, monkeypatch, 
     def no_network(*arguments, **settings):
         raise OSError("no route")
 
-    backbone = small(name)
+    backbone = large(name)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(keras.applications, BACKBONES[name].imagenet.application, no_network)
     with pytest.raises(KcarsError) as error:
@@ -254,4 +256,4 @@ def test_a_generalized_mean_begins_as_it_is_where_weights_have_another_pooling()
 def test_weights_of_a_torch_resnet18_for_another_backbone_are_one_line(tmp_path, name):
     save_file(ORACLE.seeded_tensors(), tmp_path / "torch.safetensors")
     with pytest.raises(KcarsError, match=rf"torch\.safetensors: .*conv.* of {name} needs"):
-        load(small(name), str(tmp_path / "torch.safetensors"))
+        load(large(name), str(tmp_path / "torch.safetensors"))

@@ -9,6 +9,7 @@ import pytest
 from support.commands import kcars, rows, small
 
 from kcars.core.errors import KcarsError
+from kcars.drawn.synthetic import DrawnCars, draw
 from kcars.inference.predictor import load
 from kcars.posthoc.adjusted_head import FILE, SCALE, TAUS, AdjustedHead
 from kcars.runs.checkpoint import answering_network, scored_network
@@ -178,7 +179,7 @@ def test_class_means_answer_in_run_report_and_exports(undrawn, small_runs, drawn
 
 def test_elsewhere_it_is_that_of_the_run(adjusted, tmp_path):
     cars = tmp_path / "other"
-    kcars("data", "synth", cars, "--makes", 4, "--models-per-make", 6, "--photos-per-model", 12, "--seed", 9)
+    draw(cars, DrawnCars(makes=4, models_per_make=6, photos_per_model=12, seed=9), progress=False, workers=1)
     head = (adjusted / FILE).read_bytes()
     output = kcars("evaluate", adjusted, "--on", cars)
     assert "minus 1.5 times" in output and (adjusted / FILE).read_bytes() == head

@@ -8,6 +8,7 @@ from support.commands import kcars, rows, small
 
 from kcars.core.errors import KcarsError
 from kcars.data.source import load as load_dataset
+from kcars.drawn.synthetic import DrawnCars, draw
 from kcars.inference.predictor import load
 from kcars.metrics.scores import roc_auc
 from kcars.posthoc.distance_transform import FILE, DistanceTransform, unit_length
@@ -115,9 +116,8 @@ def test_predictor_and_exports_measure_by_it(analysed, drawn, tmp_path):
 
 
 def test_elsewhere_it_is_that_of_the_run(analysed, small_runs, tmp_path):
-    kcars(
-        "data", "synth", tmp_path / "other", "--makes", 3, "--models-per-make", 4, "--photos-per-model", 12, "--seed", 9
-    )
+    cars = DrawnCars(makes=3, models_per_make=4, photos_per_model=12, seed=9)
+    draw(tmp_path / "other", cars, progress=False, workers=1)
     metric = (analysed / FILE).read_bytes()
     kcars("evaluate", analysed, "--on", tmp_path / "other")
     assert (analysed / FILE).read_bytes() == metric

@@ -1,5 +1,6 @@
 """Photos of one colour, a CompCars tree with known contents, and threads of the tests' processes."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -56,3 +57,21 @@ class Tree:
         for name, pairs in other.items():
             lines = same + [f"{left} {right} 0" for left, right in pairs]
             (lists / f"verification/verification_pairs_{name}.txt").write_text("\n".join(lines) + "\n")
+
+
+def every_fourth_model(tree: Path, folder: Path) -> Path:
+    """A tree of the models of another one whose numbers four divides, in the lists of both tasks, with their photos."""
+    kept = set()
+    for source in (tree / "train_test_split").glob("*/*.txt"):
+        lines = [line.split() for line in source.read_text().splitlines()]
+        lines = [line for line in lines if all(int(path.split("/")[1]) % 4 == 0 for path in line if "/" in path)]
+        kept.update(path for line in lines for path in line if "/" in path)
+        target = folder / source.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("".join(f"{' '.join(line)}\n" for line in lines))
+    for path in kept:
+        for place in (Path("image", path), Path("label", path).with_suffix(".txt")):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tree / place, folder / place)
+    shutil.copytree(tree / "misc", folder / "misc")
+    return folder

@@ -80,11 +80,13 @@ def shallow_networks():
 
 @contextmanager
 def without_pictures():
-    """Training draws nothing for TensorBoard and its projector, scoring makes no heat maps; all numbers stay the same."""
+    """Training draws no rates and nothing for TensorBoard and its projector, scoring no heat maps; numbers stay the same."""
     from kcars.evaluation import evaluate
+    from kcars.training.callbacks import basic
     from kcars.training.tensorboard import pictures, projector
 
     with pytest.MonkeyPatch.context() as patch:
+        _replace(patch, basic, "_draw_rates", lambda *_: None)
         _replace(patch, pictures, "begin", lambda *_: None)
         _replace(patch, pictures, "figures", lambda *_: {})
         _replace(patch, projector, "project", lambda *_: None)

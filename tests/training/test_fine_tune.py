@@ -1,6 +1,7 @@
 """What learns when, and that a run which is stopped on the way ends as one that was not."""
 
 import os
+import shutil
 import signal
 
 import keras
@@ -125,16 +126,17 @@ def test_what_cannot_be_tuned_is_one_line(drawn, first, tmp_path):
 def test_fine_tuning_from_imagenet_goes_on_from_a_stop(lean, drawn, tmp_path, at_step):
     """The default strategy at a small size, with a fitted head and normalizations folded into convolutions."""
 
-    def train(out, *more, code=0):
-        changes = ["data.size_px=48", "data.first_px=null", "train.epochs=2", "train.batch=32", *more]
-        changes += ["train.fine_tune.head=fitted", "evaluate.resamples=100", "evaluate.folds=0"]
-        given = [part for change in changes for part in ("--set", change)]
-        return kcars("train", "--strategy", "start/classify", "--data", drawn, "--out", out, *given, code=code)
-
+    changes = ["data.size_px=48", "data.first_px=null", "train.epochs=2", "train.batch=32"]
+    changes += ["train.fine_tune.head=fitted", "evaluate.resamples=100", "evaluate.folds=0"]
+    given = [part for change in changes for part in ("--set", change)]
     whole, run = tmp_path / "whole", tmp_path / "run"
-    train(whole)
-    steps = int(Run.open(whole).history()[0]["step"])
-    at_step(steps + 1, lambda _: os.kill(os.getpid(), signal.SIGINT))
-    train(run, code=130)
-    kcars("train", "--resume", run)
+
+    def leave_as_a_stop_does(saving):
+        saving._save()
+        shutil.copytree(whole, run)
+
+    at_step(1, lambda saving: at_step(saving.steps_per_epoch + 1, leave_as_a_stop_does))
+    kcars("train", "--strategy", "start/classify", "--data", drawn, "--out", whole, *given)
+    assert (len(Run.open(whole).history()), len(Run.open(run).history())) == (2, 1)
+    assert "were trained before" in kcars("train", "--resume", run)
     assert differences(whole, run) == SAME

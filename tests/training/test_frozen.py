@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from support.commands import kcars, rows
+from support.runs import without_pictures
 
 from kcars.core.errors import KcarsError
 from kcars.data.source import load
@@ -17,12 +18,14 @@ from kcars.runs.run import Run
 from kcars.settings.strategy import load_strategy
 from kcars.tasks import task_module
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 TASKS = ("classify", "verify")
 FEATURES = 128
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
+def weights(shallow, tmp_path_factory):
     """A file of weights for a small backbone, in place of ImageNet's."""
     from kcars.backbones.build import build_backbone
     from kcars.backbones.catalogue import Scale
@@ -52,11 +55,18 @@ def quick(task, data, out, weights, *more, code=0):
 
 
 @pytest.fixture(scope="module")
-def quick_runs(drawn, weights, tmp_path_factory):
+def quick_runs(shallow, drawn, weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for task in TASKS:
         (folder / f"{task}.txt").write_text(quick(task, drawn, folder / task, weights))
     return folder
+
+
+@pytest.fixture
+def undrawn_alone():
+    """A test's trainings, but not those of `quick_runs`, draw nothing."""
+    with without_pictures():
+        yield
 
 
 def bits(run):
@@ -92,7 +102,8 @@ def test_predict_and_compare_use_it(quick_runs, drawn):
 @pytest.mark.parametrize("task", TASKS)
 def test_export_explanation_report_and_index_work(quick_runs, drawn, tmp_path, task):
     run, photos = quick_runs / task, sorted((drawn / "image").rglob("*.jpg"))[:2]
-    kcars("export", run, "--format", "saved_model,onnx", "--out", tmp_path / "export")
+    formats = {"classify": "onnx", "verify": "saved_model,onnx"}[task]
+    kcars("export", run, "--format", formats, "--photos", 8, "--out", tmp_path / "export")
     kcars("explain", run, *photos[: TASKS.index(task) + 1], "--out", tmp_path / "maps.png")
     kcars("report", run)
     assert (run / "report.html").stat().st_size > 10_000
@@ -101,6 +112,7 @@ def test_export_explanation_report_and_index_work(quick_runs, drawn, tmp_path, t
         assert photos[0].name in kcars("index", "search", tmp_path / "index", photos[0])
 
 
+@pytest.mark.usefixtures("undrawn_alone")
 @pytest.mark.parametrize("task", TASKS)
 def test_a_run_stopped_anywhere_ends_as_if_it_had_not_been(quick_runs, drawn, weights, tmp_path, monkeypatch, task):
     run = tmp_path / task
@@ -131,6 +143,7 @@ def test_features_of_imagenet_tell_models_apart(drawn, tmp_path):
     assert scores["test/balanced_accuracy"]["value"] > 4 / 16
 
 
+@pytest.mark.usefixtures("undrawn_alone")
 def test_the_folds_choose_again_for_another_distance(quick_runs, drawn, weights, tmp_path):
     run, other = shutil.copytree(quick_runs / "verify", tmp_path / "run"), tmp_path / "other"
     kcars("train", "--resume", run, "--set", "evaluate.distance=euclidean")
@@ -138,6 +151,7 @@ def test_the_folds_choose_again_for_another_distance(quick_runs, drawn, weights,
     assert bits(run)["decision"] == bits(other)["decision"] != bits(quick_runs / "verify")["decision"]
 
 
+@pytest.mark.usefixtures("undrawn_alone")
 def test_a_class_is_added_by_its_photos(drawn, weights, tmp_path):
     data, models = tmp_path / "cars", {}
     for photo in sorted((drawn / "image").rglob("*.jpg")):

@@ -147,13 +147,13 @@ def test_a_longer_constant_run_is_as_if_it_had_been_longer_from_the_start(cars, 
 
 def test_more_epochs_after_an_early_stop_need_more_patience(cars, tmp_path):
     run = tmp_path / "run"
-    train(cars, run, "--set", "train.epochs=9", "--set", "train.early_stopping=1", "--set", "train.learning_rate=1e-9")
+    train(cars, run, "--set", "train.epochs=5", "--set", "train.early_stopping=1", "--set", "train.learning_rate=1e-9")
     ended = len((run / "history.csv").read_text().splitlines()) - 1
-    assert ended < 9
-    resume(run, "--set", "train.epochs=10")
+    assert ended < 5
+    resume(run, "--set", "train.epochs=6")
     assert len((run / "history.csv").read_text().splitlines()) - 1 == ended
-    resume(run, "--set", "train.epochs=10", "--set", "train.early_stopping=9")
-    assert len((run / "history.csv").read_text().splitlines()) - 1 == 10
+    resume(run, "--set", "train.epochs=6", "--set", "train.early_stopping=9")
+    assert len((run / "history.csv").read_text().splitlines()) - 1 == 6
 
 
 def test_a_second_process_is_kept_off(whole, cars):

@@ -202,12 +202,12 @@ def test_a_trial_that_was_stopped_goes_on_to_the_same_scores(whole, drawn, tmp_p
 
     monkeypatch.setattr(SaveState, "on_train_batch_begin", stop)
     out = tmp_path / "search"
-    output = tune(drawn, out, "--trials", 3, code=128 + signal.SIGTERM)
+    output = tune(drawn, out, "--trials", 2, code=128 + signal.SIGTERM)
     assert "the same command continues" in output.splitlines()[-1] and "--resume" not in output
     assert list(out.rglob("state.npz"))
     assert table(out)[-1]["state"] == "running"
-    assert "steps, " in tune(drawn, out, "--trials", 3)  # "... were trained before", on standard output.
-    assert table(out) == table(whole[0])
+    assert "steps, " in tune(drawn, out, "--trials", 2)  # "... were trained before", on standard output.
+    assert table(out) == table(whole[0])[:2]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import signal
 from types import SimpleNamespace
 
@@ -232,13 +233,6 @@ def verified(shallow, drawn, tmp_path_factory):
     return run
 
 
-@pytest.fixture(scope="module")
-def classified(shallow, drawn, tmp_path_factory):
-    run = tmp_path_factory.mktemp("classify") / "run"
-    train("classify", drawn, run)
-    return run
-
-
 def check_projector(run, photos, dimensions):
     """Everything that the configuration names is there, and of the same number."""
     folder = run / "tensorboard"
@@ -298,7 +292,8 @@ def test_the_vectors_of_verification_are_those_of_the_kept_epoch(verified):
     assert {line.split("\t")[2] for line in lines} == held
 
 
-def test_classification_shows_its_confusion_matrix_and_the_features_before_its_head(classified):
+def test_classification_shows_its_confusion_matrix_and_the_features_before_its_head(small_runs):
+    classified = small_runs["classify"]
     events = Events(classified / "tensorboard")
     assert events.steps("images") == {
         "training/photos after augmentation": [0],
@@ -357,9 +352,11 @@ def test_a_stopped_run_ends_with_the_same_curves_pictures_and_projection(verifie
         ).read_bytes()
 
 
-def test_a_finished_run_that_is_resumed_projects_nothing_anew(classified, monkeypatch):
+def test_a_finished_run_that_is_resumed_projects_nothing_anew(small_runs, tmp_path, monkeypatch):
+    run = shutil.copytree(small_runs["classify"], tmp_path / "run")
+
     def never(*_):
         raise AssertionError("nothing has changed")
 
     monkeypatch.setattr(projector, "_vectors", never)
-    kcars("train", "--resume", classified)
+    kcars("train", "--resume", run)
