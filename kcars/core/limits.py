@@ -60,6 +60,7 @@ class Limits(BaseModel):
     # Exports have 1 to 4 MiB; reading takes up to 75 times as much memory.
     graph_mib: PositiveInt = Field(32, description="size of a SavedModel's graph, without its variables")
     index_mib: PositiveInt = Field(65_536, description="size of an index's vectors")
+    features_mib: PositiveInt = Field(65_536, description="size of a file of features in the cache folder")
     detector_megapixels: PositiveInt = Field(16, description="input pixels of a detector, in millions")
     detector_boxes: PositiveInt = Field(1_000, description="vehicles found by a detector in a photo")
     head_mib: PositiveInt = Field(1_024, description="size of a run's metric.npz or head.npz")

@@ -40,9 +40,9 @@ def read_cells(file: Path, variable: str) -> list[list[str]]:
 def _kept_cells(file: Path) -> list[list[str]] | None:
     """Cells from the cache folder; None if they are missing or damaged."""
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = json.loads(read_bytes(file, limits().matlab_unpacked_mib * MIB))
         return kept["cells"] if fingerprint(kept["cells"]) == kept["fingerprint"] else None
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+    except (KcarsError, ValueError, TypeError, LookupError, RecursionError):
         return None
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from kcars.core.errors import KcarsError
+from kcars.core.limits import limits
+from kcars.untrusted.reading import MIB, opened
 
 KEY_BYTES = 16
 
@@ -22,7 +24,8 @@ class FeatureFile:
     """Features (views, d) float32 of photos by key, in a file to which records are appended.
 
     A record is the key, the features and the CRC-32 of both. Records that are damaged, or that a killed process left incomplete,
-    are treated as missing. One process at a time may append.
+    are treated as missing. One process at a time may append. Raises KcarsError for a link, for anything but a regular file, and
+    beyond `features_mib`.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int]):
@@ -77,8 +80,11 @@ class FeatureFile:
 
     def _records(self) -> np.ndarray:
         """The complete records, memory-mapped."""
-        count = self.path.stat().st_size // self._record.itemsize if self.path.exists() else 0
-        return np.memmap(self.path, self._record, "r", shape=(count,)) if count else np.empty(0, self._record)
+        if not os.path.lexists(self.path):
+            return np.empty(0, self._record)
+        with opened(self.path, limits().features_mib * MIB, root=self.path.parent) as file:
+            count = os.fstat(file.fileno()).st_size // self._record.itemsize
+            return np.memmap(file, self._record, "r", shape=(count,)) if count else np.empty(0, self._record)
 
 
 def _sum(record: np.void) -> int:

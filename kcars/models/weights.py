@@ -1,6 +1,7 @@
 """Initial weights of a backbone, from ImageNet or from a file; files that could run code are never loaded."""
 
 import hashlib
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -39,7 +40,7 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
         raise KcarsError(f"model.weights: {path} does not exist")
     weight_files.check(path)
     if path.suffix == ".safetensors":
-        _assign(backbone, _from_safetensors(path), path)
+        _assign(backbone, _from_safetensors(path, backbone), path)
     elif path.suffix == ".keras":
         _assign(backbone, _from_keras(path, backbone), path)
     else:
@@ -51,27 +52,41 @@ def _facts(path: Path) -> dict[str, str]:
     return {"file": str(real_path(path)), "sha256": sha256(path)}
 
 
-def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
-    """(layer, weight) -> (its name in the file, the array or None)."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def _from_safetensors(path: Path, backbone: keras.Model) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
+    """(layer, weight) -> (its name in the file, the array or None). Of the file, only the weights of the backbone are read."""
+    from safetensors import SafetensorError, safe_open
 
+    largest = max(math.prod(weight.shape) for weight in backbone.weights)
     try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        # The last three are raised for dtypes that NumPy does not have.
-        message = (str(error).splitlines() or [type(error).__name__])[0]
-        raise KcarsError(f"{path}: cannot be read as safetensors ({message})") from None
-    if is_torch_resnet(tensors):
+        file = safe_open(path, framework="np")
+        names = set(file.keys())
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from None
 
-        def find(layer: str, weight: str):
-            if layer == "gem":
-                return "gem", None
-            name = torch_name(layer, weight)
-            return name, as_keras(tensors[name], layer) if name in tensors else None
+    def tensor(name: str) -> np.ndarray | None:
+        if name not in names:
+            return None
+        try:
+            shape = tuple(file.get_slice(name).get_shape())
+            if math.prod(shape) > largest:
+                raise KcarsError(f"{path}: {name} has shape {shape}; no weight of {backbone.name} has so many values")
+            return file.get_tensor(name)
+        except (SafetensorError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+            # The last three are raised for dtypes that NumPy does not have.
+            raise _unreadable(path, error) from None
 
-        return find
-    return lambda layer, weight: (f"{layer}/{weight}", tensors.get(f"{layer}/{weight}"))
+    def find_torch(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
+        if layer == "gem":
+            return "gem", None
+        array = tensor(name := torch_name(layer, weight))
+        return name, None if array is None else as_keras(array, layer)
+
+    return find_torch if is_torch_resnet(names) else lambda layer, weight: (name := f"{layer}/{weight}", tensor(name))
+
+
+def _unreadable(path: Path, error: Exception) -> KcarsError:
+    message = (str(error).splitlines() or [type(error).__name__])[0]
+    return KcarsError(f"{path}: cannot be read as safetensors ({message})")
 
 
 def _from_keras(path: Path, backbone: keras.Model) -> Callable:
@@ -203,7 +218,7 @@ def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:
             f"model.weights imagenet: {source.repository} cannot be downloaded ({type(error).__name__}); get "
             f"https://huggingface.co/{source.repository}/resolve/main/{source.file} elsewhere and --set model.weights=its path"
         ) from None
-    _assign(backbone, _from_safetensors(path), path)
+    _assign(backbone, _from_safetensors(path, backbone), path)
     return _facts(path)
 
 

@@ -17,6 +17,7 @@ from kcars.runs.run import Run
 from kcars.settings import Strategy
 from kcars.settings.strategy import changed_name, load_strategy
 from kcars.training.train import go_on, train
+from kcars.untrusted.reading import refuse_links
 
 PROTOCOLS = ("honest", "paper")
 
@@ -67,10 +68,12 @@ def reproduce(
 ) -> dict[Wanted, str]:
     """Make all missing runs, writing the table after each; return the reasons for failed runs.
 
-    Raises KcarsError, before any training, if the folder has runs with other settings or data, and Interrupted with the
-    command that continues.
+    Raises KcarsError, before any training, if the folder has links in place of runs, or runs with other settings or data, and
+    Interrupted with the command that continues.
     """
     writable_folder(out, "--out")
+    for one in runs:
+        refuse_links(out, one.folder)
     _refuse_others(runs, dataset)
     reasons: dict[Wanted, str] = {}
     for number, one in enumerate(runs, 1):

@@ -1,7 +1,6 @@
 """A run with a frozen backbone: the features of each photo are computed once, and the head is fitted to them."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,25 +15,32 @@ from kcars.training.callbacks.checkpoint import save_weights
 from kcars.training.initial_weights import begin
 
 
-def fit_head(plan: Plan, folds: list[Plan], store: PixelStore, run: Run, changes: Callable[[], None]) -> None:
-    """Fit the head of the plan's network, chosen by cross-fitting over the folds, and write checkpoint and history.
+class FittedHead:
+    """A network whose head is fitted to the features of the plan's photos, in memory until `write`.
 
-    A resumed run is fitted again, from the features in the cache: the same result, unless settings of scoring have changed, by
-    which the folds choose. changes: called before the checkpoint changes.
+    folds: choose the head by cross-fitting; weights: the initial weights, as in run.json. A run that is fitted again takes its
+    features from the cache: the same result, unless settings of scoring have changed, by which the folds choose.
     """
-    begun, strategy, task = time.monotonic(), plan.strategy, task_module(plan.strategy.task)
-    start(strategy.train, "float32")
-    network = task.network(plan)
-    begin(network, plan, run.facts().get("weights"))
-    features = Features(network.scored, strategy, store, "features")
-    chosen = {"epoch": 1, "folds": len(folds), **task.fit_head(plan, folds, network, features.outputs)}
-    changes()
-    run.note(chosen=chosen)
-    save_weights(network.scored, run.best_weights)
-    seconds, photos = round(time.monotonic() - begun, 3), len(plan.train)
-    costs = {"epoch": 1, "step": 1, "photos": photos, "train_seconds": seconds, "seconds": seconds}
-    run.record([{**costs, history_column(task.monitor(strategy)): chosen["score"]}])
-    echo(f"head fitted to {photos} photos in {seconds:.1f} s; {_told(chosen)}")
+
+    def __init__(self, plan: Plan, folds: list[Plan], store: PixelStore, weights: dict | None):
+        begun, strategy, task = time.monotonic(), plan.strategy, task_module(plan.strategy.task)
+        start(strategy.train, "float32")
+        self._network = task.network(plan)
+        begin(self._network, plan, weights)
+        features = Features(self._network.scored, strategy, store, "features")
+        choice = task.fit_head(plan, folds, self._network, features.outputs)
+        self._chosen = {"epoch": 1, "folds": len(folds), **choice}
+        self._score = history_column(task.monitor(strategy))
+        self._photos, self._seconds = len(plan.train), round(time.monotonic() - begun, 3)
+
+    def write(self, run: Run) -> None:
+        """Write checkpoint and history into a run, whose earlier scores are removed."""
+        run.unscore()
+        run.note(chosen=self._chosen)
+        save_weights(self._network.scored, run.best_weights)
+        costs = {"photos": self._photos, "train_seconds": self._seconds, "seconds": self._seconds}
+        run.record([{"epoch": 1, "step": 1, **costs, self._score: self._chosen["score"]}])
+        echo(f"head fitted to {self._photos} photos in {self._seconds:.1f} s; {_told(self._chosen)}")
 
 
 def _told(chosen: dict) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from signal import SIGINT
+from typing import TYPE_CHECKING
 
 from kcars.core.errors import Interrupted, KcarsError, NoWayOn
 from kcars.core.files import real_path
@@ -16,9 +17,18 @@ from kcars.tasks import task_module
 from kcars.tasks.plan import Plan
 from kcars.training.initial_weights import begin, earlier_run, refuse_tested
 
+if TYPE_CHECKING:
+    from kcars.training.frozen import FittedHead
 
-def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False) -> Run:
-    """Train by `strategy` on `dataset` into the run folder `out`, including the checkpoint."""
+
+def train(
+    strategy: Strategy, dataset: Dataset, out: Path, name: str, force: bool = False, weights: dict | None = None
+) -> Run:
+    """Train by `strategy` on `dataset` into the run folder `out`, including the checkpoint.
+
+    force: replaces an earlier run in `out`, one with a frozen backbone only once the new head is fitted.
+    weights: the expected initial weights, as in run.json; KcarsError if `model.weights` has others.
+    """
     strategy, task = settled(strategy), task_module(strategy.task)
     task.plan(dataset, strategy)  # Fails before photos are decoded.
     Run.check_place(out, force)
@@ -31,29 +41,31 @@ def train(strategy: Strategy, dataset: Dataset, out: Path, name: str, force: boo
     # Fails for a wrong loss or wrong weights before a run folder is created.
     task.objective(plan)
     refuse_tested(plan, folds)
-    weights = begin(task.network(plan), plan) if strategy.model.weights != "none" else None
+    weights = begin(task.network(plan), plan, weights) if strategy.model.weights != "none" else None
     epochs, steps = fit_to_minutes(plan, task.stream(plan, store), runs=len(folds) + 1)
     if strategy.train.max_minutes:
         echo(
             f"time: {epochs} of {strategy.train.epochs} epochs fit into {strategy.train.max_minutes:g} minutes of training"
         )
     with Run.locked(out):
+        head = _fitted(plan, folds, store, weights) if strategy.frozen and Run.check_place(out, force) else None
         planned = {"epochs": epochs, "steps_per_epoch": steps}
         run = Run.create(out, plan, name, force, store.checksums, planned=planned, weights=weights)
         provenance.record(run, plan, earlier)
-        _learn_all(run, plan, folds, store)
+        _learn_all(run, plan, folds, store, head)
     return run
 
 
 def go_on(run: Run, strategy: Strategy, dataset: Dataset) -> None:
     """Resume a run that was stopped, or that `strategy` extends (`resume.settings_to_go_on`).
 
-    A run with a frozen backbone is fitted again if its data has changed, and replaced; other runs raise KcarsError.
+    A run with a frozen backbone is fitted again if its data has changed, and then replaced; other runs raise KcarsError.
     """
-    if strategy.frozen and dataset.fingerprint() != run.facts()["data"]["fingerprint"]:
+    facts = run.facts()
+    if strategy.frozen and dataset.fingerprint() != facts["data"]["fingerprint"]:
         photos = f"{len(dataset.train)} training photos of {dataset.source}"
         echo(f"run {run.folder}: its data has changed; the head is fitted again, to {photos}")
-        train(strategy, dataset, run.folder, run.facts()["strategy"], force=True)
+        train(strategy, dataset, run.folder, facts["strategy"], force=True, weights=facts.get("weights"))
         return
     resume.warn_of_other_machine(run)
     with Run.locked(run.folder):
@@ -82,10 +94,21 @@ def _prepare(strategy: Strategy, dataset: Dataset) -> tuple[PixelStore, Plan, li
     return store, task.plan(dataset, strategy), task.folds(dataset, strategy)
 
 
-def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> None:
+def _fitted(plan: Plan, folds: list[Plan], store: PixelStore, weights: dict | None) -> "FittedHead":
+    """Return the head of a frozen backbone that is to replace an earlier one."""
+    from kcars.training.frozen import FittedHead
+
+    try:
+        return FittedHead(plan, folds, store, weights)
+    except KeyboardInterrupt:
+        raise Interrupted(SIGINT, "stopped; the earlier run is unchanged") from None
+
+
+def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore, head: "FittedHead | None" = None) -> None:
     """Train each fold in a subfolder; choose epoch and decision from all folds; then train the run.
 
-    Completed steps are not repeated. Errors and interruptions name the command that resumes the run.
+    head: the fitted head of a frozen backbone, if it is fitted. Completed steps are not repeated. Errors and interruptions name
+    the command that resumes the run.
     """
     from kcars.training.fit import learn
 
@@ -93,9 +116,9 @@ def _learn_all(run: Run, plan: Plan, folds: list[Plan], store: PixelStore) -> No
     minutes = plan.strategy.train.max_minutes and plan.strategy.train.max_minutes / (len(folds) + 1)
     try:
         if plan.strategy.frozen:
-            from kcars.training.frozen import fit_head
+            from kcars.training.frozen import FittedHead
 
-            fit_head(plan, folds, store, run, run.unscore)
+            (head or FittedHead(plan, folds, store, run.facts().get("weights"))).write(run)
             run.note(finished=True)
             return
         histories = []

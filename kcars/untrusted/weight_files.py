@@ -1,6 +1,7 @@
 """Checks untrusted weight files before Keras or safetensors reads them."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +51,8 @@ def _keras(file: BinaryIO, path: Path) -> None:
             )
         if len({entry.filename for entry in entries}) != len(entries):
             raise Refused("contains an entry twice")
+        if packed := [entry.filename for entry in entries if entry.compress_type != zipfile.ZIP_STORED]:
+            raise Refused(f"its {packed[0]} is compressed; only uncompressed entries, as Keras writes them, are read")
         if (total := sum(entry.file_size for entry in entries)) > (most := limits().model_mib * MIB):
             raise Refused(f"unpacks to {total:,} bytes; at most {most:,} are read (model_mib)")
         if archive.getinfo("config.json").file_size > limits().json_mib * MIB:

@@ -161,6 +161,16 @@ def test_runs_of_other_settings_or_data_are_refused(made, drawn, tree):
     assert "trained on data" in kcars(*COMMAND, "--data", tree.root, "--out", out, code=2)
 
 
+@pytest.mark.parametrize("name", ["honest", f"honest/{CE}"])
+def test_a_link_in_place_of_runs_is_not_followed(drawn, tmp_path, name):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).symlink_to(tmp_path / "other")
+    told = kcars(*COMMAND, "--data", drawn, "--out", tmp_path / "out", code=2)
+    assert f"{tmp_path / 'out' / name}: is a link, which is not followed" in told
+    assert not list((tmp_path / "other").iterdir())
+
+
 def test_what_cannot_begin_is_named_and_passed_over(drawn, tmp_path):
     weights = tmp_path / "none.safetensors"
     command = ["reproduce", "table-3", "--strategies", "Vr_SRes18_CT_B128_SCR,Vr_SRes50_CT_B64", "--protocol", "honest"]

@@ -118,6 +118,16 @@ def test_cells_of_a_matlab_file_that_are_damaged_are_read_anew(names_file, tmp_p
     assert json.loads(kept.read_text())["cells"] == cells
 
 
+def test_a_pipe_in_place_of_the_cells_of_a_matlab_file_is_replaced(names_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("KCARS_CACHE", str(tmp_path / "cache"))
+    cells = matlab.read_cells(names_file, "names")
+    (kept,) = (cache_place() / "matlab").iterdir()
+    kept.unlink()
+    os.mkfifo(kept)
+    assert matlab.read_cells(names_file, "names") == cells
+    assert kept.is_file()
+
+
 def test_an_index_of_a_release_that_is_damaged_is_read_anew(tree, own_cache):
     """Any bit may flip: of the archive's own fields, of an array's header, of its numbers."""
     compcars.every_photo(tree.root)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import resource
 import shutil
 import signal
@@ -229,7 +230,7 @@ def damaged(packing: int, name: str, content: bytes) -> bytes:
 @pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_an_archive_that_does_not_unpack_is_one_line(tmp_path, packing):
     (tmp_path / "a.keras").write_bytes(damaged(packing, "config.json", json.dumps(list(range(999))).encode()))
-    with pytest.raises(KcarsError, match="cannot be read as .keras"):
+    with pytest.raises(KcarsError, match="a.keras: (cannot be read as|its config.json is compressed)"):
         weight_files.check(tmp_path / "a.keras")
     array = io.BytesIO()
     np.save(array, np.random.default_rng(0).normal(size=999))
@@ -273,3 +274,28 @@ def test_numbers_of_other_sizes_that_float32_holds_are_weights(tmp_path):
         tensors(tmp_path / "a.safetensors", kind, number * 4, [2, 2])
         load(network, str(tmp_path / "a.safetensors"))
         assert (network.get_weights()[0] == 1.5).all()
+
+
+@pytest.mark.parametrize("name", ["other/kernel", "head/kernel"])
+def test_of_safetensors_only_what_the_network_needs_is_read(tmp_path, name):
+    """A file of a gigabyte that takes a kilobyte of the disk."""
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(2, use_bias=False, name="head")(inputs), name="small")
+    head = json.dumps({name: {"dtype": "F32", "shape": [2**28], "data_offsets": [0, 2**30]}}).encode()
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(struct.pack("<Q", len(head)) + head)
+    os.truncate(file, 8 + len(head) + 2**30)
+    told = {"other/kernel": "head/kernel is missing", "head/kernel": "no weight of small has so many values"}[name]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(KcarsError, match=told):
+        load(network, str(file))
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < PACKED // 2
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_packed_entry_of_a_keras_file_is_not_unpacked(tmp_path, packing):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", bytes(PACKED // 8), packing)
+    with pytest.raises(KcarsError, match=r"a.keras: its model.weights.h5 is compressed; only uncompressed entries"):
+        weight_files.check(tmp_path / "a.keras")

@@ -67,7 +67,7 @@ def repacked(whole, file, change) -> None:
     with zipfile.ZipFile(whole / "a.keras") as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     change(entries)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -172,6 +173,55 @@ def test_a_class_is_added_by_its_photos(drawn, weights, tmp_path):
     assert "its data has changed; the head is fitted again" in told
     assert len(Run(tmp_path / "run").classes()) == 4
     assert {row["label"] for row in rows(tmp_path / "run/photos.csv")} == set(Run(tmp_path / "run").classes().names)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; the earlier run is unchanged"),
+        (KcarsError("a.features: cannot be written"), 2, "a.features: cannot be written"),
+    ],
+)
+def test_a_run_stands_until_the_head_for_other_photos_is_fitted(
+    quick_runs, drawn, tmp_path, monkeypatch, error, code, message
+):
+    run, data = shutil.copytree(quick_runs / "classify", tmp_path / "run"), tmp_path / "cars"
+    for photo in sorted((drawn / "image").rglob("*.jpg"))[:40]:
+        (data / photo.parent.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, data / photo.parent.parent.name)
+    before = {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()}
+
+    def stop(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Features, "_append", stop)
+        assert message in kcars("train", "--resume", run, "--data", data, code=code)
+    assert {file.name: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
+    kcars("train", "--resume", run, "--data", data)
+    assert json.loads((run / "run.json").read_text())["data"]["source"] == str(data)
+
+
+def test_other_weights_are_refused_for_other_photos_too(drawn, weights, tmp_path):
+    data, run, file = tmp_path / "cars", tmp_path / "run", tmp_path / "own.weights.h5"
+    shutil.copy(weights, file)
+    photos = sorted((drawn / "image").rglob("*.jpg"))[:40]
+    for photo in photos:
+        (data / photo.parent.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, data / photo.parent.parent.name)
+    quick("classify", data, run, file)
+    before = bits(run)
+    with h5py.File(file, "r+") as content:
+        next(found for found in each(content) if found.ndim == 4)[...] = 0.5
+    next(data.rglob("*.jpg")).unlink()
+    assert "own.weights.h5 has changed since the run began" in kcars("train", "--resume", run, code=2)
+    assert bits(run) == before
+
+
+def each(group):
+    """The arrays of an HDF5 file."""
+    for found in group.values():
+        yield from each(found) if isinstance(found, h5py.Group) else (found,)
 
 
 def test_dry_run_estimates_the_features(drawn, weights, tmp_path):
