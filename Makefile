@@ -62,7 +62,7 @@ bench: .venv-bench/.installed
 .venv-bench/.installed: setup.cfg constraints.txt
 	@$(PYTHON) tools/check_python.py
 	$(PYTHON) -m venv .venv-bench
-	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-bench/bin/python -m pip install --quiet -c constraints.txt -e '.[cpu,bench]'
+	PIP_DISABLE_PIP_VERSION_CHECK=1 .venv-bench/bin/python -m pip install --quiet -c constraints.txt -e '.[cpu,bench,pretrained]'
 	@touch $@
 
 # Checkers of the report page that a few tests use where they are there: accessibility, and HTML (which needs Java).

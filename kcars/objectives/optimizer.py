@@ -3,10 +3,13 @@
 from collections.abc import Collection
 
 import keras
+import numpy as np
 from keras import ops
 
 from kcars.objectives.schedules import EveryFew
 from kcars.settings import TrainSettings
+
+SMALLEST_FILTER = 1e-3  # Weights that begin at 0, such as biases, would never change.
 
 
 def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.optimizers.Optimizer:
@@ -23,8 +26,9 @@ def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.opt
         return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     if settings.fine_tune is None:
         return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
-    share = settings.fine_tune.backbone_rate
-    return FineTuningAdamW(rate, weight_decay=settings.weight_decay, slow=backbone, share=share, **accumulated)
+    tuned = settings.fine_tune
+    rates = {"share": tuned.backbone_rate, "relative": tuned.relative_rate}
+    return FineTuningAdamW(rate, weight_decay=settings.weight_decay, backbone=backbone, **rates, **accumulated)
 
 
 class FusedAdamW(keras.optimizers.AdamW):
@@ -68,20 +72,31 @@ def _resource(variable):
 
 
 class FineTuningAdamW(FusedAdamW):
-    """AdamW with a separate learning rate for some variables, and support for variables that are unfrozen later.
+    """AdamW with a separate learning rate for the backbone, and support for variables that are unfrozen later.
+
+    With relative rates, an update changes each filter of the backbone in proportion to its initial weights. Updates of Adam have
+    about the same size for all weights, and a frozen batch normalization multiplies those of its filters by up to 75
+    (EfficientNet-Lite0): where the input of a filter varies little, its weights or its normalization are extreme.
 
     Adam's bias correction depends on the number of updates. With the count of the other variables, the first updates
     of a variable after unfreezing would be up to six times too large.
     """
 
-    def __init__(self, *arguments, slow: Collection, share: float, **settings):
-        """slow: variables trained at `share` times the learning rate."""
+    def __init__(self, *arguments, backbone: Collection, share: float, relative: bool = False, **settings):
+        """backbone: variables trained at `share` times the learning rate; relative: and times the size of each filter (`filter_sizes`)."""
         super().__init__(*arguments, **settings)
-        self.factors = {self._var_key(variable): share for variable in slow}
+        self.factors = {self._var_key(variable): share for variable in backbone}
+        self.relative, self.sizes = relative, {}
 
     def build(self, variables):
         super().build(variables)
         self.begun = self.add_variable((len(variables),), initializer=keras.initializers.Constant(-1), dtype="int32")
+        for variable in variables if self.relative else ():
+            if self._var_key(variable) in self.factors:
+                initial = filter_sizes(ops.convert_to_numpy(variable))
+                size = self.add_variable(initial.shape, dtype="float32", name="filter_size")  # Kept in the training state.
+                size.assign(initial)
+                self.sizes[self._var_key(variable)] = size
 
     def begin(self, variables: Collection) -> None:
         """Declare that these variables are trained from now on; repeated calls have no effect."""
@@ -96,7 +111,11 @@ class FineTuningAdamW(FusedAdamW):
         begun = ops.cast(self.begun[self._get_variable_index(variable)], "float32")
         own = done - ops.maximum(begun, 0.0)
         correction = self._of_moments(own) / self._of_moments(done)
-        super().update_step(gradient, variable, learning_rate * self._factor(variable) * correction)
+        rate, size = learning_rate * self._factor(variable) * correction, self.sizes.get(self._var_key(variable))
+        before = None if size is None else ops.copy(variable)
+        super().update_step(gradient, variable, rate)
+        if before is not None:
+            variable.assign(before + ops.cast(size, before.dtype) * (variable - before))
 
     def _of_moments(self, updates):
         """Adam's bias correction of the learning rate after `updates` updates (Kingma and Ba 2014, section 2)."""
@@ -108,3 +127,15 @@ class FineTuningAdamW(FusedAdamW):
 
     def _factor(self, variable) -> float:
         return self.factors.get(self._var_key(variable), 1.0)
+
+
+def filter_sizes(weights: np.ndarray) -> np.ndarray:
+    """The root mean square of the weights of each filter, at least SMALLEST_FILTER: of a kernel (..., inputs, outputs) (1, ..., 1, outputs).
+
+    A depthwise kernel (height, width, inputs, 1) has a filter for each input, a vector is one filter.
+    """
+    axes = list(range(weights.ndim))
+    if weights.ndim > 1:
+        axes.pop(-2 if weights.ndim == 4 and weights.shape[-1] == 1 else -1)
+    sizes = np.sqrt(np.square(weights, dtype=np.float64).mean(tuple(axes), keepdims=True))
+    return np.maximum(sizes, SMALLEST_FILTER).astype(np.float32)

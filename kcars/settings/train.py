@@ -36,7 +36,13 @@ class FineTuneSettings(Settings):
         json_schema_extra=added_later(),
     )
     backbone_rate: float = Field(
-        default=1.0, gt=0, le=1, description="learning rate of the backbone as a share of the head's"
+        default=1.0, gt=0, le=100, description="learning rate of the backbone as a multiple of the head's"
+    )
+    relative_rate: bool = Field(
+        default=False,
+        description="multiply the learning rate of each filter of the backbone by the root mean square of its initial weights, so "
+        "that all change at one relative rate; with frozen batch normalization this allows higher rates",
+        json_schema_extra=added_later(),
     )
     batch_norm: Literal["train", "frozen"] = Field(
         default="train", description="frozen: batch normalization of the backbone keeps its initial statistics"
