@@ -39,7 +39,7 @@ def load(backbone: keras.Model, source: str) -> dict[str, str]:
         raise KcarsError(f"model.weights: {path} does not exist")
     weight_files.check(path)
     if path.suffix == ".safetensors":
-        _assign(backbone, _from_safetensors(path), path)
+        _assign(backbone, _from_safetensors(path, backbone), path)
     elif path.suffix == ".keras":
         _assign(backbone, _from_keras(path, backbone), path)
     else:
@@ -51,7 +51,7 @@ def _facts(path: Path) -> dict[str, str]:
     return {"file": str(real_path(path)), "sha256": sha256(path)}
 
 
-def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
+def _from_safetensors(path: Path, backbone: keras.Model) -> Callable[[str, str], tuple[str, np.ndarray | None]]:
     """(layer, weight) -> (its name in the file, the array or None)."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -62,16 +62,27 @@ def _from_safetensors(path: Path) -> Callable[[str, str], tuple[str, np.ndarray 
         # The last three are raised for dtypes that NumPy does not have.
         message = (str(error).splitlines() or [type(error).__name__])[0]
         raise KcarsError(f"{path}: cannot be read as safetensors ({message})") from None
-    if is_torch_resnet(tensors):
+    naming = _torch_names(tensors, backbone, path)
+    if naming is None:
+        return lambda layer, weight: (f"{layer}/{weight}", tensors.get(f"{layer}/{weight}"))
 
-        def find(layer: str, weight: str):
-            if layer == "gem":
-                return "gem", None
-            name = torch_name(layer, weight)
-            return name, as_keras(tensors[name], layer) if name in tensors else None
+    def find(layer: str, weight: str):
+        if layer == "gem":
+            return "gem", None
+        name = naming(layer, weight)
+        return name, as_keras(tensors[name], layer) if name in tensors else None
 
-        return find
-    return lambda layer, weight: (f"{layer}/{weight}", tensors.get(f"{layer}/{weight}"))
+    return find
+
+
+def _torch_names(tensors: dict, backbone: keras.Model, path: Path) -> Callable[[str, str], str] | None:
+    """(layer, weight) -> the name of its tensor; None where the names are the weights' paths."""
+    record = BACKBONES.get(backbone.name)
+    try:
+        naming = record and record.torch_names and record.torch_names(tensors)
+    except ValueError as error:
+        raise KcarsError(f"{path}: {error}") from None
+    return naming or (torch_name if is_torch_resnet(tensors) else None)
 
 
 def _from_keras(path: Path, backbone: keras.Model) -> Callable:
@@ -203,7 +214,7 @@ def _from_hub(backbone: keras.Model, source: HubFile) -> dict[str, str]:
             f"model.weights imagenet: {source.repository} cannot be downloaded ({type(error).__name__}); get "
             f"https://huggingface.co/{source.repository}/resolve/main/{source.file} elsewhere and --set model.weights=its path"
         ) from None
-    _assign(backbone, _from_safetensors(path), path)
+    _assign(backbone, _from_safetensors(path, backbone), path)
     return _facts(path)
 
 
@@ -211,22 +222,38 @@ def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[st
     """Loads the weights of a Keras application from its folder, or downloads them with Keras."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / source.page.rpartition("/")[2]
-    inner = backbone.get_layer("features")
-    assert isinstance(inner, keras.Model)
+    inner = next((layer for layer in backbone.layers if isinstance(layer, keras.Model)), backbone)
     build = getattr(keras.applications, source.application)
     try:
-        whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
+        with warnings.catch_warnings(action="ignore"):  # MobileNetV3 warns about every size but 224.
+            whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
     except Exception as error:  # noqa: BLE001  As above.
         raise KcarsError(
             f"model.weights imagenet: {path.name} cannot be downloaded ({type(error).__name__}); get {source.page} elsewhere and put "
             f"it into {path.parent}"
         ) from None
-    names = stable_names(whole)
-    arrays = {
-        f"{names.get(layer.name, layer.name)}/{weight.name}": np.asarray(weight)
-        for layer in whole.layers
-        for weight in layer.weights
-    }
-    _assign(inner, lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}")), path)
+    arrays = _by_layer(whole)
+
+    def find(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
+        if layer == "gem":
+            return "gem", None
+        found = arrays.get(source.layer(layer), {})
+        array = found.get(weight, next(iter(found.values())) if len(found) == 1 else None)  # Some are unnamed.
+        if array is not None and array.ndim == 4 and array.shape[2] == 1 and layer.endswith("depthwise"):
+            array = array.swapaxes(2, 3)  # A convolution in groups of one channel.
+        return f"{source.layer(layer)}/{weight}", array
+
+    _assign(inner, find, path)
     source.check(whole, path)
     return _facts(path)
+
+
+def _by_layer(whole: keras.Model) -> dict[str, dict[str, np.ndarray]]:
+    """Layer -> weight -> array, also of the layers of models in the model."""
+    names, found = stable_names(whole), {}
+    for layer in whole.layers:
+        if isinstance(layer, keras.Model):
+            found |= _by_layer(layer)
+        else:
+            found[names.get(layer.name, layer.name)] = {weight.name: np.asarray(weight) for weight in layer.weights}
+    return found

@@ -54,15 +54,15 @@ def scaled(width: float, depth: float) -> tuple[Stage, ...]:
     ends = (0, len(SMALLEST) - 1)
     return tuple(
         stage._replace(
-            width=_channels(stage.width * width),
+            width=eighths(stage.width * width),
             blocks=stage.blocks if number in ends else math.ceil(stage.blocks * depth),
         )
         for number, stage in enumerate(SMALLEST)
     )
 
 
-def _channels(width: float) -> int:
-    """The nearest multiple of 8, or the next one where more than a tenth of the channels would be lost."""
+def eighths(width: float) -> int:
+    """A number of channels near `width`: the nearest multiple of 8, or the next one where more than a tenth of the channels would be lost."""
     nearest = max(8, int(width + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * width else nearest
 
