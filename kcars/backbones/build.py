@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 
 from kcars.backbones.blocks.layers import PixelScaling
-from kcars.backbones.blocks.residual import STEMS, pooled
+from kcars.backbones.blocks.residual import POOLED_BY, STEMS, pooled
 from kcars.backbones.catalogue import BACKBONES, BLUE_FIRST, NORMALIZATIONS, Backbone, Scale, those
 from kcars.core.errors import KcarsError, one_of
 
@@ -35,6 +35,8 @@ def build_backbone(
             raise one_of(what, value, known)
     backbone = BACKBONES[name]
     _refuse_other_arguments(backbone, size_px, scale, grid)
+    if any_size and backbone.multiple_px > 1:
+        raise KcarsError(f"data.first_px: {name} does not support progressive resizing")
     mean, std = NORMALIZATIONS[normalization]
     side = None if any_size else size_px
     pixels = keras.Input((side, side, 3), dtype="float32", name="pixels")
@@ -44,7 +46,9 @@ def build_backbone(
     if len(last.shape) != 4:
         raise KcarsError(f"backbone {name}: its grid has shape {tuple(last.shape)}; (n, h, w, channels) is expected")
     features = pooled(last, pooling)
-    _refuse_layers_that_do_not_fit(backbone, keras.Model(images, last))
+    if backbone.after_pooling:
+        features = backbone.after_pooling(features)
+    _refuse_layers_that_do_not_fit(backbone, keras.Model(images, features))
     return keras.Model(pixels, [features, middle] if grid else features, name=name)
 
 
@@ -58,6 +62,10 @@ def _refuse_other_arguments(backbone: Backbone, size_px: int, scale: Scale, grid
         raise KcarsError(
             f"data.size_px: {size_px} is too small for {backbone.name}, which needs at least {backbone.smallest_px}"
         )
+    if size_px % backbone.multiple_px:
+        raise KcarsError(
+            f"data.size_px: {size_px} is not a multiple of {backbone.multiple_px}, which {backbone.name} needs"
+        )
     if grid and not backbone.auxiliary:
         have = f"; {', '.join(those('auxiliary'))} has"
         raise KcarsError(f"model.auxiliary: {backbone.name} has no auxiliary head{have}")
@@ -65,8 +73,9 @@ def _refuse_other_arguments(backbone: Backbone, size_px: int, scale: Scale, grid
 
 def _refuse_layers_that_do_not_fit(backbone: Backbone, network: keras.Model) -> None:
     """Raise KcarsError for a layer with weights that not exactly one stage matches, or if `heat_grid` matches no layer."""
-    names = [layer.name for layer in _layers(network)]
-    for layer in _layers(network):
+    found = [layer for layer in _layers(network) if layer.name not in POOLED_BY]
+    names = [layer.name for layer in found]
+    for layer in found:
         stages = [stage for stage in backbone.stages if re.fullmatch(stage, layer.name)] if layer.weights else [""]
         if len(stages) != 1:
             what = f"stages {' and '.join(stages)} match" if stages else "no stage matches"

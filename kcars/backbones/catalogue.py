@@ -7,7 +7,7 @@ can be read without it.
 
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,12 +54,13 @@ class PackageFile:
 class ApplicationFile:
     """ImageNet weights of a Keras application.
 
-    application: its name in `keras.applications`; page: URL of the file; check: called with the application and the path of
-    the file, raises KcarsError if they cannot be used.
+    application: its name in `keras.applications`; page: URL of the file; layer: a layer of the backbone -> its name in the
+    application; check: called with the application and the path of the file, raises KcarsError if they cannot be used.
     """
 
     application: str
     page: str
+    layer: Callable[[str], str] = lambda layer: layer
     check: Callable[[Any, Path], None] = lambda model, path: None
 
 
@@ -79,8 +80,11 @@ class Backbone:
     name: as in `model.backbone`; grid: (scaled images (n, h, w, 3), a `Scale`) -> the last feature map (n, h, w, d), or with
     `auxiliary` a list of it and the feature map for an auxiliary head; stages: for each stage that fine-tuning freezes and
     unfreezes, in order from the input, a regular expression that matches the whole names of its layers; scalable: whether the
-    scale applies; smallest_px: the smallest side of a photo; normalization, imagenet: pixel scaling and location of its
-    ImageNet weights; heat_grid: a regular expression of layers, the last of which has a feature map of an eighth of the photo's
+    scale applies; drop_path: whether `scale.drop_path` applies to a backbone that is not scalable; after_pooling: features (n, d)
+    -> features; smallest_px: the smallest side of a photo; multiple_px: what every side is a multiple of, where a photo's size
+    is fixed when the network is built; normalization, imagenet: pixel scaling and location of its
+    ImageNet weights; torch_names: the names in a .safetensors file -> PyTorch's name of (layer, weight) in it, or None if it is
+    not of PyTorch; ValueError says why its weights do not fit; heat_grid: a regular expression of layers, the last of which has a feature map of an eighth of the photo's
     side for heat maps, by default the last feature map; slow_in_half: whether bfloat16 is slower on CPUs
     (`tools/bench_step.py`); short: abbreviation in the paper's names of strategies, by task.
     """
@@ -89,9 +93,13 @@ class Backbone:
     grid: Callable[[Any, Scale], Any]
     stages: tuple[str, ...]
     scalable: bool = False
+    drop_path: bool = False
+    after_pooling: Callable[[Any], Any] | None = None
     smallest_px: int = SMALLEST_PX
+    multiple_px: int = 1
     normalization: str | None = None
     imagenet: HubFile | ApplicationFile | PackageFile | None = None
+    torch_names: Callable[[Collection[str]], Callable[[str, str], str] | None] | None = None
     heat_grid: str | None = None
     auxiliary: bool = False
     slow_in_half: bool = False
@@ -100,6 +108,11 @@ class Backbone:
     @cached_property
     def _patterns(self) -> list[re.Pattern]:
         return [re.compile(stage) for stage in self.stages]
+
+    @property
+    def drops_paths(self) -> bool:
+        """Whether `model.drop_path` applies."""
+        return self.scalable or self.drop_path
 
     def stage(self, layer: str) -> int:
         """The stage number of a layer; pooling with weights belongs to the last stage."""

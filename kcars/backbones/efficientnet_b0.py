@@ -39,7 +39,7 @@ BACKBONES.register(
         imagenet=ApplicationFile(
             "EfficientNetB0",
             "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5",
-            same_scaling,
+            check=same_scaling,
         ),
         heat_grid="block3b_add",
         slow_in_half=True,  # Because of depthwise convolutions and activations.

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kcars.backbones.blocks.normalized_convolution import NormalizedConvolution
+from kcars.backbones.blocks.vision_transformer import Attention
 
 
 def multiply_adds(model: keras.Model) -> int:
@@ -18,4 +19,8 @@ def _of(layer) -> int:
         return math.prod(layer.output.shape[1:3]) * math.prod(layer.convolution.kernel.shape)
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):  # (h, w, in, out), or (h, w, channels, 1) by depth
         return math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
-    return math.prod(layer.kernel.shape) if isinstance(layer, layers.Dense) else 0
+    if isinstance(layer, Attention):  # Scores and weighted values.
+        return 2 * math.prod(layer.output[1].shape[2:]) * layer.output[0].shape[-1]
+    if isinstance(layer, layers.Dense):  # At each place of (n, ..., c).
+        return math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return 0

@@ -32,7 +32,12 @@ def torch_name(layer: str, weight: str) -> str:
 
 
 def as_keras(tensor: np.ndarray, layer: str = "") -> np.ndarray:
-    """Convolution kernels (out, in, h, w) as (h, w, in, out), of depthwise layers (c, 1, h, w) as (h, w, c, 1); other tensors unchanged."""
+    """Kernels of dense layers (out, in) as (in, out), of convolutions (out, in, h, w) as (h, w, in, out), of depthwise layers
+    (c, 1, h, w) as (h, w, c, 1); scales of channels (c, 1, 1) as (c,); other tensors unchanged."""
+    if tensor.ndim == 2:
+        return tensor.T
+    if tensor.ndim == 3 and tensor.shape[1:] == (1, 1):
+        return tensor[:, 0, 0]
     if tensor.ndim != 4:
         return tensor
     return tensor.transpose(2, 3, 0, 1) if layer.endswith("depthwise") else tensor.transpose(2, 3, 1, 0)

@@ -75,18 +75,32 @@ def _from_safetensors(path: Path, backbone: keras.Model) -> Callable[[str, str],
             # The last three are raised for dtypes that NumPy does not have.
             raise _unreadable(path, error) from None
 
-    def find_torch(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
+    naming = _torch_names(names, backbone, path)
+    if naming is None:
+        return lambda layer, weight: (name := f"{layer}/{weight}", tensor(name))
+
+    def find(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
         if layer == "gem":
             return "gem", None
-        array = tensor(name := torch_name(layer, weight))
+        array = tensor(name := naming(layer, weight))
         return name, None if array is None else as_keras(array, layer)
 
-    return find_torch if is_torch_resnet(names) else lambda layer, weight: (name := f"{layer}/{weight}", tensor(name))
+    return find
 
 
 def _unreadable(path: Path, error: Exception) -> KcarsError:
     message = (str(error).splitlines() or [type(error).__name__])[0]
     return KcarsError(f"{path}: cannot be read as safetensors ({message})")
+
+
+def _torch_names(names: set[str], backbone: keras.Model, path: Path) -> Callable[[str, str], str] | None:
+    """(layer, weight) -> the name of its tensor; None where the names are the weights' paths."""
+    record = BACKBONES.get(backbone.name)
+    try:
+        naming = record and record.torch_names and record.torch_names(names)
+    except ValueError as error:
+        raise KcarsError(f"{path}: {error}") from None
+    return naming or (torch_name if is_torch_resnet(names) else None)
 
 
 def _from_keras(path: Path, backbone: keras.Model) -> Callable:
@@ -226,22 +240,38 @@ def _from_application(backbone: keras.Model, source: ApplicationFile) -> dict[st
     """Loads the weights of a Keras application from its folder, or downloads them with Keras."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     path = home / "models" / source.page.rpartition("/")[2]
-    inner = backbone.get_layer("features")
-    assert isinstance(inner, keras.Model)
+    inner = next((layer for layer in backbone.layers if isinstance(layer, keras.Model)), backbone)
     build = getattr(keras.applications, source.application)
     try:
-        whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
+        with warnings.catch_warnings(action="ignore"):  # MobileNetV3 warns about every size but 224.
+            whole = build(weights="imagenet", include_top=False, input_shape=inner.input_shape[1:])
     except Exception as error:  # noqa: BLE001  As above.
         raise KcarsError(
             f"model.weights imagenet: {path.name} cannot be downloaded ({type(error).__name__}); get {source.page} elsewhere and put "
             f"it into {path.parent}"
         ) from None
-    names = stable_names(whole)
-    arrays = {
-        f"{names.get(layer.name, layer.name)}/{weight.name}": np.asarray(weight)
-        for layer in whole.layers
-        for weight in layer.weights
-    }
-    _assign(inner, lambda layer, weight: (f"{layer}/{weight}", arrays.get(f"{layer}/{weight}")), path)
+    arrays = _by_layer(whole)
+
+    def find(layer: str, weight: str) -> tuple[str, np.ndarray | None]:
+        if layer == "gem":
+            return "gem", None
+        found = arrays.get(source.layer(layer), {})
+        array = found.get(weight, next(iter(found.values())) if len(found) == 1 else None)  # Some are unnamed.
+        if array is not None and array.ndim == 4 and array.shape[2] == 1 and layer.endswith("depthwise"):
+            array = array.swapaxes(2, 3)  # A convolution in groups of one channel.
+        return f"{source.layer(layer)}/{weight}", array
+
+    _assign(inner, find, path)
     source.check(whole, path)
     return _facts(path)
+
+
+def _by_layer(whole: keras.Model) -> dict[str, dict[str, np.ndarray]]:
+    """Layer -> weight -> array, also of the layers of models in the model."""
+    names, found = stable_names(whole), {}
+    for layer in whole.layers:
+        if isinstance(layer, keras.Model):
+            found |= _by_layer(layer)
+        else:
+            found[names.get(layer.name, layer.name)] = {weight.name: np.asarray(weight) for weight in layer.weights}
+    return found

@@ -94,7 +94,9 @@ class FineTuningAdamW(FusedAdamW):
         for variable in variables if self.relative else ():
             if self._var_key(variable) in self.factors:
                 initial = filter_sizes(ops.convert_to_numpy(variable))
-                size = self.add_variable(initial.shape, dtype="float32", name="filter_size")  # Kept in the training state.
+                size = self.add_variable(
+                    initial.shape, dtype="float32", name="filter_size"
+                )  # Kept in the training state.
                 size.assign(initial)
                 self.sizes[self._var_key(variable)] = size
 

@@ -80,8 +80,8 @@ def _model_fits(strategy: Whole) -> None:
         )
     if model.weights == "imagenet":
         _refuse_other_than_published(model)
-    if model.drop_path and not backbone.scalable:
-        raise ValueError(f"model.drop_path belongs to {', '.join(those('scalable'))}")
+    if model.drop_path and not backbone.drops_paths:
+        raise ValueError(f"model.drop_path belongs to {', '.join(those('drops_paths'))}")
     if model.make_weight and strategy.learned != "model":
         raise ValueError("model.make_weight belongs to target model, or to data.classes model with order plain or pk")
     if model.make_weight and not _takes(strategy) & {"logits", "scaled_cosines", "cosines"}:
@@ -130,15 +130,6 @@ def _data_fits(strategy: Whole) -> None:
         )
     if data.classes_per_make > 1 and (data.order != "pk" or strategy.learned != "model"):
         raise ValueError("data.classes_per_make belongs to data.order pk and target model, or data.classes model")
-    if data.first_px and strategy.model.auxiliary:
-        raise ValueError("data.first_px: progressive resizing does not support model.auxiliary")
-    if data.first_px and data.first_px >= data.size_px:
-        raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
-    smallest = BACKBONES[strategy.model.backbone].smallest_px
-    if data.size_px < smallest:
-        raise ValueError(f"data.size_px {data.size_px}: {strategy.model.backbone} needs at least {smallest}")
-    if data.first_px and data.first_px < smallest:
-        raise ValueError(f"data.first_px {data.first_px}: {strategy.model.backbone} needs at least {smallest}")
     if data.mix != "none" and (strategy.task, strategy.loss.name) != ("classify", "cross_entropy"):
         raise ValueError("data.mix belongs to task classify with loss cross_entropy")
     if data.order == "pk" and train.batch % data.photos_per_class:
@@ -150,6 +141,26 @@ def _data_fits(strategy: Whole) -> None:
             f"train.batch {train.batch} cannot be split into {train.gradient_accumulation} equal parts of 2 or more "
             "(train.gradient_accumulation)"
         )
+
+
+def _size_fits(strategy: Whole) -> None:
+    data, backbone = strategy.data, BACKBONES[strategy.model.backbone]
+    multiple = backbone.multiple_px
+    if data.first_px and strategy.model.auxiliary:
+        raise ValueError("data.first_px: progressive resizing does not support model.auxiliary")
+    if data.first_px and data.first_px >= data.size_px:
+        raise ValueError(f"data.first_px {data.first_px} must be below data.size_px {data.size_px}")
+    if data.size_px < backbone.smallest_px:
+        raise ValueError(f"data.size_px {data.size_px}: {backbone.name} needs at least {backbone.smallest_px}")
+    if data.size_px % multiple:
+        below = data.size_px // multiple * multiple
+        raise ValueError(
+            f"data.size_px {data.size_px}: {backbone.name} needs a multiple of {multiple}, such as {below} or {below + multiple}"
+        )
+    if data.first_px and multiple > 1:
+        raise ValueError(f"data.first_px: {backbone.name} does not support progressive resizing")
+    if data.first_px and data.first_px < backbone.smallest_px:
+        raise ValueError(f"data.first_px {data.first_px}: {backbone.name} needs at least {backbone.smallest_px}")
 
 
 def _training_fits(strategy: Whole) -> None:
@@ -253,6 +264,7 @@ FITS = (
     _model_fits,
     _loss_fits,
     _data_fits,
+    _size_fits,
     _training_fits,
     _evaluation_fits,
     _balance_fits,

@@ -18,10 +18,10 @@ FINGERPRINT_BYTES = 4096
 SIGNATURE = "pixels"  # The signature that kcars calls.
 # Operations in the functions of kcars' exports. Those of the signature `pixels`, the only one that kcars runs: none loops.
 PIXELS = named(
-    "Abs Add AddN AddV2 All AvgPool BiasAdd Cast ConcatV2 Const Conv2D DepthwiseConv2dNative Equal Exp ExpandDims Fill "
+    "Abs Add AddN AddV2 All AvgPool BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D DepthwiseConv2dNative Equal Erf Exp ExpandDims Fill "
     "FusedBatchNormV3 GatherV2 Identity IdentityN IsFinite Log MatMul Max MaxPool Maximum Mean Minimum Mul Neg NoOp Pack Pad "
     "PartitionedCall Placeholder Pow Prod ReadVariableOp RealDiv Relu Relu6 Reshape Rsqrt SelectV2 Shape Sigmoid Slice Softmax "
-    "Split Sqrt Square Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tile TopKV2 Transpose Unpack ZerosLike"
+    "Split Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall StopGradient StridedSlice Sub Sum Tile TopKV2 Transpose Unpack ZerosLike"
 )
 # Those of signatures that read JPEG files, which TensorFlow Serving runs.
 JPEG = PIXELS | named(

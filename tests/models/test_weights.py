@@ -165,7 +165,7 @@ def test_code_in_a_keras_file_is_not_run(tmp_path):
         load(small("resnet18"), str(tmp_path / "code.keras"))
 
 
-@pytest.mark.parametrize("name", ["inception_v3", "resnet50", "efficientnet_b0"])
+@pytest.mark.parametrize("name", ["inception_v3", "resnet50", "efficientnet_b0", "mobilenet_v3_large", "convnext_tiny"])
 def test_imagenet_without_network_says_which_file_to_get(tmp_path, monkeypatch, name):
     def no_network(*arguments, **settings):
         raise OSError("no route")
@@ -180,12 +180,37 @@ def test_imagenet_without_network_says_which_file_to_get(tmp_path, monkeypatch, 
 
 
 def test_imagenet_files_are_those_that_keras_gets():
-    from keras.src.applications import efficientnet, inception_v3, resnet
+    from keras.src.applications import convnext, efficientnet, inception_v3, mobilenet_v3, resnet
 
     files = {name: one.imagenet.page for name, one in BACKBONES.items() if isinstance(one.imagenet, ApplicationFile)}
     assert files["inception_v3"] == inception_v3.WEIGHTS_PATH_NO_TOP
     assert files["resnet50"].startswith(resnet.BASE_WEIGHTS_PATH)
     assert files["efficientnet_b0"].startswith(efficientnet.BASE_WEIGHTS_PATH)
+    assert files["mobilenet_v3_large"].startswith(mobilenet_v3.BASE_WEIGHT_PATH)
+    assert files["convnext_tiny"].startswith(convnext.BASE_WEIGHTS_PATH)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "convnext_tiny"])
+def test_keras_weights_in_layers_of_ours_give_what_keras_gives(tmp_path, monkeypatch, name):
+    from keras.src.applications import convnext, mobilenet_v3
+
+    official = getattr(keras.applications, BACKBONES[name].imagenet.application)
+    whole = official(weights=None, include_top=False, input_shape=(64, 64, 3))
+    draw = np.random.default_rng(0)
+    whole.set_weights([array + draw.uniform(0, 0.1, array.shape) for array in whole.get_weights()])
+    whole.save_weights(tmp_path / "file.weights.h5")
+    for library in (convnext, mobilenet_v3):
+        monkeypatch.setattr(library.file_utils, "get_file", lambda *a, **k: str(tmp_path / "file.weights.h5"))
+    monkeypatch.setattr(module, "_facts", lambda path: {"file": path.name})
+    backbone = build_backbone(name, 64, normalization=BACKBONES[name].normalization)
+    assert BACKBONES[name].imagenet.page.endswith(load(backbone, "imagenet")["file"])
+    photos = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+    grid = keras.Model(backbone.input, backbone.get_layer("average").input)(photos)
+    if name == "convnext_tiny":  # Keras normalizes each position of the feature map, ours its mean.
+        whole = keras.Model(whole.input, whole.layers[-1].input)
+    expected = np.asarray(whole(photos))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(grid, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 def test_resnet18_of_imagenet_comes_from_the_hub_as_safetensors(tmp_path, monkeypatch):

@@ -42,7 +42,18 @@ def test_what_kcars_exports_passes(exports, task):
         load(exports[task] / model)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "inception_v3", "resnet50", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "inception_v3",
+        "resnet50",
+        "efficientnet_b0",
+        "mobilenet_v3_large",
+        "convnext_tiny",
+        "dinov2_small",
+    ],
+)
 def test_graphs_of_every_backbone_are_of_operations_that_are_allowed(name):
     """With a generalized mean, a metric and moved copies: what an export's signature can hold."""
     from kcars.backbones.build import build_backbone
@@ -51,7 +62,7 @@ def test_graphs_of_every_backbone_are_of_operations_that_are_allowed(name):
     from kcars.untrusted import saved_model
 
     decision = {"temperature": 1.0, "threshold": -1.0, "scale": 1.0, "offset": 1.0}
-    size = 80 if name == "inception_v3" else 32
+    size = {"inception_v3": 80, "dinov2_small": 28}.get(name, 32)
     given = {"size_px": size, "padding": 0.1, "mirror": True, "shift": 0.06, "unit": True}
     backbone = build_backbone(name, size, pooling="gem", **({"scale": Scale(0.125)} if name == "resnet18" else {}))
     classes = {"names": ["a", "b"], "makes": []}

@@ -65,6 +65,24 @@ def test_off_is_a_word_and_true_is_none(tmp_path):
         (["model.weights=imagenet"], f"simple_resnet has no ImageNet weights; {', '.join(those('imagenet'))} have"),
         (["model.backbone=resnet50", "model.weights=imagenet"], "needs model.normalization caffe, width 1"),
         (["model.auxiliary=0.4"], "model.auxiliary belongs to task classify with backbone inception_v3"),
+        (
+            ["model.backbone=resnet50", "model.width=1", "model.stem=standard", "model.drop_path=0.1"],
+            "model.drop_path belongs to convnext_tiny, dinov2_small, resnet18, simple_resnet, ",
+        ),
+        (
+            ["model.backbone=dinov2_small", "model.width=1", "model.stem=standard", "data.size_px=200"],
+            "data.size_px 200: dinov2_small needs a multiple of 14, such as 196 or 210",
+        ),
+        (
+            [
+                "model.backbone=dinov2_small",
+                "model.width=1",
+                "model.stem=standard",
+                "data.size_px=196",
+                "data.first_px=98",
+            ],
+            "data.first_px: dinov2_small does not support progressive resizing",
+        ),
     ],
 )
 def test_what_a_backbone_has_not_is_refused(tmp_path, changes, told):

@@ -7,6 +7,9 @@ LARGE = (
     "inception",
     "resnet50",
     "efficientnet",
+    "mobilenet_v3_large",
+    "convnext_tiny",
+    "dinov2_small",
     "test_applications",
 )  # Networks of hundreds of layers, in a test's name.
 # Modules by processor time, the longest first; all others after them, as they are collected.
@@ -28,6 +31,8 @@ LONGEST = (
     "test_figures",
     "test_networks",
     "test_weights",
+    "test_torch_names",
+    "test_formats",
     "test_published",
     "test_synthetic",
     "test_index",

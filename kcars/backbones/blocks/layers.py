@@ -88,8 +88,27 @@ class GeneralizedMean(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="kcars")
+class LayerScale(keras.layers.Layer):
+    """Each channel (..., c) times a learned factor, initially `first` (Touvron et al. 2021, arXiv 2103.17239)."""
+
+    def __init__(self, first, **kwargs):
+        super().__init__(**kwargs)
+        self.first = float(first)
+
+    def build(self, input_shape):
+        begin = keras.initializers.Constant(self.first)
+        self.gamma = self.add_weight(shape=(input_shape[-1],), initializer=begin, name="gamma")
+
+    def call(self, branch):
+        return branch * ops.cast(self.gamma, branch.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "first": self.first}
+
+
+@keras.saving.register_keras_serializable(package="kcars")
 class StochasticDepth(keras.layers.Layer):
-    """In training, drops the residual branch (n, h, w, c) of a photo with probability `rate`, and scales the others up.
+    """In training, drops the residual branch (n, ..., c) of a photo with probability `rate`, and scales the others up.
 
     Huang et al. 2016, arXiv 1603.09382.
     """
@@ -101,7 +120,7 @@ class StochasticDepth(keras.layers.Layer):
     def call(self, branch, training=None):
         if not training:
             return branch
-        shape = (ops.shape(branch)[0], 1, 1, 1)
+        shape = (ops.shape(branch)[0], *(1 for _ in branch.shape[1:]))
         kept = keras.random.uniform(shape, seed=self.seed_generator, dtype="float32") >= self.rate
         return branch * ops.cast(ops.cast(kept, "float32") / (1.0 - self.rate), branch.dtype)
 

