@@ -11,8 +11,8 @@ from kcars.settings import FineTuneSettings, TrainSettings
 GRADIENTS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
 
-def settings(**more) -> TrainSettings:
-    return TrainSettings(epochs=1, batch=8, learning_rate=0.01, weight_decay=0.1, **more)
+def settings(weight_decay=0.1, **more) -> TrainSettings:
+    return TrainSettings(epochs=1, batch=8, learning_rate=0.01, weight_decay=weight_decay, **more)
 
 
 def variable(name):
@@ -89,3 +89,43 @@ def test_the_fused_update_is_keras_own(parts, rate):
         found.append([np.asarray(value) for value in (variable, *optimizer.variables)])
     for stock, fused in zip(*found, strict=True):
         assert np.allclose(stock, fused, rtol=1e-5, atol=1e-6)
+
+
+RELATIVE = FineTuneSettings(backbone_rate=10, relative_rate=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "filters"), [((3, 3, 4, 5), (1, 1, 1, 5)), ((3, 3, 4, 1), (1, 1, 4, 1)), ((6, 5), (1, 5)), ((7,), (1,))]
+)
+def test_at_relative_rates_each_filter_changes_in_proportion_to_its_initial_weights(shape, filters):
+    """Kernels of convolutions, depthwise convolutions and dense layers, and a bias."""
+    random = np.random.default_rng(1)
+    initial, sizes = random.normal(size=shape).astype("f4"), random.uniform(0.1, 50, filters).astype("f4")
+    gradients = random.choice([-1, 1], (30, *shape)) * random.uniform(
+        0.5, 1.5, (30, *shape)
+    )  # Far above Adam's epsilon.
+    gradients = gradients.astype("f4")
+    small, large = keras.Variable(initial), keras.Variable(initial * sizes)
+    follow(adamw(settings(fine_tune=RELATIVE), 0.01, [small]), [small], gradients)
+    follow(adamw(settings(fine_tune=RELATIVE), 0.01, [large]), [large], gradients / sizes)
+    assert np.abs(small - initial).max() > 0.1
+    assert np.allclose(small * sizes, large, rtol=1e-3, atol=1e-4 * sizes.max())
+
+
+def test_filters_of_one_size_learn_as_at_a_plain_rate():
+    signs = np.sign(np.random.default_rng(2).normal(size=(2, 3))).astype("f4")
+    relative, plain, zero = keras.Variable(0.5 * signs), keras.Variable(0.5 * signs), keras.Variable(np.zeros(3, "f4"))
+    gradients = np.random.default_rng(3).normal(size=(20, 2, 3)).astype("f4")
+    follow(adamw(settings(fine_tune=RELATIVE), 0.01, [relative]), [relative], gradients)
+    halved = settings(fine_tune=FineTuneSettings(backbone_rate=1), weight_decay=0.2)
+    follow(adamw(halved, 0.05, [plain]), [plain], gradients)
+    assert np.allclose(relative, plain, atol=1e-6)
+    follow(adamw(settings(fine_tune=RELATIVE), 0.01, [zero]), [zero], gradients[:, 0])
+    assert (np.abs(zero) > 0).all()  # Biases begin at 0.
+
+
+def test_the_head_has_its_own_rate_beside_relative_ones():
+    backbone, head, reference = variable("backbone"), variable("head"), variable("reference")
+    follow(adamw(settings(fine_tune=RELATIVE), 0.01, [backbone]), [backbone, head], GRADIENTS)
+    follow(keras.optimizers.AdamW(0.01, weight_decay=0.1), [reference], GRADIENTS)
+    assert np.allclose(head, reference, atol=1e-6)
