@@ -26,9 +26,10 @@ def adamw(settings: TrainSettings, rate, backbone: Collection = ()) -> keras.opt
         return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **accumulated)
     if settings.fine_tune is None:
         return FusedAdamW(rate, weight_decay=settings.weight_decay, **accumulated)
-    tuned = settings.fine_tune
-    rates = {"share": tuned.backbone_rate, "relative": tuned.relative_rate}
-    return FineTuningAdamW(rate, weight_decay=settings.weight_decay, backbone=backbone, **rates, **accumulated)
+    share, relative = settings.fine_tune.backbone_rate, settings.fine_tune.relative_rate
+    return FineTuningAdamW(
+        rate, weight_decay=settings.weight_decay, backbone=backbone, share=share, relative=relative, **accumulated
+    )
 
 
 class FusedAdamW(keras.optimizers.AdamW):
