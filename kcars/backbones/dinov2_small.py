@@ -5,14 +5,14 @@ from collections.abc import Callable, Collection
 
 from kcars.backbones.catalogue import BACKBONES, Backbone, HubFile, Scale
 
-PATCH = 14
+PATCH, BLOCKS = 14, 12
 
 
 def grid(images, scale: Scale):
     """The normalized patch tokens and the class token: (n, h / 14, w / 14, 768)."""
     from kcars.backbones.blocks.vision_transformer import Layout, transformer_grid
 
-    layout = Layout(width=384, heads=6, blocks=12, patch=PATCH, trained=37, registers=4)
+    layout = Layout(width=384, heads=6, blocks=BLOCKS, patch=PATCH, trained=37, registers=4)
     return transformer_grid(images, layout, scale.drop_path)
 
 
@@ -57,7 +57,7 @@ BACKBONES.register(
     Backbone(
         "dinov2_small",
         grid,
-        ("patches|tokens", _blocks(1, 3), _blocks(4, 6), _blocks(7, 9), f"{_blocks(10, 12)}|top_norm"),
+        ("patches|tokens", _blocks(1, 3), _blocks(4, 6), _blocks(7, 9), f"{_blocks(10, BLOCKS)}|top_norm"),
         drop_path=True,
         smallest_px=2 * PATCH,
         multiple_px=PATCH,
