@@ -143,13 +143,16 @@ def _features(features, dimensions: int):
 HEADS = {"neck": _neck, "two_layers": _two_layers, "linear": _linear, "features": _features}
 
 
-def margin_classifier(embedder: keras.Model, classes: dict[str, int], with_vectors: bool = False) -> keras.Model:
+def margin_classifier(
+    embedder: keras.Model, classes: dict[str, int], with_vectors: bool = False, projection: int | None = None
+) -> keras.Model:
     """Model from pixels to {target: cosines (n, classes)} for losses with a margin.
 
-    With `with_vectors` also to {"vectors": unit vectors (n, d)}, for losses over all pairs of a batch.
+    With `with_vectors` also to {"vectors": unit vectors (n, d)}, for losses over all pairs of a batch. projection: dimensions
+    of a second neck on the features of the embedder's backbone, whose unit vectors take the place of the embedding's.
     """
     pixels = pixels_for(embedder)
-    vectors = embedder(pixels)
+    vectors = _neck(features_of(embedder)(pixels), projection) if projection else embedder(pixels)
     outputs = {target: CosineLogits(count, name=target)(vectors) for target, count in classes.items()}
     if with_vectors:
         outputs["vectors"] = layers.Identity(dtype="float32", name="vectors")(vectors)

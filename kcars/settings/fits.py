@@ -21,7 +21,7 @@ UNIT_VECTORS = {"cosines", "vectors"}
 
 _OF_GRADIENT_DESCENT: dict[str, tuple[str, ...]] = {
     "data": ("augment", "mix", "order", "first_px"),
-    "model": ("make_weight", "auxiliary", "dropout"),
+    "model": ("make_weight", "auxiliary", "dropout", "projection"),
     "balance": (),  # All of them.
     "train": ("gradient_accumulation", "ema", "plateau", "fine_tune", "early_stopping", "max_minutes"),
 }
@@ -106,6 +106,8 @@ def _loss_fits(strategy: Whole) -> None:
         raise ValueError(
             f"loss {name} with data.order {strategy.data.order} needs unit vectors: set model.head to neck or two_layers"
         )
+    if strategy.model.projection and (pairs or strategy.model.head != "features"):
+        raise ValueError("model.projection belongs to model.head features with data.order plain or pk")
     if "scaled_cosines" in loss.takes and strategy.model.auxiliary:
         raise ValueError(f"model.auxiliary: the auxiliary head outputs no cosines, which loss {name} needs")
     if pairs and getattr(strategy.loss, "alpha", 1.0) == "inverse_frequency":
@@ -193,11 +195,12 @@ def _training_fits(strategy: Whole) -> None:
 def _refuse_head_without_fit(strategy: Whole) -> None:
     """Only a linear layer on the features, and the head "neck" with class directions, can begin fitted."""
     takes, model = _takes(strategy), strategy.model
-    if ("logits" in takes and not model.auxiliary) or ("cosines" in takes and model.head == "neck"):
+    neck = model.head == "neck" or model.projection
+    if ("logits" in takes and not model.auxiliary) or ("cosines" in takes and neck):
         return
     raise ValueError(
         f"train.fine_tune.head fitted belongs to loss {' or '.join(those_of('logits'))} without model.auxiliary, or to loss "
-        f"{' or '.join(those_of('cosines'))} with model.head neck"
+        f"{' or '.join(those_of('cosines'))} with model.head neck or model.projection"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kcars.backbones.catalogue import BACKBONES, NORMALIZATIONS, those
-from kcars.core.base_settings import Settings, added_later
+from kcars.core.base_settings import Settings, added_later, of_task
 from kcars.core.catalogue import OneOf
 
 
@@ -60,4 +60,12 @@ class ModelSettings(Settings):
         default="neck",
         description="verification: neck: batch normalization, linear layer, L2 normalization; two_layers: the same after a "
         "hidden layer; linear: a linear layer only; features: L2 normalization of the backbone's features only",
+    )
+    projection: int | None = Field(
+        default=None,
+        ge=2,
+        le=65_536,
+        description="head features: dimensions of a neck (batch normalization, linear layer, L2 normalization) on which the "
+        "losses are computed, and which is dropped after training; null: the losses are computed on the embedding",
+        json_schema_extra=added_later() | of_task("verify"),
     )

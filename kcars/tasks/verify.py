@@ -81,7 +81,7 @@ def network(plan: Plan, any_size: bool = False) -> Network:
     counts = {"make": len(plan.classes.make_numbers()[0])} if model.make_weight else {}
     counts[plan.strategy.learned] = len(plan.classes)
     classes = {name: counts[name] for name in outputs if name != "vectors"}
-    return Network(margin_classifier(built, classes, "vectors" in outputs), built)
+    return Network(margin_classifier(built, classes, "vectors" in outputs, model.projection), built)
 
 
 def vectors(plan: Plan, network: Network) -> "keras.Model":
@@ -147,9 +147,9 @@ def begin_head(plan: Plan, network: Network, seen_by: SeenBy) -> None:
     """Set neck, projection and class directions by discriminant analysis of the initial features, as a beginning of fine-tuning."""
     from kcars.models.networks import features_of
 
-    begin_embedding(
-        network, plan.strategy.learned, seen_by(features_of(network.scored))(plan.train), plan.labels(plan.train)
-    )
+    model = network.trained if plan.strategy.model.projection else network.scored
+    features = seen_by(features_of(network.scored))(plan.train)
+    begin_embedding(model, network.trained.get_layer(plan.strategy.learned), features, plan.labels(plan.train))
 
 
 def scored_by(strategy: Strategy, pipeline: Pipeline) -> dict[str, Any]:

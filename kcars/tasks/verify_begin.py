@@ -4,18 +4,17 @@ import numpy as np
 
 from kcars.posthoc.discriminants import Discriminants
 from kcars.posthoc.distance_transform import unit_length
-from kcars.tasks.plan import Network
 
 SHRINKAGE = 0.5
 OTHERS = 0.1  # Share of the embedding's squared length in dimensions that begin at random.
 
 
-def begin_embedding(network: Network, target: str, features: np.ndarray, labels: np.ndarray) -> None:
-    """Set neck, projection and class directions of an embedder with head "neck", from features (n, d) and labels (n,).
+def begin_embedding(model, head, features: np.ndarray, labels: np.ndarray) -> None:
+    """Set neck and projection of a model, and the class directions of the layer after them, from features (n, d) and labels (n,).
 
     The first dimensions are the discriminants, the others keep their random directions, scaled down.
     """
-    neck, projection = network.scored.get_layer("neck"), network.scored.get_layer("projection")
+    neck, projection = model.get_layer("neck"), model.get_layer("projection")
     mean, variance = features.mean(0), features.var(0)
     gamma, beta, _, _ = neck.get_weights()
     neck.set_weights([gamma, beta, mean, variance])
@@ -28,6 +27,5 @@ def begin_embedding(network: Network, target: str, features: np.ndarray, labels:
     kernel[:, :count] = directions
     projection.set_weights([kernel / np.sqrt(own), bias])
     vectors = unit_length(standard @ kernel)
-    head = network.trained.get_layer(target)
     means = [vectors[labels == label].mean(0) for label in range(head.classes)]
     head.set_weights([unit_length(np.array(means)).T])

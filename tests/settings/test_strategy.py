@@ -90,6 +90,23 @@ def test_what_a_backbone_has_not_is_refused(tmp_path, changes, told):
         load_strategy(written(tmp_path, MINIMAL), changes)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "changes", "told"),
+    [
+        ("demo/classify", ["model.projection=64"], "model.projection 64 belongs to task verify"),
+        (
+            "demo/verify",
+            ["model.projection=64"],
+            "model.projection belongs to model.head features with data.order plain or",
+        ),
+        ("quick/verify", ["model.projection=64"], "model.projection 64 belongs to train.method gradient"),
+    ],
+)
+def test_a_projection_that_nothing_would_be_trained_by_is_refused(strategy, changes, told):
+    with pytest.raises(KcarsError, match=told):
+        load_strategy(strategy, changes)
+
+
 def test_overrides(tmp_path):
     path = written(tmp_path, MINIMAL)
     strategy = load_strategy(

@@ -6,7 +6,6 @@ import pytest
 
 from kcars.models.networks import classifier, embedder, features_of, head_of, margin_classifier
 from kcars.tasks.classify_head import calibrated_head
-from kcars.tasks.plan import Network
 from kcars.tasks.verify_begin import begin_embedding
 
 CLASSES, DIMENSIONS = 6, 20
@@ -50,14 +49,25 @@ def test_a_head_for_classes_of_three_photos_is_finite():
 @pytest.mark.parametrize("embedding", [4, 16])
 def test_an_embedding_separates_the_classes_before_any_training(backbone, embedding):
     scored = embedder(backbone, embedding)
-    network = Network(margin_classifier(scored, {"model": CLASSES}), scored)
-    begin_embedding(network, "model", *sample(0))
+    trained = margin_classifier(scored, {"model": CLASSES})
+    begin_embedding(scored, trained.get_layer("model"), *sample(0))
     features, labels = sample(1)
     vectors = np.asarray(head_of(scored)(features))
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    cosines = np.asarray(network.trained.get_layer("model")(vectors))
+    cosines = np.asarray(trained.get_layer("model")(vectors))
     assert (cosines.argmax(1) == labels).mean() > 0.8
     assert np.isfinite(vectors).all()
+
+
+def test_a_projection_separates_the_classes_and_leaves_the_embedding(backbone):
+    scored = embedder(backbone, backbone.output_shape[-1], head="features")
+    trained = margin_classifier(scored, {"model": CLASSES}, projection=16)
+    features, labels = sample(0)
+    begin_embedding(trained, trained.get_layer("model"), features, labels)
+    vectors = trained.get_layer("unit_vectors")(trained.get_layer("projection")(trained.get_layer("neck")(features)))
+    assert vectors.shape == (len(features), 16)
+    assert (np.asarray(trained.get_layer("model")(vectors)).argmax(1) == labels).mean() > 0.8
+    assert not scored.get_layer("unit_vectors").weights and scored.output_shape[-1] == features.shape[1]
 
 
 def test_features_and_head_make_the_network(backbone):
