@@ -23,12 +23,14 @@ from ablation_study import slug
 from contest import line
 
 from kcars.core.errors import KcarsError
+from kcars.core.files import fingerprint
 from kcars.settings.strategy import load_strategy
 
 MEASURES = {
     "verify": ("hard/roc_auc", "medium/roc_auc", "easy/roc_auc", "retrieval/recall@1", "retrieval/map@R"),
     "classify": ("test/balanced_accuracy", "test/top5", "test/nll"),
 }
+LONGEST_NAME = 100
 SMALLER_IS_BETTER = ("test/nll",)
 
 
@@ -70,7 +72,7 @@ def run(variant: Variant, options: argparse.Namespace, draw: int) -> dict[str, f
     """The scores of the variant on a draw, trained unless its run folder has them."""
     place = f"data/{variant.task}-{options.share:g}-{draw}"
     data = ablation_lists.drawn(options.data, options.out / place, variant.task, options.share, draw)
-    folder = options.out / f"{slug(variant.text)}-{draw}"
+    folder = options.out / f"{name_of(variant.text)}-{draw}"
     if not (folder / "scores.json").exists():
         given = [f"--set={setting}" for setting in (*variant.settings, f"train.seed={draw}")]
         command = ["train", "--task", variant.task, "--strategy", variant.strategy, "--target", options.target, *given]
@@ -82,6 +84,12 @@ def run(variant: Variant, options: argparse.Namespace, draw: int) -> dict[str, f
             raise KcarsError(f"{variant.text}, draw {draw}: kcars train ended with exit code {done.returncode}")
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))["scores"]
     return {name: score["value"] for name, score in scores.items()}
+
+
+def name_of(text: str) -> str:
+    """A folder name for a variant; long ones end in a digest, because file systems limit names."""
+    name = slug(text)
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{fingerprint(text)[:8]}"
 
 
 def table(found: dict[str, list[dict[str, float]]], measures: tuple[str, ...]) -> list[list[str]]:

@@ -48,6 +48,12 @@ def test_a_table_tells_the_mean_and_the_worst_draw():
     assert rows[-1] == ["`quick/classify`", "0.500 (0.250)", "0.500 (0.750)"]
 
 
+def test_long_names_of_folders_are_short_and_differ():
+    settings = ",".join(f"train.fine_tune.head_epochs={number}" for number in range(20))
+    names = {measure_draws.name_of(f"start/verify,{settings},train.epochs={epochs}") for epochs in (1, 2)}
+    assert len(names) == 2 and max(map(len, names)) < 120
+
+
 def test_a_run_that_was_scored_is_not_trained_again(drawn, tmp_path, monkeypatch):
     variant = measure_draws.Variant.of("quick/verify,evaluate.shrinkage=0.5")
     assert variant.settings == ("evaluate.shrinkage=0.5",) and variant.task == "verify"
