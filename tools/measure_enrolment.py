@@ -7,7 +7,7 @@ models as `kcars predict --index` does it (without "unknown"), and that is done 
 that is named rightly, with a 95 % interval that resamples models; beside it trivial rivals, whose distances
 get a sigmoid from the same validation pairs, and what guessing would give. Then, with three quarters of the models enrolled: how many
 photos of those are accepted, and how many of the others refused as unknown, by the model's threshold for pairs and by that which an index chooses
-(`kcars/gallery/open_set.py`).
+(`kcars/gallery/open_set.py`); and the ROC-AUC by which the distance from the nearest name separates the two.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from kcars.core.rng import generator
 from kcars.gallery import open_set
 from kcars.gallery.names import Names, mean_odds_distances
 from kcars.metrics.bootstrap import query_intervals
+from kcars.metrics.scores import roc_auc
 from kcars.posthoc.decision import PairDecision
 
 
@@ -126,14 +127,17 @@ def unknown_table(
     for name in ("for pairs", "of the index"):
         cells = [found.get(name) for found in by_count]
         rows.append([name, *("none" if cell is None else f"{cell[0]:.2f} / {cell[1]:.2f}" for cell in cells)])
-    return rows
+    return [*rows, ["ROC-AUC", *(f"{found['any'][0]:.3f}" for found in by_count)]]
 
 
 def open_set_shares(
     vectors: np.ndarray, scale: float, labels: np.ndarray, count: int, draws: int, seed: int, threshold: float
 ) -> dict[str, np.ndarray]:
-    """By threshold the shares accepted and refused (2,), means over draws; one that is not chosen in every draw is left out."""
-    models, found = np.unique(labels), {"for pairs": [], "of the index": []}
+    """By threshold the shares accepted and refused (2,), means over draws; one that is not chosen in every draw is left out.
+
+    "any": the ROC-AUC (1,) of all thresholds.
+    """
+    models, found = np.unique(labels), {"for pairs": [], "of the index": [], "any": []}
     for draw in range(draws):
         random = generator(seed, "open set", draw)
         known = random.permutation(models)[: len(models) * 3 // 4]
@@ -142,6 +146,7 @@ def open_set_shares(
         names = Names([str(label) for label in labels[enrolled]], vectors[enrolled], scale)
         own, others = np.concatenate([part[count:] for part in parts]), np.flatnonzero(~np.isin(labels, known))
         near = [np.array([names.distances(vectors[row]).min() for row in rows]) for rows in (own, others)]
+        found["any"].append([roc_auc(np.repeat([1, 0], [len(own), len(others)]), -np.concatenate(near))])
         chosen = open_set.chosen(names)
         for name, limit in (("for pairs", threshold), ("of the index", chosen and PairDecision.of(chosen).threshold)):
             if limit is not None:

@@ -15,7 +15,7 @@ from kcars.posthoc.discriminants import Discriminants
 from kcars.untrusted.run_folder import RunFolder
 
 FILE = "metric.npz"  # Or the name in scores.json (`score_files`).
-MOST_DIMENSIONS, SHRINKAGE = 50, 1 / 3
+MOST_DIRECTIONS, SHRINKAGE = 50, 1 / 3
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,34 @@ class DistanceTransform:
 
     @classmethod
     def fit(
-        cls, kind: str, vectors: np.ndarray, labels: np.ndarray, shrinkage: float = SHRINKAGE
+        cls,
+        kind: str,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        shrinkage: float = SHRINKAGE,
+        directions: int | None = None,
     ) -> "DistanceTransform":
         """Fit the `kind` of METRICS to vectors (n, d) and labels (n,).
 
-        shrinkage: 0 to 1, by which covariances are shrunk towards a multiple of the identity, because there are few photos.
+        shrinkage: 0 to 1, by which covariances are shrunk towards a multiple of the identity, because there are few photos;
+        directions: of linear discriminant analysis, by default one fewer than classes, at most MOST_DIRECTIONS.
         """
-        return cls.fit_each(kind, vectors, labels, [shrinkage])[0]
+        return cls.fit_each(kind, vectors, labels, [shrinkage], directions)[0]
 
     @classmethod
     def fit_each(
-        cls, kind: str, vectors: np.ndarray, labels: np.ndarray, shrinkages: Sequence[float]
+        cls,
+        kind: str,
+        vectors: np.ndarray,
+        labels: np.ndarray,
+        shrinkages: Sequence[float],
+        directions: int | None = None,
     ) -> list["DistanceTransform"]:
         """Fit one transform for each shrinkage, faster than one by one."""
         vectors = unit_length(vectors).astype(np.float64)
         mean = vectors.mean(0)
-        fitted = METRICS[kind](vectors - mean, labels)
+        most = min(directions or min(MOST_DIRECTIONS, len(np.unique(labels)) - 1), vectors.shape[1])
+        fitted = METRICS[kind](vectors - mean, labels, most)
         return [cls(*(part.astype(np.float32) for part in (mean, *fitted(shrinkage)))) for shrinkage in shrinkages]
 
     def fingerprint(self) -> str:
@@ -90,20 +102,19 @@ _Fitted = Callable[[float], tuple[np.ndarray, np.ndarray]]
 """Shrinkage -> projection (d, k) and weights (k,)."""
 
 
-def _discriminants(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
+def _discriminants(vectors: np.ndarray, labels: np.ndarray, most: int) -> _Fitted:
     """Directions of linear discriminant analysis."""
-    dimensions = min(MOST_DIMENSIONS, len(np.unique(labels)) - 1, vectors.shape[1])
     found = Discriminants.of(vectors, labels)
-    return lambda shrinkage: (found.directions(shrinkage, dimensions), np.ones(dimensions))
+    return lambda shrinkage: (found.directions(shrinkage, most), np.ones(most))
 
 
-def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
+def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray, most: int) -> _Fitted:
     """The same directions, each weighted in the squared distance by the between-class relative to the within-class std.
 
     This resembles probabilistic linear discriminant analysis (Prince & Elder 2007), where the weight of a direction grows with
     the ratio of variances, and little more for large ratios.
     """
-    found = _discriminants(vectors, labels)
+    found = _discriminants(vectors, labels, most)
 
     def fitted(shrinkage: float) -> tuple[np.ndarray, np.ndarray]:
         directions, _ = found(shrinkage)
@@ -114,7 +125,7 @@ def _weighted_discriminants(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
     return fitted
 
 
-def _whitening(vectors: np.ndarray, labels: np.ndarray) -> _Fitted:
+def _whitening(vectors: np.ndarray, labels: np.ndarray, _most: int) -> _Fitted:
     """Whitening matrix (d, d): the within-class covariance to the power -1/2."""
     from sklearn.covariance import shrunk_covariance  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  scikit-learn has no types.
 

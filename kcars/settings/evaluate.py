@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from kcars.core.base_settings import Settings, affects, of_task
+from kcars.core.base_settings import Settings, added_later, affects, of_task
 
 
 class EvaluateSettings(Settings):
@@ -24,6 +24,14 @@ class EvaluateSettings(Settings):
         description="verification: 0 to 1, by which the covariances of the distance are shrunk towards a multiple of the "
         "identity; chosen: validation chooses",
         json_schema_extra=affects("scoring") | of_task("verify"),
+    )
+    directions: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        description="verification, lda and weighted_lda: directions in which distances are measured; null: one fewer than the "
+        "training classes, at most 50; beyond their number, directions with little variance within classes are added",
+        json_schema_extra=affects("scoring") | of_task("verify") | added_later(),
     )
     adjust: Literal["none", "logits", "tau_norm", "class_means"] = Field(
         default="none",

@@ -208,6 +208,8 @@ def _evaluation_fits(strategy: Whole) -> None:
     shrinkage = strategy.evaluate.shrinkage
     if shrinkage != "chosen" and not 0 <= shrinkage <= 1:
         raise ValueError(f"evaluate.shrinkage {shrinkage}: must be from 0 to 1, or chosen")
+    if strategy.evaluate.directions and strategy.evaluate.distance not in ("lda", "weighted_lda"):
+        raise ValueError("evaluate.directions belongs to evaluate.distance lda or weighted_lda")
     if strategy.evaluate.adjust == "tau_norm" and "scaled_cosines" in LOSSES[strategy.loss.name].takes:
         raise ValueError(
             f"evaluate.adjust tau_norm: with loss {strategy.loss.name} all class weights have the same norm; choose logits or class_means"

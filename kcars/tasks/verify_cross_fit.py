@@ -88,7 +88,8 @@ def _measured(folds: Sequence[Plan], rows: np.ndarray, seen: Sequence[np.ndarray
 
 def fitted_transforms(plan: Plan, outputs: Outputs, asked: Sequence[float]) -> Sequence[DistanceTransform | None]:
     """The strategy's distance transform, fitted to the training photos with each shrinkage; None for the Euclidean distance."""
-    kind = plan.strategy.evaluate.distance
-    if kind == "euclidean":
+    evaluate = plan.strategy.evaluate
+    if evaluate.distance == "euclidean":
         return [None for _ in asked]
-    return DistanceTransform.fit_each(kind, outputs(plan.train), plan.labels(plan.train), asked)
+    photos = outputs(plan.train), plan.labels(plan.train)
+    return DistanceTransform.fit_each(evaluate.distance, *photos, asked, evaluate.directions)

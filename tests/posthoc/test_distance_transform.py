@@ -48,6 +48,17 @@ def test_it_is_the_projection_of_scikit_learn():
     assert DistanceTransform.fit("lda", vectors, labels)(vectors) == pytest.approx(wanted, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["lda", "weighted_lda"])
+def test_more_directions_than_classes_separate_begin_with_those_that_do(kind):
+    vectors, labels = crowd(8, 20, 1.0)
+    few, many = (DistanceTransform.fit(kind, vectors, labels, 0.5, directions) for directions in (None, 12))
+    assert (len(few.weights), len(many.weights)) == (7, 12)
+    np.testing.assert_allclose(np.abs(many.projection[:, :7]), np.abs(few.projection), rtol=1e-4)
+    np.testing.assert_allclose(many.weights[:7], few.weights, rtol=1e-4)
+    assert np.isfinite(many(vectors)).all()
+    assert DistanceTransform.fit(kind, vectors, labels, 0.5, 1000).projection.shape[1] == vectors.shape[1]
+
+
 def test_directions_count_as_classes_differ_there_for_how_photos_of_one_do():
     vectors, labels = crowd(40, 20, 1.0)
     plain, weighted = (DistanceTransform.fit(kind, vectors, labels) for kind in ("lda", "weighted_lda"))

@@ -100,9 +100,15 @@ def test_what_a_backbone_has_not_is_refused(tmp_path, changes, told):
             "model.projection belongs to model.head features with data.order plain or",
         ),
         ("quick/verify", ["model.projection=64"], "model.projection 64 belongs to train.method gradient"),
+        (
+            "demo/verify",
+            ["evaluate.directions=9"],
+            "evaluate.directions belongs to evaluate.distance lda or weighted_lda",
+        ),
+        ("demo/classify", ["evaluate.directions=9"], "evaluate.directions 9 belongs to task verify"),
     ],
 )
-def test_a_projection_that_nothing_would_be_trained_by_is_refused(strategy, changes, told):
+def test_a_setting_without_what_it_belongs_to_is_refused(strategy, changes, told):
     with pytest.raises(KcarsError, match=told):
         load_strategy(strategy, changes)
 

@@ -59,6 +59,7 @@ def test_by_models_that_stand_apart_both_thresholds_tell_who_was_enrolled(tool):
     vectors = np.stack([10.0 * labels + np.tile([0, 1, 2, 3], 40), np.zeros(160)], axis=1)
     found = tool.open_set_shares(vectors, 20.0, labels, 2, 3, 0, 4.0)
     assert {name: shares.tolist() for name, shares in found.items()}["for pairs"] == [1.0, 1.0]
+    assert found["any"].tolist() == [1.0]
     assert found["of the index"].min() > 0.9
     assert "of the index" not in tool.open_set_shares(vectors, 20.0, labels, 1, 3, 0, 4.0)
 
@@ -78,6 +79,7 @@ def test_the_tool_tells_shares_with_intervals_and_rivals(small_runs):
     assert done.returncode == 0, done.stderr
     named, unknown = done.stdout.split("\n\n6 of them enrolled")
     assert "for pairs" in unknown and "| of the index | none | 0." in unknown  # By single photos none is chosen.
+    assert 0 <= float(unknown.split("| ROC-AUC |")[1].split("|")[1]) <= 1
     lines = named.splitlines()
     assert lines[0].startswith("8 unseen models")
     table = {line.split("|")[1].strip(): line.split("|")[2:4] for line in lines[2:]}
