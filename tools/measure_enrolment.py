@@ -22,7 +22,7 @@ from contest import line
 from kcars.core.errors import KcarsError
 from kcars.core.rng import generator
 from kcars.gallery import open_set
-from kcars.gallery.names import Names, mean_odds_distances
+from kcars.gallery.names import Names
 from kcars.metrics.bootstrap import query_intervals
 from kcars.metrics.scores import roc_auc
 from kcars.posthoc.decision import PairDecision
@@ -83,10 +83,9 @@ def table(vectors: dict, labels: np.ndarray, counts: list[int], draws: int, seed
     """Rows of texts: a head, a line of rules, then each name's shares by how many photos were enrolled."""
     rows = [["", *(f"{count} enrolled" for count in counts)], ["---"] * (len(counts) + 1)]
     for name, (found, scale) in vectors.items():
-        distances = np.sqrt(squared_distances(found))
         cells = []
         for count in counts:
-            share = named_rightly(distances, labels, count, draws, seed, scale)
+            share = named_rightly(found, labels, count, draws, seed, scale)
             low, high = query_intervals(share, labels)
             cells.append(f"{np.nanmean(share):.3f} [{low:.3f}, {high:.3f}]")
         rows.append([name, *cells])
@@ -95,25 +94,24 @@ def table(vectors: dict, labels: np.ndarray, counts: list[int], draws: int, seed
 
 
 def named_rightly(
-    distances: np.ndarray, labels: np.ndarray, count: int, draws: int, seed: int, scale: float
+    vectors: np.ndarray, labels: np.ndarray, count: int, draws: int, seed: int, scale: float
 ) -> np.ndarray:
     """Of each photo (n,) the share of the draws, of those in which it was not enrolled, that named it rightly.
 
-    distances (n, n). Models of `count` photos or fewer are left out: their photos are nan, as are those that always were
+    vectors (n, d). Models of `count` photos or fewer are left out: their photos are nan, as are those that always were
     enrolled.
     """
     models = [rows for label in np.unique(labels) if len(rows := np.flatnonzero(labels == label)) > count]
     if len(models) < 2:
         raise KcarsError(f"--photos {count}: fewer than two test models have more photos than that")
     right, asked = np.zeros(len(labels)), np.zeros(len(labels))
-    starts = np.arange(len(models)) * count
     for draw in range(draws):
         random = generator(seed, "enrolment", draw)
         parts = [random.permutation(rows) for rows in models]
         enrolled = np.concatenate([rows[:count] for rows in parts])
+        names = Names([f"{label:09}" for label in labels[enrolled]], vectors[enrolled], scale)
         for number, rows in enumerate(part[count:] for part in parts):
-            far = mean_odds_distances(distances[rows][:, enrolled], starts, scale)
-            right[rows] += far.argmin(1) == number
+            right[rows] += names.distances(vectors[rows]).argmin(1) == number
             asked[rows] += 1
     return np.divide(right, asked, out=np.full(len(labels), np.nan), where=asked > 0)
 
@@ -145,20 +143,13 @@ def open_set_shares(
         enrolled = np.concatenate([part[:count] for part in parts])
         names = Names([str(label) for label in labels[enrolled]], vectors[enrolled], scale)
         own, others = np.concatenate([part[count:] for part in parts]), np.flatnonzero(~np.isin(labels, known))
-        near = [np.array([names.distances(vectors[row]).min() for row in rows]) for rows in (own, others)]
+        near = [names.distances(vectors[rows]).min(1) for rows in (own, others)]
         found["any"].append([roc_auc(np.repeat([1, 0], [len(own), len(others)]), -np.concatenate(near))])
         chosen = open_set.chosen(names)
         for name, limit in (("for pairs", threshold), ("of the index", chosen and PairDecision.of(chosen).threshold)):
             if limit is not None:
                 found[name].append([(near[0] <= limit).mean(), (near[1] > limit).mean()])
     return {name: np.mean(shares, axis=0) for name, shares in found.items() if len(shares) == draws}
-
-
-def squared_distances(vectors: np.ndarray) -> np.ndarray:
-    """(n, n) float64."""
-    vectors = np.asarray(vectors, np.float64)
-    lengths = (vectors**2).sum(1)
-    return np.maximum(lengths[:, None] + lengths - 2 * vectors @ vectors.T, 0.0)
 
 
 if __name__ == "__main__":

@@ -13,24 +13,41 @@ BLOCK_DISTANCES = 2**25  # In memory at a time: 256 MB.
 class Names:
     """Names, each with the vectors of its photos.
 
-    A photo's distance from a name is that of a pair whose odds of being the same are the mean odds over the name's photos,
-    with the sigmoid of the model's pairs: -log(mean(exp(-scale * distance))) / scale. It is between the smallest and the
-    mean distance, equals the distance for a single photo, and has the scale of the model's threshold and probabilities for
-    any number of photos. On 45 unseen models with 10 enrolled photos each, it named 25.8 % of the other photos correctly
-    (mean over models), and its threshold was correct for 78.2 % of names (own and other names weighted equally); the
-    smallest distance 21.5 % and 63.1 %, the mean distance 23.6 % and 77.5 %, that to the mean vector 24.6 % and 66.0 %.
+    A photo's distance from a name is the mean of two, both equal to the distance of the pair for a single photo and of its
+    scale for any number, so that the model's threshold and probabilities apply:
 
-    names (m,): sorted; photos (m,): number of photos per name.
+    - that of a pair whose odds of being the same are the mean odds over the name's photos, with the sigmoid of the model's
+      pairs: -log(mean(exp(-scale * distance))) / scale, between the smallest and the mean distance;
+    - from the mean of the name's n vectors, whose square lacks 1 - 1/n of the variance of photos of one name, which is added
+      (pooled over all names).
+
+    The second is better for a good verifier, the first for a weak one (docs/results/naming.md).
+
+    names (m,): sorted; photos (m,): number of photos per name; variance: of the photos of one name, pooled over all names,
+    0 if none has two.
     """
 
-    def __init__(self, named: Sequence[str], vectors: np.ndarray, scale: float):
-        """named, vectors (n, d): name and vector of each photo; scale: of the sigmoid of the model's pairs."""
+    def __init__(self, named: Sequence[str], vectors: np.ndarray, scale: float, variance: float | None = None):
+        """named, vectors (n, d): name and vector of each photo; scale: of the sigmoid of the model's pairs; variance: by default of these."""
         self.names, number, self.photos = np.unique(np.array(named, object), return_inverse=True, return_counts=True)
         order = np.argsort(number, kind="stable")
         ordered = (order[1:] > order[:-1]).all()
         self._vectors = vectors if ordered else vectors[order]  # A copy of a million vectors takes a gigabyte.
         self._number, self._scale = number[order], scale
         self._starts = np.cumsum(self.photos) - self.photos
+        self._means, found = self._moments()
+        self.variance = found if variance is None else variance
+
+    def _moments(self) -> tuple[np.ndarray, float]:
+        """Return the mean vector of each name (m, d) and `variance`."""
+        sums, squares = np.zeros((len(self.names), self._vectors.shape[1])), 0.0
+        for start in range(0, len(self._vectors), CHUNK):
+            part = self._vectors[start : start + CHUNK].astype(np.float64)
+            np.add.at(sums, self._number[start : start + CHUNK], part)
+            squares += float(np.square(part).sum())
+        means, others = sums / self.photos[:, None], int(self.photos.sum()) - len(self.photos)
+        within = squares - float((self.photos * np.square(means).sum(1)).sum())
+        return means, max(within, 0.0) / others if others else 0.0
 
     @classmethod
     def of(cls, named: Sequence[str], vector_index: VectorIndex, scale: float | None) -> "Names | None":
@@ -40,13 +57,14 @@ class Names:
             return None
         return cls([named[row] for row in rows], vector_index.vectors(np.array(rows, np.int64)), scale)
 
-    def distances(self, vector: np.ndarray) -> np.ndarray:
-        """Return the distances (m,) float64 of a photo's vector (d,) from each name."""
-        distance = np.empty(len(self._vectors))
-        for start in range(0, len(distance), CHUNK):
-            part = self._vectors[start : start + CHUNK].astype(np.float64)
-            distance[start : start + CHUNK] = np.linalg.norm(part - vector, axis=1)
-        return mean_odds_distances(distance, self._starts, self._scale)
+    def distances(self, vectors: np.ndarray) -> np.ndarray:
+        """Return the distances (q, m) float64 of photos' vectors (q, d) from each name."""
+        odds = mean_odds_distances(_pair_distances(vectors, self._vectors), self._starts, self._scale)
+        return (odds + self._corrected(_pair_distances(vectors, self._means) ** 2, self.photos)) / 2
+
+    def _corrected(self, squared: np.ndarray, photos: np.ndarray) -> np.ndarray:
+        """Return distances from mean vectors on the scale of a pair's, from the squared ones, for means of so many photos."""
+        return np.sqrt(squared + self.variance * (1 - 1 / photos))
 
     def rows_of(self, number: int) -> np.ndarray:
         """Return the rows of a name's photos, in the order of `left_out`."""
@@ -55,28 +73,37 @@ class Names:
     def left_out(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, in blocks, the distances from the nearest name of gallery photos, rows (q,), whose names have other photos.
 
-        Each (q,), first with the photo left out, then with its whole name left out.
+        Each (q,), first with the photo left out, then with its whole name left out; `variance` stays that of all photos.
         """
         block = max(1, BLOCK_DISTANCES // len(self._vectors))
         for start in range(0, len(rows), block):
             part = rows[start : start + block]
             each, own = np.arange(len(part)), self._number[part]
-            distances = self._pair_distances(self._vectors[part])
+            photos = self.photos[own]
+            distances = _pair_distances(self._vectors[part], self._vectors)
             distances[each, part] = np.inf  # Odds of 0 add only to the count of the mean, which is corrected below.
-            found = mean_odds_distances(distances, self._starts, self._scale)
-            found[each, own] += np.log((self.photos[own] - 1) / self.photos[own]) / self._scale
+            odds = mean_odds_distances(distances, self._starts, self._scale)
+            odds[each, own] += np.log((photos - 1) / photos) / self._scale
+            squared = _pair_distances(self._vectors[part], self._means) ** 2
+            means = self._corrected(squared, self.photos)
+            without = (
+                squared[each, own] * (photos / (photos - 1)) ** 2
+            )  # The mean without the photo is so much farther.
+            means[each, own] = self._corrected(without, photos - 1)
+            found = (odds + means) / 2
             others = found.copy()
             others[each, own] = np.inf
             yield found.min(1), others.min(1)
 
-    def _pair_distances(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the distances (q, n) float64 of vectors (q, d) from all photos, in constant memory."""
-        vectors, found = vectors.astype(np.float64), np.empty((len(vectors), len(self._vectors)))
-        for start in range(0, len(self._vectors), CHUNK):
-            part = self._vectors[start : start + CHUNK].astype(np.float64)
-            squared = (vectors**2).sum(1)[:, None] + (part**2).sum(1) - 2 * (vectors @ part.T)
-            found[:, start : start + CHUNK] = np.sqrt(np.maximum(squared, 0.0))
-        return found
+
+def _pair_distances(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the distances (q, n) float64 of vectors (q, d) from others (n, d), in constant memory."""
+    vectors, found = vectors.astype(np.float64), np.empty((len(vectors), len(others)))
+    for start in range(0, len(others), CHUNK):
+        part = others[start : start + CHUNK].astype(np.float64)
+        squared = (vectors**2).sum(1)[:, None] + (part**2).sum(1) - 2 * (vectors @ part.T)
+        found[:, start : start + CHUNK] = np.sqrt(np.maximum(squared, 0.0))
+    return found
 
 
 def mean_odds_distances(distances: np.ndarray, starts: np.ndarray, scale: float) -> np.ndarray:

@@ -24,7 +24,7 @@ class Namer:
 
     def nearest(self, photo: Photo, vector: np.ndarray, top: int) -> Prediction:
         """Predict the name of a photo from its vector (d,)."""
-        distances = self._names.distances(vector)
+        distances = self._names.distances(vector[None])[0]
         return self._answers.nearest_name(photo.name, self._names.names, distances, top, self._threshold, photo.box)
 
 

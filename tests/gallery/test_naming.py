@@ -23,39 +23,53 @@ def on_a_line(*places):
 def test_a_name_of_one_photo_is_as_far_as_that_photo():
     names = Names(["b", "a"], on_a_line(3, 10), scale=0.7)
     assert names.names.tolist() == ["a", "b"]
-    np.testing.assert_allclose(names.distances(np.zeros(3)), [10, 3])
+    np.testing.assert_allclose(names.distances(np.zeros((1, 3))), [[10, 3]])
 
 
-def test_the_odds_at_a_names_distance_are_the_mean_odds_of_its_photos():
+def test_a_names_distance_is_the_mean_of_that_of_its_mean_odds_and_that_of_its_mean():
     decision = {"scale": 0.5, "offset": 4.0}
     names = Names(["x", "y", "x", "x"], on_a_line(1, 2, 5, 9), scale=0.5)
-    found = names.distances(np.zeros(3))
+    (found,) = names.distances(np.zeros((1, 3)))
     probability = same_probability(np.array([1.0, 5, 9]), decision)
     odds = np.mean(probability / (1 - probability))
-    assert same_probability(found[0], decision) == pytest.approx(odds / (1 + odds))
+    of_the_odds = decision["offset"] - np.log(odds) / decision["scale"]
+    variance = (16 + 0 + 16) / 2
+    assert names.variance == pytest.approx(variance)
+    assert found[0] == pytest.approx((of_the_odds + np.sqrt(5**2 + variance * (1 - 1 / 3))) / 2)
     assert found[1] == pytest.approx(2)
 
 
-def test_it_lies_between_the_smallest_and_the_mean_distance():
+def test_photos_of_one_name_are_as_far_from_it_whatever_its_number_of_photos():
+    """On the scale of pairs: the square of the distance from a mean of n vectors is corrected by what averaging takes away."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(40, 30)) * 5
+    for photos in (1, 4, 16):
+        named = np.repeat([f"{name:02}" for name in range(40)], photos)
+        vectors = np.repeat(centres, photos, axis=0) + random.normal(size=(40 * photos, 30))
+        own = Names(named, vectors, 2.0).distances(centres + random.normal(size=(40, 30))).diagonal()
+        assert np.mean(own) == pytest.approx(60**0.5, abs=0.4)
+
+
+def test_the_ends_of_the_scale_neither_over_nor_underflow():
     random = np.random.default_rng(0)
     vectors, labels = random.normal(size=(60, 5)), [f"{number % 7}" for number in range(60)]
-    query = random.normal(size=5)
+    query = random.normal(size=(1, 5))
     away = np.linalg.norm(vectors - query, axis=1)
     own = [away[[label == name for label in labels]] for name in sorted(set(labels))]
-    for scale in (1e-4, 1.0, 1e4):  # Nothing over- or underflows; the ends are the mean and the smallest.
-        found = Names(labels, vectors, scale).distances(query)
-        assert (found >= [part.min() - 1e-9 for part in own]).all()
-        assert (found <= [part.mean() + 1e-9 for part in own]).all()
-    np.testing.assert_allclose(Names(labels, vectors, 1e-6).distances(query), [part.mean() for part in own], rtol=1e-4)
-    np.testing.assert_allclose(Names(labels, vectors, 1e6).distances(query), [part.min() for part in own], rtol=1e-4)
+    means = np.array([vectors[[label == name for label in labels]].mean(0) for name in sorted(set(labels))])
+    near = Names(labels, vectors, 1.0)
+    of_means = near._corrected(((means - query) ** 2).sum(1), near.photos)
+    for scale, ends in ((1e-6, [part.mean() for part in own]), (1e6, [part.min() for part in own])):
+        (found,) = Names(labels, vectors, scale).distances(query)
+        np.testing.assert_allclose(2 * found - of_means, ends, rtol=1e-4)
 
 
 def test_chunks_change_nothing(monkeypatch):
     random = np.random.default_rng(0)
-    vectors, labels, query = random.normal(size=(50, 3)), list("abcde" * 10), np.zeros(3)
+    vectors, labels, query = random.normal(size=(50, 3)), list("abcde" * 10), np.zeros((2, 3))
     whole = Names(labels, vectors, 1.0).distances(query)
     monkeypatch.setattr("kcars.gallery.names.CHUNK", 7)
-    np.testing.assert_array_equal(Names(labels, vectors, 1.0).distances(query), whole)
+    np.testing.assert_allclose(Names(labels, vectors, 1.0).distances(query), whole, rtol=1e-12)
 
 
 def test_beyond_the_threshold_is_unknown():

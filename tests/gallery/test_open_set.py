@@ -15,13 +15,14 @@ def named(count, photos, apart=10.0):
     """Names 0, 1, 2, ... at multiples of `apart`, each with photos a unit from one another."""
     pairs = [(f"{name:03}", apart * name + place) for name in range(count) for place in range(photos)]
     names, places = zip(*pairs, strict=True)
-    return Names(names, on_a_line(places), scale=50.0)  # So steep that a name is as far as its nearest photo.
+    return Names(names, on_a_line(places), scale=50.0)  # So steep that only the nearest photo has odds.
 
 
 def test_a_photo_left_out_is_told_by_its_name_and_with_its_name_left_out_by_the_next():
     ((known, unknown),) = named(3, 2).left_out(np.array([0, 1, 4]))
     np.testing.assert_allclose(known, [1, 1, 1], atol=0.05)
-    np.testing.assert_allclose(unknown, [10, 9, 9], atol=0.05)
+    nearest, mean, variance = np.array([10, 9, 9]), np.array([10.5, 9.5, 9.5]), 0.5
+    np.testing.assert_allclose(unknown, (nearest + np.sqrt(mean**2 + variance / 2)) / 2, atol=0.05)
 
 
 def test_left_out_agrees_with_a_gallery_without_the_photo_or_the_name():
@@ -33,8 +34,8 @@ def test_left_out_agrees_with_a_gallery_without_the_photo_or_the_name():
         others = [other for other in range(40) if other != row]
         strangers = [other for other in range(40) if labels[other] != label]
         for found, kept in ((known, others), (unknown, strangers)):
-            without = Names([labels[other] for other in kept], vectors[kept], scale=1.3)
-            assert found[row] == pytest.approx(without.distances(vectors[row]).min())
+            without = Names([labels[other] for other in kept], vectors[kept], 1.3, names.variance)
+            assert found[row] == pytest.approx(without.distances(vectors[row : row + 1]).min())
 
 
 def test_blocks_and_chunks_change_nothing(monkeypatch):
