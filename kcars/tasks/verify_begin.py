@@ -1,15 +1,20 @@
 """The beginning of fine-tuning a verifier: an embedding that separates the classes by the features of the initial backbone."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kcars.posthoc.discriminants import Discriminants
 from kcars.posthoc.distance_transform import unit_length
 
+if TYPE_CHECKING:
+    import keras  # The import takes seconds.
+
 SHRINKAGE = 0.5
 OTHERS = 0.1  # Share of the embedding's squared length in dimensions that begin at random.
 
 
-def begin_embedding(model, head, features: np.ndarray, labels: np.ndarray) -> None:
+def begin_embedding(model: "keras.Model", head: Any, features: np.ndarray, labels: np.ndarray) -> None:
     """Set neck and projection of a model, and the class directions of the layer after them, from features (n, d) and labels (n,).
 
     The first dimensions are the discriminants, the others keep their random directions, scaled down.
