@@ -86,9 +86,8 @@ class Names:
             odds[each, own] += np.log((photos - 1) / photos) / self._scale
             squared = _pair_distances(self._vectors[part], self._means) ** 2
             means = self._corrected(squared, self.photos)
-            without = (
-                squared[each, own] * (photos / (photos - 1)) ** 2
-            )  # The mean without the photo is so much farther.
+            # The mean without the photo is so much farther.
+            without = squared[each, own] * (photos / (photos - 1)) ** 2
             means[each, own] = self._corrected(without, photos - 1)
             found = (odds + means) / 2
             others = found.copy()
