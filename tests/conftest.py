@@ -247,3 +247,17 @@ def _ctrl_c_is_heard():
 @pytest.fixture(scope="session", autouse=True)
 def _no_update_check():
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+
+@pytest.fixture
+def hangs_never():
+    """A test that waits, as for the writer of a pipe, or computes without an end, fails after a minute."""
+
+    def ring(*_):
+        raise AssertionError("it does not end")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

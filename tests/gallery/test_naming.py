@@ -58,7 +58,7 @@ def test_the_ends_of_the_scale_neither_over_nor_underflow():
     own = [away[[label == name for label in labels]] for name in sorted(set(labels))]
     means = np.array([vectors[[label == name for label in labels]].mean(0) for name in sorted(set(labels))])
     near = Names(labels, vectors, 1.0)
-    of_means = near._corrected(((means - query) ** 2).sum(1), near.photos)
+    of_means = np.sqrt(((means - query) ** 2).sum(1) + near.variance * (1 - 1 / near.photos))
     for scale, ends in ((1e-6, [part.mean() for part in own]), (1e6, [part.min() for part in own])):
         (found,) = Names(labels, vectors, scale).distances(query)
         np.testing.assert_allclose(2 * found - of_means, ends, rtol=1e-4)

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import os
-import signal
 import struct
 import tracemalloc
 import zipfile
@@ -30,17 +29,7 @@ from kcars.settings.strategy import load_strategy
 from kcars.untrusted.reading import array_in, arrays_in, read_bytes, read_json
 from kcars.untrusted.run_folder import RunFolder
 
-
-@pytest.fixture(autouse=True)
-def hangs_never():
-    def late(*_):
-        raise TimeoutError("hangs")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.usefixtures("hangs_never")
 
 
 # ---- arrays ----

@@ -1,7 +1,6 @@
 """What lies in the place of a file of features in the cache folder: links, pipes, folders, and sizes that no disk holds."""
 
 import os
-import signal
 
 import numpy as np
 import pytest
@@ -9,20 +8,10 @@ import pytest
 from kcars.core.errors import KcarsError
 from kcars.models.feature_file import FeatureFile, photo_key
 
+pytestmark = pytest.mark.usefixtures("hangs_never")
+
 SHAPE = (2, 3)
 KEYS, FEATURES = [photo_key(np.zeros((2, 2, 3), np.uint8))], np.ones((1, *SHAPE), np.float32)
-
-
-@pytest.fixture(autouse=True)
-def _hangs_never():
-    def late(*_):
-        raise TimeoutError("hangs")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

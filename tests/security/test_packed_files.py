@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import shutil
-import signal
 import struct
 import tracemalloc
 import zipfile
@@ -22,17 +21,7 @@ from kcars.runs.checkpoint import load_best
 from kcars.untrusted import weight_files
 from kcars.untrusted.reading import read_arrays
 
-
-@pytest.fixture(autouse=True)
-def _hangs_never():
-    def ring(*_):
-        raise AssertionError("it does not end")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.usefixtures("hangs_never")
 
 
 def itself(file):

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import zipfile
 from pathlib import Path
 
@@ -49,20 +48,6 @@ def outside(tmp_path) -> Path:
     for name in ("id_rsa", "holiday.jpg", "0123456789abcdef.jpg", "state.npz", "events.out.tfevents.1.mine"):
         (tmp_path / "outside" / name).write_bytes(SECRET)
     return tmp_path / "outside"
-
-
-@pytest.fixture
-def hangs_never():
-    """A test that waits, as for the writer of a pipe, fails."""
-
-    def ring(*_):
-        raise AssertionError("it waits")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def unharmed(outside: Path) -> bool:

@@ -1,7 +1,6 @@
 """Files of hundreds of gigabytes that take no place on the disk: none is read to its end."""
 
 import os
-import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,23 +15,13 @@ from kcars.runs.provenance import WHOLE, photo_keys
 from kcars.settings import DataSettings
 from kcars.untrusted.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("hangs_never")
+
 LARGE = 300 * 2**30
 
 
 def enlarge(path, size: int = LARGE) -> None:
     os.truncate(path, size)
-
-
-@pytest.fixture(autouse=True)
-def hangs_never():
-    def late(*_):
-        raise TimeoutError("hangs")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(20)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 def test_large_photos_of_one_name_are_not_compared(tree):
